@@ -1,0 +1,1 @@
+"""MEAGraph: see what an atomistic dataset holds, and prune what repeats itself."""

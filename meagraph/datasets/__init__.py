@@ -1,0 +1,8 @@
+"""Files in: any file that ASE reads becomes one validated :class:`AtomicDataset`."""
+
+from __future__ import annotations
+
+from meagraph.datasets.dataset import AtomicDataset, DatasetError, Source, summarise
+from meagraph.datasets.reading import dataset_from_structures, read_dataset
+
+__all__ = ["AtomicDataset", "DatasetError", "Source", "dataset_from_structures", "read_dataset", "summarise"]

@@ -1,0 +1,276 @@
+"""The dataset itself: structures, groups, labels and where each came from, validated once."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from meagraph.errors import MEAGraphError
+
+DEGENERATE = 1e-6
+"""A periodic cell is flat when its volume is below this fraction of the product of its edge lengths."""
+
+
+class DatasetError(MEAGraphError):
+    """A file or a frame cannot be used; the message says which, what was expected, what came, what to do."""
+
+
+def describe_frame(path: str, frame: int) -> str:
+    """How messages name a frame."""
+    return f"{path}, frame {frame} (counting from 0)"
+
+
+def check_atom_count(n_atoms: int, *, where: str, max_atoms: int = sys.maxsize) -> None:
+    """Refuse a frame that has no atoms, or more than the caller allows."""
+    if n_atoms == 0:
+        raise DatasetError(
+            f"{where}: expected at least one atom, but the frame has zero atoms. Remove the frame."
+        )
+    if n_atoms > max_atoms:
+        raise DatasetError(
+            f"{where}: expected at most {max_atoms} atoms in a frame, but it has {n_atoms}. "
+            f"Raise the limit (--max-atoms {n_atoms}), or give smaller frames."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One file that was read."""
+
+    path: str  # as the caller gave it; "" for structures that came from memory
+    sha256: str  # of the bytes as stored, thus of the compressed file where it is compressed; "" for memory
+    format: str  # "extxyz", another name of ASE's, or "memory"
+    n_frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicDataset:
+    """Atomic structures with their groups, labels and provenance.
+
+    S structures hold N environments; an environment is addressed by its row ``offsets[structure] + atom``, in
+    file order. Raises :class:`DatasetError` where the fields disagree or a structure is no physical one.
+    """
+
+    structures: tuple[Atoms, ...]  # (S,) positions in Å
+    groups: np.ndarray  # (S,) str
+    name: str
+    sources: tuple[Source, ...]
+    source_index: np.ndarray  # (S,) int32 into sources
+    frame_index: np.ndarray  # (S,) int64 number of the frame in its source, from 0
+    frame_span: np.ndarray  # (S, 2) int64 bytes [start, end) of the decompressed source; -1 where not extxyz
+    energy: np.ndarray  # (S,) float64 eV per structure, NaN where missing
+    forces: np.ndarray  # (N, 3) float64 eV/Å, NaN where missing
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        _check_structures(self)
+        _check_labels(self)
+
+    @property
+    def n_structures(self) -> int:
+        """S, the number of structures."""
+        return len(self.structures)
+
+    @property
+    def n_environments(self) -> int:
+        """N, the number of atoms in all structures together."""
+        return int(self.offsets[-1])
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """(S+1,) int64: structure s holds the environments ``offsets[s]`` to ``offsets[s + 1] - 1``."""
+        sizes = [len(atoms) for atoms in self.structures]
+        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(N,) int64 atomic number of each environment's central atom."""
+        return np.concatenate([atoms.numbers for atoms in self.structures]).astype(np.int64, copy=False)
+
+    @cached_property
+    def structure_of(self) -> np.ndarray:
+        """(N,) int64 structure that each environment lies in."""
+        return np.repeat(np.arange(self.n_structures), np.diff(self.offsets))
+
+    @cached_property
+    def atom_of(self) -> np.ndarray:
+        """(N,) int64 index of each environment's central atom within its structure."""
+        return np.arange(self.n_environments) - self.offsets[self.structure_of]
+
+    @cached_property
+    def species(self) -> tuple[int, ...]:
+        """Atomic numbers that occur, ascending."""
+        return tuple(int(number) for number in np.unique(self.numbers))
+
+    @cached_property
+    def structure_keys(self) -> tuple[str, ...]:
+        """(S,) content hash of each structure: numbers, positions, cell and periodicity, not its labels."""
+        return tuple(_structure_key(atoms) for atoms in self.structures)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Content hash of the whole dataset, labels and groups included, file names and paths not."""
+        digest = hashlib.sha256("\n".join(self.structure_keys).encode())
+        digest.update(_canonical(self.energy))
+        digest.update(_canonical(self.forces))
+        digest.update("\0".join(str(group) for group in self.groups).encode())
+        return digest.hexdigest()
+
+    def locate(self, structure: int) -> str:
+        """Say where a structure came from, in the words that error messages start with."""
+        path = self.sources[self.source_index[structure]].path or self.name
+        return describe_frame(path, int(self.frame_index[structure]))
+
+
+def summarise(dataset: AtomicDataset) -> dict[str, Any]:
+    """Describe a dataset in a JSON-able dictionary: counts, species, groups, ranges of the labels.
+
+    Energies are in eV per atom, forces in eV/Å (length of the vector); a range without labels is ``None``.
+    """
+    sizes = np.diff(dataset.offsets)
+    per_atom = dataset.energy / sizes
+    per_atom = per_atom[np.isfinite(per_atom)]
+    lengths = np.linalg.norm(dataset.forces, axis=1)
+    labelled = np.isfinite(lengths)
+    groups = {
+        str(group): {
+            "structures": int(np.sum(dataset.groups == group)),
+            "environments": int(sizes[dataset.groups == group].sum()),
+        }
+        for group in dict.fromkeys(dataset.groups.tolist())
+    }
+    return {
+        "name": dataset.name,
+        "sources": [
+            {"path": source.path, "sha256": source.sha256, "format": source.format, "frames": source.n_frames}
+            for source in dataset.sources
+        ],
+        "structures": dataset.n_structures,
+        "environments": dataset.n_environments,
+        "atoms_per_structure": [int(sizes.min()), int(sizes.max())],
+        "species": [chemical_symbols[number] for number in dataset.species],
+        "environments_per_species": {
+            chemical_symbols[number]: int(np.sum(dataset.numbers == number)) for number in dataset.species
+        },
+        "groups": groups,
+        "energy_per_atom": [float(per_atom.min()), float(per_atom.max())] if len(per_atom) else None,
+        "max_force": float(lengths[labelled].max()) if labelled.any() else None,
+        "structures_without_energy": int(np.sum(np.isnan(dataset.energy))),
+        "environments_without_forces": int(np.sum(~labelled)),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _canonical(values: np.ndarray) -> bytes:
+    """Return bytes that are equal where the numbers are: one zero, one NaN, little-endian doubles."""
+    values = np.asarray(values, dtype="<f8") + 0.0
+    return np.where(np.isnan(values), np.nan, values).tobytes()
+
+
+def _structure_key(atoms: Atoms) -> str:
+    digest = hashlib.sha256(np.asarray(atoms.numbers, dtype="<i8").tobytes())
+    digest.update(_canonical(atoms.positions))
+    digest.update(_canonical(atoms.cell.array))
+    digest.update(np.asarray(atoms.pbc, dtype=np.uint8).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _check_shapes(dataset: AtomicDataset) -> None:
+    n_structures = len(dataset.structures)
+    if n_structures == 0:
+        raise DatasetError(f"{dataset.name}: expected structures, but there are none. Give another file.")
+    expected = {
+        "groups": (n_structures,),
+        "source_index": (n_structures,),
+        "frame_index": (n_structures,),
+        "frame_span": (n_structures, 2),
+        "energy": (n_structures,),
+        "forces": (sum(len(atoms) for atoms in dataset.structures), 3),
+    }
+    for field, shape in expected.items():
+        came = np.shape(getattr(dataset, field))
+        if came != shape:
+            raise DatasetError(
+                f"{dataset.name}: expected {field} of shape {shape}, but it has {came}. "
+                "Build the dataset with dataset_from_structures()."
+            )
+    if not np.all((dataset.source_index >= 0) & (dataset.source_index < len(dataset.sources))):
+        raise DatasetError(
+            f"{dataset.name}: expected source_index within the {len(dataset.sources)} sources, "
+            "but some lie outside. Build the dataset with dataset_from_structures()."
+        )
+
+
+def _check_structures(dataset: AtomicDataset) -> None:
+    """Demand atoms of known elements at finite places, in a cell that spans its periodic directions."""
+    sizes = np.diff(dataset.offsets)
+    smallest = int(np.argmin(sizes))
+    check_atom_count(int(sizes[smallest]), where=dataset.locate(smallest))
+    if dataset.numbers.min() < 1:
+        row = int(np.argmin(dataset.numbers))
+        raise DatasetError(
+            f"{dataset.locate(int(dataset.structure_of[row]))}: expected chemical elements, but atom "
+            f"{dataset.atom_of[row]} is the dummy species 'X'. Remove such atoms or name their elements."
+        )
+    finite = np.isfinite(np.concatenate([atoms.positions for atoms in dataset.structures])).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise DatasetError(
+            f"{dataset.locate(int(dataset.structure_of[row]))}: expected finite positions, but atom "
+            f"{dataset.atom_of[row]} lies at NaN or infinity. Remove or repair the frame."
+        )
+    cells = np.array([atoms.cell.array for atoms in dataset.structures])  # (S, 3, 3)
+    periodic = np.array([atoms.pbc for atoms in dataset.structures])  # (S, 3)
+    flat = _degenerate(cells, periodic)
+    if flat.any():
+        structure = int(np.argmax(flat))
+        raise DatasetError(
+            f"{dataset.locate(structure)}: expected a cell that spans its periodic directions "
+            f"(pbc {_letters(periodic[structure])}), but its vectors {cells[structure].tolist()} Å enclose "
+            'no volume. Give the cell (Lattice="..."), or set pbc="F F F" for a molecule.'
+        )
+
+
+def _degenerate(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Tell (S,) bool where a vector along a periodic direction is zero, infinite or depends on the others.
+
+    Vectors of zero length along open directions do not count: they stand for "no cell here". A structure
+    without any periodic direction is never degenerate.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lengths = np.linalg.norm(cells, axis=2)  # (S, 3)
+        used = lengths > DEGENERATE
+        units = cells / np.where(used, lengths, 1.0)[:, :, None]
+        gram = units @ units.transpose(0, 2, 1)
+        # An unused vector counts as orthogonal to all others: it leaves the determinant alone.
+        both = used[:, :, None] & used[:, None, :]
+        volume_squared = np.linalg.det(np.where(both, gram, np.eye(3)))
+        spans = np.isfinite(lengths).all(axis=1) & (volume_squared > DEGENERATE**2)
+    return periodic.any(axis=1) & ~(spans & (used | ~periodic).all(axis=1))
+
+
+def _letters(flags: np.ndarray) -> str:
+    return " ".join("T" if flag else "F" for flag in flags)
+
+
+def _check_labels(dataset: AtomicDataset) -> None:
+    infinite = np.isinf(dataset.energy)
+    if infinite.any():
+        raise DatasetError(
+            f"{dataset.locate(int(np.argmax(infinite)))}: expected a finite energy, but it is infinite. "
+            "Remove or repair the frame."
+        )
+    infinite = np.isinf(dataset.forces).any(axis=1)
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        raise DatasetError(
+            f"{dataset.locate(int(dataset.structure_of[row]))}: expected finite forces, but that on atom "
+            f"{dataset.atom_of[row]} is infinite. Remove or repair the frame."
+        )

@@ -1,0 +1,177 @@
+"""Structures to one descriptor vector per atomic environment, cached on disk by content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
+from meagraph.files import atomic_path, cache_directory, content_key, write_json
+from meagraph.progress import Progress, silent
+
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DescriptorConfig:
+    """Which descriptor: a name of METHODS and its parameters (lengths in Å)."""
+
+    method: str = "soap"
+    r_cut: float = 5.0
+    n_max: int = 3
+    l_max: int = 3
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise MEAGraphError(f"Unknown descriptor {self.method!r}; choose from {', '.join(METHODS)}.")
+        if not self.r_cut > 1.0 or self.n_max < 1 or not 0 <= self.l_max <= 20:
+            raise MEAGraphError(
+                "A descriptor needs r_cut above 1 Å, n_max of at least 1 and l_max between 0 and 20, got "
+                f"r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Descriptors:
+    """One vector per environment and what made it."""
+
+    values: NDArray[np.float32]  # (N, D), memory-mapped where it comes from the cache
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)  # everything that the values depend on but the atoms
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Method and parameters as one JSON-like dictionary; models are bound to it."""
+        return {"method": self.method, **self.parameters}
+
+
+def compute_descriptors(
+    dataset: AtomicDataset,
+    config: DescriptorConfig | None = None,
+    *,
+    cache: bool = True,
+    species: tuple[int, ...] | None = None,
+    progress: Progress = silent,
+) -> Descriptors:
+    """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
+
+    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``cache``
+    the values are kept on disk under a hash of the structures and all parameters, and memory-mapped when asked
+    for again. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
+    """
+    config = config or DescriptorConfig()
+    present = species or dataset.species
+    missing = set(dataset.species) - set(present)
+    if missing:
+        names = ", ".join(chemical_symbols[number] for number in sorted(missing))
+        raise MEAGraphError(f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species.")
+    parameters, vectors = METHODS[config.method](config, present)
+    key = content_key(
+        {"version": CACHE_VERSION, "structures": dataset.structure_keys, "method": config.method, "parameters": parameters}
+    )
+    stored = cache_directory("descriptors") / f"{config.method}-{key}.npy" if cache else None
+    if stored is not None and stored.is_file():
+        values = np.load(stored, mmap_mode="r", allow_pickle=False)
+        if values.shape[0] == dataset.n_environments and values.dtype == np.float32:
+            progress(1, 1, "descriptors from the cache")
+            return Descriptors(values, config.method, parameters)
+    if stored is None:
+        return Descriptors(_fill(dataset, vectors, None, progress), config.method, parameters)
+    with atomic_path(stored) as temporary:
+        _fill(dataset, vectors, temporary, progress)
+    write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
+    return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters)
+
+
+def _fill(
+    dataset: AtomicDataset, vectors: Callable[[Atoms], NDArray[np.floating]], path: Path | None, progress: Progress
+) -> NDArray[np.float32]:
+    """Compute structure after structure into one array, in memory or straight into the file at ``path``."""
+    values: NDArray[np.float32] | None = None
+    for index, rows in _each(dataset, vectors):
+        if values is None:
+            shape = (dataset.n_environments, rows.shape[1])
+            values = (
+                np.empty(shape, dtype=np.float32)
+                if path is None
+                else np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            )
+        values[dataset.offsets[index] : dataset.offsets[index + 1]] = rows
+        if index % 16 == 0 or index + 1 == dataset.n_structures:
+            progress(int(dataset.offsets[index + 1]), dataset.n_environments, "descriptors")
+    assert values is not None  # a dataset is never empty
+    if isinstance(values, np.memmap):
+        values.flush()
+    return values
+
+
+def _each(
+    dataset: AtomicDataset, vectors: Callable[[Atoms], NDArray[np.floating]]
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    for index, atoms in enumerate(dataset.structures):
+        source = dataset.sources[dataset.source_index[index]].path
+        where = f"{source}, frame {dataset.frame_index[index]}"
+        try:
+            rows = vectors(atoms)
+        except (ValueError, RuntimeError) as error:
+            raise MEAGraphError(f"{where}: the descriptor failed: {error}. Remove the frame, or repair its cell.") from error
+        if not np.isfinite(rows).all():
+            atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            raise MEAGraphError(
+                f"{where}, atom {atom}: the descriptor is not finite. Look for atoms on top of each other there."
+            )
+        yield index, rows
+
+
+def soap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]:
+    """Smooth overlap of atomic positions (Bartók et al., Phys. Rev. B 87, 184115, 2013), by dscribe."""
+    from dscribe.descriptors import SOAP
+
+    symbols = [chemical_symbols[number] for number in species]
+    maker = SOAP(
+        species=symbols, r_cut=config.r_cut, n_max=config.n_max, l_max=config.l_max, periodic=True, average="off"
+    )
+    parameters = {
+        "species": symbols,
+        "r_cut": config.r_cut,
+        "n_max": config.n_max,
+        "l_max": config.l_max,
+        "implementation": f"dscribe {version('dscribe')}",
+    }
+
+    def vectors(atoms: Atoms) -> NDArray[np.floating]:
+        bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)
+        return np.asarray(maker.create(bare, n_jobs=1))
+
+    return parameters, vectors
+
+
+METHODS: dict[
+    str,
+    Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]],
+] = {"soap": soap}
+
+
+def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:
+    """Raise MEAGraphError, saying how they differ, unless ``descriptors`` are those a model was trained on."""
+    came = json.loads(json.dumps(descriptors.identity))
+    differences = [
+        f"{key}: the model has {expected.get(key)!r}, the dataset {came.get(key)!r}"
+        for key in sorted(set(expected) | set(came))
+        if key != "implementation" and expected.get(key) != came.get(key)
+    ]
+    if differences:
+        raise MEAGraphError(
+            "The model was trained on other descriptors: " + "; ".join(differences) + ". Compute the descriptors "
+            "with the model's settings, or train a new model."
+        )

@@ -1,0 +1,194 @@
+"""Write a plan's structures, index and manifest, all together or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from meagraph.datasets import AtomicDataset
+from meagraph.datasets.reading import source_text
+from meagraph.datasets.writing import format_frame
+from meagraph.errors import MEAGraphError
+from meagraph.export.manifest import describe_export
+from meagraph.files import atomic_path, sha256_file
+from meagraph.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from meagraph.pruning import PruningPlan
+
+INDEX_COLUMNS = ("source", "frame", "structure", "group", "kept", "n_atoms", "n_kept", "kept_atoms")
+REPORT_FRAMES = 200
+
+
+class ExportError(MEAGraphError):
+    """The export was refused; nothing was written."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedFiles:
+    """Where an export lies."""
+
+    structures: Path  # kept structures, extended XYZ
+    index: Path  # CSV, one row a structure, dropped ones included
+    manifest: Path  # JSON
+
+
+def export_plan(
+    dataset: AtomicDataset,
+    plan: PruningPlan,
+    directory: str | Path,
+    *,
+    settings: Mapping[str, Any],
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ExportedFiles:
+    """Write the structures that a plan keeps, in their original order, with an index and a manifest.
+
+    Frames from extended XYZ are copied byte for byte from their source, which must not have changed since it
+    was read. Structures of other formats are written as extended XYZ with all digits. All three files appear
+    together at the end; a failure or a cancellation leaves none behind.
+
+    Args:
+        dataset: the structures, S of them with N environments.
+        plan: ``keep`` (N,) bool, ``structures`` (S,) bool and the pruning ``config``; it alone decides.
+        directory: where the files go; made where it is missing.
+        settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
+        overwrite: replace files of an earlier export. A source is never replaced.
+        progress: called with the number of structures done.
+
+    Raises:
+        ExportError: the plan does not fit the dataset or keeps nothing, a file exists, a source changed.
+        DatasetError: a source cannot be read any more.
+        Cancelled: ``progress`` raised it.
+    """
+    _check_plan(dataset, plan)
+    folder = Path(directory)
+    stem = re.sub(r"[^\w.+-]+", "_", dataset.name)
+    files = ExportedFiles(
+        structures=folder / f"{stem}-kept.extxyz",
+        index=folder / f"{stem}-kept-index.csv",
+        manifest=folder / "manifest.json",
+    )
+    _check_targets(files, dataset, overwrite)
+    try:
+        with ExitStack() as stack:
+            # The last one entered is put in place first: the manifest appears after all that it names.
+            manifest = stack.enter_context(atomic_path(files.manifest))
+            index = stack.enter_context(atomic_path(files.index))
+            structures = stack.enter_context(atomic_path(files.structures))
+            with open(structures, "wb") as stream:
+                lost = _write_structures(stream, dataset, plan.structures, progress)
+            _write_index(index, dataset, plan)
+            outputs = [
+                {"file": target.name, "sha256": sha256_file(written), "bytes": written.stat().st_size}
+                for target, written in ((files.structures, structures), (files.index, index))
+            ]
+            content = describe_export(
+                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost
+            )
+            manifest.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ExportError(
+            f"{folder}: expected a folder that can be written to, but that failed "
+            f"({error.strerror or error}). Choose another folder, or free some space."
+        ) from error
+    return files
+
+
+def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
+    expected = ((dataset.n_environments,), (dataset.n_structures,))
+    came = (np.shape(plan.keep), np.shape(plan.structures))
+    if came != expected:
+        raise ExportError(
+            f"{dataset.name}: expected a plan for {expected[0][0]} environments in {expected[1][0]} "
+            f"structures, but it is for {came[0]} and {came[1]}. Prune again: the plan belongs to another "
+            "dataset."
+        )
+    if not np.any(plan.structures):
+        raise ExportError(
+            f"{dataset.name}: expected a plan that keeps structures, but it drops all. Keep a larger share, "
+            "or choose a more lenient rule for structures."
+        )
+
+
+def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool) -> None:
+    targets = (files.structures, files.index, files.manifest)
+    sources = {os.path.realpath(source.path) for source in dataset.sources if source.path}
+    for target in targets:
+        if os.path.realpath(target) in sources:
+            raise ExportError(
+                f"{target}: expected a new file, but this is a source of the dataset. Choose another folder."
+            )
+    existing = [str(target) for target in targets if target.exists()]
+    if existing and not overwrite:
+        raise ExportError(
+            f"{', '.join(existing)}: expected no file there, but there is one. Choose another folder, or "
+            "overwrite it (--overwrite)."
+        )
+
+
+def _write_structures(
+    stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, progress: Progress
+) -> list[str]:
+    """Write the kept structures; return the names of entries that extended XYZ could not hold."""
+    lost: set[str] = set()
+    loaded, text = -1, b""
+    frame = b"\n"
+    rows = np.flatnonzero(kept)
+    for done, row in enumerate(rows):
+        if done % REPORT_FRAMES == 0:
+            progress(done, len(rows), f"{done:,} of {len(rows):,} structures written")
+        if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
+            stream.write(b"\n")
+        start, end = dataset.frame_span[row]
+        if start < 0:
+            frame, missing = format_frame(dataset.structures[row])
+            lost.update(missing)
+        else:
+            source = dataset.sources[dataset.source_index[row]]
+            if loaded != dataset.source_index[row]:
+                loaded, text = dataset.source_index[row], _unchanged_text(source.path, source.sha256)
+            frame = text[start:end]
+        stream.write(frame)
+    progress(len(rows), len(rows), f"{len(rows):,} structures written")
+    return sorted(lost)
+
+
+def _unchanged_text(path: str, sha256: str) -> bytes:
+    text, now = source_text(path)
+    if now != sha256:
+        raise ExportError(
+            f"{path}: expected the file as it was read (SHA-256 {sha256[:12]}...), but it changed since "
+            f"({now[:12]}...). Read it again and repeat the pruning, or restore the file."
+        )
+    return text
+
+
+def _write_index(path: Path, dataset: AtomicDataset, plan: PruningPlan) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(INDEX_COLUMNS)
+        for row in range(dataset.n_structures):
+            keep = plan.keep[dataset.offsets[row] : dataset.offsets[row + 1]]
+            atoms = np.flatnonzero(keep)
+            writer.writerow(
+                [
+                    dataset.sources[dataset.source_index[row]].path,
+                    dataset.frame_index[row],
+                    row,
+                    dataset.groups[row],
+                    int(plan.structures[row]),
+                    len(keep),
+                    len(atoms),
+                    " ".join(map(str, atoms)),
+                ]
+            )

@@ -1,0 +1,130 @@
+"""MEAGraph: the graph autoencoder whose latent graph falls into clusters (arXiv 2509.12358)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from meagraph.errors import MEAGraphError
+from meagraph.graph import SimilarityGraph
+from meagraph.layers import Affine, DecoderAttention, Edges, MultiKernelAttention, pool_edges
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the autoencoder: descriptor width D, widths of the encoder's layers, kernels a layer."""
+
+    inputs: int
+    widths: tuple[int, ...] = (128, 64, 32)
+    kernels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.inputs < 1 or not self.widths or min(self.widths) < 1 or self.kernels < 1:
+            raise MEAGraphError(
+                f"A model needs positive sizes, got inputs={self.inputs}, widths={self.widths}, kernels={self.kernels}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """What the encoder makes of a graph."""
+
+    latent: Tensor  # (M, H)
+    entering: tuple[Edges, ...]  # the edges that entered each layer
+    scores: tuple[Tensor, ...]  # (E_l,) score of the edges that entered each layer
+    remaining: Edges  # what the last pooling left
+
+
+class MEAGraph(nn.Module):
+    """Encoder of multi-kernel attention layers with edge pooling, and a decoder back to the descriptors."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = (config.inputs, *config.widths)
+        self.encoder = nn.ModuleList(
+            MultiKernelAttention(a, b, config.kernels) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        backwards = tuple(reversed(widths))
+        self.decoder = nn.ModuleList(
+            DecoderAttention(a, b) for a, b in zip(backwards[:-1], backwards[1:], strict=True)
+        )
+        self.output = Affine(config.inputs, config.inputs)
+
+    def encode(self, x: Tensor, edges: Edges, rates: float | Sequence[float]) -> Encoded:
+        """Encode ``x`` (M, D); ``rates`` is the pooling rate of every layer, or one for all, in [0, 1)."""
+        rates = [float(rates)] * len(self.encoder) if isinstance(rates, (int, float)) else [float(r) for r in rates]
+        if len(rates) != len(self.encoder) or not all(0.0 <= rate < 1.0 for rate in rates):
+            raise MEAGraphError(f"Expected {len(self.encoder)} pooling rates in [0, 1), got {rates}.")
+        entering, scores = [], []
+        for layer, rate in zip(self.encoder, rates, strict=True):
+            entering.append(edges)
+            x, score = layer(x, edges)
+            scores.append(score)
+            edges = pool_edges(edges, score, rate)
+        return Encoded(latent=x, entering=tuple(entering), scores=tuple(scores), remaining=edges)
+
+    def decode(self, encoded: Encoded) -> Tensor:
+        """Descriptors (M, D) from the latent embedding, along the encoder's edges in reverse order."""
+        x = encoded.latent
+        for step, (layer, edges) in enumerate(zip(self.decoder, reversed(encoded.entering), strict=True)):
+            x = layer(functional.leaky_relu(x) if step else x, edges)
+        return self.output(x, encoded.entering[0])  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, edges: Edges, rates: float | Sequence[float]) -> tuple[Encoded, Tensor]:
+        """Encode and decode; see :meth:`encode`."""
+        encoded = self.encode(x, edges, rates)
+        return encoded, self.decode(encoded)
+
+
+def reconstruction_loss(output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Mean squared error of ``output`` against the scaled descriptors ``x`` (M, D), a node counting ``weight`` times."""
+    return (weight[:, None] * (output - x).square()).sum() / (weight.sum() * x.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The latent space of a similarity graph."""
+
+    values: NDArray[np.float32]  # (M, H)
+    edge_index: NDArray[np.int64]  # (2, E) latent edges: what the last pooling left, both directions
+    score: NDArray[np.float32]  # (E,) their score in the last layer
+    rate: float  # pooling rate
+    connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
+
+
+def graph_edges(graph: SimilarityGraph, device: str = "cpu") -> tuple[Tensor, Edges]:
+    """The tensors of a similarity graph: scaled descriptors (M, D) float32, and its edges."""
+    x = torch.as_tensor(graph.x, dtype=torch.float32, device=device)
+    edges = Edges.build(
+        torch.as_tensor(graph.edge_index, device=device),
+        torch.as_tensor(graph.multiplicity, dtype=torch.float32, device=device),
+        torch.as_tensor(graph.connected, device=device),
+    )
+    return x, edges
+
+
+@torch.no_grad()
+def embed(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> Embedding:
+    """Embed a similarity graph with the trained weights, at a fixed pooling ``rate`` in [0, 1).
+
+    Isolated representatives get the embedding of a node without neighbours; they do not act on the others.
+    """
+    x, edges = graph_edges(graph)
+    encoded = model.eval().encode(x, edges, rate)
+    last, before = encoded.remaining, encoded.entering[-1]
+    code = before.target * len(x) + before.source  # ascending, as edges are sorted by target, then source
+    position = torch.searchsorted(code, last.target * len(x) + last.source)
+    return Embedding(
+        values=encoded.latent.numpy(),
+        edge_index=torch.stack([last.source, last.target]).numpy(),
+        score=encoded.scores[-1][position].numpy(),
+        rate=rate,
+        connected=graph.connected,
+    )

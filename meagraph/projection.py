@@ -1,0 +1,65 @@
+"""Latent embedding to a map in two dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from meagraph.condensation import Condensed
+from meagraph.errors import MEAGraphError
+from meagraph.manifold import Neighbours, umap_layout
+
+GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
+
+
+@dataclass(frozen=True)
+class ProjectionConfig:
+    """UMAP's settings."""
+
+    n_neighbors: int = 15
+    min_dist: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_neighbors < 2 or not 0.0 <= self.min_dist < 1.0:
+            raise MEAGraphError(
+                "UMAP needs n_neighbors of at least 2 and min_dist in [0, 1), got "
+                f"{self.n_neighbors} and {self.min_dist}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where every environment lies on the map; the axes have no unit."""
+
+    xy: NDArray[np.float32]  # (N, 2)
+
+
+def project(
+    neighbours: Neighbours, condensed: Condensed, config: ProjectionConfig | None = None
+) -> Projection:
+    """UMAP of the representatives from their latent ``neighbours``, members set close around them.
+
+    The same input and seed give the same map. The members of a representative fill a small disc in the pattern of
+    a sunflower, so that a heap of equal environments shows its number and every point can be chosen.
+    """
+    config = config or ProjectionConfig()
+    places = umap_layout(neighbours, components=2, min_dist=config.min_dist, seed=config.seed)
+    return Projection(_around(places, condensed).astype(np.float32))
+
+
+def _around(places: NDArray[np.float64], condensed: Condensed) -> NDArray[np.float64]:
+    """Place the members of each representative on a disc around it, in file order from the centre out."""
+    order = np.argsort(condensed.assignment, kind="stable")
+    owner = condensed.assignment[order]
+    first = np.concatenate([[0], np.cumsum(condensed.multiplicity)[:-1]])
+    rank = np.arange(len(owner)) - first[owner]
+    gap = np.median(KDTree(places).query(places, k=2)[0][:, 1]) if len(places) > 1 else 1.0
+    radius = 0.25 * gap * np.sqrt(rank)
+    angle = GOLDEN_ANGLE * rank
+    xy = np.empty((len(owner), 2))
+    xy[order] = places[owner] + np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+    return xy

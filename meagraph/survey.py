@@ -1,0 +1,114 @@
+"""What there is to see in a dataset once a model is at hand: embedding, clusters, map, outliers, ranking."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.clustering import ClusteringConfig, Clusters, cluster
+from meagraph.condensation import Condensed
+from meagraph.datasets import AtomicDataset
+from meagraph.files import atomic_path
+from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.manifold import nearest_neighbours
+from meagraph.model import Embedding, MEAGraph, embed
+from meagraph.outliers import Outliers, Signal, score_outliers
+from meagraph.progress import Progress, part, silent
+from meagraph.projection import Projection, ProjectionConfig, project
+from meagraph.pruning import Ranking, rank_environments
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What the app and the command line show of a dataset."""
+
+    embedding: Embedding
+    clusters: Clusters
+    projection: Projection
+    outliers: Outliers
+    ranking: Ranking
+
+
+def survey(
+    dataset: AtomicDataset,
+    model: MEAGraph,
+    points: NDArray[np.float64],
+    condensed: Condensed,
+    *,
+    graph: GraphConfig,
+    rate: float,
+    clustering: ClusteringConfig,
+    projection: ProjectionConfig,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Survey:
+    """Embed, cluster, project, score and rank all environments.
+
+    ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1).
+    """
+    found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
+    embedding = embed(model, found, rate=rate)
+    progress(250, 1000, "clusters")
+    neighbours = nearest_neighbours(embedding.values, projection.n_neighbors)
+    clusters = cluster(embedding, neighbours, condensed, clustering)
+    progress(550, 1000, "map (UMAP)")
+    places = project(neighbours, condensed, projection)
+    outliers = score_outliers(points, condensed, clusters, dataset, progress=part(progress, 0.8, 0.9))
+    ranking = rank_environments(clusters, points, condensed, seed=seed, progress=part(progress, 0.9, 1.0))
+    return Survey(embedding, clusters, places, outliers, ranking)
+
+
+def write_survey(path: Path, result: Survey) -> None:
+    """Write a survey as one compressed NumPy archive without pickled objects, atomically."""
+    signals = result.outliers.signals
+    texts = {
+        "rate": result.embedding.rate,
+        "method": result.clusters.method,
+        "settings": result.clusters.settings,
+        "signals": [[signal.name, signal.template] for signal in signals],
+        "within": result.ranking.within,
+        "seed": result.ranking.seed,
+    }
+    arrays = {
+        "latent": result.embedding.values,
+        "edge_index": result.embedding.edge_index,
+        "edge_score": result.embedding.score,
+        "connected": result.embedding.connected,
+        "labels": result.clusters.labels,
+        "sizes": result.clusters.sizes,
+        "xy": result.projection.xy,
+        "score": result.outliers.score,
+        "unclustered": result.outliers.unclustered,
+        "signal_value": np.stack([signal.value for signal in signals]),
+        "signal_deviation": np.stack([signal.deviation for signal in signals]),
+        "rank": result.ranking.rank,
+        "bin": result.ranking.bin,
+        "bin_sizes": result.ranking.sizes,
+    }
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, allow_pickle=False, texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays)
+
+
+def read_survey(path: Path) -> Survey:
+    """Read what :func:`write_survey` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        data = dict(stored)
+    texts = json.loads(data["texts"].tobytes())
+    signals = zip(texts["signals"], data["signal_value"], data["signal_deviation"], strict=True)
+    return Survey(
+        embedding=Embedding(
+            data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]
+        ),
+        clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
+        projection=Projection(data["xy"]),
+        outliers=Outliers(
+            data["score"],
+            data["unclustered"],
+            tuple(Signal(name, value, deviation, template) for (name, template), value, deviation in signals),
+        ),
+        ranking=Ranking(data["rank"], data["bin"], data["bin_sizes"], texts["within"], texts["seed"]),
+    )

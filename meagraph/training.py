@@ -1,0 +1,193 @@
+"""Training a MEAGraph model, and its checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meagraph.condensation import Condensed, diameter
+from meagraph.errors import MEAGraphError
+from meagraph.files import atomic_path, write_json
+from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.model import MEAGraph, ModelConfig, graph_edges, reconstruction_loss
+from meagraph.progress import Progress, silent
+
+FORMAT = "meagraph-model-1"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam."""
+
+    epochs: int = 8
+    batch: int = 32
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
+            raise MEAGraphError(
+                "Training needs at least one epoch, one structure a batch and a positive learning rate, got "
+                f"epochs={self.epochs}, batch={self.batch}, learning_rate={self.learning_rate}."
+            )
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch brought."""
+
+    epoch: int  # from 1
+    loss: float  # mean squared error of the scaled descriptors, relative to their mean square
+    seconds: float
+
+
+def new_model(config: ModelConfig, *, seed: int = 0) -> MEAGraph:
+    """A model with random weights that depend on ``seed`` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return MEAGraph(config)
+
+
+def train(
+    model: MEAGraph,
+    points: NDArray[np.float64],
+    condensed: Condensed,
+    offsets: NDArray[np.int64],
+    graph: GraphConfig,
+    config: TrainingConfig,
+    *,
+    progress: Progress = silent,
+) -> Iterator[EpochRecord]:
+    """Train ``model`` in place; yield a record after every epoch.
+
+    Mini-batches of structures; one similarity graph a batch, of the representatives that its environments fall to,
+    with the number of environments as multiplicity; the pooling rate of each layer is drawn anew from (0, 1) for
+    every batch (arXiv 2509.12358). ``points`` (N, D) have columns of unit norm, ``offsets`` (S + 1,) give each
+    structure's environments. The run depends on ``config.seed`` alone. Stop by closing the iterator, or by
+    raising from ``progress``.
+    """
+    rng = np.random.default_rng(config.seed)
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    n_structures = len(offsets) - 1
+    n_batches = math.ceil(n_structures / config.batch)
+    for epoch in range(1, config.epochs + 1):
+        started = time.perf_counter()
+        total = weight = 0.0
+        model.train()
+        for step, structures in enumerate(np.array_split(rng.permutation(n_structures), n_batches)):
+            rates = rng.uniform(0.0, 1.0, len(model.encoder)).tolist()
+            batch = _batch_graph(points, condensed, offsets, structures, graph)
+            if batch is None:
+                continue
+            with _one_thread():
+                size, loss = _step(model, optimiser, batch, rates)
+            total += size * loss
+            weight += size
+            progress((epoch - 1) * n_batches + step + 1, config.epochs * n_batches, f"epoch {epoch}")
+        if weight == 0.0:
+            raise MEAGraphError(
+                f"No environment has a neighbour at a similarity above {graph.lower:g}, so there is nothing to train "
+                "on. Lower the similarity threshold."
+            )
+        yield EpochRecord(epoch, total / weight, time.perf_counter() - started)
+
+
+def _step(
+    model: MEAGraph, optimiser: torch.optim.Optimizer, batch: SimilarityGraph, rates: list[float]
+) -> tuple[float, float]:
+    """One step of the optimiser; the environments of the batch, and its loss (1 for an output of zeros)."""
+    x, edges = graph_edges(batch)
+    optimiser.zero_grad()
+    _, output = model(x, edges, rates)
+    size = float(edges.norm_weight.sum())
+    loss = size * reconstruction_loss(output, x, edges.norm_weight)
+    loss.backward()
+    optimiser.step()
+    return size, loss.item()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: a batch is small, and threads that wait for each other cost more than they bring."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _batch_graph(
+    points: NDArray[np.float64],
+    condensed: Condensed,
+    offsets: NDArray[np.int64],
+    structures: NDArray[np.int64],
+    config: GraphConfig,
+) -> SimilarityGraph | None:
+    """The similarity graph of a few structures; None if no environment of them has a neighbour."""
+    rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in structures])
+    chosen, assignment, count = np.unique(condensed.assignment[rows], return_inverse=True, return_counts=True)
+    if len(chosen) < 2:
+        return None
+    part = points[condensed.representatives[chosen]]
+    batch = Condensed(
+        representatives=np.arange(len(chosen)),
+        assignment=assignment,
+        distance=condensed.distance[rows],
+        multiplicity=count,
+        epsilon=condensed.epsilon,
+        diameter=diameter(part),
+    )
+    graph = similarity_graph(part, batch, config)
+    return graph if graph.connected.any() else None
+
+
+def save_model(path: str | Path, model: MEAGraph, **details: Any) -> Path:
+    """Write weights to ``path`` (safetensors) and the model's shape with ``details`` to the .json beside it."""
+    from safetensors.torch import save_file
+
+    target = Path(path).with_suffix(".safetensors")
+    with atomic_path(target) as temporary:
+        save_file(model.state_dict(), temporary)
+    write_json(target.with_suffix(".json"), {"format": FORMAT, "model": asdict(model.config), **details})
+    return target
+
+
+def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
+    """Read a checkpoint: the model, and the details saved with it. Nothing is unpickled.
+
+    Raises MEAGraphError if a file is missing or is not a MEAGraph checkpoint.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    weights = Path(path).with_suffix(".safetensors")
+    beside = weights.with_suffix(".json")
+    for file in (weights, beside):
+        if not file.is_file():
+            raise MEAGraphError(
+                f"{file} does not exist. A model is a pair of files, {weights.name} and {beside.name}; give either."
+            )
+    try:
+        details = json.loads(beside.read_text(encoding="utf-8"))
+        if details.get("format") != FORMAT:
+            raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
+        shape = details.pop("model")
+        config = ModelConfig(shape["inputs"], tuple(shape["widths"]), shape["kernels"])
+        model = MEAGraph(config)
+        model.load_state_dict(load_file(weights))
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise MEAGraphError(
+            f"{weights} is not a usable MEAGraph model: {error}. Train one anew, or choose another file."
+        ) from error
+    return model, details

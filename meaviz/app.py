@@ -1,0 +1,66 @@
+"""The page: a session, its workflow, and the views around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+import panel_material_ui as pmui
+import torch  # noqa: F401  # a first import inside a job would hold the interpreter for seconds
+
+from meaviz.components import environment_map
+from meaviz.demo import demo_path
+from meaviz.session import Session
+from meaviz.page_style import PAGE_CSS, page_theme
+from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
+from meaviz.workflow import Workflow
+
+TITLE = "MEAViz"
+
+
+def build(data: Sequence[str | Path] = (), **reading: Any) -> pmui.Page:
+    """Build the page of one browser session; it opens ``data``, or the demo where there is none."""
+    pn.extension("tabulator", notifications=False)
+    hv.extension("bokeh")
+    environment_map.warm()
+    session = Session()
+    workflow = Workflow(session)
+    page = _page(session, workflow)
+    pn.state.onload(lambda: workflow.open(list(data) or [demo_path()], **reading))
+    if pn.state.curdoc is not None:
+        pn.state.on_session_destroyed(lambda context: workflow.cancel())
+    return page
+
+
+def _page(session: Session, workflow: Workflow) -> pmui.Page:
+    tabs = pmui.Tabs(
+        *((title, view(session, workflow)) for title, view in TABS), sizing_mode="stretch_both", margin=0, dynamic=False
+    )
+    upper = pn.Row(
+        _panel(MapView(session, workflow), styles={"flex": "3 1 0"}),
+        _panel(StructureView(session, workflow), styles={"flex": "2 1 0"}),
+        sizing_mode="stretch_both",
+        margin=0,
+        styles={"flex": "3 1 0", "min-height": "420px"},
+    )
+    lower = _panel(tabs, styles={"flex": "2 1 0", "min-height": "300px"})
+    page = pmui.Page(
+        title=TITLE,
+        sidebar=[view(session, workflow) for view in STEP_VIEWS],
+        sidebar_width=330,
+        sidebar_variant="persistent",
+        main=[pn.Column(upper, lower, sizing_mode="stretch_both", margin=0, css_classes=["workspace"])],
+        theme_config=page_theme(),
+        busy_indicator=None,
+        raw_css=[PAGE_CSS],
+    )
+    session.dark = bool(page.dark_theme)
+    page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
+    return page
+
+
+def _panel(view: Any, **options: Any) -> pmui.Paper:
+    return pmui.Paper(view, elevation=0, variant="outlined", sizing_mode="stretch_both", margin=6, **options)

@@ -1,0 +1,246 @@
+"""How the map draws N points: a WebGL scatter, or above ``SCATTER_MAX`` an image made by Datashader.
+
+Both look alike and both draw by levels, from the faintest below to the brightest on top; within a level the
+order is a fixed random one, so that where points overlap no group hides another for coming later in the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import datashader
+import numba as nb
+import numpy as np
+import pandas as pd
+from bokeh.models import ColumnDataSource
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from meaviz.components.selection import inside_box
+from meaviz.style import LIGHT, Theme, pack
+
+SCATTER_MAX = 50_000
+OPACITY = (0.5, 0.6, 0.55, 0.8)  # of one point, by level: not selected and pruned, not selected, pruned, plain
+PASTEL = (0.4, 0.0, 0.7, 0.0)  # share of the background in the colour, by level
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of the plane a figure shows, and its size in pixels."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Pixels per data unit along x and y."""
+        return self.width / (self.x[1] - self.x[0]), self.height / (self.y[1] - self.y[0])
+
+
+def levels(n: int, selected: NDArray[np.bool_] | None, pruned: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Level of each of ``n`` points: 2 if selected (or nothing is), plus 1 unless pruned."""
+    shown = np.ones(n, dtype=np.bool_) if selected is None or not selected.any() else selected
+    kept = np.ones(n, dtype=np.bool_) if pruned is None else ~pruned
+    return 2 * shown.astype(np.uint8) + kept.astype(np.uint8)
+
+
+def point_size(n: int) -> float:
+    """Diameter in pixels that suits ``n`` visible points: 8 for 200, 4 for 14,000, 2 from 180,000 on."""
+    return float(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0))
+
+
+def shade(
+    rgba: NDArray[np.uint32], level: NDArray[np.uint8], theme: Theme, opacity: NDArray[np.floating]
+) -> NDArray[np.uint32]:
+    """Colours (K,) as drawn, packed, with ``opacity`` (K,) from 0 to 1.
+
+    What is not selected is grey. What is pruned turns pastel as well as transparent, so that no pile of pruned points passes for a kept one.
+    """
+    colour = np.where(level >= 2, rgba, pack([theme.dim])[0])
+    for value in (0, 2):
+        colour[level == value] = _towards(colour[level == value], theme.surface, PASTEL[value])
+    alpha = np.round(255.0 * opacity).astype(np.uint32)
+    return colour & np.uint32(0x00FFFFFF) | alpha << np.uint32(24)
+
+
+def _towards(rgba: NDArray[np.uint32], colour: str, share: float) -> NDArray[np.uint32]:
+    """Mix packed colours (K,) with ``share`` of another one."""
+    other = pack([colour]).view(np.uint8).astype(np.float32)
+    mixed = (1.0 - share) * rgba.view(np.uint8).reshape(-1, 4) + share * other
+    return np.round(mixed).astype(np.uint8).view(np.uint32).ravel()
+
+
+class Layer(Protocol):
+    """What the map asks of either way of drawing."""
+
+    def arrange(self, level: NDArray[np.uint8]) -> None:
+        """Take new levels (N,) of the points."""
+
+    def look(self, view: View) -> bool:
+        """Take another view; say whether it must be painted."""
+
+    def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
+        """Draw in the colours (N,)."""
+
+
+class ScatterLayer:
+    """Every point a disc, drawn by the graphics card."""
+
+    def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
+        self._xy = xy
+        self._shuffle = np.random.default_rng(0).permutation(len(xy))
+        self._rearranged = True
+        self.source = ColumnDataSource({"x": [], "y": [], "fill": []})
+        self._discs = plot.scatter(
+            "x", "y", fill_color="fill", line_color=None, size=point_size(len(xy)), source=self.source
+        )
+
+    def arrange(self, level: NDArray[np.uint8]) -> None:
+        """Sort the points by level; sent with the next paint."""
+        self._level = level
+        self._order = _painters_order(self._shuffle, level)
+        self._rearranged = True
+
+    def look(self, view: View) -> bool:
+        """Fit the size of the discs to what is in view; the browser has all points."""
+        size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))))
+        if abs(size - self._discs.glyph.size) > 0.2:
+            self._discs.glyph.size = size
+        return False
+
+    def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
+        """Send the colours, and the coordinates where their order changed."""
+        order = self._order
+        level = self._level[order]
+        fill = np.ascontiguousarray(shade(rgba[order], level, theme, np.asarray(OPACITY)[level]))
+        fill = fill.view(np.uint8).reshape(-1, 4)
+        if self._rearranged:
+            self.source.data = {"x": self._xy[order, 0], "y": self._xy[order, 1], "fill": fill}
+            self._rearranged = False
+        else:
+            self.source.data["fill"] = fill
+
+
+class RasterLayer:
+    """An image: Datashader finds each pixel's topmost point, whose colour is then looked up."""
+
+    def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
+        self._xy = xy
+        self._shuffle = np.random.default_rng(0).permutation(len(xy))
+        self._view = view
+        self._stale = True
+        self.source = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
+        plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
+
+    def arrange(self, level: NDArray[np.uint8]) -> None:
+        """Sort the points by level; aggregated with the next paint."""
+        order = _painters_order(self._shuffle, level)
+        self._level = level
+        self._points = _points_frame(self._xy[order], order.astype(np.int32))
+        self._stale = True
+
+    def look(self, view: View) -> bool:
+        """Take another view; aggregated with the next paint."""
+        self._view = view
+        self._stale = True
+        return True
+
+    def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
+        """Send the image; only its colours are new if neither view nor levels changed."""
+        if self._stale:
+            self._rows, self._alpha = _aggregate(self._points, self._level, self._view)
+            self._stale = False
+        drawn = self._rows >= 0
+        rows = self._rows[drawn]
+        image = np.zeros(self._rows.shape, dtype=np.uint32)
+        image[drawn] = shade(rgba[rows], self._level[rows], theme, self._alpha[drawn])
+        (x0, x1), (y0, y1) = self._view.x, self._view.y
+        self.source.data = {"image": [image], "x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0]}
+
+
+def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
+    """The way of drawing that suits the number of points ``xy`` (N, 2)."""
+    return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
+
+
+def _painters_order(shuffle: NDArray[np.int64], level: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Rows (N,) by rising level, shuffled within a level."""
+    shuffled = level[shuffle]
+    return np.concatenate([shuffle[shuffled == value] for value in range(len(OPACITY))])
+
+
+def _points_frame(xy: NDArray[np.float32], row: NDArray[np.int32]) -> pd.DataFrame:
+    return pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "row": row}, copy=False)
+
+
+def _aggregate(
+    points: pd.DataFrame, level: NDArray[np.uint8], view: View
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity."""
+    canvas = datashader.Canvas(view.width, view.height, x_range=view.x, y_range=view.y)
+    pixels = canvas.points(
+        points, "x", "y", agg=datashader.summary(count=datashader.count(), row=datashader.last("row"))
+    )
+    count, row = pixels["count"].data, pixels["row"].data
+    rows = np.where(np.isnan(row), -1, row).astype(np.int32)
+    offsets, cover = _disc(point_size(int(count.sum())))
+    return _stamp(rows, count.astype(np.int64), level, offsets, cover, np.asarray(OPACITY, dtype=np.float32))
+
+
+def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Pixel offsets (K, 2) of a disc and how much of each pixel it covers (K,).
+
+    A disc of two pixels is centred on a corner of four, since a cross around one pixel looks like a cross.
+    """
+    radius, fine = diameter / 2, 8
+    centre = 0.5 if round(diameter) == 2 else 0.0
+    span = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 2)
+    within = (np.arange(fine) + 0.5) / fine - 0.5  # sample points of a pixel
+    samples = (span[:, None] + within - centre).ravel()
+    filled = np.hypot(*np.meshgrid(samples, samples, indexing="ij")) <= radius
+    cover = filled.reshape(len(span), fine, len(span), fine).mean(axis=(1, 3))
+    offsets = np.stack(np.meshgrid(span, span, indexing="ij"), axis=-1)
+    touched = cover > 0.02
+    return offsets[touched].astype(np.int64), cover[touched].astype(np.float32)
+
+
+@nb.njit(cache=True, nogil=True)
+def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity: Any) -> Any:
+    """Grow every occupied pixel to a disc and lay the discs over each other.
+
+    A pixel shows the disc of the highest level that covers at least half of it, or else the one that covers most;
+    its opacity is that of all discs on it together, as if each had been drawn.
+    """
+    height, width = rows.shape
+    top = np.full((height, width), -1, np.int32)
+    best = np.zeros((height, width), np.float32)  # rank of the disc seen so far: level and cover
+    clear = np.ones((height, width), np.float32)
+    for i in range(height):
+        for j in range(width):
+            row = rows[i, j]
+            if row < 0:
+                continue
+            one = opacity[level[row]]
+            for k in range(offsets.shape[0]):
+                a, b = i + offsets[k, 0], j + offsets[k, 1]
+                if a < 0 or b < 0 or a >= height or b >= width:
+                    continue
+                clear[a, b] *= (1.0 - one * cover[k]) ** count[i, j]
+                rank = cover[k]
+                if rank >= 0.5:
+                    rank += 1.0 + level[row]
+                if rank > best[a, b]:
+                    best[a, b] = rank
+                    top[a, b] = row
+    return top, 1.0 - clear
+
+
+def warm() -> None:
+    """Compile what Datashader and the kernels need, so that the first drawing does not wait."""
+    level = np.zeros(2, dtype=np.uint8)
+    points = _points_frame(np.zeros((2, 2), dtype=np.float32), np.arange(2, dtype=np.int32))
+    rows, alpha = _aggregate(points, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
+    shade(np.zeros(rows.size, dtype=np.uint32), level[np.maximum(rows.ravel(), 0)], LIGHT, alpha.ravel())

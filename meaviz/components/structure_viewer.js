@@ -1,0 +1,364 @@
+// The 3D view of one structure, drawn by NGL.  structure_viewer.py joins this file with the library, as `NGL`.
+const MOUSE = {wheel: "_onMousewheel", mousemove: "_onMousemove", mousedown: "_onMousedown", mouseup: "_onMouseup",
+  contextmenu: "_onContextmenu", touchstart: "_onTouchstart", touchend: "_onTouchend", touchmove: "_onTouchmove"};
+const AXES = ["#d6455d", "#3f9d63", "#3d7fe0"];
+const CELL = [0.56, 0.6, 0.65];
+const STICK = 0xb4bac4; // mixed into the colours of sticks, which step back behind the balls
+const HALO = [1, 0.72, 0.05];
+const TILT = [-0.1682, 0.7913, 0.5749, 0.1222]; // quaternion: z up, seen from a little above and aside
+const LABEL = "3D view of a structure. Arrow keys rotate, plus and minus zoom, R or Home resets the view.";
+const NO_WEBGL = "The 3D view needs WebGL, which this browser does not offer. Turn on hardware acceleration in its " +
+  "settings, or open the app in another browser. Everything else works without it.";
+const STYLE = `
+  .viewer { position: relative; width: 100%; height: 100%; min-height: 160px; overflow: hidden; outline: none;
+    font: 12px/1.45 var(--font); color: var(--text); background: var(--background); user-select: none; }
+  .viewer:focus-visible::after { content: ""; position: absolute; inset: 0; border: 2px solid var(--accent);
+    pointer-events: none; }
+  .stage { position: absolute; inset: 0; }
+  .overlay { position: absolute; pointer-events: none; box-sizing: border-box; }
+  .notice { inset: 0; display: flex; align-items: center; justify-content: center; text-align: center; padding: 24px;
+    font-size: 14px; color: var(--muted); }
+  .caption { left: 10px; bottom: 10px; max-width: calc(100% - 110px); padding: 5px 9px; border-radius: 6px;
+    white-space: pre-line; backdrop-filter: blur(3px); background: color-mix(in srgb, var(--surface) 78%, transparent); }
+  .tip { padding: 3px 7px; border-radius: 5px; white-space: nowrap; background: var(--raised);
+    box-shadow: 0 0 0 1px var(--border); }
+  .marker { border: 1.5px solid #ffb80d; border-radius: 50%; transform: translate(-50%, 50%); opacity: 0.6; }
+  .axes { right: 8px; bottom: 8px; width: 76px; height: 76px; }
+  .axes line { stroke-width: 2.5; stroke-linecap: round; }
+  .axes text { font-size: 12px; font-weight: 600; text-anchor: middle; dominant-baseline: central; }
+  [hidden] { display: none !important; }`;
+
+function element(tag, name, parent) {
+  const svg = ["svg", "line", "text"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  if (name) node.setAttribute("class", name);
+  parent?.append(node);
+  return node;
+}
+
+function probeWebGL() { // "none", "software" (on the processor: no time for supersampling) or "hardware"
+  const canvas = document.createElement("canvas"), gl = canvas.getContext("webgl2") || canvas.getContext("webgl");
+  if (!gl) return "none";
+  const name = gl.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL;
+  const renderer = name ? gl.getParameter(name) : "";
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(renderer) ? "software" : "hardware";
+}
+
+// NGL listens on `document` and compares event.target with its canvas, but inside Bokeh's shadow roots the target
+// that `document` sees is the outermost host.  On the canvas itself the target is right, and pointer capture brings
+// the rest of a drag that leaves the canvas.
+function listenOnCanvas(stage) {
+  const mouse = stage.mouseObserver, canvas = mouse.domElement;
+  mouse.dispose();
+  mouse._listen();
+  for (const [type, handler] of Object.entries(MOUSE)) canvas.addEventListener(type, mouse[handler], {passive: false});
+  canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
+  canvas.addEventListener("mouseleave", () => { mouse.overElement = false; });
+  stage.pickingBehavior.dispose(); // clicks and hovering are handled below
+  stage.mouseControls.clear();
+  const {zoomScroll, rotateDrag, panDrag, zoomDrag} = NGL.MouseActions;
+  for (const [trigger, action] of [["scroll", zoomScroll], ["drag-left", rotateDrag], ["drag-right", panDrag],
+    ["drag-ctrl-left", panDrag], ["drag-shift-left", panDrag], ["drag-middle", zoomDrag]])
+    stage.mouseControls.add(trigger, action);
+  stage.keyControls.disabled = true;
+}
+
+// Straight from typed arrays: no text format in between that would round positions or turn the cell.
+function buildStructure(scene) {
+  const n = scene.kinds.length, structure = new NGL.Structure("structure");
+  const {atomStore, residueStore, chainStore, modelStore, bondStore} = structure;
+  const types = scene.symbols.map((symbol) => {
+    const id = structure.atomMap.add(symbol, symbol);
+    return [id, structure.residueMap.add("MOL", [id], true)];
+  });
+  for (const [store, count] of [[atomStore, n], [residueStore, n], [chainStore, 1], [modelStore, 1],
+    [bondStore, scene.bonds.length / 2]]) { store.resize(count); store.count = count; }
+  for (let i = 0; i < n; i++) {
+    [atomStore.atomTypeId[i], residueStore.residueTypeId[i]] = types[scene.kinds[i]];
+    atomStore.x[i] = scene.positions[3 * i]; // Bokeh's arrays have no working subarray()
+    atomStore.y[i] = scene.positions[3 * i + 1];
+    atomStore.z[i] = scene.positions[3 * i + 2];
+    atomStore.bfactor[i] = scene.balls[i]; // the one number an atom that NGL takes radii from
+    atomStore.residueIndex[i] = residueStore.atomOffset[i] = i;
+    atomStore.serial[i] = residueStore.resno[i] = i + 1;
+    atomStore.occupancy[i] = residueStore.atomCount[i] = 1;
+  }
+  chainStore.setChainname(0, "A");
+  chainStore.setChainid(0, "A");
+  chainStore.residueCount[0] = n;
+  modelStore.chainCount[0] = 1;
+  structure.finalizeAtoms();
+  for (let k = 0; k < bondStore.count; k++) {
+    bondStore.atomIndex1[k] = scene.bonds[2 * k];
+    bondStore.atomIndex2[k] = scene.bonds[2 * k + 1];
+    bondStore.bondOrder[k] = 1;
+  }
+  structure.finalizeBonds();
+  return structure;
+}
+
+function cellCorners(cell) { // corner k is the sum of the cell vectors whose bits k has
+  return [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
+    [0, 1, 2].map((d) => [0, 1, 2].reduce((sum, v) => sum + ((k >> v) & 1) * cell[3 * v + d], 0)));
+}
+
+function buildCell(cell) {
+  const shape = new NGL.Shape("cell"), corners = cellCorners(cell);
+  for (let k = 0; k < 8; k++)
+    for (const bit of [1, 2, 4]) if (!(k & bit)) shape.addWideline(corners[k], corners[k | bit], CELL, 1.6, "cell");
+  return shape;
+}
+
+function paler(color) {
+  const channel = (bits) => (((color >> bits) & 255) + ((STICK >> bits) & 255)) >> 1;
+  return (channel(16) << 16) | (channel(8) << 8) | channel(0);
+}
+
+// The sphere to keep in view, however it is turned: the chosen environment's, or all atoms' and the cell's.
+function extent({positions, cell, center, near}) {
+  const points = cell ? [...positions, ...cellCorners(cell).flat()] : positions;
+  const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < points.length; i++) {
+    low[i % 3] = Math.min(low[i % 3], points[i]);
+    high[i % 3] = Math.max(high[i % 3], points[i]);
+  }
+  const chosen = center >= 0, middle = low.map((x, d) => (chosen ? positions[3 * center + d] : (x + high[d]) / 2));
+  const away = (i) => Math.hypot(...middle.map((x, d) => points[3 * i + d] - x));
+  let whole = 1;
+  for (let i = 0; i < points.length / 3; i++) whole = Math.max(whole, away(i) + 1);
+  const radius = chosen ? near.reduce((far, i) => Math.max(far, away(i) + 1.3), 2) : 0.88 * whole;
+  return {middle: new NGL.Vector3(...middle), whole, radius};
+}
+
+export function render({model}) {
+  const root = element("div", "viewer");
+  root.tabIndex = 0;
+  root.setAttribute("role", "application");
+  root.setAttribute("aria-label", LABEL);
+  element("style", "", root).textContent = STYLE;
+  const host = element("div", "stage", root);
+  const [marker, notice, caption, tip, axes] = ["marker", "notice", "caption", "tip", "axes"].map(
+    (name) => element("div", "overlay " + name, root));
+  const drawing = element("svg", "", axes);
+  drawing.setAttribute("viewBox", "-38 -38 76 76");
+  const arms = AXES.map((color) => {
+    const [line, text] = [element("line", "", drawing), element("text", "", drawing)];
+    line.setAttribute("stroke", color);
+    text.setAttribute("fill", color);
+    return [line, text];
+  });
+  marker.hidden = tip.hidden = axes.hidden = true;
+
+  const theme = () => model.esm_constants[model.dark ? "dark" : "light"];
+  const background = () => model.background || theme().surface;
+  const paint = () => {
+    for (const [token, value] of Object.entries({...theme(), background: background()}))
+      root.style.setProperty("--" + token, value);
+  };
+  const label = () => { caption.textContent = model.caption; caption.hidden = !model.caption; };
+  const say = (text) => { notice.textContent = text; notice.hidden = !text; };
+  paint();
+  label();
+  model.on(["dark", "background"], paint);
+  model.on("caption", label);
+  const webgl = probeWebGL();
+  if (webgl === "none") { say(NO_WEBGL); return root; }
+
+  const stage = new NGL.Stage(host, {tooltip: false, cameraType: "orthographic", workerDefault: false, quality: "high",
+    clipScale: "absolute", clipDist: 0, hoverTimeout: 60, lightIntensity: 1, ambientIntensity: 0.5, zoomSpeed: 1.5});
+  const {viewer, viewerControls: camera, mouseObserver: mouse} = stage, canvas = viewer.renderer.domElement;
+  const configure = (parameters) => {
+    stage.setParameters({backgroundColor: background(), ...parameters});
+    viewer.parameters.fogColor.convertLinearToSRGB(); // NGL adds fog after the conversion of colours to sRGB
+  };
+  configure({sampleLevel: webgl === "software" ? -1 : 0});
+  stage.log = () => {};
+  listenOnCanvas(stage);
+  camera.rotate(TILT);
+
+  let scene = null, drawn = null, cell = null, sized = false, fitted = false, capturing = false, frame = 0, down = null;
+  const pending = new Set();
+  const scheme = (shade) => NGL.ColormakerRegistry.addScheme(function () {
+    this.atomColor = (atom) => shade(scene.colors[atom.index]);
+  });
+  const ballColor = scheme((color) => color), stickColor = scheme(paler);
+  const spacefilling = () => scene.spacefill || model.representation === "spacefill";
+  const centerRadius = () => (spacefilling() ? scene.radii : scene.balls)[scene.center];
+
+  function addLayer(sele, opacity) {
+    const look = {sele, opacity, roughness: 0.55};
+    const layers = [drawn.addRepresentation("spacefill",
+      {...look, color: ballColor, radiusType: spacefilling() ? "covalent" : "bfactor"})];
+    if (!spacefilling() && scene.bonds.length)
+      layers.push(drawn.addRepresentation("ball+stick", {...look, color: stickColor, cylinderOnly: true,
+        radiusType: "size", radiusSize: opacity < 1 ? 0.06 : 0.085}));
+    // NGL's picking skips what is fainter than 0.3, but dimmed atoms can be clicked too
+    for (const {repr} of layers) for (const buffer of repr.bufferList) buffer.pickingUniforms.opacity.value = 1;
+  }
+
+  // The inside of a larger sphere, evenly bright: a rim that the atom and whatever stands before it cover
+  function addHalo(radiusSize, opacity) {
+    const {repr} = drawn.addRepresentation("spacefill", {sele: "@" + scene.center, color: "black", opacity,
+      side: "back", radiusType: "size", radiusSize, disableImpostor: true, quality: "custom", sphereDetail: 3});
+    for (const buffer of repr.bufferList) buffer.uniforms.emissive.value.setRGB(...HALO);
+  }
+
+  function drawLayers() {
+    const old = drawn.reprList.slice();
+    if (scene.center >= 0) {
+      addLayer("@" + scene.near.join(","), 1);
+      addLayer("*", model.dim); // all, since "not @1,2" selects nothing, and bonds to the environment belong to it
+      addHalo(centerRadius() + 0.13, 1);
+      addHalo(centerRadius() + 0.4, 0.28);
+    } else addLayer("*", 1);
+    for (const layer of old) drawn.removeRepresentation(layer); // after adding: no blank frame in between
+  }
+
+  function drawCell() {
+    if (cell) stage.removeComponent(cell);
+    cell = scene?.cell ? stage.addComponentFromObject(buildCell(scene.cell)) : null;
+    const layer = cell?.addRepresentation("buffer", {});
+    // clicks pass through the lines; NGL's own disablePicking would leak
+    for (const buffer of layer?.repr.bufferList ?? []) viewer.pickingGroup.remove(buffer.pickingGroup);
+  }
+
+  function fit(place = true) {
+    const {middle, whole, radius} = extent(scene), fov = (viewer.perspectiveCamera.fov * Math.PI) / 180;
+    if (place) {
+      camera.center(middle);
+      camera.distance(radius / (Math.tan(fov / 2) * Math.min(1, viewer.width / viewer.height)));
+    }
+    const clip = 3 * whole + camera.position.clone().add(middle).length();
+    configure({clipNear: clip, clipFar: clip, fogNear: -0.2 * radius, fogFar: 3 * radius});
+  }
+
+  function load() {
+    const old = drawn;
+    scene = model.scene?.kinds ? model.scene : null;
+    drawn = null;
+    if (scene) {
+      drawn = stage.addComponentFromObject(buildStructure(scene), {defaultRepresentation: false});
+      drawLayers();
+      fit(scene.fit || !fitted);
+      fitted = true;
+    }
+    drawCell();
+    if (old) stage.removeComponent(old);
+    tip.hidden = true;
+    axes.hidden = !scene;
+    arms.forEach(([, text], k) => { text.textContent = (scene?.cell ? "abc" : "xyz")[k]; });
+    say(scene ? "" : model.placeholder);
+  }
+
+  // Several changes within one frame are drawn once, with the last values
+  const request = (what) => { pending.add(what); frame ||= requestAnimationFrame(update); };
+  function update() {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    if (!sized) return;
+    if (pending.has("scene")) load();
+    else if (scene && pending.has("layers")) drawLayers();
+    if (pending.has("theme")) configure({});
+    pending.clear();
+  }
+  model.on("scene", () => request("scene"));
+  model.on("placeholder", () => { if (!scene) say(model.placeholder); });
+  model.on(["representation", "dim"], () => request("layers"));
+  model.on(["dark", "background"], () => request("theme"));
+
+  viewer.signals.rendered.add(() => {
+    marker.hidden = !(scene?.center >= 0);
+    if (!scene || capturing) return;
+    if (!marker.hidden) { // where the chosen atom is when others stand before it
+      const at = camera.getPositionOnCanvas(new NGL.Vector3().fromArray(scene.positions, 3 * scene.center));
+      const size = `${2 * (centerRadius() + 0.2) * viewer.camera.zoom}px`;
+      Object.assign(marker.style, {left: `${at.x}px`, bottom: `${at.y}px`, width: size, height: size});
+    }
+    const back = viewer.camera.quaternion.clone().invert();
+    arms.forEach(([line, text], k) => {
+      const v = new NGL.Vector3().fromArray(scene.cell ?? [1, 0, 0, 0, 1, 0, 0, 0, 1], 3 * k).normalize();
+      v.applyQuaternion(camera.rotation).applyQuaternion(back); // right, up, towards the eye
+      for (const [part, name, length] of [[line, "2", 22], [text, "", 31]]) {
+        part.setAttribute("x" + name, length * v.x);
+        part.setAttribute("y" + name, -length * v.y);
+        part.setAttribute("opacity", v.z < -0.1 ? 0.65 : 1);
+      }
+    });
+  });
+
+  function pick(x, y) { // canvas pixels from the lower left -> drawn atom, -1 for none
+    const hit = scene && stage.pickingControls.pick(x, y);
+    return (hit?.atom || hit?.closestBondAtom)?.index ?? -1;
+  }
+  canvas.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!down || !scene || Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 4) return;
+    const box = canvas.getBoundingClientRect(), hit = pick(event.clientX - box.left, box.bottom - event.clientY);
+    model.send_msg({type: "click", scene: scene.id, index: hit < 0 ? -1 : scene.parents[hit]});
+  });
+  for (const type of ["mousemove", "mouseleave"]) canvas.addEventListener(type, () => { tip.hidden = true; });
+  mouse.signals.hovered.add((x, y) => {
+    const hit = model.hover && !mouse.pressed ? pick(x, y) : -1;
+    tip.hidden = hit < 0;
+    if (hit < 0) return;
+    const {positions, parents, center} = scene, [right, high] = [x > viewer.width / 2, y > viewer.height - 40];
+    let text = `${scene.symbols[scene.kinds[hit]]} · atom ${parents[hit]}`;
+    if (hit >= scene.real) text += " · periodic image";
+    if (center >= 0 && hit !== center) {
+      const away = [0, 1, 2].map((d) => positions[3 * hit + d] - positions[3 * center + d]);
+      text += ` · ${Math.hypot(...away).toFixed(2)} Å away`;
+    }
+    tip.textContent = text;
+    Object.assign(tip.style, {left: `${x}px`, bottom: `${y}px`,
+      transform: `translate(${right ? "calc(-100% - 10px)" : "10px"}, ${high ? "calc(100% + 10px)" : "-10px"})`});
+  });
+
+  const step = Math.PI / 18, [X, Y] = [new NGL.Vector3(1, 0, 0), new NGL.Vector3(0, 1, 0)];
+  const reset = () => { camera.rotate(TILT); fit(); };
+  const closer = () => camera.zoom(0.12), farther = () => camera.zoom(-0.14);
+  const KEYS = {ArrowLeft: () => camera.spin(Y, -step), ArrowRight: () => camera.spin(Y, step),
+    ArrowUp: () => camera.spin(X, step), ArrowDown: () => camera.spin(X, -step),
+    "+": closer, "=": closer, "-": farther, r: reset, R: reset, Home: reset};
+  root.addEventListener("keydown", (event) => {
+    if (!KEYS[event.key] || !scene || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    KEYS[event.key]();
+  });
+
+  model.on("msg:custom", async (event) => {
+    const {type, factor} = event.data ?? event;
+    if (type !== "snapshot" || !sized) return;
+    update();
+    capturing = true;
+    const blob = await stage.makeImage({factor, antialias: true}).finally(() => { capturing = false; });
+    const reader = new FileReader();
+    reader.onload = () => model.send_msg({type: "png", data: reader.result.split(",")[1]});
+    reader.readAsDataURL(blob);
+  });
+
+  const lost = () => say("The graphics processor was reset; the 3D view comes back as soon as it can ...");
+  canvas.addEventListener("webglcontextlost", lost);
+  canvas.addEventListener("webglcontextrestored", () => request("scene"));
+  // Bokeh attaches the element later: until it has a size nothing can be placed on it
+  const watch = new ResizeObserver(() => {
+    if (!host.clientWidth || !host.clientHeight) return;
+    stage.handleResize();
+    viewer.updateZoom();
+    if (!sized) { sized = true; request("scene"); }
+  });
+  watch.observe(host);
+  globalThis.__meaviz_debug?.push({stage, scene: () => scene, idle: () => sized && !frame});
+  model.on("remove", () => {
+    watch.disconnect();
+    cancelAnimationFrame(frame);
+    canvas.removeEventListener("webglcontextlost", lost);
+    stage.removeAllComponents();
+    for (const name of [ballColor, stickColor]) NGL.ColormakerRegistry.removeScheme(name);
+    const {renderer} = viewer;
+    stage.dispose();
+    renderer.forceContextLoss(); // browsers keep 16 contexts alive, and NGL's dispose keeps this one
+  });
+  return root;
+}

@@ -1,0 +1,115 @@
+"""Long work off the event loop: one job at a time, with progress and cancelling.
+
+A job runs a pure function in a thread and never touches a widget. The session's own loop polls it, and hands progress
+and result over there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.progress import Progress
+
+POLL = 150  # ms
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """One piece of work in a thread."""
+
+    def __init__(self, work: Callable[[Progress], Any]) -> None:
+        self.fraction = 0.0
+        self.message = ""
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next report of progress."""
+        self._stop.set()
+
+    @property
+    def alive(self) -> bool:
+        """Still at work."""
+        return self._thread.is_alive()
+
+    def _run(self, work: Callable[[Progress], Any]) -> None:
+        try:
+            self.result = work(self._report)
+            if self._stop.is_set():
+                raise Cancelled
+        except BaseException as error:
+            self.error = error
+
+    def _report(self, done: int, total: int, message: str) -> None:
+        if self._stop.is_set():
+            raise Cancelled
+        self.fraction, self.message = done / max(total, 1), message
+
+
+class JobRunner:
+    """Runs the jobs of one session, one after the other.
+
+    ``on_progress(fraction, message)`` and the callbacks of :meth:`start` are called on the session's loop.
+    """
+
+    def __init__(self, on_progress: Callable[[float, str], None]) -> None:
+        self._on_progress = on_progress
+        self._job: Job | None = None
+        self._poller: Any = None
+
+    @property
+    def busy(self) -> bool:
+        """A job is at work."""
+        return self._job is not None
+
+    def start(
+        self, work: Callable[[Progress], Any], on_done: Callable[[Any], None], on_failed: Callable[[str], None]
+    ) -> None:
+        """Run ``work`` in a thread; then call ``on_done(result)``, or ``on_failed(message)``."""
+        if self._job is not None:
+            raise MEAGraphError("Another step is being computed. Wait for it, or cancel it.")
+        self._job = job = Job(work)
+        job.start()
+        self._poller = pn.state.add_periodic_callback(lambda: self._poll(job, on_done, on_failed), period=POLL)
+
+    def cancel(self) -> None:
+        """Cancel the job at work, if any; its result will not be taken."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def _poll(self, job: Job, on_done: Callable[[Any], None], on_failed: Callable[[str], None]) -> None:
+        if job is not self._job:
+            return
+        if job.alive:
+            self._on_progress(job.fraction, job.message)
+            return
+        self._poller.stop()
+        self._job = None
+        if job.error is None:
+            on_done(job.result)
+        else:
+            on_failed(explain(job.error))
+
+
+def explain(error: BaseException) -> str:
+    """The message for the user; what nobody foresaw goes to the log with its traceback."""
+    if isinstance(error, MEAGraphError):
+        return str(error)
+    log.error("a job failed\n%s", "".join(traceback.format_exception(error)))
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this step. Use fewer representatives or a smaller descriptor."
+    return f"This should not have happened: {type(error).__name__}: {error}. The log has the details; your data is unchanged."

@@ -1,0 +1,7 @@
+"""Entry of ``panel serve meaviz``; ``--args DATA`` names the files to open."""
+
+import sys
+
+from meaviz.app import TITLE, build
+
+build(sys.argv[1:]).servable(title=TITLE)

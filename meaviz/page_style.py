@@ -1,0 +1,70 @@
+"""How the page and its charts look: Material theme, style sheet, and the hook that themes HoloViews' charts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meaviz.style import DARK, LIGHT, Theme
+
+PAGE_CSS = """
+.workspace { height: calc(100vh - 64px); padding: 6px; box-sizing: border-box }
+.main { overflow: hidden }
+"""
+
+FACTS_CSS = """
+dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 2px 12px; margin: 0; font-size: 13px }
+dl.facts dt { opacity: 0.7 }
+dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }
+ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
+.figures { display: flex; gap: 28px; flex-wrap: wrap; padding: 8px 0 0 }
+.figure { font-size: 14px; font-variant-numeric: tabular-nums }
+.figure b { font-size: 20px; font-weight: 600 }
+.figure span { display: block; font-size: 12px; opacity: 0.75 }
+.empty { opacity: 0.75; font-size: 14px }
+"""
+
+
+def page_theme() -> dict[str, Any]:
+    """Material UI's theme, light and dark, from our tokens."""
+    return {"light": _palette(LIGHT), "dark": _palette(DARK)}
+
+
+def _palette(tokens: Theme) -> dict[str, Any]:
+    return {
+        "palette": {
+            "primary": {"main": tokens.accent},
+            "error": {"main": tokens.bad},
+            "background": {"default": tokens.surface, "paper": tokens.raised},
+            "text": {"primary": tokens.text, "secondary": tokens.muted},
+        },
+        "typography": {"fontFamily": tokens.font, "button": {"textTransform": "none"}},
+        "shape": {"borderRadius": 6},
+    }
+
+
+def chart_hook(tokens: Theme) -> Callable[[Any, Any], None]:
+    """A HoloViews hook that gives a chart the colours and the font of the page."""
+
+    def apply(plot: Any, element: Any) -> None:
+        figure = plot.state
+        figure.background_fill_color = figure.border_fill_color = tokens.raised
+        figure.outline_line_color = None
+        figure.title.update(text_color=tokens.text, text_font=tokens.font, text_font_size="13px", text_font_style="normal")
+        for axis in figure.axis:
+            axis.update(
+                axis_line_color=tokens.border,
+                major_tick_line_color=tokens.border,
+                minor_tick_line_color=None,
+                axis_label_text_color=tokens.muted,
+                axis_label_text_font=tokens.font,
+                axis_label_text_font_size="12px",
+                axis_label_text_font_style="normal",
+                major_label_text_color=tokens.text,
+                major_label_text_font=tokens.font,
+                major_label_text_font_size="11px",
+            )
+        figure.grid.grid_line_color = tokens.border
+        figure.grid.grid_line_alpha = 0.5
+
+    return apply

@@ -1,0 +1,16 @@
+"""One file a thing that the user sees; here they are in their order."""
+
+from __future__ import annotations
+
+from meaviz.views.clusters import ClusterView
+from meaviz.views.data import DataStep
+from meaviz.views.export import ExportView
+from meaviz.views.map import MapView
+from meaviz.views.pruning import PruningView
+from meaviz.views.structure import StructureView
+from meaviz.views.training import DescriptorStep, MapStep, ModelStep
+
+STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
+TABS = (("Clusters", ClusterView), ("Pruning", PruningView), ("Export", ExportView))
+
+__all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]

@@ -1,0 +1,75 @@
+"""Write the kept structures, and offer the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import panel as pn
+import panel_material_ui as pmui
+
+from meaviz.session import Session
+from meaviz.workflow import EXPORT, Workflow
+
+WHAT = {"structures": "kept structures", "index": "index of all structures", "manifest": "manifest with every setting"}
+
+
+class ExportView(pn.viewable.Viewer):
+    """The folder, the button, and the files once they are written."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session, self.workflow = session, workflow
+        self._folder = pmui.TextInput(
+            label="Folder (where the app runs)", value="meaviz-export", size="small", width=360, margin=(8, 12)
+        )
+        self._overwrite = pmui.Checkbox(label="Replace an earlier export", value=False, size="small", margin=(8, 12))
+        self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
+        self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
+        self._note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 12))
+        self._problem = pmui.Alert(severity="error", visible=False, margin=(4, 12), sizing_mode="stretch_width")
+        self._files = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self._layout = pn.Column(
+            pn.Row(self._folder, self._overwrite, self._button, margin=0),
+            self._note,
+            self._problem,
+            self._files,
+            scroll="y-auto",
+            sizing_mode="stretch_both",
+            margin=0,
+        )
+        session.param.watch(self._show, ["plan", "exported", "running"])
+        session.param.watch(self._show_problem, "problem")
+        self._show()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def _show(self, *events: object) -> None:
+        plan, data = self.session.plan, self.session.dataset
+        self._button.disabled = plan is None or bool(self.session.running)
+        if plan is None or data is None:
+            self._note.object = '<p class="empty">Nothing to export yet: compute the map first.</p>'
+        else:
+            self._note.object = (
+                f"<b>{plan.n_structures:,}</b> of {data.n_structures:,} structures will be written in their original "
+                "order, with an index of all and a manifest. Frames of extended XYZ are copied byte for byte."
+            )
+        files = self.session.exported
+        if files is None:
+            self._files.objects = []
+        elif not self._files.objects:
+            self._files.objects = [self._offer(name, getattr(files, name)) for name in WHAT]
+
+    def _offer(self, name: str, path: Path) -> pn.viewable.Viewable:
+        download = pmui.FileDownload(
+            file=str(path), filename=path.name, label=path.name, variant="outlined", size="small", margin=(4, 8, 4, 0)
+        )
+        size = path.stat().st_size
+        words = f"{WHAT[name]}, {size / 1e6:.2f} MB" if size > 1e5 else f"{WHAT[name]}, {size:,} bytes"
+        return pn.Row(download, pn.pane.HTML(f"{words}<br><small>{pn.util.escape(str(path))}</small>"), margin=0)
+
+    def _show_problem(self, *events: object) -> None:
+        step, message = self.session.problem
+        self._problem.object = message if step == EXPORT else ""
+        self._problem.visible = step == EXPORT and bool(message)

@@ -1,0 +1,181 @@
+"""The map of environments: colour, brush, flag, click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from ase.data import chemical_symbols
+
+from meaviz.components.environment_map import MODES, EnvironmentMap
+from meaviz.session import Session, cluster_name
+from meaviz.style import Colouring
+from meaviz.workflow import Workflow
+
+EMPTY = "The map appears here once the steps on the left have run."
+
+
+def _clusters(session: Session) -> Colouring:
+    clusters = session.survey.clusters
+    names = [cluster_name(label) for label in range(clusters.n_clusters)]
+    return Colouring.categorical(clusters.labels, names, label="Cluster")
+
+
+def _groups(session: Session) -> Colouring:
+    names, codes = np.unique(session.dataset.groups, return_inverse=True)
+    return Colouring.categorical(codes[session.dataset.structure_of], names.tolist(), label="Group")
+
+
+def _elements(session: Session) -> Colouring:
+    species = np.asarray(session.dataset.species)
+    codes = np.searchsorted(species, session.dataset.numbers)
+    return Colouring.categorical(codes, [chemical_symbols[z] for z in species], label="Element")
+
+
+def _energies(session: Session) -> Colouring:
+    data = session.dataset
+    per_atom = (data.energy / np.diff(data.offsets))[data.structure_of]
+    return Colouring.continuous(per_atom, label="Energy per atom", unit="eV/atom")
+
+
+def _forces(session: Session) -> Colouring:
+    sizes = np.linalg.norm(session.dataset.forces, axis=1)
+    return Colouring.continuous(sizes, label="Force", unit="eV/Å", log=bool((sizes > 0).any()))
+
+
+def _outliers(session: Session) -> Colouring:
+    return Colouring.continuous(session.survey.outliers.score, label="Outlier score", unit="1 = candidate")
+
+
+def _flags(session: Session) -> Colouring:
+    return Colouring.categorical(session.flags.astype(int), ["not flagged", "flagged"], label="Flag")
+
+
+COLOURINGS: dict[str, tuple[str, Callable[[Session], Colouring]]] = {
+    "cluster": ("Cluster", _clusters),
+    "group": ("Group", _groups),
+    "element": ("Element", _elements),
+    "energy": ("Energy per atom", _energies),
+    "force": ("Force", _forces),
+    "outlier": ("Outlier score", _outliers),
+    "flag": ("Flag", _flags),
+}
+
+
+class MapView(pn.viewable.Viewer):
+    """The UMAP map and what is done with the selection."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session = session
+        self.map = EnvironmentMap(on_select=session.select, on_tap=self._tap, hover=self._hover)
+        self.map.clear(EMPTY)
+        self._drawn: object = None  # the survey whose points are on the map
+        self._colour = pmui.Select(
+            label="Colour by",
+            options={title: name for name, (title, _) in COLOURINGS.items()},
+            value=session.colour_by,
+            size="small",
+            width=170,
+            margin=(0, 8, 0, 0),
+        )
+        self._mode = pmui.RadioButtonGroup(
+            options={"New": MODES[0], "Add": MODES[1], "Remove": MODES[2], "Overlap": MODES[3]},
+            value=MODES[0],
+            size="small",
+            margin=(0, 8, 0, 0),
+            description="What a box or lasso does to the selection; keys: Shift adds, Ctrl removes, both intersect",
+        )
+        self._clear = self._action("Clear", session.clear_selection)
+        self._flag = self._action("Flag", lambda: session.flag_selection(True), color="error")
+        self._unflag = self._action("Unflag", lambda: session.flag_selection(False))
+        self._pruned = pmui.Switch(label="Show pruned", value=False, size="small", margin=(0, 8))
+        self._count = pn.pane.HTML("", margin=(6, 0), css_classes=["selection-count"], min_width=150)
+        tools = pn.FlexBox(
+            self._colour,
+            self._mode,
+            self._clear,
+            self._flag,
+            self._unflag,
+            self._pruned,
+            self._count,
+            align_items="center",
+            gap="4px",
+            sizing_mode="stretch_width",
+            margin=(0, 0, 4, 0),
+        )
+        self._layout = pn.Column(tools, self.map, sizing_mode="stretch_both", margin=0)
+        self._colour.link(session, value="colour_by")
+        self._mode.link(self.map, value="mode")
+        session.param.watch(self._show_survey, "survey")
+        session.param.watch(self._recolour, "colour_by")
+        session.param.watch(self._show_selection, ["selection", "flags"])
+        session.param.watch(lambda *events: self._mark(), "inspected")
+        session.param.watch(self._show_plan, "plan")
+        session.param.watch(lambda event: setattr(self.map, "dark", event.new), "dark")
+        self._pruned.param.watch(self._show_plan, "value")
+        self._show_survey()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def colours(self) -> Colouring | None:
+        """The colours on the map; None while it is empty."""
+        if self.session.survey is None or self.session.dataset is None:
+            return None
+        return COLOURINGS[self.session.colour_by][1](self.session)
+
+    def _action(self, label: str, act: Callable[[], object], color: str = "default") -> pmui.Button:
+        widget = pmui.Button(label=label, variant="outlined", size="small", color=color, margin=0, disabled=True)
+        widget.on_click(lambda event: act())
+        return widget
+
+    def _show_survey(self, *events: object) -> None:
+        survey = self.session.survey
+        if survey is None:
+            self.map.clear(EMPTY)
+        else:
+            self.map.set_points(survey.projection.xy)
+            self._drawn = survey
+            self._recolour()
+            self._show_plan()
+        self._show_selection()
+
+    def _recolour(self, *events: object) -> None:
+        colours = self.colours()
+        if colours is not None and self._drawn is self.session.survey:
+            self.map.set_colouring(colours)
+
+    def _show_selection(self, *events: object) -> None:
+        selection = self.session.selection
+        there = selection is not None
+        self._clear.disabled = self._flag.disabled = self._unflag.disabled = not there
+        if not there:
+            self._count.object = ""
+            return
+        if self._drawn is not self.session.survey:
+            return
+        chosen = int(selection.sum())
+        flagged = int(self.session.flags.sum()) if self.session.flags is not None else 0
+        self._count.object = f"<b>{chosen:,}</b> of {len(selection):,} selected · <b>{flagged:,}</b> flagged"
+        self.map.set_selection(selection if chosen else None)
+        if self.session.colour_by == "flag":
+            self._recolour()
+
+    def _show_plan(self, *events: object) -> None:
+        plan = self.session.plan
+        if self._drawn is self.session.survey is not None:  # else the new map follows in a moment
+            self.map.set_pruned(~plan.keep if self._pruned.value and plan is not None else None)
+
+    def _mark(self) -> None:
+        if self._drawn is self.session.survey is not None:
+            self.map.set_marker(self.session.inspected)
+
+    def _tap(self, row: int) -> None:
+        self.session.inspected = row
+
+    def _hover(self, row: int) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in self.session.describe(row).items())

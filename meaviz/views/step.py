@@ -1,0 +1,87 @@
+"""A step of the side bar: its settings, what came of it, progress, cancelling, and what went wrong."""
+
+from __future__ import annotations
+
+import panel as pn
+import panel_material_ui as pmui
+
+from meaviz.session import STEPS, Session
+from meaviz.workflow import Workflow
+
+COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
+
+
+class Step(pn.viewable.Viewer):
+    """One step; a subclass names it, lays out its settings and sums up its result."""
+
+    step = ""  # one of STEPS
+    title = ""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session, self.workflow = session, workflow
+        self._bar = pmui.LinearProgress(value=0, max=1000, sizing_mode="stretch_width", margin=(6, 0, 2, 0))
+        self._message = pmui.Typography("", variant="caption", margin=0, sizing_mode="stretch_width")
+        cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, width=80)
+        cancel.on_click(lambda event: workflow.cancel())
+        self._activity = pn.Column(
+            self._bar,
+            pn.Row(self._message, cancel, margin=0, sizing_mode="stretch_width"),
+            visible=False,
+            margin=(0, 12, 4, 12),
+            sizing_mode="stretch_width",
+        )
+        self._problem = pmui.Alert(severity="error", visible=False, margin=(4, 0), sizing_mode="stretch_width")
+        self._card = pmui.Card(
+            *self.settings(),
+            title=self.title,
+            title_variant="subtitle2",
+            collapsed=self.step != "data",
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self._layout = pn.Column(
+            self._card, self._activity, self._problem, margin=(0, 0, 8, 0), sizing_mode="stretch_width"
+        )
+        session.param.watch(self._show_activity, ["running", "progress"])
+        session.param.watch(self._show_problem, "problem")
+        session.param.watch(self._show_summary, ["dataset", "descriptors", "learned", "survey"])
+        self._show_summary()
+
+    def settings(self) -> list[pn.viewable.Viewable]:
+        """The widgets of the step."""
+        raise TypeError(f"{type(self).__name__} must lay out its settings")
+
+    def summary(self) -> str:
+        """What the step brought, in a few words; empty while there is no result."""
+        raise TypeError(f"{type(self).__name__} must sum up its result")
+
+    def __panel__(self) -> pn.Column:
+        """Return the step for Panel to lay out."""
+        return self._layout
+
+    def _show_activity(self, *events: object) -> None:
+        running = self.session.running == self.step
+        self._activity.visible = running
+        if running:
+            fraction, message = self.session.progress
+            self._bar.value = round(1000 * fraction)
+            self._message.object = message or "starting"
+
+    def _show_problem(self, *events: object) -> None:
+        step, message = self.session.problem
+        mine = step == self.step and bool(message)
+        self._problem.object = message if mine else ""
+        self._problem.visible = mine
+        if mine:
+            self._card.collapsed = False
+
+    def _show_summary(self, *events: object) -> None:
+        summary = self.summary()
+        number = STEPS.index(self.step) + 1
+        self._card.title = f"{number}  {self.title}" + (f"  ·  {summary}" if summary else "")
+
+
+def button(label: str, **options: object) -> pmui.Button:
+    """The button that starts a step."""
+    return pmui.Button(label=label, **{"variant": "contained", "size": "small", **COMPACT, **options})

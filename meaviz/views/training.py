@@ -1,0 +1,196 @@
+"""Steps 2 to 4: descriptors, model, map."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+import panel_material_ui as pmui
+
+from meagraph.clustering import METHODS as CLUSTERINGS
+from meagraph.errors import MEAGraphError
+from meaviz.page_style import chart_hook
+from meaviz.style import theme
+from meaviz.views.step import COMPACT, Step, button
+
+NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2)}
+
+
+class DescriptorStep(Step):
+    """SOAP's parameters."""
+
+    step = "descriptors"
+    title = "Descriptors"
+
+    def settings(self) -> list[pn.viewable.Viewable]:
+        """Cutoff and basis."""
+        usual = self.session.config.descriptors
+        self._r_cut = pmui.FloatInput(label="SOAP cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
+        self._n_max = pmui.IntInput(label="n max", value=usual.n_max, start=1, end=16, **NUMBER)
+        self._l_max = pmui.IntInput(label="l max", value=usual.l_max, start=0, end=16, **NUMBER)
+        compute = button("Compute")
+        compute.on_click(lambda event: self._compute())
+        return [self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), compute]
+
+    def summary(self) -> str:
+        """Method and width."""
+        found = self.session.descriptors
+        return "" if found is None else f"{found.method.upper()}, {found.values.shape[1]} values"
+
+    def _compute(self) -> None:
+        try:
+            settings = replace(
+                self.session.config.descriptors,
+                r_cut=self._r_cut.value,
+                n_max=self._n_max.value,
+                l_max=self._l_max.value,
+            )
+        except MEAGraphError as error:
+            self.session.problem = (self.step, str(error))
+            return
+        self.session.config = replace(self.session.config, descriptors=settings)
+        self.workflow.run(self.step)
+
+
+class ModelStep(Step):
+    """Train a model, load one, save one."""
+
+    step = "model"
+    title = "Model"
+
+    def settings(self) -> list[pn.viewable.Viewable]:
+        """Training settings, the loss, checkpoints."""
+        config = self.session.config
+        self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=500, **NUMBER)
+        self._seed = pmui.IntInput(label="Seed", value=config.training.seed, start=0, **NUMBER)
+        self._threshold = pmui.FloatInput(
+            label="Similarity of an edge", value=round(config.graph.lower, 4), start=0.0, end=0.9999, step=0.01, **NUMBER
+        )
+        self._neighbours = pmui.IntInput(label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER)
+        self._path = pmui.TextInput(
+            label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT
+        )
+        train, load, save = button("Train"), button("Load", variant="outlined"), button("Save", variant="outlined")
+        train.on_click(lambda event: self._train())
+        load.on_click(lambda event: self._load())
+        save.on_click(lambda event: self._save())
+        self._saved = pmui.Typography("", variant="caption", margin=0, visible=False)
+        self._loss = pn.pane.HoloViews(
+            None, height=150, sizing_mode="stretch_width", margin=(4, 0), visible=False, linked_axes=False
+        )
+        self.session.param.watch(self._draw_loss, ["history", "dark"])
+        return [
+            pn.Row(self._epochs, self._seed, margin=0),
+            pn.Row(self._threshold, self._neighbours, margin=0),
+            train,
+            self._loss,
+            self._path,
+            pn.Row(load, save, margin=0),
+            self._saved,
+        ]
+
+    def summary(self) -> str:
+        """Where the model comes from and how well it reconstructs."""
+        learned = self.session.learned
+        if learned is None:
+            return ""
+        if not learned.history:
+            return "loaded"
+        return f"{len(learned.history)} epochs, loss {learned.history[-1].loss:.3g}"
+
+    def _configure(self) -> bool:
+        config = self.session.config
+        try:
+            self.session.config = replace(
+                config,
+                training=replace(config.training, epochs=self._epochs.value),
+                graph=replace(config.graph, lower=self._threshold.value, neighbours=self._neighbours.value),
+            ).with_seed(self._seed.value)
+        except MEAGraphError as error:
+            self.session.problem = (self.step, str(error))
+            return False
+        self.session.pruning = replace(self.session.pruning, seed=self._seed.value)
+        return True
+
+    def _train(self) -> None:
+        if self._configure():
+            self.workflow.run(self.step)
+
+    def _load(self) -> None:
+        path = self._path.value_input.strip()
+        if not path:
+            self.session.problem = (self.step, "Name the model file to load.")
+        elif self._configure():
+            self.workflow.run(self.step, model_path=path)
+
+    def _save(self) -> None:
+        try:
+            written = self.workflow.save_model(self._path.value_input)
+        except MEAGraphError as error:
+            self.session.problem = (self.step, str(error))
+            return
+        self._saved.object = f"Saved {written}"
+        self._saved.visible = True
+
+    def _draw_loss(self, *events: object) -> None:
+        history = self.session.history
+        self._loss.visible = bool(history)
+        if not history:
+            return
+        tokens = theme(self.session.dark)
+        points = [(record.epoch, record.loss) for record in history]
+        curve = hv.Curve(points, "epoch", "reconstruction loss").opts(color=tokens.accent, line_width=2)
+        dots = hv.Scatter(points, "epoch", "reconstruction loss").opts(color=tokens.accent, size=6, tools=["hover"])
+        self._loss.object = (curve * dots).opts(
+            hv.opts.Overlay(
+                responsive=True, height=150, logy=True, toolbar=None, show_grid=False, hooks=[chart_hook(tokens)]
+            )
+        )
+
+
+class MapStep(Step):
+    """Pooling, clusters and projection."""
+
+    step = "map"
+    title = "Map"
+
+    def settings(self) -> list[pn.viewable.Viewable]:
+        """Pooling rate and clustering."""
+        config = self.session.config
+        self._rate = pmui.FloatSlider(
+            label="Pooling rate", value=config.pooling_rate, start=0.0, end=0.99, step=0.01, size="small", **COMPACT
+        )
+        self._method = pmui.Select(
+            label="Clusters", options=list(CLUSTERINGS), value=config.clustering.method, size="small", **COMPACT
+        )
+        self._size = pmui.IntInput(
+            label="Fewest environments", value=config.clustering.min_cluster_size, start=2, end=100_000, **NUMBER
+        )
+        self._samples = pmui.IntInput(
+            label="Smoothing", value=config.clustering.min_samples, start=1, end=1000, **NUMBER
+        )
+        update = button("Update map")
+        update.on_click(lambda event: self._update())
+        return [self._rate, self._method, pn.Row(self._size, self._samples, margin=0), update]
+
+    def summary(self) -> str:
+        """Number of clusters."""
+        survey = self.session.survey
+        return "" if survey is None else f"{survey.clusters.n_clusters:,} clusters"
+
+    def _update(self) -> None:
+        config = self.session.config
+        settings: dict[str, Any] = {
+            "method": self._method.value,
+            "min_cluster_size": self._size.value,
+            "min_samples": self._samples.value,
+        }
+        try:
+            clustering = replace(config.clustering, **settings)
+        except MEAGraphError as error:
+            self.session.problem = (self.step, str(error))
+            return
+        self.session.config = replace(config, pooling_rate=self._rate.value, clustering=clustering)
+        self.workflow.run(self.step)

@@ -1,0 +1,142 @@
+"""From a click to a result: each step runs as a job of its own, and its result is assigned to the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meagraph.datasets import read_dataset
+from meagraph.descriptors import compute_descriptors
+from meagraph.errors import MEAGraphError
+from meagraph.export import ExportedFiles, export_plan
+from meagraph.pipeline import describe_settings, learn, look, store_model
+from meagraph.progress import Progress
+from meagraph.training import EpochRecord
+from meaviz.jobs import JobRunner, explain
+from meaviz.session import STEPS, Session
+
+EXPORT = "export"
+
+
+class Workflow:
+    """Starts the steps of one session in their order, and carries on to the map."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._epochs: list[EpochRecord] = []
+        self._runner = JobRunner(self._on_progress)
+
+    def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
+        """Read files, then compute everything up to the map. A failure keeps what was open before."""
+        self._start("data", lambda progress: read_dataset(paths, progress=progress, **reading), self.session.set_dataset)
+
+    def run(self, step: str, *, model_path: str | None = None) -> None:
+        """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it."""
+        missing = self.session.missing_step()
+        if missing is not None and STEPS.index(missing) < STEPS.index(step):
+            step = missing
+        self._compute(step, model_path)
+
+    def cancel(self) -> None:
+        """Stop the running step; results that were there stay."""
+        self._runner.cancel()
+
+    def save_model(self, path: str) -> Path:
+        """Write the model as a checkpoint. Raises MEAGraphError where there is none, or no path."""
+        session = self.session
+        if session.learned is None or session.descriptors is None:
+            raise MEAGraphError("There is no model yet. Train one first.")
+        if not path.strip():
+            raise MEAGraphError("Name the file to save the model in, for example niobium.safetensors.")
+        try:
+            return store_model(Path(path).expanduser(), session.learned, session.descriptors, session.config)
+        except OSError as error:
+            raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
+
+    def export(self, directory: str, *, overwrite: bool) -> None:
+        """Write the kept structures, index and manifest of the current plan into ``directory``."""
+        session = self.session
+        dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
+        survey, plan, flags, config = session.survey, session.plan, session.flags, session.config
+        if dataset is None or descriptors is None or learned is None or survey is None or plan is None:
+            self._fail(EXPORT, "There is nothing to export yet. Compute the map first.")
+            return
+        if not directory.strip():
+            self._fail(EXPORT, "Name the folder to export to.")
+            return
+        flagged = [
+            {"structure": int(dataset.structure_of[row]), "atom": int(dataset.atom_of[row])}
+            for row in np.flatnonzero(flags)
+        ]
+        settings = {
+            **describe_settings(config, descriptors, learned, survey),
+            "flagged_environments": flagged,
+            "structures_with_flags_left_out": session.leave_out_flagged,
+        }
+
+        def work(progress: Progress) -> ExportedFiles:
+            target = Path(directory).expanduser()
+            return export_plan(dataset, plan, target, settings=settings, overwrite=overwrite, progress=progress)
+
+        self._start(EXPORT, work, lambda files: session.param.update(exported=files))
+
+    # ---- the steps
+
+    def _compute(self, step: str, model_path: str | None = None) -> None:
+        session, config = self.session, self.session.config
+        dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
+        if step == "data" or dataset is None:
+            self._fail("data", "Open a dataset first.")
+        elif step == "descriptors":
+            self._start(
+                step,
+                lambda progress: compute_descriptors(dataset, config.descriptors, progress=progress),
+                session.set_descriptors,
+            )
+        elif step == "model":
+            self._epochs.clear()
+            session.history = ()
+            self._start(
+                step,
+                lambda progress: learn(
+                    dataset, descriptors, config, model_path=model_path, on_epoch=self._epochs.append, progress=progress
+                ),
+                session.set_learned,
+            )
+        else:
+            self._start(step, lambda progress: look(dataset, learned, config, progress=progress), session.set_survey)
+
+    def _start(self, step: str, work: Callable[[Progress], Any], take: Callable[[Any], Any]) -> None:
+        def done(result: Any) -> None:
+            self.session.param.update(running="", progress=(0.0, ""))
+            try:
+                take(result)
+            except MEAGraphError as error:
+                self._fail(step, str(error))
+                return
+            following = self.session.missing_step()
+            if step != EXPORT and following is not None:
+                self._compute(following)
+
+        def failed(message: str) -> None:
+            self.session.param.update(running="", progress=(0.0, ""))
+            self._fail(step, message)
+
+        try:
+            self._runner.start(work, done, failed)
+        except MEAGraphError as error:
+            self._fail(step, explain(error))
+            return
+        self.session.param.update(running=step, progress=(0.0, ""), problem=("", ""))
+
+    def _fail(self, step: str, message: str) -> None:
+        self.session.problem = (step, message)
+
+    def _on_progress(self, fraction: float, message: str) -> None:
+        self.session.progress = (fraction, message)
+        if len(self._epochs) > len(self.session.history):
+            self.session.history = tuple(self._epochs)

@@ -1,0 +1,241 @@
+"""Driving the app in a real Chromium: start, serve, wait, find, point and drag.
+
+The fixtures that use this are in ``conftest.py``; tests import the helpers with ``from browser import ...``.
+Coordinates called "page pixels" are CSS pixels from the top left of the viewport, what ``page.mouse`` takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import panel as pn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Locator, Page
+
+Result = TypeVar("Result")
+Point = tuple[float, float]
+
+CHROMIUM_ARGUMENTS = (
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # nothing but the test server can be reached, even by mistake
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+IDLE = "() => !!window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
+FIND_FIGURE = """(name) => {
+  for (const root of Bokeh.index.roots) {
+    const stack = [root], seen = new Set();
+    while (stack.length) {
+      const view = stack.pop();
+      if (!view || seen.has(view)) continue;
+      seen.add(view);
+      if (view.model?.name === name && view.frame) return view;
+      stack.push(...(view.children?.() ?? view.child_views ?? []));
+    }
+  }
+  return null;
+}"""
+
+
+def find_chromium() -> str | None:
+    """Path of the Chromium to drive (``$MEAVIZ_CHROMIUM`` first), or None."""
+    chosen = os.environ.get("MEAVIZ_CHROMIUM")
+    if chosen:
+        return chosen if Path(chosen).is_file() else None
+    if Path("/usr/bin/chromium").is_file():
+        return "/usr/bin/chromium"
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(eq=False)
+class BrowserLog:
+    """What the page did: requests, errors, console messages; ``servers`` are the hosts it may talk to."""
+
+    servers: set[str] = field(default_factory=set)  # "127.0.0.1:port"
+    requests: list[str] = field(default_factory=list)  # URLs, web sockets included
+    errors: list[str] = field(default_factory=list)  # uncaught exceptions of the page
+    console: list[str] = field(default_factory=list)  # "type: text"
+
+    def watch(self, context: BrowserContext) -> None:
+        """Record everything that happens in ``context``, pop-ups and workers included."""
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        context.on("page", lambda page: page.on("websocket", lambda ws: self.requests.append(ws.url)))
+
+    def external(self) -> list[str]:
+        """List the requests that left the test server; data: and blob: URLs stay inside the browser."""
+        remote = [url for url in self.requests if urlsplit(url).scheme not in ("data", "blob", "about")]
+        return [url for url in remote if urlsplit(url).netloc not in self.servers]
+
+
+class _ErrorList(logging.Handler):
+    """Collects what a server logs as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+        self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(self.format(record))
+
+
+class Served:
+    """A Panel server on its own thread; make it with the ``serve`` fixture."""
+
+    loggers = ("bokeh", "tornado", "panel")
+
+    def __init__(self, app: Callable[[], Any], timeout: float = 60.0) -> None:
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.host}/"
+        self._log = _ErrorList()
+        for name in self.loggers:
+            logging.getLogger(name).addHandler(self._log)
+
+        def session() -> Any:
+            try:
+                return app()
+            except Exception as error:  # Panel prints it and answers with an empty page
+                self.errors.append(f"the app raised {error!r}")
+                raise
+
+        self._thread = pn.serve(
+            session,
+            port=self.port,
+            address="127.0.0.1",
+            websocket_origin=self.host,
+            threaded=True,
+            show=False,
+            verbose=False,
+        )
+        deadline = time.monotonic() + timeout
+        while not self._listens():
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"the Panel server did not start on {self.host}: {self.errors}")
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    @property
+    def errors(self) -> list[str]:
+        """What the server logged as errors so far; clear it in a test that provokes one."""
+        return self._log.messages
+
+    def run(self, function: Callable[[], Result], timeout: float = 60.0) -> Result:
+        """Call ``function`` on the server's thread, within the newest session; return its result."""
+        sessions = pn.state._servers[self._thread.server_id][0].get_sessions()
+        future: Future[Result] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        sessions[-1].document.add_next_tick_callback(call)
+        return future.result(timeout)
+
+    def stop(self) -> None:
+        """Stop the server and wait for its thread."""
+        for name in self.loggers:
+            logging.getLogger(name).removeHandler(self._log)
+        self._thread.stop()
+        self._thread.join(20)
+
+
+def open_page(page: Page, served: Served, timeout: float = 60.0) -> None:
+    """Load the served app and wait until Bokeh has drawn it."""
+    page.goto(served.url)
+    wait_idle(page, timeout)
+
+
+def wait_idle(page: Page, timeout: float = 60.0) -> None:
+    """Wait until every Bokeh document on the page is idle."""
+    page.wait_for_function(IDLE, timeout=timeout * 1000)
+
+
+def wait_until(page: Page, condition: Callable[[], object], timeout: float = 30.0, what: str = "") -> None:
+    """Wait until ``condition()`` (of Python's side) holds, while the browser's events keep being handled."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still not true after {timeout} s: {what or condition}")
+        page.wait_for_timeout(20)
+
+
+def wait_figure(page: Page, name: str, timeout: float = 60.0) -> None:
+    """Wait until the Bokeh figure whose model has this name is laid out."""
+    wait_idle(page, timeout)
+    page.wait_for_function(
+        f"(name) => {{ const view = ({FIND_FIGURE})(name); return !!view && view.frame.bbox.width > 20; }}",
+        arg=name,
+        timeout=timeout * 1000,
+    )
+
+
+def figure_eval(page: Page, name: str, expression: str, arg: Any = None) -> Any:
+    """Evaluate a JavaScript ``expression`` of ``view`` (the named figure's view) and ``arg``."""
+    script = f"""([name, arg]) => {{
+      const view = ({FIND_FIGURE})(name);
+      if (!view) throw new Error("no figure named " + name);
+      return {expression};
+    }}"""
+    return page.evaluate(script, [name, arg])
+
+
+def data_to_page(page: Page, name: str, points: Iterable[Sequence[float]]) -> list[Point]:
+    """Page pixels of data coordinates ``(x, y)`` in the named figure, by the figure's own scales."""
+    rows = [[float(x), float(y)] for x, y in points]
+    expression = """(() => {
+        const box = view.el.getBoundingClientRect(), {x_scale, y_scale} = view.frame;
+        return arg.map(([x, y]) => [box.x + x_scale.compute(x), box.y + y_scale.compute(y)]);
+      })()"""
+    return [(x, y) for x, y in figure_eval(page, name, expression, rows)]
+
+
+def drag(page: Page, points: Sequence[Point], steps: int = 3, modifiers: Sequence[str] = ()) -> None:
+    """Drag the left mouse button along ``points`` (page pixels), holding ``modifiers`` such as "Shift"."""
+    for key in modifiers:
+        page.keyboard.down(key)
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=steps)
+    page.mouse.up()
+    for key in modifiers:
+        page.keyboard.up(key)
+
+
+def tool(page: Page, title: str, within: Locator | None = None) -> None:
+    """Press the Bokeh toolbar button with this title, for example "Lasso Select"."""
+    (within or page).locator(f'[title="{title}"]').first.click()

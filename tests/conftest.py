@@ -1,0 +1,146 @@
+"""What several tests share: a cache of their own, one thread, tiny datasets of niobium, the weights for the oracle.
+
+Energies and forces come from a Morse potential: cheap, smooth and consistent with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.morse import MorsePotential
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.layers import DecoderAttention, MultiKernelAttention
+from meagraph.model import MEAGraph
+from tests import oracle
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has an empty cache, and never touches the user's."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MEAVIZ_CACHE", str(folder))
+    return folder
+
+
+def labelled(atoms: Atoms, group: str) -> Atoms:
+    """Return ``atoms`` with the energy and forces of a Morse potential as results that ASE's writer stores."""
+    moved = atoms.copy()
+    moved.calc = MorsePotential(epsilon=0.5, r0=2.9, rho0=4.0, rcut1=4.0, rcut2=5.0)
+    energy, forces = moved.get_potential_energy(), moved.get_forces()
+    moved.calc = SinglePointCalculator(moved, energy=energy, forces=forces)
+    moved.info["config_type"] = group
+    return moved
+
+
+def niobium_structures(n_bcc: int = 6, n_fcc: int = 4, *, rattle: float = 0.06, seed: int = 0) -> list[Atoms]:
+    """Rattled bcc (16 atoms) and fcc (8 atoms) cells of Nb, the last bcc twice, and one isolated atom."""
+    rng = np.random.default_rng(seed)
+    cells = {
+        "bcc": bulk("Nb", "bcc", a=3.31, cubic=True) * (2, 2, 2),
+        "fcc": bulk("Nb", "fcc", a=4.21, cubic=True) * (2, 1, 1),
+    }
+    structures = []
+    for group, count in (("bcc", n_bcc), ("fcc", n_fcc)):
+        for _ in range(count):
+            atoms = cells[group].copy()
+            atoms.positions += rng.normal(scale=rattle, size=atoms.positions.shape)
+            structures.append(labelled(atoms, group))
+        if group == "bcc":
+            structures.append(structures[-1].copy())
+            structures[-1].calc = SinglePointCalculator(structures[-1], **structures[-2].calc.results)
+    return [*structures, labelled(Atoms("Nb"), "IsolatedAtom")]
+
+
+@pytest.fixture(scope="session")
+def structures() -> tuple[Atoms, ...]:
+    """Labelled niobium: 7 bcc cells of 16 atoms, 4 fcc of 8, one isolated atom; tests must not change them."""
+    return tuple(niobium_structures())
+
+
+@pytest.fixture(scope="session")
+def niobium(structures: tuple[Atoms, ...]) -> AtomicDataset:
+    """The same as a dataset: S = 12, N = 145."""
+    return dataset_from_structures(structures, name="niobium")
+
+
+@pytest.fixture
+def write_dataset(tmp_path: Path) -> Callable[..., Path]:
+    """``write_dataset(structures, name)``: write an extended XYZ file and return its path."""
+
+    def write(frames: Sequence[Atoms], name: str = "niobium.extxyz") -> Path:
+        path = tmp_path / name
+        ase.io.write(path, list(frames), format="extxyz")
+        return path
+
+    return write
+
+
+def _matrix(linear: Any) -> np.ndarray:
+    return linear.weight.detach().numpy().T
+
+
+class Weights:
+    """A model's weights as the oracle takes them, for a graph of ``n`` environments.
+
+    The library's biases are in units of 1 / sqrt(n), the root mean square of a column of unit norm.
+    """
+
+    @staticmethod
+    def encoder_layer(layer: MultiKernelAttention, n: int) -> oracle.EncoderLayerWeights:
+        """One encoder layer."""
+        return oracle.EncoderLayerWeights(
+            kernels=np.stack([_matrix(kernel) for kernel in layer.kernels]),
+            beta=layer.beta.detach().numpy(),
+            mixing=_matrix(layer.combine.linear),
+            bias=layer.combine.bias.detach().numpy() / np.sqrt(n),
+        )
+
+    @staticmethod
+    def decoder_layer(layer: DecoderAttention) -> oracle.DecoderLayerWeights:
+        """One decoder layer."""
+        return oracle.DecoderLayerWeights(
+            kernel=_matrix(layer.kernel), beta=float(layer.beta), mixing=_matrix(layer.combine)
+        )
+
+    @classmethod
+    def encoder(cls, model: MEAGraph, n: int) -> list[oracle.EncoderLayerWeights]:
+        """The whole encoder."""
+        return [cls.encoder_layer(layer, n) for layer in model.encoder]
+
+    @classmethod
+    def decoder(cls, model: MEAGraph, n: int) -> oracle.DecoderWeights:
+        """The whole decoder."""
+        return oracle.DecoderWeights(
+            layers=tuple(cls.decoder_layer(layer) for layer in model.decoder),
+            output=_matrix(model.output.linear),
+            bias=model.output.bias.detach().numpy() / np.sqrt(n),
+        )
+
+    @staticmethod
+    def shake(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+        """Give every parameter, biases and betas too, a random value in double precision; return the module."""
+        module.double()
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                random = torch.rand(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.copy_(0.5 + random if "beta" in name else 2.0 * random - 1.0)
+        return module
+
+
+@pytest.fixture(scope="session")
+def weights() -> type[Weights]:
+    """The way from the library's weights to the oracle's."""
+    return Weights

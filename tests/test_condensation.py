@@ -1,0 +1,212 @@
+"""An epsilon-net has the properties that its name promises, on any points; the diameter is exact."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.spatial.distance import cdist, pdist
+
+from meagraph.condensation import GROWTH, RELATIVE_EPSILON, Condensed, condense, diameter, unit_columns
+from meagraph.datasets import read_dataset
+from meagraph.descriptors import compute_descriptors
+from meagraph.errors import Cancelled, MEAGraphError
+
+# a coarse grid makes many exact duplicates; half-precision floats make few
+GRID = st.integers(-2, 2).map(float)
+FLOATS = st.floats(-4, 4, width=16)
+SHAPES = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
+POINTS = st.one_of(arrays(np.float64, SHAPES, elements=GRID), arrays(np.float64, SHAPES, elements=FLOATS))
+EPSILON = st.floats(0, 5)
+SLACK = 1e-12
+
+
+def brute_diameter(points: np.ndarray) -> float:
+    return float(pdist(points).max()) if len(points) > 1 else 0.0
+
+
+def random_points(seed: int, n: int = 200, d: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(8, d))
+    return centres[rng.integers(8, size=n)] + rng.normal(scale=0.05, size=(n, d))
+
+
+@given(points=POINTS, epsilon=EPSILON)
+@settings(max_examples=150, deadline=None)
+def test_every_environment_lies_near_its_representative(points: np.ndarray, epsilon: float) -> None:
+    net = condense(points, epsilon=epsilon)
+    chosen = points[net.representatives]
+    lengths = np.linalg.norm(points - chosen[net.assignment], axis=1)
+    np.testing.assert_allclose(net.distance, lengths, atol=1e-12)
+    assert lengths.max() <= epsilon * (1 + SLACK)
+    np.testing.assert_allclose(lengths, cdist(points, chosen).min(axis=1), atol=1e-12)  # the nearest one
+    np.testing.assert_array_equal(net.assignment[net.representatives], np.arange(net.size))
+    assert net.epsilon == epsilon
+
+
+@given(points=POINTS, epsilon=EPSILON)
+@settings(max_examples=150, deadline=None)
+def test_representatives_lie_apart(points: np.ndarray, epsilon: float) -> None:
+    net = condense(points, epsilon=epsilon)
+    if net.size > 1:
+        apart = pdist(points[net.representatives]).min()
+        assert apart > epsilon * (1 - SLACK)
+        assert apart > 0
+    assert (np.diff(net.representatives) > 0).all()
+
+
+@given(points=POINTS, epsilon=EPSILON)
+@settings(max_examples=100, deadline=None)
+def test_multiplicities_count_the_environments(points: np.ndarray, epsilon: float) -> None:
+    net = condense(points, epsilon=epsilon)
+    np.testing.assert_array_equal(net.multiplicity, np.bincount(net.assignment))
+    assert net.multiplicity.sum() == len(points)
+    assert net.multiplicity.min() >= 1
+
+
+@given(points=POINTS)
+@settings(max_examples=100, deadline=None)
+def test_epsilon_zero_merges_exact_duplicates_only(points: np.ndarray) -> None:
+    net = condense(points, epsilon=0.0)
+    distinct, first = np.unique(points + 0.0, axis=0, return_index=True)
+    assert net.size == len(distinct)
+    np.testing.assert_array_equal(net.representatives, np.sort(first))
+    np.testing.assert_array_equal(points[net.representatives][net.assignment], points)
+    assert not net.distance.any()
+
+
+def test_zero_has_no_sign() -> None:
+    assert condense(np.array([[0.0, 1.0], [-0.0, 1.0], [1e-300, 1.0]]), epsilon=0.0).size == 2
+
+
+@given(points=POINTS, budget=st.integers(1, 30))
+@settings(max_examples=100, deadline=None)
+def test_the_budget_is_respected_and_not_wasted(points: np.ndarray, budget: int) -> None:
+    net = condense(points, budget=budget)
+    assert net.size <= budget
+    usual = RELATIVE_EPSILON * net.diameter
+    assert net.epsilon >= usual
+    if net.epsilon > usual:  # it grew because it had to
+        assert condense(points, epsilon=net.epsilon / GROWTH).size > budget
+
+
+def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:
+    points = np.arange(20.0)[:, None]
+    net = condense(points, epsilon=0.5, budget=3)
+    assert (net.size, net.epsilon) == (20, 0.5)
+
+
+def test_by_hand() -> None:
+    points = np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
+    net = condense(points, epsilon=1.0)
+    # 0 covers 0.9 and the other 0; 1.1 opens and covers 2.05; 5 opens; then 0.9 goes to 1.1, which is nearer
+    np.testing.assert_array_equal(net.representatives, [0, 2, 3])
+    np.testing.assert_array_equal(net.assignment, [0, 1, 1, 2, 0, 1])
+    np.testing.assert_allclose(net.distance, [0, 0.2, 0, 0, 0, 0.95])
+    np.testing.assert_array_equal(net.multiplicity, [2, 3, 1])
+    assert net.diameter == 5.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_points_give_the_same_net(seed: int) -> None:
+    points = random_points(seed)
+    one, two = (condense(points.copy(), budget=30) for _ in range(2))
+    for field in ("representatives", "assignment", "distance", "multiplicity"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
+    assert (one.epsilon, one.diameter) == (two.epsilon, two.diameter)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("budget", [15, 60, 1000])
+def test_ten_copies_of_everything_give_the_same_representatives(seed: int, budget: int) -> None:
+    points = random_points(seed)
+    once, tiled = condense(points, budget=budget), condense(np.tile(points, (10, 1)), budget=budget)
+    np.testing.assert_array_equal(tiled.representatives, once.representatives)
+    np.testing.assert_array_equal(tiled.multiplicity, 10 * once.multiplicity)
+    np.testing.assert_array_equal(tiled.assignment, np.tile(once.assignment, 10))
+    assert tiled.epsilon == pytest.approx(once.epsilon, rel=1e-12)
+    repeated = condense(np.repeat(points, 10, axis=0), budget=budget)
+    np.testing.assert_array_equal(repeated.representatives, 10 * once.representatives)
+
+
+@given(points=POINTS)
+@settings(max_examples=150, deadline=None)
+def test_diameter_is_exact(points: np.ndarray) -> None:
+    assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e8])
+def test_diameter_of_a_sphere_far_from_the_origin(offset: float) -> None:
+    """All points are candidates, and a common offset must not eat the digits that tell the pairs apart."""
+    for seed in range(10):
+        points = np.random.default_rng(seed).normal(size=(60, 10))
+        points = points / np.linalg.norm(points, axis=1)[:, None] + offset
+        assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-12)
+
+
+def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    angles = np.linspace(0, 2 * np.pi, 301)[:-1] ** 1.01
+    points = np.column_stack([np.cos(angles), np.sin(angles)])
+    monkeypatch.setattr("meagraph.condensation._BLOCK", 7)
+    assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
+
+
+def test_unit_columns_with_weights_equal_repeated_rows() -> None:
+    rng = np.random.default_rng(0)
+    values, times = rng.normal(size=(5, 3)), np.array([1, 4, 2, 1, 3])
+    values[:, 1] = 0.0
+    scaled = unit_columns(values, times)
+    np.testing.assert_allclose(np.repeat(scaled, times, axis=0), unit_columns(np.repeat(values, times, axis=0)))
+    np.testing.assert_allclose((np.repeat(scaled, times, axis=0) ** 2).sum(axis=0), [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("points", "options", "message"),
+    [
+        (np.array([[0.0], [np.nan]]), {}, "environment 1 hold NaN or infinity"),
+        (np.array([[np.inf], [0.0]]), {}, "environment 0 hold NaN or infinity"),
+        (np.zeros((3, 1)), {"epsilon": -0.1}, "epsilon must be 0 or positive, got -0.1"),
+        (np.zeros((3, 1)), {"epsilon": float("nan")}, "epsilon must be 0 or positive, got nan"),
+        (np.zeros((3, 1)), {"budget": 0}, "budget must be at least 1 representative, got 0"),
+        (np.zeros(3), {}, r"shape \(N, D\) with N > 0, got \(3,\)"),
+        (np.zeros((0, 3)), {}, r"got \(0, 3\)"),
+    ],
+)
+def test_bad_input(points: np.ndarray, options: dict, message: str) -> None:
+    with pytest.raises(MEAGraphError, match=message):
+        condense(points, **options)
+
+
+def test_inconsistent_multiplicities_are_refused() -> None:
+    one = np.zeros(1, dtype=np.int64)
+    with pytest.raises(MEAGraphError, match="sum to 2 environments, got 1"):
+        Condensed(one, np.zeros(2, dtype=np.int64), np.zeros(2), one + 1, 0.0, 1.0)
+
+
+def test_progress_can_cancel() -> None:
+    def cancel(done: int, total: int, message: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        condense(np.arange(1000.0)[:, None], epsilon=0.1, progress=cancel)
+
+
+def test_tantalum_condenses_as_measured() -> None:
+    """method.md, section 3: epsilon = 1e-4 of the diameter leaves 2,163 of 4,224 environments."""
+    folder = os.environ.get("MEAVIZ_DATA")
+    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
+    file = root / "Ta_JCP2014.extxyz"
+    if not file.exists():
+        pytest.skip(f"{file.name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
+    dataset = read_dataset(file)
+    assert dataset.n_environments == 4224
+    descriptors = compute_descriptors(dataset, cache=False)
+    assert descriptors.values.shape == (4224, 24)
+    net = condense(unit_columns(descriptors.values))
+    assert net.epsilon == RELATIVE_EPSILON * net.diameter
+    assert net.size == pytest.approx(2163, rel=0.03)
