@@ -37,7 +37,11 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--group-key", default="config_type", help="name of the group label (default: %(default)s)")
     group.add_argument("--allow-unlabelled", action="store_true", help="accept frames without energy or forces")
     group.add_argument(
-        "--max-atoms", type=int, default=50_000, metavar="N", help="refuse larger frames (default: %(default)s)"
+        "--max-atoms",
+        type=int,
+        default=50_000,
+        metavar="N",
+        help="refuse larger frames (default: %(default)s)",
     )
 
 
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="from a dataset to a pruned one",
-        description="Describe, learn, cluster, prune and export: the kept structures, an index and a manifest.",
+        description="Describe, learn, cluster, prune; export kept structures, an index and a manifest.",
     )
     run.set_defaults(command=_run)
     run.add_argument("data", nargs="+", metavar="DATA", help="files that ASE reads, also compressed")
@@ -82,17 +86,30 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pruning")
     group.add_argument("--keep", type=float, default=0.2, metavar="F", help="fraction of environments (default: 0.2)")
     group.add_argument(
-        "--alpha", type=float, default=0.75, help="a cluster's share grows like size^alpha (default: %(default)s)"
+        "--alpha",
+        type=float,
+        default=0.75,
+        help="a cluster's share grows like size^alpha (default: %(default)s)",
     )
     group.add_argument("--within", default="fps", choices=("fps", "random"), help="order inside a cluster")
     group.add_argument(
-        "--rule", default="at-least", choices=("at-least", "any", "all"), help="when a structure stays (default: at-least)"
+        "--rule",
+        default="at-least",
+        choices=("at-least", "any", "all"),
+        help="when a structure stays (default: at-least)",
     )
     group.add_argument(
-        "--percent", type=float, metavar="X", help="for at-least: share of kept environments (default: 100 × F)"
+        "--percent",
+        type=float,
+        metavar="X",
+        help="for at-least: share of kept environments (default: 100 × F)",
     )
     group.add_argument(
-        "--protect", action="append", default=[], metavar="GROUP", help="keep this group whole (isolated atoms always are)"
+        "--protect",
+        action="append",
+        default=[],
+        metavar="GROUP",
+        help="keep this group whole (isolated atoms always are)",
     )
 
 
@@ -102,18 +119,43 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     usual = PipelineConfig()
     group = parser.add_argument_group("method")
     group.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
-    group.add_argument("--r-cut", type=float, default=usual.descriptors.r_cut, help="SOAP cutoff in Å (default: %(default)s)")
-    group.add_argument("--n-max", type=int, default=usual.descriptors.n_max, help="SOAP radial functions (default: %(default)s)")
-    group.add_argument("--l-max", type=int, default=usual.descriptors.l_max, help="SOAP angular degree (default: %(default)s)")
-    group.add_argument("--budget", type=int, default=usual.budget, help="representatives at most (default: %(default)s)")
-    group.add_argument("--threshold", type=float, default=usual.graph.lower, help="similarity of an edge (default: %(default)g)")
     group.add_argument(
-        "--neighbours", type=int, default=usual.graph.neighbours, help="edges a representative at most (default: %(default)s)"
+        "--r-cut", type=float, default=usual.descriptors.r_cut, help="SOAP cutoff in Å (default: %(default)s)"
+    )
+    group.add_argument(
+        "--n-max",
+        type=int,
+        default=usual.descriptors.n_max,
+        help="SOAP radial functions (default: %(default)s)",
+    )
+    group.add_argument(
+        "--l-max",
+        type=int,
+        default=usual.descriptors.l_max,
+        help="SOAP angular degree (default: %(default)s)",
+    )
+    group.add_argument(
+        "--budget", type=int, default=usual.budget, help="representatives at most (default: %(default)s)"
+    )
+    group.add_argument(
+        "--threshold",
+        type=float,
+        default=usual.graph.lower,
+        help="similarity of an edge (default: %(default)g)",
+    )
+    group.add_argument(
+        "--neighbours",
+        type=int,
+        default=usual.graph.neighbours,
+        help="edges a representative at most (default: %(default)s)",
     )
     group.add_argument("--epochs", type=int, default=usual.training.epochs, help="of training (default: %(default)s)")
     group.add_argument("--rate", type=float, default=usual.pooling_rate, help="pooling rate (default: %(default)s)")
     group.add_argument(
-        "--clusters", default=usual.clustering.method, choices=("hdbscan", "components"), help="(default: %(default)s)"
+        "--clusters",
+        default=usual.clustering.method,
+        choices=("hdbscan", "components"),
+        help="(default: %(default)s)",
     )
 
 
@@ -214,7 +256,12 @@ class _Bar:
     def __enter__(self) -> Progress:
         from tqdm import tqdm
 
-        self.bar = tqdm(total=1000, desc=self.name, disable=None, bar_format="{desc:<28}{percentage:3.0f}%|{bar}| {elapsed}")
+        self.bar = tqdm(
+            total=1000,
+            desc=self.name,
+            disable=None,
+            bar_format="{desc:<28}{percentage:3.0f}%|{bar}| {elapsed}",
+        )
 
         def report(done: int, total: int, message: str) -> None:
             self.bar.set_description(message, refresh=False)

@@ -57,7 +57,7 @@ class Clusters:
 def cluster(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig | None = None
 ) -> Clusters:
-    """Cluster a latent embedding (``neighbours`` are its own); an environment gets its representative's label.
+    """Cluster a latent embedding, whose own ``neighbours`` these are; members share their representative's label.
 
     Labels are numbered by falling size, ties by the first environment, so equal input gives equal labels.
     """
@@ -81,11 +81,11 @@ def components(embedding: Embedding, neighbours: Neighbours, condensed: Condense
 
 
 def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
-    """HDBSCAN (Campello et al., 2013) on the latent embedding, brought to few dimensions by UMAP without a minimum distance.
+    """HDBSCAN (Campello et al., 2013) on the latent embedding, which UMAP first brings to few dimensions.
 
-    Density is hard to tell in many dimensions; the reduction, umap-learn's own recipe for clustering, keeps the
-    neighbour graph and leaves a hundredth of the environments unassigned instead of a third (benchmarks/README.md).
-    A representative counts as often as it has environments.
+    Density is hard to tell in many dimensions; the reduction, without a minimum distance, keeps the neighbour
+    graph and leaves a hundredth of the environments unassigned instead of a third (benchmarks/README.md). A
+    representative counts as often as it has environments.
     """
     from fast_hdbscan import HDBSCAN
 
@@ -116,7 +116,9 @@ METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig]
 def _ordered(labels: NDArray[np.int64], method: str, settings: dict[str, Any]) -> Clusters:
     """Renumber by falling size, ties by first appearance."""
     inside = labels >= 0
-    values, first, inverse, count = np.unique(labels[inside], return_index=True, return_inverse=True, return_counts=True)
+    values, first, inverse, count = np.unique(
+        labels[inside], return_index=True, return_inverse=True, return_counts=True
+    )
     order = np.lexsort((first, -count))
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values))

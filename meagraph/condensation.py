@@ -47,7 +47,7 @@ class Condensed:
 
 
 def unit_columns(values: NDArray[np.floating], weights: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
-    """Scale every column of ``values`` (N, D) to unit L2 norm over its rows, a row counting ``weights`` times.
+    """Scale the columns of ``values`` (N, D) to unit L2 norm over their rows, a row counting ``weights`` times.
 
     A column of zeros stays zero. Source: arXiv 2509.12358, the scaling before the similarity graph.
     """
@@ -94,8 +94,8 @@ def condense(
 ) -> Condensed:
     """Condense scaled descriptors ``points`` (N, D) into an epsilon-net.
 
-    Rows are visited in order; a row that no representative covers becomes one. Then every row is assigned to its
-    nearest representative. Deterministic. With ``epsilon`` None it starts at 1e-4 of the diameter and grows
+    Rows are visited in order; a row that no representative covers becomes one. Then every row is assigned to
+    its nearest representative. Deterministic. With ``epsilon`` None it starts at 1e-4 of the diameter and grows
     until at most ``budget`` representatives remain; a given epsilon is kept whatever their number.
     ``epsilon=0`` merges exact duplicates only.
 
@@ -137,7 +137,9 @@ def condense(
     )
 
 
-def _exact_duplicates(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _exact_duplicates(
+    points: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Distinct rows, the first row each comes from, and the inverse map; compared as bytes (fast)."""
     rows = np.ascontiguousarray(points + 0.0)  # -0.0 and 0.0 are one value
     void = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
@@ -148,7 +150,7 @@ def _exact_duplicates(points: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 def _least_epsilon(tree: KDTree, budget: int) -> float:
     """A lower bound of the epsilon that leaves ``budget`` representatives, from nearest-neighbour distances.
 
-    All but ``budget`` points must be covered by another point, so by one no nearer than their nearest neighbour.
+    All but ``budget`` points must be covered by another, so by one no nearer than their nearest neighbour.
     """
     excess = tree.n - budget
     if excess <= 0:

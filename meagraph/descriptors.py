@@ -65,19 +65,26 @@ def compute_descriptors(
 ) -> Descriptors:
     """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
 
-    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``cache``
-    the values are kept on disk under a hash of the structures and all parameters, and memory-mapped when asked
-    for again. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
+    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With
+    ``cache`` the values are kept on disk under a hash of the structures and all parameters, and memory-mapped
+    when asked for again. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
     """
     config = config or DescriptorConfig()
     present = species or dataset.species
     missing = set(dataset.species) - set(present)
     if missing:
         names = ", ".join(chemical_symbols[number] for number in sorted(missing))
-        raise MEAGraphError(f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species.")
+        raise MEAGraphError(
+            f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species."
+        )
     parameters, vectors = METHODS[config.method](config, present)
     key = content_key(
-        {"version": CACHE_VERSION, "structures": dataset.structure_keys, "method": config.method, "parameters": parameters}
+        {
+            "version": CACHE_VERSION,
+            "structures": dataset.structure_keys,
+            "method": config.method,
+            "parameters": parameters,
+        }
     )
     stored = cache_directory("descriptors") / f"{config.method}-{key}.npy" if cache else None
     if stored is not None and stored.is_file():
@@ -94,7 +101,10 @@ def compute_descriptors(
 
 
 def _fill(
-    dataset: AtomicDataset, vectors: Callable[[Atoms], NDArray[np.floating]], path: Path | None, progress: Progress
+    dataset: AtomicDataset,
+    vectors: Callable[[Atoms], NDArray[np.floating]],
+    path: Path | None,
+    progress: Progress,
 ) -> NDArray[np.float32]:
     """Compute structure after structure into one array, in memory or straight into the file at ``path``."""
     values: NDArray[np.float32] | None = None
@@ -124,22 +134,31 @@ def _each(
         try:
             rows = vectors(atoms)
         except (ValueError, RuntimeError) as error:
-            raise MEAGraphError(f"{where}: the descriptor failed: {error}. Remove the frame, or repair its cell.") from error
+            raise MEAGraphError(
+                f"{where}: the descriptor failed: {error}. Remove the frame, or repair its cell."
+            ) from error
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise MEAGraphError(
-                f"{where}, atom {atom}: the descriptor is not finite. Look for atoms on top of each other there."
+                f"{where}, atom {atom}: the descriptor is not finite. Look for overlapping atoms there."
             )
         yield index, rows
 
 
-def soap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]:
+def soap(
+    config: DescriptorConfig, species: tuple[int, ...]
+) -> tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]:
     """Smooth overlap of atomic positions (Bartók et al., Phys. Rev. B 87, 184115, 2013), by dscribe."""
     from dscribe.descriptors import SOAP
 
     symbols = [chemical_symbols[number] for number in species]
     maker = SOAP(
-        species=symbols, r_cut=config.r_cut, n_max=config.n_max, l_max=config.l_max, periodic=True, average="off"
+        species=symbols,
+        r_cut=config.r_cut,
+        n_max=config.n_max,
+        l_max=config.l_max,
+        periodic=True,
+        average="off",
     )
     parameters = {
         "species": symbols,
@@ -163,7 +182,7 @@ METHODS: dict[
 
 
 def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:
-    """Raise MEAGraphError, saying how they differ, unless ``descriptors`` are those a model was trained on."""
+    """Raise MEAGraphError, saying how they differ, unless a model was trained on such ``descriptors``."""
     came = json.loads(json.dumps(descriptors.identity))
     differences = [
         f"{key}: the model has {expected.get(key)!r}, the dataset {came.get(key)!r}"

@@ -22,8 +22,8 @@ _BLOCK_VALUES = 16_000_000  # distances held at a time: 128 MB
 class GraphConfig:
     """Which pairs count as alike.
 
-    ``lower`` and ``upper`` bound the normalised similarity (published defaults); ``neighbours`` caps the edges of
-    a representative at its nearest ones (None: no cap, as published).
+    ``lower`` and ``upper`` bound the normalised similarity (published defaults); ``neighbours`` caps the edges
+    of a representative at its nearest ones (None: no cap, as published).
     """
 
     lower: float = LOWER
@@ -87,6 +87,8 @@ def similarity_graph(
         stop = min(start + block, size)
         squared = square[start:stop, None] + square[None, :] - 2.0 * (centred[start:stop] @ centred.T)
         np.fill_diagonal(squared[:, start:stop], np.inf)
+        if config.upper < 1.0:  # pairs too alike to be edges take no place under the cap
+            squared[squared <= max(nearest, 0.0) ** 2] = np.inf
         if cap is not None and cap < size - 1:
             near = np.argpartition(squared, cap, axis=1)[:, : cap + 1]  # one more, to know what the cap cuts
             values = np.take_along_axis(squared, near, axis=1)

@@ -42,7 +42,7 @@ class Edges:
 
     @staticmethod
     def build(edge_index: Tensor, weight: Tensor, connected: Tensor) -> Edges:
-        """From ``edge_index`` (2, E) in both directions, sorted by target then source; ``weight``, ``connected`` (M,)."""
+        """From ``edge_index`` (2, E), both directions, sorted by target then source; ``weight``, ``connected`` (M,)."""
         source, target = edge_index.contiguous()
         return Edges(
             source=source,
@@ -68,18 +68,18 @@ class Edges:
 
 def unit_columns(h: Tensor, weight: Tensor) -> Tensor:
     """Scale the columns of ``h`` (M, H) to unit L2 norm, row i counting ``weight[i]`` times."""
-    norm = (weight[:, None] * h.square()).sum(dim=0).sqrt()
-    return h / norm.clamp_min(torch.finfo(h.dtype).tiny)
+    square = (weight[:, None] * h.square()).sum(dim=0)
+    return h / square.clamp_min(torch.finfo(h.dtype).tiny).sqrt()  # clamped first: the root has no gradient at 0
 
 
 def edge_length(h: Tensor, edges: Edges) -> Tensor:
     """Euclidean length (E,) of every edge between rows of ``h`` (M, H)."""
-    return _EdgeLength.apply(h, edges)  # type: ignore[no-any-return]
+    return _EdgeLength.apply(h, edges)
 
 
 def neighbour_sum(h: Tensor, value: Tensor, edges: Edges) -> Tensor:
     """Sum over each node's neighbours j of value_ij h_j: (M, H) from ``h`` (M, H) and ``value`` (E,)."""
-    return _NeighbourSum.apply(h, value, edges)  # type: ignore[no-any-return]
+    return _NeighbourSum.apply(h, value, edges)
 
 
 def attend(h: Tensor, beta: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Map ``x`` (M, H) to (M, H')."""
-        return self.linear(x) + self.bias / edges.norm_weight.sum().sqrt()  # type: ignore[no-any-return]
+        return self.linear(x) + self.bias / edges.norm_weight.sum().sqrt()
 
 
 class MultiKernelAttention(nn.Module):
@@ -151,7 +151,7 @@ class DecoderAttention(nn.Module):
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Map ``x`` (M, H) to (M, H')."""
         h = self.kernel(x)
-        return self.combine(attend(h, self.beta, edges)[0]) + h  # type: ignore[no-any-return]
+        return self.combine(attend(h, self.beta, edges)[0]) + h
 
 
 def pool_edges(edges: Edges, score: Tensor, rate: float) -> Edges:

@@ -36,9 +36,7 @@ def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     return Neighbours(scaled, index.astype(np.int32), distance.astype(np.float32))
 
 
-def umap_layout(
-    neighbours: Neighbours, *, components: int, min_dist: float, seed: int
-) -> NDArray[np.float64]:
+def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, seed: int) -> NDArray[np.float64]:
     """UMAP (McInnes, Healy, Melville, arXiv 1802.03426) of the rows into ``components`` dimensions: (M, components).
 
     The same input and seed give the same layout. Fewer than five rows, too few for a neighbour graph, are set in a

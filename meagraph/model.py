@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -48,13 +49,9 @@ class MEAGraph(nn.Module):
         super().__init__()
         self.config = config
         widths = (config.inputs, *config.widths)
-        self.encoder = nn.ModuleList(
-            MultiKernelAttention(a, b, config.kernels) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.encoder = nn.ModuleList(MultiKernelAttention(a, b, config.kernels) for a, b in pairwise(widths))
         backwards = tuple(reversed(widths))
-        self.decoder = nn.ModuleList(
-            DecoderAttention(a, b) for a, b in zip(backwards[:-1], backwards[1:], strict=True)
-        )
+        self.decoder = nn.ModuleList(DecoderAttention(a, b) for a, b in pairwise(backwards))
         self.output = Affine(config.inputs, config.inputs)
 
     def encode(self, x: Tensor, edges: Edges, rates: float | Sequence[float]) -> Encoded:
@@ -75,7 +72,7 @@ class MEAGraph(nn.Module):
         x = encoded.latent
         for step, (layer, edges) in enumerate(zip(self.decoder, reversed(encoded.entering), strict=True)):
             x = layer(functional.leaky_relu(x) if step else x, edges)
-        return self.output(x, encoded.entering[0])  # type: ignore[no-any-return]
+        return self.output(x, encoded.entering[0])
 
     def forward(self, x: Tensor, edges: Edges, rates: float | Sequence[float]) -> tuple[Encoded, Tensor]:
         """Encode and decode; see :meth:`encode`."""
@@ -84,7 +81,7 @@ class MEAGraph(nn.Module):
 
 
 def reconstruction_loss(output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared error of ``output`` against the scaled descriptors ``x`` (M, D), a node counting ``weight`` times."""
+    """Mean squared error of ``output`` against the scaled descriptors ``x`` (M, D), nodes counting ``weight`` times."""
     return (weight[:, None] * (output - x).square()).sum() / (weight.sum() * x.shape[1])
 
 

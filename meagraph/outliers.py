@@ -2,7 +2,7 @@
 
 Each signal is the number of robust standard deviations (median absolute deviations times 1.4826) by which a value
 exceeds the dataset's median; the score is the largest signal in units of the alarm level, so 1 and above is a
-candidate. Being in no cluster adds to it but never raises the alarm alone, since in a density clustering noise is common.
+candidate. Being in no cluster adds to it but never raises the alarm alone: in a density clustering noise is common.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def score_outliers(
     strongest = np.max([signal.deviation for signal in signals], axis=0) / ALARM
     unclustered = clusters.labels == NOISE
     return Outliers(
-        strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest), unclustered, tuple(signals)
+        strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest),
+        unclustered,
+        tuple(signals),
     )
 
 
@@ -145,7 +147,12 @@ def nearest_atoms(dataset: AtomicDataset, cutoff: float = 4.0) -> NDArray[np.flo
 def _force(dataset: AtomicDataset) -> Signal:
     """Magnitude of the force on the atom."""
     size = np.linalg.norm(dataset.forces, axis=1)
-    return Signal("force", size, robust_deviation(size), "the force on it is {value:.3g} eV/Å, {deviation:.0f} deviations high")
+    return Signal(
+        "force",
+        size,
+        robust_deviation(size),
+        "the force on it is {value:.3g} eV/Å, {deviation:.0f} deviations high",
+    )
 
 
 def _net_force(dataset: AtomicDataset) -> Signal:
@@ -160,8 +167,8 @@ def _net_force(dataset: AtomicDataset) -> Signal:
 def _energy(points: NDArray[np.float64], dataset: AtomicDataset) -> Signal:
     """Energy per atom against a linear fit on the structures' mean descriptors and composition.
 
-    Every residual is that of a ridge regression which has not seen the structure (leave-one-out), so a wrong energy does not
-    hide behind its own weight; large residuals are down-weighted in a few rounds, so they do not bend the fit.
+    Every residual is that of a ridge regression which has not seen the structure (leave-one-out), so a wrong energy
+    does not hide behind its own weight; large residuals are down-weighted in a few rounds, so they do not bend the fit.
     """
     sizes = np.diff(dataset.offsets)
     energy = dataset.energy / sizes

@@ -114,7 +114,13 @@ def learn(
     model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.training.seed)
     records: list[EpochRecord] = []
     for record in train(
-        model, points, condensed, dataset.offsets, config.graph, config.training, progress=part(progress, 0.3, 1.0)
+        model,
+        points,
+        condensed,
+        dataset.offsets,
+        config.graph,
+        config.training,
+        progress=part(progress, 0.3, 1.0),
     ):
         records.append(record)
         if on_epoch is not None:
@@ -135,8 +141,6 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, co
         training=asdict(config.training),
         history=[asdict(record) for record in learned.history],
     )
-
-
 
 
 def look(

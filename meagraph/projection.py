@@ -38,9 +38,7 @@ class Projection:
     xy: NDArray[np.float32]  # (N, 2)
 
 
-def project(
-    neighbours: Neighbours, condensed: Condensed, config: ProjectionConfig | None = None
-) -> Projection:
+def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConfig | None = None) -> Projection:
     """UMAP of the representatives from their latent ``neighbours``, members set close around them.
 
     The same input and seed give the same map. The members of a representative fill a small disc in the pattern of

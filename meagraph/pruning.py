@@ -141,9 +141,7 @@ def _random(
     return rng.permutation(rows)
 
 
-Order = Callable[
-    [NDArray[np.int64], NDArray[np.float64], Condensed, np.random.Generator], NDArray[np.int64]
-]
+Order = Callable[[NDArray[np.int64], NDArray[np.float64], Condensed, np.random.Generator], NDArray[np.int64]]
 WITHIN: dict[str, Order] = {"fps": _farthest_point, "random": _random}
 
 

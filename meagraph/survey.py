@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "within": result.ranking.within,
         "seed": result.ranking.seed,
     }
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "latent": result.embedding.values,
         "edge_index": result.embedding.edge_index,
         "edge_score": result.embedding.score,
@@ -90,7 +91,12 @@ def write_survey(path: Path, result: Survey) -> None:
         "bin_sizes": result.ranking.sizes,
     }
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, allow_pickle=False, texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays)
+        np.savez(
+            stream,
+            allow_pickle=False,
+            texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8),
+            **arrays,
+        )
 
 
 def read_survey(path: Path) -> Survey:
@@ -100,9 +106,7 @@ def read_survey(path: Path) -> Survey:
     texts = json.loads(data["texts"].tobytes())
     signals = zip(texts["signals"], data["signal_value"], data["signal_deviation"], strict=True)
     return Survey(
-        embedding=Embedding(
-            data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]
-        ),
+        embedding=Embedding(data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]),
         clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
         projection=Projection(data["xy"]),
         outliers=Outliers(

@@ -13,8 +13,8 @@ import torch  # noqa: F401  # a first import inside a job would hold the interpr
 
 from meaviz.components import environment_map
 from meaviz.demo import demo_path
-from meaviz.session import Session
 from meaviz.page_style import PAGE_CSS, page_theme
+from meaviz.session import Session
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 from meaviz.workflow import Workflow
 
@@ -36,9 +36,6 @@ def build(data: Sequence[str | Path] = (), **reading: Any) -> pmui.Page:
 
 
 def _page(session: Session, workflow: Workflow) -> pmui.Page:
-    tabs = pmui.Tabs(
-        *((title, view(session, workflow)) for title, view in TABS), sizing_mode="stretch_both", margin=0, dynamic=False
-    )
     upper = pn.Row(
         _panel(MapView(session, workflow), styles={"flex": "3 1 0"}),
         _panel(StructureView(session, workflow), styles={"flex": "2 1 0"}),
@@ -46,7 +43,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         margin=0,
         styles={"flex": "3 1 0", "min-height": "420px"},
     )
-    lower = _panel(tabs, styles={"flex": "2 1 0", "min-height": "300px"})
+    lower = _panel(_tabs(session, workflow), styles={"flex": "2 1 0", "min-height": "300px"})
     page = pmui.Page(
         title=TITLE,
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
@@ -60,6 +57,25 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     session.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
     return page
+
+
+def _tabs(session: Session, workflow: Workflow) -> pn.Column:
+    """The lower views, one in sight at a time.
+
+    All stay rendered, for Bokeh cannot lay out a chart that a container of the page has not rendered yet.
+    """
+    menu = pmui.TabMenu(items=[{"label": title} for title, _ in TABS], active=0, margin=0, sizing_mode="stretch_width")
+    views = [
+        pn.Column(view(session, workflow), visible=index == 0, sizing_mode="stretch_both", margin=0)
+        for index, (_, view) in enumerate(TABS)
+    ]
+
+    def show(event: Any) -> None:
+        for index, view in enumerate(views):
+            view.visible = index == event.new
+
+    menu.param.watch(show, "active")
+    return pn.Column(menu, *views, sizing_mode="stretch_both", margin=0)
 
 
 def _panel(view: Any, **options: Any) -> pmui.Paper:

@@ -77,7 +77,10 @@ class JobRunner:
         return self._job is not None
 
     def start(
-        self, work: Callable[[Progress], Any], on_done: Callable[[Any], None], on_failed: Callable[[str], None]
+        self,
+        work: Callable[[Progress], Any],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[str], None],
     ) -> None:
         """Run ``work`` in a thread; then call ``on_done(result)``, or ``on_failed(message)``."""
         if self._job is not None:
@@ -112,4 +115,4 @@ def explain(error: BaseException) -> str:
     log.error("a job failed\n%s", "".join(traceback.format_exception(error)))
     if isinstance(error, MemoryError):
         return "There is not enough memory for this step. Use fewer representatives or a smaller descriptor."
-    return f"This should not have happened: {type(error).__name__}: {error}. The log has the details; your data is unchanged."
+    return f"This should not have happened: {type(error).__name__}: {error}. The log has the details."

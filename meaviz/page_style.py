@@ -7,13 +7,23 @@ from typing import Any
 
 from meaviz.style import DARK, LIGHT, Theme
 
+BAR = "#12395B"  # of the page's head, light and dark
+DENSE = {
+    "fontSize": "12px",
+    "padding": "3px 9px",
+    "minWidth": "0",
+    "lineHeight": "1.5",
+}  # buttons above the views
+SEGMENT = {"& .MuiToggleButton-root": DENSE}
+
 PAGE_CSS = """
-.workspace { height: calc(100vh - 64px); padding: 6px; box-sizing: border-box }
-.main { overflow: hidden }
+.workspace { height: calc(100vh - 48px); padding: 6px; box-sizing: border-box }
 """
 
 FACTS_CSS = """
-dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 2px 12px; margin: 0; font-size: 13px }
+:host(.empty) { opacity: 0.75; font-size: 14px }
+dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 2px 12px }
+dl.facts { margin: 0; font-size: 13px }
 dl.facts dt { opacity: 0.7 }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }
 ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
@@ -40,6 +50,12 @@ def _palette(tokens: Theme) -> dict[str, Any]:
         },
         "typography": {"fontFamily": tokens.font, "button": {"textTransform": "none"}},
         "shape": {"borderRadius": 6},
+        "components": {
+            "MuiToolbar": {"styleOverrides": {"root": {"minHeight": "48px !important"}}},
+            "MuiAppBar": {"styleOverrides": {"root": {"backgroundColor": BAR, "backgroundImage": "none"}}},
+            "MuiTab": {"styleOverrides": {"root": {"minHeight": "40px", "padding": "8px 16px"}}},
+            "MuiTabs": {"styleOverrides": {"root": {"minHeight": "40px"}}},
+        },
     }
 
 
@@ -50,7 +66,9 @@ def chart_hook(tokens: Theme) -> Callable[[Any, Any], None]:
         figure = plot.state
         figure.background_fill_color = figure.border_fill_color = tokens.raised
         figure.outline_line_color = None
-        figure.title.update(text_color=tokens.text, text_font=tokens.font, text_font_size="13px", text_font_style="normal")
+        figure.title.update(
+            text_color=tokens.text, text_font=tokens.font, text_font_size="13px", text_font_style="normal"
+        )
         for axis in figure.axis:
             axis.update(
                 axis_line_color=tokens.border,

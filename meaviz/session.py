@@ -47,6 +47,7 @@ class Session(param.Parameterized):
     inspected = param.Integer(default=-1, doc="Row of the environment in the 3D view, -1 for none.")
     colour_by = param.String(default="cluster")
     leave_out_flagged = param.Boolean(default=True, doc="Structures with flagged environments are not exported.")
+    show_pruned = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     dark = param.Boolean(default=False)
 
     running = param.String(default="", doc="The step that is being computed, or 'export'; empty for none.")
@@ -89,7 +90,12 @@ class Session(param.Parameterized):
 
     def _clear_from(self, step: str) -> None:
         cleared: dict[str, Any] = {
-            "survey": None, "plan": None, "exported": None, "selection": None, "flags": None, "inspected": -1,
+            "survey": None,
+            "plan": None,
+            "exported": None,
+            "selection": None,
+            "flags": None,
+            "inspected": -1,
             "problem": ("", ""),
         }
         if step in ("descriptors", "model"):
@@ -143,7 +149,7 @@ class Session(param.Parameterized):
         if self.inspected < 0:
             self.inspected = int(rows[0 if step > 0 else -1])
             return
-        place = int(np.searchsorted(rows, self.inspected, side="left" if step > 0 else "left"))
+        place = int(np.searchsorted(rows, self.inspected))
         if step > 0 and place < len(rows) and rows[place] == self.inspected:
             place += 1
         elif step < 0:

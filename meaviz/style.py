@@ -92,8 +92,8 @@ def palette(n: int) -> tuple[str, ...]:
 
     The first 12 are told apart by colour-blind eyes too, the first 24 by most; up to 128 each is the farthest
     from all before it. From there on lightness, chroma and hue follow the R3 sequence, which fills the colour
-    solid evenly: no colour repeats and neighbours in the list lie far apart, but no eye tells a thousand of them
-    from each other.
+    solid evenly: no colour repeats and neighbours in the list lie far apart, but no eye tells a thousand of
+    them from each other.
     """
     if n < 0:
         raise ValueError(f"palette expects a number of colours of 0 or more, got {n}.")
@@ -145,13 +145,13 @@ def _lab_to_linear(lab: NDArray[np.float64]) -> NDArray[np.float64]:
 def pack(colours: Sequence[str]) -> NDArray[np.uint32]:
     """Pack ``#rrggbb`` strings into opaque RGBA integers (K,)."""
     rgb = np.array([int(colour.lstrip("#"), 16) for colour in colours], dtype=np.uint32)
-    return rgb >> 16 | (rgb & 0xFF00) | (rgb & 0xFF) << 16 | np.uint32(0xFF000000)
+    return (rgb >> 16 | rgb & 0xFF00 | (rgb & 0xFF) << 16 | 0xFF000000).astype(np.uint32)
 
 
 def rgb24(rgba: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Packed RGBA (N,) to ``0xRRGGBB`` (N,), which the 3D viewer takes; alpha is dropped."""
     rgba = np.asarray(rgba, dtype=np.uint32)
-    return (rgba & 0xFF) << 16 | (rgba & 0xFF00) | rgba >> 16 & 0xFF
+    return ((rgba & 0xFF) << 16 | rgba & 0xFF00 | rgba >> 16 & 0xFF).astype(np.uint32)
 
 
 class Entry(NamedTuple):
@@ -159,7 +159,7 @@ class Entry(NamedTuple):
 
     name: str
     colour: str  # #RRGGBB
-    count: int
+    size: int  # environments
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +183,8 @@ class Colouring:
     ) -> Colouring:
         """Colour by category: ``codes`` (N,) index ``names``, -1 is noise and neutral grey.
 
-        A category keeps its colour, ``palette(len(names))[code]``, whatever its size. Names with no environment
-        do not appear in the entries. Raises ValueError for a code outside ``names``.
+        A category keeps its colour, ``palette(len(names))[code]``, whatever its size. Names with no
+        environment do not appear in the entries. Raises ValueError for a code outside ``names``.
         """
         codes = np.asarray(codes)
         if codes.size and not (codes.min() >= -1 and codes.max() < len(names)):
@@ -203,7 +203,7 @@ class Colouring:
 
     @classmethod
     def continuous(cls, values: ArrayLike, *, label: str, unit: str, log: bool = False) -> Colouring:
-        """Colour by ``values`` (N,) in ``unit``, from the 1st to the 99th percentile; beyond, the end colours.
+        """Colour by ``values`` (N,) in ``unit`` from the 1st to the 99th percentile; beyond, the end colours.
 
         What has no finite value, or with ``log`` none above 0, is neutral grey and counted in ``missing``.
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,11 @@ class Workflow:
 
     def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before."""
-        self._start("data", lambda progress: read_dataset(paths, progress=progress, **reading), self.session.set_dataset)
+        self._start(
+            "data",
+            lambda progress: read_dataset(paths, progress=progress, **reading),
+            self.session.set_dataset,
+        )
 
     def run(self, step: str, *, model_path: str | None = None) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it."""
@@ -103,7 +106,12 @@ class Workflow:
             self._start(
                 step,
                 lambda progress: learn(
-                    dataset, descriptors, config, model_path=model_path, on_epoch=self._epochs.append, progress=progress
+                    dataset,
+                    descriptors,
+                    config,
+                    model_path=model_path,
+                    on_epoch=self._epochs.append,
+                    progress=progress,
                 ),
                 session.set_learned,
             )

@@ -1,6 +1,6 @@
-"""What several tests share: a cache of their own, one thread, tiny datasets of niobium, the weights for the oracle.
+"""What tests share: a cache of their own, one thread, tiny datasets of niobium, weights for the oracle.
 
-Energies and forces come from a Morse potential: cheap, smooth and consistent with each other.
+Energies and forces come from one pair potential: cheap, smooth and consistent with each other.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.morse import MorsePotential
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.neighborlist import neighbor_list
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.layers import DecoderAttention, MultiKernelAttention
@@ -35,17 +35,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def labelled(atoms: Atoms, group: str) -> Atoms:
-    """Return ``atoms`` with the energy and forces of a Morse potential as results that ASE's writer stores."""
-    moved = atoms.copy()
-    moved.calc = MorsePotential(epsilon=0.5, r0=2.9, rho0=4.0, rcut1=4.0, rcut2=5.0)
-    energy, forces = moved.get_potential_energy(), moved.get_forces()
-    moved.calc = SinglePointCalculator(moved, energy=energy, forces=forces)
-    moved.info["config_type"] = group
-    return moved
+    """Return a copy with energy and forces of the pair potential 0.1 (4.5 - d)^3 eV, d in Å below 4.5."""
+    first, length, vector = neighbor_list("idD", atoms, 4.5)
+    pull = 0.3 * (4.5 - length) ** 2 / length
+    forces = np.zeros((len(atoms), 3))
+    np.add.at(forces, first, -pull[:, None] * vector)
+    copy = atoms.copy()
+    energy = float(0.5 * (0.1 * (4.5 - length) ** 3).sum())
+    copy.calc = SinglePointCalculator(copy, energy=energy, forces=forces)
+    copy.info["config_type"] = group
+    return copy
 
 
 def niobium_structures(n_bcc: int = 6, n_fcc: int = 4, *, rattle: float = 0.06, seed: int = 0) -> list[Atoms]:
-    """Rattled bcc (16 atoms) and fcc (8 atoms) cells of Nb, the last bcc twice, and one isolated atom."""
+    """Rattled and stretched bcc (16 atoms) and fcc (8 atoms) cells, the last bcc twice; one isolated atom."""
     rng = np.random.default_rng(seed)
     cells = {
         "bcc": bulk("Nb", "bcc", a=3.31, cubic=True) * (2, 2, 2),
@@ -55,6 +58,7 @@ def niobium_structures(n_bcc: int = 6, n_fcc: int = 4, *, rattle: float = 0.06, 
     for group, count in (("bcc", n_bcc), ("fcc", n_fcc)):
         for _ in range(count):
             atoms = cells[group].copy()
+            atoms.set_cell(atoms.cell * rng.uniform(0.98, 1.02), scale_atoms=True)
             atoms.positions += rng.normal(scale=rattle, size=atoms.positions.shape)
             structures.append(labelled(atoms, group))
         if group == "bcc":
@@ -64,8 +68,14 @@ def niobium_structures(n_bcc: int = 6, n_fcc: int = 4, *, rattle: float = 0.06, 
 
 
 @pytest.fixture(scope="session")
+def make_structures() -> Callable[..., list[Atoms]]:
+    """``make_structures(n_bcc, n_fcc, rattle=, seed=)``: see :func:`niobium_structures`."""
+    return niobium_structures
+
+
+@pytest.fixture(scope="session")
 def structures() -> tuple[Atoms, ...]:
-    """Labelled niobium: 7 bcc cells of 16 atoms, 4 fcc of 8, one isolated atom; tests must not change them."""
+    """Labelled niobium: 7 bcc cells of 16 atoms, 4 fcc of 8, an isolated atom; tests must not change them."""
     return tuple(niobium_structures())
 
 
@@ -111,7 +121,7 @@ class Weights:
     def decoder_layer(layer: DecoderAttention) -> oracle.DecoderLayerWeights:
         """One decoder layer."""
         return oracle.DecoderLayerWeights(
-            kernel=_matrix(layer.kernel), beta=float(layer.beta), mixing=_matrix(layer.combine)
+            kernel=_matrix(layer.kernel), beta=float(layer.beta.detach()), mixing=_matrix(layer.combine)
         )
 
     @classmethod
@@ -130,7 +140,7 @@ class Weights:
 
     @staticmethod
     def shake(module: torch.nn.Module, seed: int) -> torch.nn.Module:
-        """Give every parameter, biases and betas too, a random value in double precision; return the module."""
+        """Give every parameter, biases and betas too, a random double; return the module."""
         module.double()
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():

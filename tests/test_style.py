@@ -48,7 +48,9 @@ def contrast(one, other):
 
 
 def test_lab_of_known_colours():
-    np.testing.assert_allclose(lab(linear(["#FFFFFF", "#FF0000"])), [[100, 0, 0], [53.24, 80.09, 67.20]], atol=0.05)
+    np.testing.assert_allclose(
+        lab(linear(["#FFFFFF", "#FF0000"])), [[100, 0, 0], [53.24, 80.09, 67.20]], atol=0.05
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,9 @@ def test_long_palettes_extend_short_ones_and_never_repeat():
     assert closest(palette(128), "normal") > 10
     neighbours = lab(linear(long))
     assert np.linalg.norm(np.diff(neighbours, axis=0), axis=1).min() > 12
-    assert np.linalg.norm(lab(linear(long))[:, 1:], axis=1).min() > 20  # chroma: none could be taken for noise
+    assert (
+        np.linalg.norm(lab(linear(long))[:, 1:], axis=1).min() > 20
+    )  # chroma: none could be taken for noise
     with pytest.raises(ValueError, match="0 or more, got -1"):
         palette(-1)
 
@@ -96,7 +100,9 @@ def test_packing():
 
 
 def test_categorical_by_hand():
-    colouring = Colouring.categorical([2, -1, 0, 2, 2, -1, 0, 2], ["liquid", "gas", "solid"], label="Phase", noise="?")
+    colouring = Colouring.categorical(
+        [2, -1, 0, 2, 2, -1, 0, 2], ["liquid", "gas", "solid"], label="Phase", noise="?"
+    )
     first = palette(3)
     assert [tuple(entry) for entry in colouring.entries] == [
         ("solid", first[2], 4),
@@ -137,7 +143,12 @@ def test_continuous_is_linear_and_robust():
     assert ranks[-1] == ranks[1000] == len(SEQUENTIAL) - 1
     assert ranks[500] == int((500 - 10.01) / (990.99 - 10.01) * len(SEQUENTIAL))
     assert all(a <= b for a, b in pairwise(ranks))
-    assert (colouring.kind, colouring.unit, colouring.palette, colouring.missing) == ("continuous", "eV", SEQUENTIAL, 0)
+    assert (colouring.kind, colouring.unit, colouring.palette, colouring.missing) == (
+        "continuous",
+        "eV",
+        SEQUENTIAL,
+        0,
+    )
 
 
 def test_values_that_are_missing_are_grey_and_counted():

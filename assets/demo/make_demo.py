@@ -179,7 +179,7 @@ def vacancy(lab: Lab) -> Iterator[Sample]:
     for atoms in path[4::4][: lab.some(3)]:
         yield atoms, "relaxation"
     for kelvin in (300, 1000):
-        yield from lab.dynamics(path[-1], kelvin, 8, settle=50)
+        yield from lab.dynamics(path[-1], kelvin, 6, settle=50)
 
 
 def self_interstitial(lab: Lab) -> Iterator[Sample]:
@@ -193,7 +193,7 @@ def self_interstitial(lab: Lab) -> Iterator[Sample]:
         path = lab.relaxed(start, 32)
         for atoms in path[4::8][: lab.some(3)] + path[-1:]:
             yield atoms, f"{name}, relaxation"
-        for atoms, how in lab.dynamics(path[-1], 600, 6, settle=30):
+        for atoms, how in lab.dynamics(path[-1], 600, 5, settle=30):
             yield atoms, f"{name}, {how}"
 
 
@@ -213,17 +213,24 @@ def gamma_surface(lab: Lab) -> Iterator[Sample]:
 
 
 def liquid(lab: Lab) -> Iterator[Sample]:
-    """Melted at 5000 K at the density of the liquid (20.4 Å³ an atom), then held at 3200 K."""
+    """Disordered as hard spheres at the density of the liquid (20.4 Å³ an atom), then held above melting."""
     start = lab.bcc(3, strain=3.44 / lab.lattice - 1)
-    melt, _ = next(lab.dynamics(lab.rattled(start, 0.25), 5000, 1, settle=300, fs=3.0))
-    for atoms, how in lab.dynamics(melt, 3200, 20, every=16, fs=3.0):
-        expect(lab.quick or spread(start, atoms) > 2.0, "the liquid did not melt; heat it longer")
+    melt, box = start.copy(), start.cell.lengths()
+    for _ in range(400 * len(melt)):
+        atom, step = lab.rng.integers(len(melt)), lab.rng.normal(scale=0.3, size=3)
+        apart = np.delete(melt.positions, atom, axis=0) - melt.positions[atom] - step
+        apart -= box * np.round(apart / box)
+        if (apart**2).sum(axis=1).min() > 2.2**2:
+            melt.positions[atom] += step
+    expect(spread(start, melt) > 3.0, "the start of the liquid remembers its lattice; shuffle longer")
+    hot, _ = next(lab.dynamics(melt, 4000, 1, settle=150, fs=2.0))
+    for atoms, how in lab.dynamics(hot, 3200, 20, every=16, fs=3.0):
         atoms.wrap()
         yield atoms, how
 
 
 RECIPES: dict[str, Callable[[Lab], Iterator[Sample]]] = {
-    "bcc_thermal": lambda lab: bcc_at(lab, ((300, 40), (600, 30), (900, 22)), every=12),
+    "bcc_thermal": lambda lab: bcc_at(lab, ((300, 34), (600, 26), (900, 18)), every=12),
     "bcc_hot": lambda lab: bcc_at(lab, ((1500, 10), (2200, 10)), every=16),
     "bcc_strained": bcc_strained,
     "fcc": lambda lab: phase(lab, bulk("Nb", "fcc", a=4.2, cubic=True), (2, 2, 2), 12),

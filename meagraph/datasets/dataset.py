@@ -30,9 +30,7 @@ def describe_frame(path: str, frame: int) -> str:
 def check_atom_count(n_atoms: int, *, where: str, max_atoms: int = sys.maxsize) -> None:
     """Refuse a frame that has no atoms, or more than the caller allows."""
     if n_atoms == 0:
-        raise DatasetError(
-            f"{where}: expected at least one atom, but the frame has zero atoms. Remove the frame."
-        )
+        raise DatasetError(f"{where}: expected at least one atom, but the frame has zero atoms. Remove the frame.")
     if n_atoms > max_atoms:
         raise DatasetError(
             f"{where}: expected at most {max_atoms} atoms in a frame, but it has {n_atoms}. "

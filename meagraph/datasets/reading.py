@@ -186,16 +186,13 @@ def _check_files(files: list[Path]) -> None:
         if not file.exists():
             raise DatasetError(f"{file}: expected a file, but there is none of this name. Check the path.")
         if not file.is_file():
-            raise DatasetError(
-                f"{file}: expected a file, but this is a directory or device. Name the files in it."
-            )
+            raise DatasetError(f"{file}: expected a file, but this is a directory or device. Name the files in it.")
         if file.stat().st_size == 0:
             raise DatasetError(f"{file}: expected structures, but the file is empty. Give another file.")
         real = os.path.realpath(file)
         if real in seen:
             raise DatasetError(
-                f"{file}: expected different files, but this one is the same as {seen[real]}. "
-                "Name each file once."
+                f"{file}: expected different files, but this one is the same as {seen[real]}. Name each file once."
             )
         seen[real] = file
 
@@ -227,9 +224,7 @@ def _read_file(
     return Source(path=path, sha256=sha256, format=name, n_frames=len(structures)), structures, spans
 
 
-def _read_extxyz(
-    text: bytes, path: str, max_atoms: int, progress: Progress
-) -> tuple[list[Atoms], np.ndarray]:
+def _read_extxyz(text: bytes, path: str, max_atoms: int, progress: Progress) -> tuple[list[Atoms], np.ndarray]:
     structures: list[Atoms] = []
     spans: list[tuple[int, int]] = []
     unreported = len(text)  # report the first frame at once
@@ -265,9 +260,7 @@ def _read_by_ase(plain: Path, path: str, format: str, max_atoms: int, progress: 
         if len(structures) % REPORT_FRAMES == 1:
             progress(0, 1, f"{path}: {len(structures):,} frames read")
     if not structures:
-        raise DatasetError(
-            f"{path}: expected structures, but this {format} file has none. Give another file."
-        )
+        raise DatasetError(f"{path}: expected structures, but this {format} file has none. Give another file.")
     progress(1, 1, f"{path}: {len(structures):,} frames read")
     return structures
 

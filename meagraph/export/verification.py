@@ -49,9 +49,7 @@ def _output_problems(file: Path, sha256: str) -> Iterator[str]:
         yield f"{file}: expected SHA-256 {sha256}, but the file has changed since the export."
 
 
-def _frame_problems(
-    sources: list[dict[str, Any]], folder: Path, structures: Path, index: Path
-) -> Iterator[str]:
+def _frame_problems(sources: list[dict[str, Any]], folder: Path, structures: Path, index: Path) -> Iterator[str]:
     written = structures.read_bytes()
     spans = list(scan_frames(written, path=str(structures), max_atoms=sys.maxsize))
     with _long_fields(), open(index, newline="", encoding="utf-8") as stream:

@@ -136,9 +136,7 @@ def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool
         )
 
 
-def _write_structures(
-    stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, progress: Progress
-) -> list[str]:
+def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, progress: Progress) -> list[str]:
     """Write the kept structures; return the names of entries that extended XYZ could not hold."""
     lost: set[str] = set()
     loaded, text = -1, b""

@@ -9,40 +9,34 @@ from typing import Any
 import numpy as np
 import panel as pn
 import param
-from bokeh.core.property.singletons import Undefined
-from bokeh.events import RangesUpdate, Tap
-from bokeh.models import (
-    BoxSelectTool,
-    ColumnDataSource,
-    CustomJS,
-    Label,
-    LassoSelectTool,
-    PanTool,
-    Range1d,
-    ResetTool,
-    SaveTool,
-    WheelZoomTool,
-)
+from bokeh.events import DoubleTap, PointEvent, RangesUpdate, Tap
+from bokeh.models import ColumnDataSource, CustomJS
+from bokeh.models.annotations import Label
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from meaviz.components import map_layers, selection
-from meaviz.components.map_layers import View
+from meaviz.components.map_figure import apply_theme, empty_figure, select_tools, view_of
 from meaviz.components.map_legend import MapLegend
 from meaviz.style import Colouring, Theme, pack, theme
 
-NAME = "map"  # of the figure, for those who look for it in the browser
-MODES = ("replace", "add", "remove", "intersect")
+MODES = {
+    "replace": "replace",
+    "add": "append",
+    "remove": "subtract",
+    "intersect": "intersect",
+}  # ours: Bokeh's
 REACH = 8.0  # pixels between the pointer and the point it means
-MARGIN = 0.04  # of the extent, around all points
 REDRAW_DELAY = 30  # ms; wheel and resize come in bursts
-UNLAID_SIZE = (800, 600)  # pixels, until the browser has laid the figure out
-SMALLEST_SIDE, LARGEST_SIDE = 100, 4000  # pixels
+MIN_HEIGHT = 380  # pixels
 _MESSAGE_STYLE = "display:flex;align-items:center;justify-content:center;height:100%;padding:24px;"
 
-_STYLESHEET = ".bk-Canvas { --outline-style: none }"  # no dotted frame around the map after a click
-_TOOLBAR_STYLESHEET = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool in a menu
-
+# Bokeh takes a press of 0.3 s for a gesture of its own, after which a drag draws nothing; who aims a lasso
+# may rest longer than that.
+_ALLOW_SLOW_DRAGS = """
+const gestures = Bokeh.index.find_one(cb_obj.origin)?.canvas?.ui_event_bus?.ui_gestures
+if (gestures != null) gestures.constructor.press_threshold = 1e9
+"""
 # Bokeh's selection geometry carries no modifier keys and its events no Meta key, so they are read from the
 # pointer event that ends the drag, before Bokeh sees it.
 _WATCH_KEYS = """
@@ -54,12 +48,7 @@ window.addEventListener("pointerup", (event) => {
   gesture.keys = [event.shiftKey, event.ctrlKey || event.metaKey]
 }, {capture: true, once: true})
 """
-# Bokeh takes a press of 0.3 s for a gesture of its own, after which a drag draws nothing; who aims a lasso rests
-# longer than that.
-_ALLOW_SLOW_DRAGS = """
-const gestures = Bokeh.index.find_one(cb_obj.origin)?.canvas?.ui_event_bus?.ui_gestures
-if (gestures != null) gestures.constructor.press_threshold = 1e9
-"""
+# The time makes two messages of two equal gestures: Bokeh drops a change to an equal value.
 _SEND_GEOMETRY = """
 if (!cb_obj.final) return
 const {type, x, y, x0, x1, y0, y1} = cb_obj.geometry
@@ -89,15 +78,23 @@ class EnvironmentMap(pn.viewable.Viewer):
     """
 
     dark = param.Boolean(default=False, doc="Dark instead of light appearance.")
-    mode = param.Selector(default="replace", objects=list(MODES), doc="'replace' leaves the choice to the keys.")
-    on_select = param.Callable(default=None, doc="Called with (mask (N,) bool, mode) when a box or lasso ends.")
-    on_tap = param.Callable(default=None, doc="Called with the row clicked, -1 when none lies within 8 pixels.")
-    hover = param.Callable(default=None, doc="Returns the text to show for a row under the resting pointer.")
-    axis_labels = param.Tuple(default=("UMAP 1", "UMAP 2"), doc="Names of the axes; read by set_points.")
+    mode: Any = param.Selector(
+        default="replace",
+        objects=list(MODES),
+        doc="What a box or lasso does; 'replace' leaves the choice to the modifier keys.",
+    )
+    on_select: Any = param.Callable(
+        default=None, doc="Called with the points (N,) bool in a finished box or lasso, and the mode."
+    )
+    on_tap: Any = param.Callable(default=None, doc="Called with the row clicked, -1 if none lies within 8 pixels.")
+    hover: Any = param.Callable(
+        default=None, doc="Called with the row under the resting pointer; returns lines of text to show."
+    )
+    axis_labels: Any = param.Tuple(default=("UMAP 1", "UMAP 2"), doc="Names of the axes, read by set_points.")
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self._holder = pn.Column(sizing_mode="stretch_both", min_height=380, margin=0)
+        self._holder = pn.Column(sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0)
         self.clear("No map yet.")
 
     def __panel__(self) -> pn.Column:
@@ -105,7 +102,7 @@ class EnvironmentMap(pn.viewable.Viewer):
         return self._holder
 
     def clear(self, message: str) -> None:
-        """Show ``message`` in the map's place."""
+        """Show ``message`` in the map's place and forget the points."""
         self._xy = np.zeros((0, 2), dtype=np.float32)
         self._plot: figure | None = None
         self._message = message
@@ -119,26 +116,26 @@ class EnvironmentMap(pn.viewable.Viewer):
         """
         xy = np.ascontiguousarray(xy, dtype=np.float32)
         if xy.ndim != 2 or xy.shape[1] != 2 or not np.isfinite(xy).all(axis=1).any():
-            raise ValueError(f"set_points expects (N, 2) coordinates with a finite point, got shape {xy.shape}.")
+            raise ValueError(f"set_points expects (N, 2) coordinates, one finite at least; got shape {xy.shape}.")
         self._xy = xy
         self._colouring: Colouring | None = None
         self._selected: NDArray[np.bool_] | None = None
         self._pruned: NDArray[np.bool_] | None = None
         self._redraw_due = False
-        self._plot = plot = _empty_figure(xy, self.axis_labels)
-        self._layer = map_layers.make_layer(plot, xy, self._view())
+        self._plot = plot = empty_figure(xy, self.axis_labels)
+        self._layer = map_layers.make_layer(plot, xy, view_of(plot))
         self._marker = ColumnDataSource({"x": [], "y": []})
         self._halo = plot.scatter("x", "y", size=17, line_width=5, fill_color=None, source=self._marker)
         self._ring = plot.scatter("x", "y", size=17, line_width=2, fill_color=None, source=self._marker)
-        self._tip = Label(
-            x=0, y=0, text="", visible=False, level="overlay", padding=7, border_radius=4, text_font_size="12px"
-        )
+        self._tip = Label(x=0, y=0, visible=False, level="overlay", text_font_size="12px")
+        self._tip.update(padding=7, border_radius=4)
         plot.add_layout(self._tip)
         self._legend = MapLegend(plot)
-        self._connect(plot)
+        self._listen(plot)
         self._layer.arrange(self._levels())
         self._restyle()
-        self._holder.objects = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=380, margin=0)]
+        self._show_mode()
+        self._holder.objects = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0)]
 
     def set_colouring(self, colouring: Colouring) -> None:
         """Colour the points and explain the colours. Raises ValueError for another number of points."""
@@ -154,15 +151,18 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._paint()
 
     def set_pruned(self, mask: NDArray[np.bool_] | None) -> None:
-        """Draw the points of ``mask`` (N,) faintly: pruned away, yet there to be inspected."""
+        """Draw the points of ``mask`` (N,) pale: pruned away, yet there to be inspected."""
         self._pruned = None if mask is None else self._check(mask, "pruned mask").astype(np.bool_)
         self._layer.arrange(self._levels())
         self._paint()
 
     def set_marker(self, row: int) -> None:
         """Draw a ring around the point ``row``; -1 removes it."""
+        if not -1 <= row < len(self._xy):
+            raise ValueError(f"set_marker expects a row from -1 to {len(self._xy) - 1}, got {row}.")
         rows = self._xy[row : row + 1] if row >= 0 else self._xy[:0]
-        self._marker.data = {"x": rows[:, 0], "y": rows[:, 1]}
+        if self._plot is not None:
+            self._marker.data = {"x": rows[:, 0], "y": rows[:, 1]}
 
     @property
     def _theme(self) -> Theme:
@@ -173,8 +173,10 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     def _check(self, values: NDArray[Any], what: str) -> NDArray[Any]:
         values = np.asarray(values)
-        if self._plot is None or values.shape != (len(self._xy),):
-            raise ValueError(f"The {what} has shape {values.shape}, the map {len(self._xy)} points; set_points first.")
+        if self._plot is None:
+            raise ValueError(f"The {what} came before any points; call set_points first.")
+        if values.shape != (len(self._xy),):
+            raise ValueError(f"The {what} has shape {values.shape}; expected ({len(self._xy)},), one a point.")
         return values
 
     # ---- drawing
@@ -186,36 +188,29 @@ class EnvironmentMap(pn.viewable.Viewer):
             rgba = np.full(len(self._xy), pack([self._theme.accent])[0])
         self._layer.paint(rgba, self._theme)
 
-    def _view(self) -> View:
-        """What the browser shows now."""
-        plot = self._plot
-        assert plot is not None
-        width, height = _inner_size(plot)
-        return View((plot.x_range.start, plot.x_range.end), (plot.y_range.start, plot.y_range.end), width, height)
-
-    def _schedule_redraw(self) -> None:
-        if self._redraw_due or self._plot is None:
+    def _schedule_redraw(self, plot: figure) -> None:
+        """Draw anew for another view of ``plot``, once for all changes within the delay."""
+        if self._redraw_due or plot is not self._plot:
             return
-        self._redraw_due = True
-        document, plot = self._plot.document, self._plot
 
         def redraw() -> None:
             if plot is self._plot:  # not replaced meanwhile
                 self._redraw_due = False
-                if self._layer.look(self._view()):
+                if self._layer.look(view_of(plot)):
                     self._paint()
 
-        if document is None:
+        if plot.document is None:
             redraw()
         else:
-            document.add_timeout_callback(redraw, REDRAW_DELAY)
+            self._redraw_due = True
+            plot.document.add_timeout_callback(redraw, REDRAW_DELAY)
 
     @param.depends("dark", watch=True)
     def _restyle(self) -> None:
         if self._plot is None:
             self._show_message()
             return
-        _apply_theme(self._plot, self._theme)
+        apply_theme(self._plot, self._theme)
         self._halo.glyph.line_color = self._theme.surface
         self._ring.glyph.line_color = self._theme.text
         self._tip.update(
@@ -228,15 +223,20 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._paint()
 
     def _show_message(self) -> None:
-        text = html.escape(self._message)
         style = f"{_MESSAGE_STYLE}color:{self._theme.muted};background:{self._theme.surface};"
-        self._holder.objects = [pn.pane.HTML(f'<div style="{style}">{text}</div>', sizing_mode="stretch_both")]
+        text = f'<div style="{style}">{html.escape(self._message)}</div>'
+        self._holder.objects = [pn.pane.HTML(text, sizing_mode="stretch_both", margin=0)]
+
+    @param.depends("mode", watch=True)
+    def _show_mode(self) -> None:
+        if self._plot is not None:
+            for tool in select_tools(self._plot):
+                tool.update(mode=MODES[self.mode])
 
     # ---- gestures
 
-    def _connect(self, plot: figure) -> None:
+    def _listen(self, plot: figure) -> None:
         """Make the browser report gestures: one message a drag, one a click, one a rest of the pointer."""
-        # the time makes two equal gestures in a row two messages: Bokeh drops a change to an equal value
         gesture = ColumnDataSource({"shape": [], "shift": [], "ctrl": [], "time": []})
         pointer = ColumnDataSource({"x": [], "y": [], "time": []})
         models = {"gesture": gesture, "pointer": pointer, "tip": self._tip}
@@ -246,44 +246,52 @@ class EnvironmentMap(pn.viewable.Viewer):
         plot.js_on_event("mousemove", CustomJS(args={**models, "reach": REACH}, code=_SEND_POINTER))
         plot.js_on_event("mouseleave", CustomJS(args=models, code=_POINTER_LEFT))
         gesture.on_change("data", lambda attr, old, new: self._select(new))
-        pointer.on_change("data", lambda attr, old, new: self._point_at(new["x"][0], new["y"][0]))
-        plot.on_event(Tap, self._tap)
-        plot.on_event(RangesUpdate, lambda event: self._schedule_redraw())
-        plot.on_change("inner_width", lambda attr, old, new: self._schedule_redraw())
-        plot.on_change("inner_height", lambda attr, old, new: self._schedule_redraw())
+        pointer.on_change("data", lambda attr, old, new: self._point_at(plot, new["x"][0], new["y"][0]))
+        for tool in select_tools(plot):  # a long press on their buttons offers the modes too
+            tool.on_change("mode", lambda attr, old, new: self._take_mode(new))
+        for event in (Tap, DoubleTap):  # Bokeh takes two quick clicks for a double one, however far apart
+            plot.on_event(event, lambda tap: self._tap(plot, tap))
+        plot.on_event(RangesUpdate, lambda update: self._schedule_redraw(plot))
+        for side in ("inner_width", "inner_height"):
+            plot.on_change(side, lambda attr, old, new: self._schedule_redraw(plot))
 
     def _select(self, gesture: Mapping[str, Any]) -> None:
-        if self.on_select is None or not len(gesture["shape"]):
-            return
-        mask = selection.geometry_mask(self._xy, gesture["shape"][0])
-        self.on_select(mask, self._mode_of(bool(gesture["shift"][0]), bool(gesture["ctrl"][0])))
+        if self.on_select is not None:
+            mask = selection.geometry_mask(self._xy, gesture["shape"][0])
+            self.on_select(mask, self._mode_of(bool(gesture["shift"][0]), bool(gesture["ctrl"][0])))
 
     def _mode_of(self, shift: bool, ctrl: bool) -> str:
         """Shift adds, Ctrl (or Meta) removes, both intersect; the parameter, unless 'replace', overrides."""
         if self.mode != "replace":
             return str(self.mode)
-        return {(False, False): "replace", (True, False): "add", (False, True): "remove"}.get(
-            (shift, ctrl), "intersect"
-        )
+        if shift and ctrl:
+            return "intersect"
+        return "add" if shift else "remove" if ctrl else "replace"
 
-    def _row_at(self, x: float, y: float) -> int:
-        view = self._view()
+    def _take_mode(self, of_bokeh: str) -> None:
+        ours = {theirs: mode for mode, theirs in MODES.items()}
+        self.mode = ours.get(of_bokeh, "replace")  # Bokeh's "xor" is not offered here
+        self._show_mode()
+
+    def _row_at(self, plot: figure, x: float, y: float) -> int:
+        """Row of the point that a pointer at (x, y) means, -1 for none; what is out of view is not meant."""
+        view = view_of(plot)
         if not (view.x[0] <= x <= view.x[1] and view.y[0] <= y <= view.y[1]):
             return -1
         return selection.nearest(self._xy, (x, y), view.scale, REACH)
 
-    def _tap(self, event: Tap) -> None:
+    def _tap(self, plot: figure, event: PointEvent) -> None:
         if self.on_tap is not None and event.x is not None and event.y is not None:
-            self.on_tap(self._row_at(event.x, event.y))
+            self.on_tap(self._row_at(plot, event.x, event.y))
 
-    def _point_at(self, x: float, y: float) -> None:
+    def _point_at(self, plot: figure, x: float, y: float) -> None:
         """The pointer rests at (x, y): show what :attr:`hover` says, on the side that has room."""
-        row = -1 if self.hover is None else self._row_at(x, y)
+        row = self._row_at(plot, x, y) if self.hover is not None else -1
         text = str(self.hover(row)) if row >= 0 else ""
         if not text:
             self._tip.visible = False
             return
-        view = self._view()
+        view = view_of(plot)
         x, y = (float(value) for value in self._xy[row])
         left, low = x < sum(view.x) / 2, y < sum(view.y) / 2
         self._tip.update(
@@ -295,65 +303,6 @@ class EnvironmentMap(pn.viewable.Viewer):
             anchor=f"{'bottom' if low else 'top'}_{'left' if left else 'right'}",
             visible=True,
         )
-
-
-def _inner_size(plot: figure) -> tuple[int, int]:
-    """Width and height of the frame in pixels."""
-    size = []
-    for name, default in zip(("inner_width", "inner_height"), UNLAID_SIZE, strict=True):
-        known = plot.properties_with_values(include_undefined=True).get(name, Undefined)
-        size.append(default if known is Undefined else int(known))
-    width, height = np.clip(size, SMALLEST_SIDE, LARGEST_SIDE)
-    return int(width), int(height)
-
-
-def _empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str]) -> figure:
-    """A figure that shows all of ``xy`` (N, 2), with its tools and no points."""
-    ranges = []
-    for column in xy.T:
-        low, high = float(np.nanmin(column)), float(np.nanmax(column))
-        margin = MARGIN * (high - low) or 1.0
-        ranges.append(Range1d(low - margin, high + margin))
-    plot = figure(
-        name=NAME,
-        x_range=ranges[0],
-        y_range=ranges[1],
-        tools=[],
-        toolbar_location="above",
-        output_backend="webgl" if len(xy) <= map_layers.SCATTER_MAX else "canvas",
-        lod_timeout=100,
-        lod_threshold=None,
-        sizing_mode="stretch_both",
-        x_axis_label=axis_labels[0],
-        y_axis_label=axis_labels[1],
-    )
-    lasso = LassoSelectTool(continuous=False, renderers=[])  # no hit test in the browser: see selection.py
-    wheel = WheelZoomTool()
-    plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool(), SaveTool())
-    plot.toolbar.active_drag, plot.toolbar.active_scroll = lasso, wheel
-    plot.toolbar.logo = None
-    plot.toolbar.stylesheets = [_TOOLBAR_STYLESHEET]
-    plot.grid.visible = False
-    plot.axis.ticker = []  # the coordinates have no meaning, only nearness has
-    plot.axis.axis_line_color = None
-    plot.axis.axis_label_text_font_style = "normal"
-    plot.axis.axis_label_text_font_size = "12px"
-    return plot
-
-
-def _apply_theme(plot: figure, theme: Theme) -> None:
-    plot.stylesheets = [_STYLESHEET]
-    plot.styles = {"--bokeh-icon-color": theme.muted}
-    plot.background_fill_color = theme.surface
-    plot.border_fill_color = theme.surface
-    plot.outline_line_color = theme.border
-    plot.axis.axis_label_text_color = theme.muted
-    plot.axis.axis_label_text_font = theme.font
-    for tool in plot.toolbar.tools:
-        if isinstance(tool, BoxSelectTool | LassoSelectTool):
-            tool.overlay.update(
-                fill_color=theme.accent, fill_alpha=0.12, line_color=theme.accent, line_width=1.5, line_dash="solid"
-            )
 
 
 def warm() -> None:

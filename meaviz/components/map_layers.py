@@ -21,7 +21,12 @@ from meaviz.components.selection import inside_box
 from meaviz.style import LIGHT, Theme, pack
 
 SCATTER_MAX = 50_000
-OPACITY = (0.5, 0.6, 0.55, 0.8)  # of one point, by level: not selected and pruned, not selected, pruned, plain
+OPACITY = (
+    0.5,
+    0.6,
+    0.55,
+    0.8,
+)  # of one point, by level: not selected and pruned, not selected, pruned, plain
 PASTEL = (0.4, 0.0, 0.7, 0.0)  # share of the background in the colour, by level
 
 
@@ -57,7 +62,8 @@ def shade(
 ) -> NDArray[np.uint32]:
     """Colours (K,) as drawn, packed, with ``opacity`` (K,) from 0 to 1.
 
-    What is not selected is grey. What is pruned turns pastel as well as transparent, so that no pile of pruned points passes for a kept one.
+    What is not selected is grey. What is pruned turns pastel as well as transparent, so that no pile of
+    pruned points passes for a kept one.
     """
     colour = np.where(level >= 2, rgba, pack([theme.dim])[0])
     for value in (0, 2):
@@ -91,34 +97,31 @@ class ScatterLayer:
 
     def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
         self._xy = xy
-        self._shuffle = np.random.default_rng(0).permutation(len(xy))
-        self._rearranged = True
+        self._shuffled = _shuffle(xy)
         self.source = ColumnDataSource({"x": [], "y": [], "fill": []})
-        self._discs = plot.scatter(
-            "x", "y", fill_color="fill", line_color=None, size=point_size(len(xy)), source=self.source
-        )
+        self._size = point_size(len(xy))
+        self._discs = plot.scatter("x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source)
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; sent with the next paint."""
         self._level = level
-        self._order = _painters_order(self._shuffle, level)
+        self._x, self._y, self._rows = _by_level(*self._shuffled, level, len(OPACITY))
         self._rearranged = True
 
     def look(self, view: View) -> bool:
         """Fit the size of the discs to what is in view; the browser has all points."""
         size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))))
-        if abs(size - self._discs.glyph.size) > 0.2:
-            self._discs.glyph.size = size
+        if abs(size - self._size) > 0.2:
+            self._discs.glyph.size = self._size = size
         return False
 
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
         """Send the colours, and the coordinates where their order changed."""
-        order = self._order
-        level = self._level[order]
-        fill = np.ascontiguousarray(shade(rgba[order], level, theme, np.asarray(OPACITY)[level]))
-        fill = fill.view(np.uint8).reshape(-1, 4)
+        level = self._level[self._rows]
+        packed = shade(rgba[self._rows], level, theme, np.asarray(OPACITY)[level])
+        fill = packed.view(np.uint8).reshape(-1, 4)
         if self._rearranged:
-            self.source.data = {"x": self._xy[order, 0], "y": self._xy[order, 1], "fill": fill}
+            self.source.data = {"x": self._x, "y": self._y, "fill": fill}
             self._rearranged = False
         else:
             self.source.data["fill"] = fill
@@ -128,8 +131,7 @@ class RasterLayer:
     """An image: Datashader finds each pixel's topmost point, whose colour is then looked up."""
 
     def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
-        self._xy = xy
-        self._shuffle = np.random.default_rng(0).permutation(len(xy))
+        self._shuffled = _shuffle(xy)
         self._view = view
         self._stale = True
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
@@ -137,9 +139,8 @@ class RasterLayer:
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; aggregated with the next paint."""
-        order = _painters_order(self._shuffle, level)
         self._level = level
-        self._points = _points_frame(self._xy[order], order.astype(np.int32))
+        self._points = _by_level(*self._shuffled, level, len(OPACITY))
         self._stale = True
 
     def look(self, view: View) -> bool:
@@ -151,7 +152,7 @@ class RasterLayer:
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
         """Send the image; only its colours are new if neither view nor levels changed."""
         if self._stale:
-            self._rows, self._alpha = _aggregate(self._points, self._level, self._view)
+            self._rows, self._alpha = _aggregate(*self._points, self._level, self._view)
             self._stale = False
         drawn = self._rows >= 0
         rows = self._rows[drawn]
@@ -166,28 +167,48 @@ def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
     return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
 
 
-def _painters_order(shuffle: NDArray[np.int64], level: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Rows (N,) by rising level, shuffled within a level."""
-    shuffled = level[shuffle]
-    return np.concatenate([shuffle[shuffled == value] for value in range(len(OPACITY))])
+def _shuffle(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+    """Columns x, y and row of the points (N, 2), in the same random order each time."""
+    rows = np.random.default_rng(0).permutation(len(xy)).astype(np.int32)
+    x, y = np.ascontiguousarray(xy[rows].T)
+    return x, y, rows
 
 
-def _points_frame(xy: NDArray[np.float32], row: NDArray[np.int32]) -> pd.DataFrame:
-    return pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "row": row}, copy=False)
+@nb.njit(cache=True, nogil=True)
+def _by_level(x: Any, y: Any, rows: Any, level: Any, n_levels: int) -> Any:
+    """Sort the columns by rising ``level`` of the row; equal levels keep their order."""
+    place = np.zeros(n_levels + 1, np.int64)
+    for row in rows:
+        place[level[row] + 1] += 1
+    place = np.cumsum(place)
+    sorted_x, sorted_y, sorted_rows = np.empty_like(x), np.empty_like(y), np.empty_like(rows)
+    for i in range(rows.size):
+        k = place[level[rows[i]]]
+        place[level[rows[i]]] += 1
+        sorted_x[k], sorted_y[k], sorted_rows[k] = x[i], y[i], rows[i]
+    return sorted_x, sorted_y, sorted_rows
 
 
 def _aggregate(
-    points: pd.DataFrame, level: NDArray[np.uint8], view: View
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    rows: NDArray[np.int32],
+    level: NDArray[np.uint8],
+    view: View,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity."""
+    """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity.
+
+    Of the points (N,) in columns, later ones lie above earlier ones.
+    """
+    points = pd.DataFrame({"x": x, "y": y, "row": rows}, copy=False)
     canvas = datashader.Canvas(view.width, view.height, x_range=view.x, y_range=view.y)
     pixels = canvas.points(
         points, "x", "y", agg=datashader.summary(count=datashader.count(), row=datashader.last("row"))
     )
     count, row = pixels["count"].data, pixels["row"].data
-    rows = np.where(np.isnan(row), -1, row).astype(np.int32)
+    last = np.where(np.isnan(row), -1, row).astype(np.int32)
     offsets, cover = _disc(point_size(int(count.sum())))
-    return _stamp(rows, count.astype(np.int64), level, offsets, cover, np.asarray(OPACITY, dtype=np.float32))
+    return _stamp(last, count.astype(np.int64), level, offsets, cover, np.asarray(OPACITY, dtype=np.float32))
 
 
 def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -211,8 +232,8 @@ def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity: Any) -> Any:
     """Grow every occupied pixel to a disc and lay the discs over each other.
 
-    A pixel shows the disc of the highest level that covers at least half of it, or else the one that covers most;
-    its opacity is that of all discs on it together, as if each had been drawn.
+    A pixel shows the disc of the highest level that covers at least half of it, or else the one that covers
+    most; its opacity is that of all discs on it together, as if each had been drawn.
     """
     height, width = rows.shape
     top = np.full((height, width), -1, np.int32)
@@ -241,6 +262,6 @@ def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity:
 def warm() -> None:
     """Compile what Datashader and the kernels need, so that the first drawing does not wait."""
     level = np.zeros(2, dtype=np.uint8)
-    points = _points_frame(np.zeros((2, 2), dtype=np.float32), np.arange(2, dtype=np.int32))
-    rows, alpha = _aggregate(points, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
+    columns = _by_level(*_shuffle(np.zeros((2, 2), dtype=np.float32)), level, len(OPACITY))
+    rows, alpha = _aggregate(*columns, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
     shade(np.zeros(rows.size, dtype=np.uint32), level[np.maximum(rows.ravel(), 0)], LIGHT, alpha.ravel())

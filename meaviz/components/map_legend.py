@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from bokeh.models import (
-    ColorBar,
-    ColorMapper,
-    ColumnDataSource,
-    FixedTicker,
-    GlyphRenderer,
-    Legend,
-    LegendItem,
-    LinearColorMapper,
-    LogColorMapper,
-)
+from bokeh.models import ColorMapper, ColumnDataSource, FixedTicker, LinearColorMapper, LogColorMapper
+from bokeh.models.annotations import ColorBar, Legend, LegendItem
 from bokeh.plotting import figure
 
 from meaviz.style import NEUTRAL, Colouring, Entry, Theme
@@ -34,7 +26,7 @@ def shorten(name: str, length: int = LONGEST_NAME) -> str:
 
 
 def bar_ticks(low: float, high: float, log: bool) -> dict[float, str]:
-    """Positions and labels of about five round values from ``low`` to ``high``; one label if they coincide."""
+    """Positions and labels of about five round values from ``low`` to ``high``; one if they coincide."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return {}
     if high <= low:
@@ -92,7 +84,7 @@ class MapLegend:
     def __init__(self, plot: figure) -> None:
         self._plot = plot
         self._swatches = ColumnDataSource({"x": [], "y": [], "fill": []})
-        self._renderer: GlyphRenderer = plot.scatter(
+        self._renderer: Any = plot.scatter(
             "x", "y", fill_color="fill", line_color=None, size=11, source=self._swatches
         )  # drawn nowhere: it lends its glyphs to the legend
         plot.min_border_right = WIDTH
@@ -111,11 +103,11 @@ class MapLegend:
         nowhere = [math.nan] * len(listed)
         self._swatches.data = {"x": nowhere, "y": nowhere, "fill": [entry.colour for entry in listed]}
         items = [
-            LegendItem(label=f"{shorten(entry.name)}  {entry.count:,}", renderers=[self._renderer], index=i)
+            LegendItem(label=f"{shorten(entry.name)}  {entry.size:,}", renderers=[self._renderer], index=i)
             for i, entry in enumerate(listed)
         ]
         if rest:
-            count = sum(entry.count for entry in rest)
+            count = sum(entry.size for entry in rest)
             items.append(LegendItem(label=f"+ {len(rest):,} more  {count:,}", renderers=[]))
         return Legend(
             items=items,
@@ -124,7 +116,6 @@ class MapLegend:
             glyph_width=16,
             glyph_height=16,
             spacing=3,
-            padding=4,
             margin=6,
             background_fill_color=None,
             border_line_color=None,
@@ -145,13 +136,14 @@ class MapLegend:
         elif high <= low:
             low, high = (low / 2, low * 2) if colouring.log else (low - 0.5, low + 0.5)
         mapper_type: type[ColorMapper] = LogColorMapper if colouring.log else LinearColorMapper
+        labels: dict[Any, Any] = dict(ticks)
         title = f"{colouring.label} ({colouring.unit})" if colouring.unit else colouring.label
         if colouring.missing:
             title += f"\n{colouring.missing:,} without a value: grey"
         return ColorBar(
             color_mapper=mapper_type(palette=list(colouring.palette), low=low, high=high),
             ticker=FixedTicker(ticks=list(ticks)),
-            major_label_overrides=dict(ticks),
+            major_label_overrides=labels,
             title=title,
             width=14,
             height=260,

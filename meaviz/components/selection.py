@@ -18,8 +18,8 @@ _SLABS = 512
 def geometry_mask(xy: NDArray[np.float32], geometry: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Points ``xy`` (N, 2) enclosed by a Bokeh selection geometry, as a mask (N,).
 
-    ``geometry`` is ``{"type": "rect", "x0", "x1", "y0", "y1"}`` or ``{"type": "poly", "x", "y"}`` in data units.
-    Raises ValueError for another type.
+    ``geometry`` is ``{"type": "rect", "x0", "x1", "y0", "y1"}`` or ``{"type": "poly", "x", "y"}``, in data
+    units. Raises ValueError for another type.
     """
     match geometry["type"]:
         case "rect":
@@ -38,8 +38,8 @@ def inside_box(xy: NDArray[np.float32], x: tuple[float, float], y: tuple[float, 
 def inside_lasso(xy: NDArray[np.float32], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Points ``xy`` (N, 2) that the closed ``polygon`` (V, 2) winds around at least once.
 
-    With the winding rule a lasso whose end overlaps its beginning keeps the overlap; the even-odd rule would cut
-    it out. Fewer than three vertices enclose nothing.
+    With the winding rule a lasso whose end overlaps its beginning keeps the overlap; the even-odd rule would
+    cut it out. Fewer than three vertices enclose nothing.
     """
     polygon = np.ascontiguousarray(polygon, dtype=np.float64)
     if len(polygon) < 3:
@@ -65,7 +65,7 @@ def _inside_box(xy: Any, x0: float, x1: float, y0: float, y1: float) -> Any:
 
 @nb.njit(cache=True, nogil=True)
 def _inside_lasso(xy: Any, polygon: Any) -> Any:
-    """Winding number by signed crossings of a ray towards +x; horizontal slabs list the edges worth testing."""
+    """Winding number by signed crossings of a ray towards +x; horizontal slabs list the edges to test."""
     n_edges = polygon.shape[0]
     x0, x1 = polygon[:, 0].min(), polygon[:, 0].max()
     y0, y1 = polygon[:, 1].min(), polygon[:, 1].max()

@@ -1,7 +1,7 @@
-// The 3D view of one structure, drawn by NGL.  structure_viewer.py joins this file with the library, as `NGL`.
+// The 3D view of one structure, drawn by NGL.  structure_viewer.py joins this file with the library and loadNGL().
+let NGL; // set when the first view opens: running the library takes a second, which the page need not wait for
 const MOUSE = {wheel: "_onMousewheel", mousemove: "_onMousemove", mousedown: "_onMousedown", mouseup: "_onMouseup",
   contextmenu: "_onContextmenu", touchstart: "_onTouchstart", touchend: "_onTouchend", touchmove: "_onTouchmove"};
-const AXES = ["#d6455d", "#3f9d63", "#3d7fe0"];
 const CELL = [0.56, 0.6, 0.65];
 const STICK = 0xb4bac4; // mixed into the colours of sticks, which step back behind the balls
 const HALO = [1, 0.72, 0.05];
@@ -19,22 +19,20 @@ const STYLE = `
   .notice { inset: 0; display: flex; align-items: center; justify-content: center; text-align: center; padding: 24px;
     font-size: 14px; color: var(--muted); }
   .caption { left: 10px; bottom: 10px; max-width: calc(100% - 110px); padding: 5px 9px; border-radius: 6px;
-    white-space: pre-line; backdrop-filter: blur(3px); background: color-mix(in srgb, var(--surface) 78%, transparent); }
+    white-space: pre-line; backdrop-filter: blur(3px);
+    background: color-mix(in srgb, var(--surface) 78%, transparent); }
   .tip { padding: 3px 7px; border-radius: 5px; white-space: nowrap; background: var(--raised);
     box-shadow: 0 0 0 1px var(--border); }
-  .marker { border: 1.5px solid #ffb80d; border-radius: 50%; transform: translate(-50%, 50%); opacity: 0.6; }
-  .axes { right: 8px; bottom: 8px; width: 76px; height: 76px; }
   .axes line { stroke-width: 2.5; stroke-linecap: round; }
   .axes text { font-size: 12px; font-weight: 600; text-anchor: middle; dominant-baseline: central; }
+  .marker { border: 1.5px solid #ffb80d; border-radius: 50%; transform: translate(-50%, 50%); opacity: 0.6; }
+  .axes { right: 8px; bottom: 8px; width: 76px; height: 76px; }
   [hidden] { display: none !important; }`;
-
-function element(tag, name, parent) {
-  const svg = ["svg", "line", "text"].includes(tag);
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  if (name) node.setAttribute("class", name);
-  parent?.append(node);
-  return node;
-}
+const PARTS = `<style>${STYLE}</style><div class="stage"></div><div class="overlay marker" hidden></div>
+  <div class="overlay notice" role="status"></div><div class="overlay caption"></div><div class="overlay tip" hidden></div>
+  <div class="overlay axes" hidden><svg viewBox="-38 -38 76 76">
+    <line stroke="#d6455d"/><text fill="#d6455d"></text><line stroke="#3f9d63"/><text fill="#3f9d63"></text>
+    <line stroke="#3d7fe0"/><text fill="#3d7fe0"></text></svg></div>`;
 
 function probeWebGL() { // "none", "software" (on the processor: no time for supersampling) or "hardware"
   const canvas = document.createElement("canvas"), gl = canvas.getContext("webgl2") || canvas.getContext("webgl");
@@ -131,25 +129,30 @@ function extent({positions, cell, center, near}) {
   return {middle: new NGL.Vector3(...middle), whole, radius};
 }
 
+// Small arrows along the cell's vectors, or along x, y and z
+function drawAxes(axes, cell, toView) {
+  const [lines, texts] = [axes.querySelectorAll("line"), axes.querySelectorAll("text")];
+  for (let k = 0; k < 3; k++) {
+    const v = toView(new NGL.Vector3().fromArray(cell ?? [1, 0, 0, 0, 1, 0, 0, 0, 1], 3 * k).normalize());
+    texts[k].textContent = (cell ? "abc" : "xyz")[k];
+    for (const [part, suffix, length] of [[lines[k], "2", 22], [texts[k], "", 31]]) {
+      part.setAttribute("x" + suffix, length * v.x);
+      part.setAttribute("y" + suffix, -length * v.y);
+      part.setAttribute("opacity", v.z < -0.1 ? 0.65 : 1); // points away from the eye
+    }
+  }
+}
+
 export function render({model}) {
-  const root = element("div", "viewer");
+  const root = document.createElement("div");
+  root.className = "viewer";
+  root.innerHTML = PARTS;
   root.tabIndex = 0;
   root.setAttribute("role", "application");
   root.setAttribute("aria-label", LABEL);
-  element("style", "", root).textContent = STYLE;
-  const host = element("div", "stage", root);
-  const [marker, notice, caption, tip, axes] = ["marker", "notice", "caption", "tip", "axes"].map(
-    (name) => element("div", "overlay " + name, root));
-  const drawing = element("svg", "", axes);
-  drawing.setAttribute("viewBox", "-38 -38 76 76");
-  const arms = AXES.map((color) => {
-    const [line, text] = [element("line", "", drawing), element("text", "", drawing)];
-    line.setAttribute("stroke", color);
-    text.setAttribute("fill", color);
-    return [line, text];
-  });
-  marker.hidden = tip.hidden = axes.hidden = true;
-
+  const names = ["stage", "marker", "notice", "caption", "tip", "axes"];
+  const parts = Object.fromEntries(names.map((name) => [name, root.querySelector("." + name)]));
+  const {notice, caption} = parts;
   const theme = () => model.esm_constants[model.dark ? "dark" : "light"];
   const background = () => model.background || theme().surface;
   const paint = () => {
@@ -160,24 +163,37 @@ export function render({model}) {
   const say = (text) => { notice.textContent = text; notice.hidden = !text; };
   paint();
   label();
+  say(model.scene?.kinds ? "" : model.placeholder);
   model.on(["dark", "background"], paint);
   model.on("caption", label);
-  const webgl = probeWebGL();
-  if (webgl === "none") { say(NO_WEBGL); return root; }
+  let removed = false;
+  model.on("remove", () => { removed = true; });
+  const whenIdle = globalThis.requestIdleCallback ?? ((open) => setTimeout(open, 100));
+  whenIdle(() => {
+    const webgl = probeWebGL();
+    if (webgl === "none") say(NO_WEBGL);
+    else if (!removed) openStage({model, root, parts, background, say, webgl});
+  }, {timeout: 1000});
+  return root;
+}
 
+// Everything that needs NGL
+function openStage({model, root, parts: {stage: host, marker, tip, axes}, background, say, webgl}) {
+  NGL ??= loadNGL();
   const stage = new NGL.Stage(host, {tooltip: false, cameraType: "orthographic", workerDefault: false, quality: "high",
     clipScale: "absolute", clipDist: 0, hoverTimeout: 60, lightIntensity: 1, ambientIntensity: 0.5, zoomSpeed: 1.5});
-  const {viewer, viewerControls: camera, mouseObserver: mouse} = stage, canvas = viewer.renderer.domElement;
+  const {viewer, viewerControls: camera} = stage, canvas = viewer.renderer.domElement;
   const configure = (parameters) => {
     stage.setParameters({backgroundColor: background(), ...parameters});
-    viewer.parameters.fogColor.convertLinearToSRGB(); // NGL adds fog after the conversion of colours to sRGB
+    const plain = viewer.parameters.fogColor.convertLinearToSRGB(); // NGL paints both of these without conversion
+    viewer.renderer.setClearColor(plain, 0);
   };
   configure({sampleLevel: webgl === "software" ? -1 : 0});
   stage.log = () => {};
   listenOnCanvas(stage);
   camera.rotate(TILT);
 
-  let scene = null, drawn = null, cell = null, sized = false, fitted = false, capturing = false, frame = 0, down = null;
+  let scene = null, drawn = null, cell = null, sized = false, fitted = false, capturing = false, frame = 0;
   const pending = new Set();
   const scheme = (shade) => NGL.ColormakerRegistry.addScheme(function () {
     this.atomColor = (atom) => shade(scene.colors[atom.index]);
@@ -247,7 +263,6 @@ export function render({model}) {
     if (old) stage.removeComponent(old);
     tip.hidden = true;
     axes.hidden = !scene;
-    arms.forEach(([, text], k) => { text.textContent = (scene?.cell ? "abc" : "xyz")[k]; });
     say(scene ? "" : model.placeholder);
   }
 
@@ -257,10 +272,11 @@ export function render({model}) {
     cancelAnimationFrame(frame);
     frame = 0;
     if (!sized) return;
-    if (pending.has("scene")) load();
-    else if (scene && pending.has("layers")) drawLayers();
-    if (pending.has("theme")) configure({});
+    const changed = new Set(pending);
     pending.clear();
+    if (changed.has("scene")) load();
+    else if (scene && changed.has("layers")) drawLayers();
+    if (changed.has("theme")) configure({});
   }
   model.on("scene", () => request("scene"));
   model.on("placeholder", () => { if (!scene) say(model.placeholder); });
@@ -276,56 +292,9 @@ export function render({model}) {
       Object.assign(marker.style, {left: `${at.x}px`, bottom: `${at.y}px`, width: size, height: size});
     }
     const back = viewer.camera.quaternion.clone().invert();
-    arms.forEach(([line, text], k) => {
-      const v = new NGL.Vector3().fromArray(scene.cell ?? [1, 0, 0, 0, 1, 0, 0, 0, 1], 3 * k).normalize();
-      v.applyQuaternion(camera.rotation).applyQuaternion(back); // right, up, towards the eye
-      for (const [part, name, length] of [[line, "2", 22], [text, "", 31]]) {
-        part.setAttribute("x" + name, length * v.x);
-        part.setAttribute("y" + name, -length * v.y);
-        part.setAttribute("opacity", v.z < -0.1 ? 0.65 : 1);
-      }
-    });
+    drawAxes(axes, scene.cell, (vector) => vector.applyQuaternion(camera.rotation).applyQuaternion(back));
   });
-
-  function pick(x, y) { // canvas pixels from the lower left -> drawn atom, -1 for none
-    const hit = scene && stage.pickingControls.pick(x, y);
-    return (hit?.atom || hit?.closestBondAtom)?.index ?? -1;
-  }
-  canvas.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
-  canvas.addEventListener("pointerup", (event) => {
-    if (!down || !scene || Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 4) return;
-    const box = canvas.getBoundingClientRect(), hit = pick(event.clientX - box.left, box.bottom - event.clientY);
-    model.send_msg({type: "click", scene: scene.id, index: hit < 0 ? -1 : scene.parents[hit]});
-  });
-  for (const type of ["mousemove", "mouseleave"]) canvas.addEventListener(type, () => { tip.hidden = true; });
-  mouse.signals.hovered.add((x, y) => {
-    const hit = model.hover && !mouse.pressed ? pick(x, y) : -1;
-    tip.hidden = hit < 0;
-    if (hit < 0) return;
-    const {positions, parents, center} = scene, [right, high] = [x > viewer.width / 2, y > viewer.height - 40];
-    let text = `${scene.symbols[scene.kinds[hit]]} · atom ${parents[hit]}`;
-    if (hit >= scene.real) text += " · periodic image";
-    if (center >= 0 && hit !== center) {
-      const away = [0, 1, 2].map((d) => positions[3 * hit + d] - positions[3 * center + d]);
-      text += ` · ${Math.hypot(...away).toFixed(2)} Å away`;
-    }
-    tip.textContent = text;
-    Object.assign(tip.style, {left: `${x}px`, bottom: `${y}px`,
-      transform: `translate(${right ? "calc(-100% - 10px)" : "10px"}, ${high ? "calc(100% + 10px)" : "-10px"})`});
-  });
-
-  const step = Math.PI / 18, [X, Y] = [new NGL.Vector3(1, 0, 0), new NGL.Vector3(0, 1, 0)];
-  const reset = () => { camera.rotate(TILT); fit(); };
-  const closer = () => camera.zoom(0.12), farther = () => camera.zoom(-0.14);
-  const KEYS = {ArrowLeft: () => camera.spin(Y, -step), ArrowRight: () => camera.spin(Y, step),
-    ArrowUp: () => camera.spin(X, step), ArrowDown: () => camera.spin(X, -step),
-    "+": closer, "=": closer, "-": farther, r: reset, R: reset, Home: reset};
-  root.addEventListener("keydown", (event) => {
-    if (!KEYS[event.key] || !scene || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    KEYS[event.key]();
-  });
+  handleInput({model, root, stage, tip, current: () => scene, reset: () => { camera.rotate(TILT); fit(); }});
 
   model.on("msg:custom", async (event) => {
     const {type, factor} = event.data ?? event;
@@ -349,7 +318,7 @@ export function render({model}) {
     if (!sized) { sized = true; request("scene"); }
   });
   watch.observe(host);
-  globalThis.__meaviz_debug?.push({stage, scene: () => scene, idle: () => sized && !frame});
+  globalThis.__meaviz_debug?.push({stage, scene: () => scene, idle: () => sized && !frame, model});
   model.on("remove", () => {
     watch.disconnect();
     cancelAnimationFrame(frame);
@@ -360,5 +329,53 @@ export function render({model}) {
     stage.dispose();
     renderer.forceContextLoss(); // browsers keep 16 contexts alive, and NGL's dispose keeps this one
   });
-  return root;
+}
+
+// Clicks, the name of the atom under a resting mouse, and keys
+function handleInput({model, root, stage, tip, current, reset}) {
+  const {viewer, viewerControls: camera, mouseObserver: mouse} = stage, canvas = viewer.renderer.domElement;
+  const pick = (x, y) => { // canvas pixels from the lower left -> drawn atom, -1 for none
+    const hit = current() && stage.pickingControls.pick(x, y);
+    return (hit?.atom || hit?.closestBondAtom)?.index ?? -1;
+  };
+  let down = null; // where a press began that may still become a click
+  canvas.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
+  canvas.addEventListener("pointermove", (event) => {
+    if (down && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 4) down = null;
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const scene = current(), box = canvas.getBoundingClientRect();
+    if (!down || !scene) return;
+    down = null;
+    const hit = pick(event.clientX - box.left, box.bottom - event.clientY);
+    model.send_msg({type: "click", scene: scene.id, index: hit < 0 ? -1 : scene.parents[hit]});
+  });
+  for (const type of ["mousemove", "mouseleave"]) canvas.addEventListener(type, () => { tip.hidden = true; });
+  mouse.signals.hovered.add((x, y) => {
+    const hit = model.hover && !mouse.pressed ? pick(x, y) : -1;
+    tip.hidden = hit < 0;
+    if (hit < 0) return;
+    const {symbols, kinds, positions, parents, real, center} = current();
+    let text = `${symbols[kinds[hit]]} · atom ${parents[hit]}`;
+    if (hit >= real) text += " · periodic image";
+    if (center >= 0 && hit !== center) {
+      const away = [0, 1, 2].map((d) => positions[3 * hit + d] - positions[3 * center + d]);
+      text += ` · ${Math.hypot(...away).toFixed(2)} Å away`;
+    }
+    tip.textContent = text;
+    const [dx, dy] = [x > viewer.width / 2 ? "calc(-100% - 10px)" : "10px", y > viewer.height - 40 ? "35px" : "-10px"];
+    Object.assign(tip.style, {left: `${x}px`, bottom: `${y}px`, transform: `translate(${dx}, ${dy})`});
+  });
+
+  const step = Math.PI / 18, [X, Y] = [new NGL.Vector3(1, 0, 0), new NGL.Vector3(0, 1, 0)];
+  const closer = () => camera.zoom(0.12), farther = () => camera.zoom(-0.14);
+  const keys = {ArrowLeft: () => camera.spin(Y, -step), ArrowRight: () => camera.spin(Y, step),
+    ArrowUp: () => camera.spin(X, step), ArrowDown: () => camera.spin(X, -step),
+    "+": closer, "=": closer, "-": farther, r: reset, R: reset, Home: reset};
+  root.addEventListener("keydown", (event) => {
+    if (!keys[event.key] || !current() || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    keys[event.key]();
+  });
 }

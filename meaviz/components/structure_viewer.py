@@ -41,19 +41,21 @@ BOND_TOLERANCE = 1.1
 _VIEW_CODE = Path(__file__).with_suffix(".js")
 _BUNDLE_HEAD = """\
 // Joined from the NGL library in the nglview package and from structure_viewer.js.
-const NGL = (() => {
+const LIBRARY = %s;
+
+function loadNGL() {
   const base = {DOMWidgetModel: class {}, DOMWidgetView: class {}};
-  let found;
+  let library;
   const define = (...parts) => {
     const factory = parts.pop(), names = parts.pop() ?? [], exported = {};
-    const result = factory(...names.map((name) => (name === "exports" ? exported : base)));
-    found = (result ?? exported).NGL;
+    library = factory(...names.map((name) => (name === "exports" ? exported : base))) ?? exported;
   };
   define.amd = {};
-  new Function("define", "module", "exports", %s)(define, undefined, undefined);
-  if (!found) throw new Error("the installed nglview package holds no NGL library");
-  return found;
-})();
+  new Function("define", "module", "exports", LIBRARY)(define, undefined, undefined);
+  if (!library?.NGL) throw new Error("the installed nglview package holds no NGL library");
+  return library.NGL;
+}
+
 """
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import panel as pn
 from numpy.typing import NDArray
 
+from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session, cluster_name
 from meaviz.style import NEUTRAL, palette
 from meaviz.workflow import Workflow
@@ -48,7 +49,12 @@ class ClusterView(pn.viewable.Viewer):
             header_align="left",
             stylesheets=[":host .tabulator { font-size: 13px }"],
         )
-        self._empty = pn.pane.HTML("No clusters yet: compute the map first.", margin=16, css_classes=["empty"])
+        self._empty = pn.pane.HTML(
+            "No clusters yet: compute the map first.",
+            margin=16,
+            css_classes=["empty"],
+            stylesheets=[FACTS_CSS],
+        )
         self._layout = pn.Column(self._empty, self._table, sizing_mode="stretch_both", margin=0)
         self._table.on_click(self._select)
         session.param.watch(self._show, ["survey", "dark"])
@@ -83,7 +89,7 @@ class ClusterView(pn.viewable.Viewer):
         bins = np.where(clusters.labels < 0, clusters.n_clusters, clusters.labels)
         known = np.isfinite(values)
         size = clusters.n_clusters + 1
-        sums = np.bincount(bins[known], weights=values[known], minlength=size)
+        sums = np.bincount(bins[known], weights=values[known], minlength=size).astype(np.float64)
         if total:
             return sums
         with np.errstate(invalid="ignore"):

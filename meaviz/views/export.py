@@ -7,10 +7,15 @@ from pathlib import Path
 import panel as pn
 import panel_material_ui as pmui
 
+from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
 from meaviz.workflow import EXPORT, Workflow
 
-WHAT = {"structures": "kept structures", "index": "index of all structures", "manifest": "manifest with every setting"}
+WHAT = {
+    "structures": "kept structures",
+    "index": "index of all structures",
+    "manifest": "manifest with every setting",
+}
 
 
 class ExportView(pn.viewable.Viewer):
@@ -20,12 +25,16 @@ class ExportView(pn.viewable.Viewer):
         super().__init__()
         self.session, self.workflow = session, workflow
         self._folder = pmui.TextInput(
-            label="Folder (where the app runs)", value="meaviz-export", size="small", width=360, margin=(8, 12)
+            label="Folder (where the app runs)",
+            value="meaviz-export",
+            size="small",
+            width=360,
+            margin=(8, 12),
         )
         self._overwrite = pmui.Checkbox(label="Replace an earlier export", value=False, size="small", margin=(8, 12))
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
         self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 12))
+        self._note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 12), stylesheets=[FACTS_CSS])
         self._problem = pmui.Alert(severity="error", visible=False, margin=(4, 12), sizing_mode="stretch_width")
         self._files = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
@@ -63,7 +72,12 @@ class ExportView(pn.viewable.Viewer):
 
     def _offer(self, name: str, path: Path) -> pn.viewable.Viewable:
         download = pmui.FileDownload(
-            file=str(path), filename=path.name, label=path.name, variant="outlined", size="small", margin=(4, 8, 4, 0)
+            file=str(path),
+            filename=path.name,
+            label=path.name,
+            variant="outlined",
+            size="small",
+            margin=(4, 8, 4, 0),
         )
         size = path.stat().st_size
         words = f"{WHAT[name]}, {size / 1e6:.2f} MB" if size > 1e5 else f"{WHAT[name]}, {size:,} bytes"

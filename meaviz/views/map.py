@@ -9,7 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
-from meaviz.components.environment_map import MODES, EnvironmentMap
+from meaviz.components.environment_map import EnvironmentMap
+from meaviz.page_style import DENSE, SEGMENT
 from meaviz.session import Session, cluster_name
 from meaviz.style import Colouring
 from meaviz.workflow import Workflow
@@ -78,44 +79,42 @@ class MapView(pn.viewable.Viewer):
             options={title: name for name, (title, _) in COLOURINGS.items()},
             value=session.colour_by,
             size="small",
-            width=170,
-            margin=(0, 8, 0, 0),
+            width=150,
+            margin=(6, 8, 0, 0),
         )
         self._mode = pmui.RadioButtonGroup(
-            options={"New": MODES[0], "Add": MODES[1], "Remove": MODES[2], "Overlap": MODES[3]},
-            value=MODES[0],
+            options={"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"},
+            value="replace",
             size="small",
+            sx=SEGMENT,
             margin=(0, 8, 0, 0),
             description="What a box or lasso does to the selection; keys: Shift adds, Ctrl removes, both intersect",
         )
         self._clear = self._action("Clear", session.clear_selection)
         self._flag = self._action("Flag", lambda: session.flag_selection(True), color="error")
         self._unflag = self._action("Unflag", lambda: session.flag_selection(False))
-        self._pruned = pmui.Switch(label="Show pruned", value=False, size="small", margin=(0, 8))
-        self._count = pn.pane.HTML("", margin=(6, 0), css_classes=["selection-count"], min_width=150)
+        self._count = pn.pane.HTML("", margin=(0, 4), css_classes=["selection-count"], min_width=150)
         tools = pn.FlexBox(
             self._colour,
             self._mode,
             self._clear,
             self._flag,
             self._unflag,
-            self._pruned,
             self._count,
             align_items="center",
             gap="4px",
             sizing_mode="stretch_width",
-            margin=(0, 0, 4, 0),
+            margin=(4, 8, 4, 8),
         )
         self._layout = pn.Column(tools, self.map, sizing_mode="stretch_both", margin=0)
         self._colour.link(session, value="colour_by")
-        self._mode.link(self.map, value="mode")
+        self._mode.link(self.map, value="mode", bidirectional=True)
         session.param.watch(self._show_survey, "survey")
         session.param.watch(self._recolour, "colour_by")
         session.param.watch(self._show_selection, ["selection", "flags"])
         session.param.watch(lambda *events: self._mark(), "inspected")
-        session.param.watch(self._show_plan, "plan")
+        session.param.watch(self._show_plan, ["plan", "show_pruned"])
         session.param.watch(lambda event: setattr(self.map, "dark", event.new), "dark")
-        self._pruned.param.watch(self._show_plan, "value")
         self._show_survey()
 
     def __panel__(self) -> pn.Column:
@@ -128,8 +127,10 @@ class MapView(pn.viewable.Viewer):
             return None
         return COLOURINGS[self.session.colour_by][1](self.session)
 
-    def _action(self, label: str, act: Callable[[], object], color: str = "default") -> pmui.Button:
-        widget = pmui.Button(label=label, variant="outlined", size="small", color=color, margin=0, disabled=True)
+    def _action(self, label: str, act: Callable[[], object], color: str = "primary") -> pmui.Button:
+        widget = pmui.Button(
+            label=label, variant="outlined", size="small", color=color, sx=DENSE, margin=0, disabled=True
+        )
         widget.on_click(lambda event: act())
         return widget
 
@@ -168,7 +169,7 @@ class MapView(pn.viewable.Viewer):
     def _show_plan(self, *events: object) -> None:
         plan = self.session.plan
         if self._drawn is self.session.survey is not None:  # else the new map follows in a moment
-            self.map.set_pruned(~plan.keep if self._pruned.value and plan is not None else None)
+            self.map.set_pruned(~plan.keep if self.session.show_pruned and plan is not None else None)
 
     def _mark(self) -> None:
         if self._drawn is self.session.survey is not None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.pruning import RULES
+from meaviz.components.chart import Chart
+from meaviz.page_style import FACTS_CSS, chart_hook
 from meaviz.session import Session, cluster_name
-from meaviz.page_style import chart_hook
-from meaviz.style import theme
+from meaviz.style import Theme
 from meaviz.workflow import Workflow
 
 BARS = 24  # at most; more cannot be read
@@ -33,7 +35,12 @@ class PruningView(pn.viewable.Viewer):
             label="Keep fraction of environments", value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER
         )
         self._alpha = pmui.FloatSlider(
-            label="Allocation exponent α (0 flat, 1 faithful)", value=config.alpha, start=0.0, end=1.0, step=0.05, **SLIDER
+            label="Allocation exponent α (0: flat, 1: faithful)",
+            value=config.alpha,
+            start=0.0,
+            end=1.0,
+            step=0.05,
+            **SLIDER,
         )
         self._rule = pmui.Select(
             label="A structure stays with", options=RULE_NAMES, value=config.rule, size="small",
@@ -41,19 +48,21 @@ class PruningView(pn.viewable.Viewer):
         )  # fmt: skip
         self._own = pmui.Switch(label="Own share (else: the keep fraction)", value=False, size="small", margin=(2, 12))
         self._percent = pmui.FloatSlider(
-            label="Share of kept environments / %", value=20, start=1, end=100, step=1, visible=False, **SLIDER
+            label="Share of kept environments", value=20, start=1, end=100, step=1, visible=False, **SLIDER
         )
         self._protect = pmui.MultiChoice(
-            label="Protected groups (isolated atoms always are)", options=[], value=[],
+            label="Protected groups", options=[], value=[],
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
         )  # fmt: skip
         self._flagged = pmui.Switch(
-            label="Leave out structures with flags", value=session.leave_out_flagged, size="small", margin=(2, 12)
+            label="Leave out structures with flags",
+            value=session.leave_out_flagged,
+            size="small",
+            margin=(2, 12),
         )
-        self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12))
-        self._bars = [
-            pn.pane.HoloViews(None, sizing_mode="stretch_both", min_height=120, linked_axes=False) for _ in range(2)
-        ]
+        self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
+        self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._charts = [Chart(_draw, sizing_mode="stretch_both", min_height=120) for _ in range(2)]
         controls = pn.Column(
             self._keep,
             self._alpha,
@@ -62,20 +71,23 @@ class PruningView(pn.viewable.Viewer):
             self._percent,
             self._protect,
             self._flagged,
+            self._faint,
             width=330,
             scroll="y-auto",
             sizing_mode="stretch_height",
             margin=0,
         )
-        charts = pn.Row(*self._bars, sizing_mode="stretch_both", margin=0)
+        charts = pn.Row(*self._charts, sizing_mode="stretch_both", margin=0)
         effect = pn.Column(self._figures, charts, sizing_mode="stretch_both", margin=0)
         self._layout = pn.Row(controls, effect, sizing_mode="stretch_both", margin=0)
         for widget in (self._keep, self._alpha, self._rule, self._own, self._percent, self._protect):
             widget.param.watch(self._configure, "value")
         self._flagged.link(session, value="leave_out_flagged")
+        self._faint.link(session, value="show_pruned")
         session.param.watch(self._offer_groups, "dataset")
         session.param.watch(self._show, ["plan", "dark"])
         self._offer_groups()
+        self._label()
         self._show()
 
     def __panel__(self) -> pn.Row:
@@ -90,6 +102,7 @@ class PruningView(pn.viewable.Viewer):
     def _configure(self, *events: object) -> None:
         share = self._rule.value == RULES[0]
         self._own.visible = share
+        self._label()
         self._percent.visible = share and self._own.value
         try:
             self.session.pruning = replace(
@@ -103,12 +116,18 @@ class PruningView(pn.viewable.Viewer):
         except MEAGraphError as error:
             self.session.problem = ("map", str(error))
 
+    def _label(self) -> None:
+        """Write the sliders' values behind their names."""
+        self._keep.value_label = f"{100 * self._keep.value:.0f} %"
+        self._alpha.value_label = f"{self._alpha.value:.2f}"
+        self._percent.value_label = f"{self._percent.value:.0f} %"
+
     def _show(self, *events: object) -> None:
         plan, data, survey = self.session.plan, self.session.dataset, self.session.survey
         if plan is None or data is None or survey is None:
             self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
-            for pane in self._bars:
-                pane.object = None
+            for chart in self._charts:
+                chart.show(None, dark=self.session.dark)
             return
         sizes = np.diff(data.offsets)
         atoms = int(sizes[plan.structures].sum())
@@ -127,48 +146,57 @@ class PruningView(pn.viewable.Viewer):
         self._figures.object = f'<div class="figures">{cells}{warning}</div>'
 
         names, codes = np.unique(data.groups, return_inverse=True)
-        whole = np.bincount(codes, weights=sizes, minlength=len(names))
-        chosen = np.bincount(codes[data.structure_of], weights=plan.keep, minlength=len(names))
-        kept = np.bincount(codes, weights=sizes * plan.structures, minlength=len(names))
+        whole = np.bincount(codes, weights=sizes)
         order = np.argsort(-whole)
-        self._bars[0].object = self._chart("group", [str(names[i]) for i in order], whole[order], chosen[order], kept[order])
+        chosen = np.bincount(codes[data.structure_of], weights=plan.keep)
+        kept = np.bincount(codes, weights=sizes * plan.structures)
+        groups = _Bars("group", names[order].tolist(), whole[order], chosen[order], kept[order])
         bins = np.where(clusters.labels < 0, clusters.n_clusters, clusters.labels)
         whole = np.bincount(bins, minlength=clusters.n_clusters + 1)
         kept = np.bincount(bins, weights=plan.structures[data.structure_of], minlength=clusters.n_clusters + 1)
-        labels = [cluster_name(label) for label in range(clusters.n_clusters)] + ["none"]
-        there = whole > 0
-        self._bars[1].object = self._chart(
-            "cluster",
-            [name for name, yes in zip(labels, there, strict=True) if yes],
-            whole[there],
-            plan.per_cluster[there],
-            kept[there],
-        )
+        there = np.flatnonzero(whole)
+        labels = [cluster_name(int(label) if label < clusters.n_clusters else -1) for label in there]
+        bars = _Bars("cluster", labels, whole[there], plan.per_cluster[there], kept[there])
+        for chart, content in zip(self._charts, (groups, bars), strict=True):
+            chart.show(content, dark=self.session.dark)
 
-    def _chart(self, what: str, names: list[str], whole: Any, chosen: Any, kept: Any) -> hv.Overlay:
-        """Bars of the share that stays: in kept structures, and chosen environments as a mark."""
-        tokens = theme(self.session.dark)
-        more = len(names) - BARS
-        title = f"Kept per {what}" + (f" (largest {BARS} of {len(names)})" if more > 0 else "")
-        rows = [
-            (name, 100 * k / w, 100 * c / w, int(k), int(c), int(w))
-            for name, k, c, w in list(zip(names, kept, chosen, whole, strict=True))[:BARS]
-        ]
-        facts = ["in kept structures / %", "chosen / %", "in kept structures", "chosen", "all"]
-        bars = hv.Bars(rows, what, facts).opts(color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"])
-        marks = hv.Scatter([(row[0], row[2]) for row in rows], what, "chosen / %").opts(
-            marker="dash", size=14, color=tokens.text, line_width=2
+
+@dataclass(frozen=True, eq=False)
+class _Bars:
+    """What one bar chart shows: environments of each category, how many are chosen, how many in kept structures."""
+
+    what: str
+    names: list[str]
+    whole: NDArray[Any]
+    chosen: NDArray[Any]
+    kept: NDArray[Any]
+
+
+def _draw(data: _Bars, tokens: Theme) -> hv.Overlay:
+    """Bars of the share that lies in kept structures, and a mark at the share of chosen environments."""
+    more = len(data.names) > BARS
+    title = f"Kept per {data.what}" + (f" (largest {BARS} of {len(data.names)})" if more else "")
+    columns = (data.names, data.kept, data.chosen, data.whole)
+    rows = [
+        (str(name), 100 * k / w, 100 * c / w, int(k), int(c), int(w))
+        for name, k, c, w in list(zip(*columns, strict=True))[:BARS]
+    ]
+    facts = ["in kept structures / %", "chosen / %", "in kept structures", "chosen", "all"]
+    bars = hv.Bars(rows, data.what, facts).opts(color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"])
+    marks = hv.Scatter([(row[0], row[2]) for row in rows], data.what, "chosen / %").opts(
+        marker="dash", size=14, color=tokens.text, line_width=2
+    )
+    return (bars * marks).opts(
+        hv.opts.Overlay(
+            responsive=True,
+            ylim=(0, 105),
+            ylabel="environments kept / %",
+            xlabel="",
+            title=title,
+            xrotation=50,
+            toolbar=None,
+            show_legend=False,
+            framewise=True,
+            hooks=[chart_hook(tokens)],
         )
-        return (bars * marks).opts(
-            hv.opts.Overlay(
-                responsive=True,
-                ylim=(0, 105),
-                ylabel="environments kept / %",
-                xlabel="",
-                title=title,
-                xrotation=50,
-                toolbar=None,
-                show_legend=False,
-                hooks=[chart_hook(tokens)],
-            )
-        )
+    )

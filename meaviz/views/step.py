@@ -41,7 +41,12 @@ class Step(pn.viewable.Viewer):
             sizing_mode="stretch_width",
         )
         self._layout = pn.Column(
-            self._card, self._activity, self._problem, margin=(0, 0, 8, 0), sizing_mode="stretch_width"
+            self._card,
+            self._activity,
+            *self.below(),
+            self._problem,
+            margin=(0, 0, 8, 0),
+            sizing_mode="stretch_width",
         )
         session.param.watch(self._show_activity, ["running", "progress"])
         session.param.watch(self._show_problem, "problem")
@@ -51,6 +56,10 @@ class Step(pn.viewable.Viewer):
     def settings(self) -> list[pn.viewable.Viewable]:
         """The widgets of the step."""
         raise TypeError(f"{type(self).__name__} must lay out its settings")
+
+    def below(self) -> list[pn.viewable.Viewable]:
+        """What stays in sight when the settings are folded away."""
+        return []
 
     def summary(self) -> str:
         """What the step brought, in a few words; empty while there is no result."""

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.structure_viewer import StructureViewer
+from meaviz.page_style import DENSE, FACTS_CSS, SEGMENT
 from meaviz.session import Session
 from meaviz.workflow import Workflow
 
@@ -20,21 +21,22 @@ class StructureView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self.viewer = StructureViewer(sizing_mode="stretch_both", min_height=220, margin=0)
-        back = pmui.Button(label="Previous", variant="outlined", size="small", margin=(0, 4, 0, 0))
-        forth = pmui.Button(label="Next", variant="outlined", size="small", margin=(0, 8, 0, 0))
+        back = pmui.Button(label="Previous", variant="outlined", size="small", sx=DENSE, margin=(6, 4, 6, 0))
+        forth = pmui.Button(label="Next", variant="outlined", size="small", sx=DENSE, margin=(6, 8, 6, 0))
         back.on_click(lambda event: session.step_through(-1))
         forth.on_click(lambda event: session.step_through(1))
         style = pmui.RadioButtonGroup(
-            options={"Ball and stick": "ball+stick", "Spheres": "spacefill"},
+            options={"Sticks": "ball+stick", "Spheres": "spacefill"},
             value="ball+stick",
             size="small",
-            margin=(0, 8, 0, 0),
+            sx=SEGMENT,
+            margin=(6, 8, 6, 0),
         )
         style.link(self.viewer, value="representation")
         tools = pn.FlexBox(
-            back, forth, style, align_items="center", gap="4px", sizing_mode="stretch_width", margin=(0, 0, 4, 0)
+            back, forth, style, align_items="center", gap="4px", sizing_mode="stretch_width", margin=(4, 8)
         )
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
+        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 8, 10), stylesheets=[FACTS_CSS])
         self._layout = pn.Column(tools, self.viewer, self._facts, sizing_mode="stretch_both", margin=0)
         self._shown = -1  # structure
         session.param.watch(self._show, ["inspected", "dataset"])

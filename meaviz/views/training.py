@@ -11,8 +11,10 @@ import panel_material_ui as pmui
 
 from meagraph.clustering import METHODS as CLUSTERINGS
 from meagraph.errors import MEAGraphError
+from meagraph.training import EpochRecord
+from meaviz.components.chart import Chart
 from meaviz.page_style import chart_hook
-from meaviz.style import theme
+from meaviz.style import Theme
 from meaviz.views.step import COMPACT, Step, button
 
 NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2)}
@@ -66,30 +68,41 @@ class ModelStep(Step):
         self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=500, **NUMBER)
         self._seed = pmui.IntInput(label="Seed", value=config.training.seed, start=0, **NUMBER)
         self._threshold = pmui.FloatInput(
-            label="Similarity of an edge", value=round(config.graph.lower, 4), start=0.0, end=0.9999, step=0.01, **NUMBER
+            label="Similarity of an edge",
+            value=round(config.graph.lower, 4),
+            start=0.0,
+            end=0.9999,
+            step=0.01,
+            **NUMBER,
         )
-        self._neighbours = pmui.IntInput(label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER)
-        self._path = pmui.TextInput(
-            label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT
+        self._neighbours = pmui.IntInput(
+            label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER
         )
-        train, load, save = button("Train"), button("Load", variant="outlined"), button("Save", variant="outlined")
+        self._path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
+        train, load, save = (
+            button("Train"),
+            button("Load", variant="outlined"),
+            button("Save", variant="outlined"),
+        )
         train.on_click(lambda event: self._train())
         load.on_click(lambda event: self._load())
         save.on_click(lambda event: self._save())
         self._saved = pmui.Typography("", variant="caption", margin=0, visible=False)
-        self._loss = pn.pane.HoloViews(
-            None, height=150, sizing_mode="stretch_width", margin=(4, 0), visible=False, linked_axes=False
-        )
-        self.session.param.watch(self._draw_loss, ["history", "dark"])
         return [
             pn.Row(self._epochs, self._seed, margin=0),
             pn.Row(self._threshold, self._neighbours, margin=0),
             train,
-            self._loss,
             self._path,
             pn.Row(load, save, margin=0),
             self._saved,
         ]
+
+    def below(self) -> list[pn.viewable.Viewable]:
+        """The loss curve; outside the card, since Bokeh cannot lay out a chart that a folded card does not render."""
+        self._loss = Chart(_draw_loss, height=150, sizing_mode="stretch_width", margin=(4, 8))
+        self.session.param.watch(self._show_loss, ["history", "dark", "running"])
+        self._card.param.watch(self._show_loss, "collapsed")
+        return [self._loss.__panel__()]
 
     def summary(self) -> str:
         """Where the model comes from and how well it reconstructs."""
@@ -134,20 +147,22 @@ class ModelStep(Step):
         self._saved.object = f"Saved {written}"
         self._saved.visible = True
 
-    def _draw_loss(self, *events: object) -> None:
+    def _show_loss(self, *events: object) -> None:
         history = self.session.history
-        self._loss.visible = bool(history)
-        if not history:
-            return
-        tokens = theme(self.session.dark)
-        points = [(record.epoch, record.loss) for record in history]
-        curve = hv.Curve(points, "epoch", "reconstruction loss").opts(color=tokens.accent, line_width=2)
-        dots = hv.Scatter(points, "epoch", "reconstruction loss").opts(color=tokens.accent, size=6, tools=["hover"])
-        self._loss.object = (curve * dots).opts(
-            hv.opts.Overlay(
-                responsive=True, height=150, logy=True, toolbar=None, show_grid=False, hooks=[chart_hook(tokens)]
-            )
+        in_sight = self.session.running == self.step or not self._card.collapsed
+        self._loss.show(history if history and in_sight else None, dark=self.session.dark)
+
+
+def _draw_loss(history: tuple[EpochRecord, ...], tokens: Theme) -> hv.Overlay:
+    """Loss against epochs."""
+    points = [(record.epoch, record.loss) for record in history]
+    curve = hv.Curve(points, "epoch", "reconstruction loss").opts(color=tokens.accent, line_width=2)
+    dots = hv.Scatter(points, "epoch", "reconstruction loss").opts(color=tokens.accent, size=6, tools=["hover"])
+    return (curve * dots).opts(
+        hv.opts.Overlay(
+            responsive=True, height=150, logy=True, toolbar=None, framewise=True, hooks=[chart_hook(tokens)]
         )
+    )
 
 
 class MapStep(Step):
@@ -160,13 +175,29 @@ class MapStep(Step):
         """Pooling rate and clustering."""
         config = self.session.config
         self._rate = pmui.FloatSlider(
-            label="Pooling rate", value=config.pooling_rate, start=0.0, end=0.99, step=0.01, size="small", **COMPACT
+            label="Pooling rate",
+            value=config.pooling_rate,
+            start=0.0,
+            end=0.99,
+            step=0.01,
+            size="small",
+            **COMPACT,
         )
+        self._rate.value_label = f"{self._rate.value:.2f}"
+        self._rate.param.watch(lambda event: setattr(self._rate, "value_label", f"{event.new:.2f}"), "value")
         self._method = pmui.Select(
-            label="Clusters", options=list(CLUSTERINGS), value=config.clustering.method, size="small", **COMPACT
+            label="Clusters",
+            options=list(CLUSTERINGS),
+            value=config.clustering.method,
+            size="small",
+            **COMPACT,
         )
         self._size = pmui.IntInput(
-            label="Fewest environments", value=config.clustering.min_cluster_size, start=2, end=100_000, **NUMBER
+            label="Fewest environments",
+            value=config.clustering.min_cluster_size,
+            start=2,
+            end=100_000,
+            **NUMBER,
         )
         self._samples = pmui.IntInput(
             label="Smoothing", value=config.clustering.min_samples, start=1, end=1000, **NUMBER

@@ -1,0 +1,97 @@
+"""The empty figure of the map: ranges, tools, appearance, and what part of the plane it shows."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from bokeh.core.property.descriptors import UnsetValueError
+from bokeh.models import BoxSelectTool, LassoSelectTool, PanTool, Range1d, ResetTool, SaveTool, WheelZoomTool
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from meaviz.components.map_layers import SCATTER_MAX, View
+from meaviz.style import Theme
+
+NAME = "map"  # for those who look for the figure in the browser
+MARGIN = 0.04  # of the extent, around all points
+UNLAID_SIZE = (800, 600)  # pixels, until the browser has laid the figure out
+SMALLEST_SIDE, LARGEST_SIDE = 100, 4000  # pixels
+
+_STYLESHEET = ".bk-Canvas { --outline-style: none }"  # no dotted frame around the map after a click
+_TOOLBAR_STYLESHEET = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool
+
+
+def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str]) -> figure:
+    """Return a figure with tools and without points, in whose ranges all of ``xy`` (N, 2) lie.
+
+    The browser tests no point against box and lasso: that is done on all points, in ``selection.py``.
+    """
+    x_range, y_range = (_range_around(column) for column in xy.T)
+    plot = figure(
+        name=NAME,
+        x_range=x_range,
+        y_range=y_range,
+        tools=[],
+        toolbar_location="above",
+        output_backend="webgl" if len(xy) <= SCATTER_MAX else "canvas",
+        lod_timeout=100,  # ms from the last turn of the wheel to the report of the new ranges
+        lod_threshold=None,  # never draw a part of the points
+        sizing_mode="stretch_both",
+        x_axis_label=axis_labels[0],
+        y_axis_label=axis_labels[1],
+    )
+    lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool()
+    plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool(), SaveTool())
+    plot.toolbar.active_drag, plot.toolbar.active_scroll = lasso, wheel
+    plot.toolbar.logo = None
+    plot.toolbar.stylesheets = [_TOOLBAR_STYLESHEET]
+    plot.stylesheets = [_STYLESHEET]
+    plot.grid.visible = False
+    plot.axis.ticker = []  # the coordinates have no meaning, only nearness has
+    plot.axis.axis_line_color = None
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.axis_label_text_font_size = "12px"
+    return plot
+
+
+def apply_theme(plot: figure, theme: Theme) -> None:
+    """Give the figure, its axes, and the shapes drawn by its tools the colours of ``theme``."""
+    plot.styles = {"--bokeh-icon-color": theme.muted}
+    plot.background_fill_color = theme.surface
+    plot.border_fill_color = theme.surface
+    plot.outline_line_color = theme.border
+    plot.axis.axis_label_text_color = theme.muted
+    plot.axis.axis_label_text_font = theme.font
+    for tool in select_tools(plot):
+        tool.overlay.update(
+            fill_color=theme.accent,
+            fill_alpha=0.12,
+            line_color=theme.accent,
+            line_width=1.5,
+            line_dash="solid",
+        )
+
+
+def select_tools(plot: figure) -> list[BoxSelectTool | LassoSelectTool]:
+    """Return the tools that draw a box or a lasso."""
+    return [tool for tool in plot.toolbar.tools if isinstance(tool, BoxSelectTool | LassoSelectTool)]
+
+
+def view_of(plot: figure) -> View:
+    """Return what the browser shows of the figure now."""
+    size = []
+    for side, default in zip(("inner_width", "inner_height"), UNLAID_SIZE, strict=True):
+        try:
+            size.append(getattr(plot, side))
+        except UnsetValueError:  # not laid out yet
+            size.append(default)
+    width, height = np.clip(size, SMALLEST_SIDE, LARGEST_SIDE).astype(int).tolist()
+    x, y = cast(Any, plot.x_range), cast(Any, plot.y_range)
+    return View((x.start, x.end), (y.start, y.end), width, height)
+
+
+def _range_around(values: NDArray[np.float32]) -> Range1d:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = MARGIN * (high - low) or 1.0
+    return Range1d(start=low - margin, end=high + margin)

@@ -1,0 +1,257 @@
+"""Descriptors: shape, invariances, every kind of boundary, and a cache that knows what it depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import ase.build
+import numpy as np
+import pytest
+from ase import Atoms
+
+import meagraph.descriptors
+from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
+from meagraph.errors import Cancelled, MEAGraphError
+
+SMALL = DescriptorConfig(n_max=2, l_max=2)
+
+
+def dataset_of(*structures: Atoms, name: str = "some") -> AtomicDataset:
+    return dataset_from_structures(structures, name=name, allow_unlabelled=True)
+
+
+def describe(*structures: Atoms, config: DescriptorConfig = SMALL, **options) -> np.ndarray:
+    return np.asarray(compute_descriptors(dataset_of(*structures), config, cache=False, **options).values)
+
+
+def cluster_of_atoms(n: int = 7, seed: int = 0, numbers: tuple[int, ...] = (41,)) -> Atoms:
+    rng = np.random.default_rng(seed)
+    return Atoms(numbers=rng.choice(numbers, n), positions=rng.normal(scale=1.8, size=(n, 3)))
+
+
+def width(species: int, n_max: int, l_max: int) -> int:
+    """Of the power spectrum: pairs of (element, radial function), unordered, for every l."""
+    channels = species * n_max
+    return channels * (channels + 1) // 2 * (l_max + 1)
+
+
+@pytest.mark.parametrize(("n_max", "l_max"), [(2, 2), (3, 3), (1, 0)])
+def test_shape_of_one_element(niobium: AtomicDataset, n_max: int, l_max: int) -> None:
+    config = DescriptorConfig(n_max=n_max, l_max=l_max)
+    found = compute_descriptors(niobium, config)
+    assert found.values.shape == (niobium.n_environments, width(1, n_max, l_max))
+    assert found.values.dtype == np.float32
+    assert np.isfinite(found.values).all()
+    assert found.identity == {
+        "method": "soap",
+        "species": ["Nb"],
+        "r_cut": 5.0,
+        "n_max": n_max,
+        "l_max": l_max,
+        "implementation": found.parameters["implementation"],
+    }
+
+
+def test_two_species() -> None:
+    alloy = ase.build.bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    values = describe(alloy)
+    assert values.shape == (8, width(2, 2, 2))
+    sodium = alloy.numbers == 11
+    np.testing.assert_allclose(values[sodium], values[sodium][:1].repeat(4, axis=0), rtol=1e-4, atol=1e-5)
+    assert np.abs(values[sodium][0] - values[~sodium][0]).max() > 0.1
+    # an element that is not there widens the vector, for a model that knows it
+    assert describe(alloy, species=(11, 17, 41)).shape == (8, width(3, 2, 2))
+
+
+@pytest.mark.parametrize("numbers", [(41,), (41, 73)])
+def test_rotation_translation_and_permutation_change_nothing(numbers: tuple[int, ...]) -> None:
+    atoms = cluster_of_atoms(numbers=numbers)
+    original = describe(atoms, species=numbers)
+    turned = atoms.copy()
+    turned.rotate(57.0, (1.0, 2.0, -0.5), center=(3, 1, 2))
+    turned.positions += (10.0, -4.0, 0.3)
+    np.testing.assert_allclose(describe(turned, species=numbers), original, rtol=1e-4, atol=1e-5)
+    order = np.random.default_rng(0).permutation(len(atoms))
+    np.testing.assert_allclose(describe(atoms[order], species=numbers), original[order], rtol=1e-4, atol=1e-5)
+    assert np.abs(original - original[0]).max() > 0.1  # the environments do differ
+
+
+def test_rotation_of_a_crystal_with_its_cell() -> None:
+    atoms = ase.build.bulk("Nb", "bcc", a=3.3, cubic=True) * (2, 1, 1)
+    atoms.rattle(0.1, seed=1)
+    turned = atoms.copy()
+    turned.rotate(40.0, (1.0, 1.0, 0.2), rotate_cell=True)
+    np.testing.assert_allclose(describe(turned), describe(atoms), rtol=1e-4, atol=1e-5)
+
+
+def test_repeated_cell_gives_repeated_environments() -> None:
+    atoms = ase.build.bulk("Nb", "bcc", a=3.3, cubic=True)
+    atoms.rattle(0.1, seed=1)
+    values = describe(atoms, atoms * (1, 2, 3))
+    np.testing.assert_allclose(values[2:], np.tile(values[:2], (6, 1)), rtol=1e-4, atol=1e-5)
+
+
+def test_partial_periodicity() -> None:
+    """A row of atoms along x sees its images there and nowhere else."""
+    chain = Atoms("Nb", cell=[2.5, 3.0, 3.0], pbc=(True, False, False))
+    long = Atoms("Nb9", positions=[[2.5 * n, 0, 0] for n in range(9)])
+    everywhere = Atoms("Nb", cell=[2.5, 3.0, 3.0], pbc=True)
+    chain_values, long_values = describe(chain)[0], describe(long)[4]
+    np.testing.assert_allclose(chain_values, long_values, rtol=1e-4, atol=1e-5)
+    assert np.abs(describe(everywhere)[0] - chain_values).max() > 0.1
+
+
+def test_slab_without_a_third_cell_vector() -> None:
+    slab = ase.build.bcc100("Nb", (2, 2, 2), a=3.3)  # zero vector along z
+    assert not slab.cell.array[2].any()
+    padded = slab.copy()
+    padded.center(vacuum=15.0, axis=2)
+    np.testing.assert_allclose(describe(slab), describe(padded), rtol=1e-4, atol=1e-5)
+
+
+def test_molecules_and_a_single_atom_without_a_cell() -> None:
+    dimer = Atoms("Nb2", positions=[[0, 0, 0], [0, 0, 2.4]])
+    boxed = Atoms("Nb2", positions=[[9, 9, 9], [9, 9, 11.4]], cell=[20, 20, 20], pbc=True)
+    values = describe(dimer, Atoms("Nb"), boxed)
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[3:], values[:2], rtol=1e-4, atol=1e-6)
+    assert np.isfinite(values[2]).all()
+    assert np.abs(values[2] - values[0]).max() > 0.01
+
+
+def test_order_of_structures_and_atoms_is_that_of_the_dataset(niobium: AtomicDataset) -> None:
+    whole = compute_descriptors(niobium, SMALL, cache=False).values
+    for index in (0, 3, niobium.n_structures - 1):
+        rows = slice(niobium.offsets[index], niobium.offsets[index + 1])
+        np.testing.assert_array_equal(whole[rows], describe(niobium.structures[index]))
+
+
+# Cache
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on nothing may be computed."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("computed although it was in the cache")
+
+    monkeypatch.setattr(meagraph.descriptors, "_fill", fail)
+
+
+def test_what_was_computed_comes_from_the_cache(
+    niobium: AtomicDataset, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = compute_descriptors(niobium, SMALL)
+    (stored,) = (own_cache / "descriptors").glob("*.npy")
+    assert json.loads(stored.with_suffix(".json").read_text())["n_max"] == 2
+    forbid(monkeypatch)
+    messages: list[str] = []
+    second = compute_descriptors(niobium, SMALL, progress=lambda done, total, text: messages.append(text))
+    assert isinstance(second.values, np.memmap)
+    np.testing.assert_array_equal(second.values, first.values)
+    assert second.identity == first.identity
+    assert messages == ["descriptors from the cache"]
+    # labels and names do not matter
+    renamed = replace(niobium, name="other", energy=niobium.energy + 1.0)
+    np.testing.assert_array_equal(compute_descriptors(renamed, SMALL).values, first.values)
+
+
+@pytest.mark.parametrize(
+    "change", [{"r_cut": 5.1}, {"n_max": 3}, {"l_max": 1}], ids=lambda change: next(iter(change))
+)
+def test_the_key_depends_on_every_parameter(niobium: AtomicDataset, own_cache: Path, change: dict) -> None:
+    one = compute_descriptors(niobium, SMALL).values
+    other = compute_descriptors(niobium, replace(SMALL, **change)).values
+    assert one.shape != other.shape or not np.array_equal(one, other)
+    assert len(list((own_cache / "descriptors").glob("*.npy"))) == 2
+
+
+def test_the_key_depends_on_structures_and_species(structures: tuple[Atoms, ...], own_cache: Path) -> None:
+    moved = [atoms.copy() for atoms in structures]
+    moved[0].positions[0, 0] += 1e-9
+    compute_descriptors(dataset_of(*structures), SMALL)
+    compute_descriptors(dataset_of(*moved), SMALL)
+    compute_descriptors(dataset_of(*structures[::-1]), SMALL)
+    compute_descriptors(dataset_of(*structures), SMALL, species=(41, 73))
+    assert len(list((own_cache / "descriptors").glob("*.npy"))) == 4
+
+
+def test_without_cache_nothing_is_written(niobium: AtomicDataset, own_cache: Path) -> None:
+    compute_descriptors(niobium, SMALL, cache=False)
+    assert not own_cache.exists()
+
+
+def test_a_cancelled_computation_leaves_nothing(niobium: AtomicDataset, own_cache: Path) -> None:
+    def cancel(done: int, total: int, message: str) -> None:
+        if done > 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        compute_descriptors(niobium, SMALL, progress=cancel)
+    assert list((own_cache / "descriptors").iterdir()) == []
+    assert len(compute_descriptors(niobium, SMALL).values) == niobium.n_environments
+
+
+# Errors
+
+
+def test_an_element_that_is_not_covered(niobium: AtomicDataset) -> None:
+    with pytest.raises(MEAGraphError, match="do not cover Nb, which the dataset holds"):
+        compute_descriptors(niobium, SMALL, species=(73,))
+
+
+@pytest.mark.parametrize(("failure", "message"), [("raise", "descriptor failed: no way"), ("nan", "not finite")])
+def test_a_failure_names_file_and_frame(
+    niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, own_cache: Path, failure: str, message: str
+) -> None:
+    def broken(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict, Callable]:
+        def vectors(atoms: Atoms) -> np.ndarray:
+            if len(atoms) == 8 and failure == "raise":
+                raise ValueError("no way")
+            return np.full((len(atoms), 2), np.nan if len(atoms) == 8 else 1.0)
+
+        return {}, vectors
+
+    monkeypatch.setitem(meagraph.descriptors.METHODS, "soap", broken)
+    named = replace(niobium, sources=(replace(niobium.sources[0], path="data/nb.xyz"),))
+    with pytest.raises(MEAGraphError, match=rf"data/nb\.xyz, frame 7.*{message}"):
+        compute_descriptors(named, SMALL)
+    assert list((own_cache / "descriptors").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap"),
+        ({"r_cut": 0.9}, "r_cut=0.9"),
+        ({"r_cut": float("nan")}, "r_cut=nan"),
+        ({"r_cut": float("inf")}, "r_cut=inf"),
+        ({"n_max": 0}, "n_max=0"),
+        ({"l_max": -1}, "l_max=-1"),
+        ({"l_max": 21}, "l_max=21"),
+    ],
+)
+def test_bad_settings(options: dict, message: str) -> None:
+    with pytest.raises(MEAGraphError, match=message):
+        DescriptorConfig(**options)
+
+
+def test_a_model_of_other_descriptors_is_refused_in_words(niobium: AtomicDataset) -> None:
+    found = Descriptors(
+        np.zeros((1, 1), dtype=np.float32),
+        "soap",
+        {"species": ["Nb"], "r_cut": 5.0, "n_max": 3, "implementation": "dscribe 2.1.2"},
+    )
+    check_same_descriptors({**found.identity, "implementation": "dscribe 3.0"}, found)
+    check_same_descriptors(json.loads(json.dumps(found.identity)), found)
+    with pytest.raises(MEAGraphError) as error:
+        check_same_descriptors({"method": "soap", "species": ["Ta"], "r_cut": 4.0, "n_max": 3, "l_max": 2}, found)
+    text = str(error.value)
+    assert "r_cut: the model has 4.0, the dataset 5.0" in text
+    assert "species: the model has ['Ta'], the dataset ['Nb']" in text
+    assert "l_max: the model has 2, the dataset None" in text
+    assert "n_max" not in text

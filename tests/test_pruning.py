@@ -1,0 +1,363 @@
+"""Allocation, order and rules of pruning: hand-computed values, and what must hold for any dataset."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from ase import Atoms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meagraph.clustering import NOISE, Clusters
+from meagraph.condensation import condense
+from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.kernels import farthest_point_order
+from meagraph.pruning import (
+    RULES,
+    WITHIN,
+    PruningConfig,
+    Ranking,
+    allocate,
+    prune,
+    rank_environments,
+)
+
+SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))
+ALPHA = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+def naive_farthest_point_order(rows: np.ndarray, start: int) -> list[int]:
+    order = [start]
+    while len(order) < len(rows):
+        squared = ((rows[:, None] - rows[None, order]) ** 2).sum(axis=2).min(axis=1)
+        squared[order] = -1.0
+        order.append(int(squared.argmax()))  # the first of equals
+    return order
+
+
+# Farthest-point order
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 30), d=st.integers(1, 4), grid=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_farthest_point_order_is_the_naive_one(seed: int, n: int, d: int, grid: bool) -> None:
+    rng = np.random.default_rng(seed)
+    # a grid makes duplicates and ties
+    rows = rng.integers(0, 3, (n, d)).astype(float) if grid else rng.normal(size=(n, d))
+    start = int(rng.integers(n))
+    assert farthest_point_order(rows, start).tolist() == naive_farthest_point_order(rows, start)
+
+
+def test_farthest_point_order_by_hand() -> None:
+    rows = np.array([[0.0], [1.0], [2.0], [10.0], [4.0]])
+    assert farthest_point_order(rows, 2).tolist() == [2, 3, 0, 4, 1]  # at distances 8, 2, 2, 1
+
+
+# Allocation
+
+
+@pytest.mark.parametrize(
+    ("sizes", "budget", "alpha", "expected"),
+    [
+        ([8, 4, 2, 2], 8, 1.0, [4, 2, 1, 1]),  # proportional
+        ([8, 4, 2, 2], 8, 0.0, [2, 2, 2, 2]),  # equal
+        ([10, 1, 1], 6, 0.0, [4, 1, 1]),  # equal, as far as the bins go
+        ([16, 4, 1], 7, 0.5, [4, 2, 1]),  # weights 4, 2, 1
+        ([16, 16, 1, 1], 10, 0.5, [4, 4, 1, 1]),
+        ([81, 16, 1], 36, 0.75, [27, 8, 1]),  # weights 27, 8, 1
+        ([3, 3, 3], 4, 1.0, [2, 1, 1]),  # equal remainders, equal bins: the first
+        ([2, 4, 4], 5, 1.0, [1, 2, 2]),
+        ([1, 5], 3, 1.0, [0, 3]),  # 0.5 and 2.5: the larger bin first
+        ([5, 0, 5], 4, 0.0, [2, 0, 2]),
+        ([5, 3], 0, 0.5, [0, 0]),
+        ([5, 3], 8, 0.5, [5, 3]),
+        ([5, 3], 99, 0.0, [5, 3]),
+        ([0], 3, 1.0, [0]),
+        ([], 3, 1.0, []),
+    ],
+)
+def test_allocation_by_hand(sizes: list[int], budget: int, alpha: float, expected: list[int]) -> None:
+    assert allocate(np.array(sizes, dtype=np.int64), budget, alpha).tolist() == expected
+
+
+@given(sizes=SIZES, alpha=ALPHA, share=st.floats(0, 1.1))
+@settings(max_examples=200, deadline=None)
+def test_allocation_spends_the_budget_and_never_more_than_there_is(
+    sizes: np.ndarray, alpha: float, share: float
+) -> None:
+    budget = round(share * sizes.sum())
+    found = allocate(sizes, budget, alpha)
+    assert found.sum() == min(budget, sizes.sum())
+    assert (found >= 0).all()
+    assert (found <= sizes).all()
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, allocate(sizes, budget, alpha))
+
+
+@given(sizes=SIZES, share=st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_alpha_one_is_proportional_and_alpha_zero_equal(sizes: np.ndarray, share: float) -> None:
+    budget = round(share * sizes.sum())
+    if sizes.sum():
+        proportional = budget * sizes / sizes.sum()
+        assert np.abs(allocate(sizes, budget, 1.0) - proportional).max() < 1
+    equal = allocate(sizes, budget, 0.0)
+    open_ = equal < sizes  # what is not exhausted got the same, but for one
+    if open_.any():
+        assert np.ptp(equal[open_]) <= 1
+        assert (equal[~open_] <= equal[open_].min() + 1).all()
+
+
+@given(sizes=SIZES, alpha=ALPHA, budget=st.integers(0, 60))
+@settings(max_examples=100, deadline=None)
+def test_larger_bins_never_get_less(sizes: np.ndarray, alpha: float, budget: int) -> None:
+    found = allocate(sizes, budget, alpha)
+    order = np.argsort(sizes, kind="stable")
+    for small, large in pairwise(order):
+        if sizes[small] < sizes[large]:
+            assert found[small] <= found[large]
+
+
+@given(sizes=SIZES, alpha=ALPHA)
+@settings(max_examples=60, deadline=None)
+def test_a_larger_budget_takes_at_most_one_from_a_bin(sizes: np.ndarray, alpha: float) -> None:
+    """Rounding by largest remainders is not monotone (the Alabama paradox), but never off by more than one."""
+    shares = [allocate(sizes, budget, alpha) for budget in range(int(sizes.sum()) + 1)]
+    for less, more in pairwise(shares):
+        assert (more >= less - 1).all()
+
+
+# Plans
+
+
+def random_case(seed: int) -> tuple[AtomicDataset, Clusters, np.ndarray]:
+    """About 200 environments in 40 structures of 1 to 9 atoms, 5 clusters and noise; some atoms isolated."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(2, 10, 40)
+    sizes[[3, 17, 30]] = 1
+    structures = [Atoms(numbers=[41] * n, positions=rng.normal(size=(n, 3)) * 9) for n in sizes]
+    for index, atoms in enumerate(structures):
+        atoms.info["config_type"] = "IsolatedAtom" if index in (3, 17, 30) else "liquid"
+    structures[5].info["config_type"] = "surface"
+    dataset = dataset_from_structures(structures, allow_unlabelled=True)
+    labels = rng.choice([0, 0, 0, 1, 1, 2, 3, 4, NOISE], size=dataset.n_environments)
+    counts = np.bincount(labels[labels >= 0])
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[order] = np.arange(len(counts))
+    labels = np.where(labels == NOISE, NOISE, rank[labels])
+    points = rng.normal(size=(dataset.n_environments, 3))
+    points[rng.permutation(len(points))[:40]] = points[0]  # duplicates
+    return dataset, Clusters(labels, counts[order], "by hand"), points
+
+
+def ranked(clusters: Clusters, points: np.ndarray, **options) -> Ranking:
+    return rank_environments(clusters, points, condense(points, epsilon=0.0), **options)
+
+
+@pytest.mark.parametrize("within", list(WITHIN))
+@pytest.mark.parametrize("seed", range(3))
+def test_ranking_orders_every_cluster(seed: int, within: str) -> None:
+    dataset, clusters, points = random_case(seed)
+    ranking = ranked(clusters, points, within=within, seed=seed)
+    noise = clusters.labels == NOISE
+    np.testing.assert_array_equal(ranking.bin[~noise], clusters.labels[~noise])
+    np.testing.assert_array_equal(np.bincount(ranking.bin), ranking.sizes)
+    assert (ranking.sizes[clusters.n_clusters :] == 1).all()
+    assert ranking.sizes.sum() == dataset.n_environments
+    for label, size in enumerate(ranking.sizes):
+        assert sorted(ranking.rank[ranking.bin == label]) == list(range(size))
+    again = ranked(clusters, points, within=within, seed=seed)
+    np.testing.assert_array_equal(again.rank, ranking.rank)
+
+
+def test_random_order_depends_on_the_seed_and_fps_does_not() -> None:
+    _, clusters, points = random_case(0)
+    ranks = {(w, s): ranked(clusters, points, within=w, seed=s).rank for w in WITHIN for s in (0, 1)}
+    assert (ranks["random", 0] != ranks["random", 1]).any()
+    np.testing.assert_array_equal(ranks["fps", 0], ranks["fps", 1])
+
+
+def test_fps_starts_at_the_centre_and_takes_twins_last() -> None:
+    points = np.array([[0.0], [10.0], [1.0], [2.0], [10.0], [10.0]])
+    ranking = ranked(Clusters(np.zeros(6, dtype=np.int64), np.array([6]), "by hand"), points)
+    # the distinct 0, 10, 1, 2 have their centroid at 3.25: first 2, then 10, 0 and 1, then the twins of 10
+    assert np.argsort(ranking.rank).tolist() == [3, 1, 0, 2, 4, 5]
+
+
+def test_fps_within_a_cluster_is_the_naive_order_of_its_distinct_points() -> None:
+    _, clusters, points = random_case(1)
+    ranking = ranked(clusters, points)
+    rows = np.flatnonzero(clusters.labels == 0)
+    order = rows[np.argsort(ranking.rank[rows])]
+    _, first = np.unique(points[rows], axis=0, return_index=True)
+    leading = points[order[: len(first)]]
+    assert len(np.unique(leading, axis=0)) == len(first)  # no twin before all distinct ones
+    centre = np.unique(points[rows], axis=0).mean(axis=0)
+    np.testing.assert_array_equal(leading[0], points[rows][((points[rows] - centre) ** 2).sum(axis=1).argmin()])
+    assert naive_farthest_point_order(leading, 0) == list(range(len(leading)))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("alpha", [0.0, 0.75, 1.0])
+@pytest.mark.parametrize("keep", [0.02, 0.2, 0.5, 0.97, 1.0])
+def test_counts(keep: float, alpha: float, rule: str) -> None:
+    dataset, clusters, points = random_case(2)
+    ranking = ranked(clusters, points)
+    plan = prune(ranking, clusters, dataset, PruningConfig(keep=keep, alpha=alpha, rule=rule))
+    assert plan.n_environments == plan.keep.sum() == max(3, round(keep * dataset.n_environments))
+    assert plan.n_structures == plan.structures.sum()
+    kept = clusters.labels[plan.keep]
+    expected = [(kept == label).sum() for label in (*range(clusters.n_clusters), NOISE)]
+    assert plan.per_cluster.tolist() == expected
+    again = prune(ranking, clusters, dataset, PruningConfig(keep=keep, alpha=alpha, rule=rule))
+    np.testing.assert_array_equal(again.keep, plan.keep)
+    np.testing.assert_array_equal(again.structures, plan.structures)
+    if keep == 1.0:
+        assert plan.keep.all()
+        assert plan.structures.all()
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("within", list(WITHIN))
+@pytest.mark.parametrize("percent", [None, 60.0])
+@pytest.mark.parametrize("keep", [1e-6, 0.1, 0.5, 0.9])
+def test_isolated_atoms_never_go(keep: float, percent: float | None, within: str, rule: str) -> None:
+    dataset, clusters, points = random_case(3)
+    ranking = ranked(clusters, points, within=within)
+    config = PruningConfig(keep=keep, rule=rule, within=within, percent=percent)
+    for rejected in (None, np.ones(dataset.n_environments, dtype=bool)):
+        plan = prune(ranking, clusters, dataset, config, rejected=rejected)
+        isolated = dataset.groups == "IsolatedAtom"
+        assert isolated.sum() == 3
+        np.testing.assert_array_equal(plan.protected, isolated)
+        assert plan.structures[isolated].all()
+        assert plan.keep[isolated[dataset.structure_of]].all()
+
+
+def test_protected_groups_are_kept_whole_and_count_towards_the_budget() -> None:
+    dataset, clusters, points = random_case(4)
+    config = PruningConfig(keep=0.3, protected=("surface", "no such group"))
+    plan = prune(ranked(clusters, points), clusters, dataset, config)
+    np.testing.assert_array_equal(np.flatnonzero(plan.protected), [5])
+    assert plan.keep[dataset.offsets[5] : dataset.offsets[6]].all()
+    assert plan.structures[5]
+    assert plan.n_environments == round(0.3 * dataset.n_environments)
+    nothing = prune(
+        ranked(clusters, points), clusters, dataset, PruningConfig(keep=0.3, protected=())
+    )
+    assert not nothing.protected.any()
+
+
+@pytest.mark.parametrize("within", list(WITHIN))
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_plans_are_nested_in_every_cluster(seed: int, alpha: float, within: str) -> None:
+    """Of two plans, one keeps in a cluster what the other does and perhaps more; across clusters rounding may
+    move a single environment, so a smaller plan as a whole need not be a part of a larger one.
+    """
+    dataset, clusters, points = random_case(seed)
+    ranking = ranked(clusters, points, within=within)
+    plans = [
+        prune(ranking, clusters, dataset, PruningConfig(keep=keep, alpha=alpha, within=within)).keep
+        for keep in np.linspace(0.01, 1.0, 100)
+    ]
+    for smaller, larger in pairwise(plans):
+        gone = np.bincount(ranking.bin[smaller & ~larger], minlength=len(ranking.sizes))
+        come = np.bincount(ranking.bin[larger & ~smaller], minlength=len(ranking.sizes))
+        assert gone.max() <= 1
+        assert not (come[gone > 0]).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_bin_keeps_is_the_head_of_its_order(seed: int) -> None:
+    dataset, clusters, points = random_case(seed)
+    ranking = ranked(clusters, points)
+    for keep in (0.05, 0.3, 0.8):
+        plan = prune(ranking, clusters, dataset, PruningConfig(keep=keep))
+        free = ~plan.protected[dataset.structure_of]
+        for label in range(len(ranking.sizes)):
+            rows = np.flatnonzero(free & (ranking.bin == label))
+            in_order = plan.keep[rows[np.argsort(ranking.rank[rows])]].astype(int)
+            assert (np.diff(in_order) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "percent", "kept"),
+    [
+        ("any", None, [0, 1, 2, 3]),
+        ("all", None, [0, 2]),
+        ("at-least", None, [0, 2]),  # 5/12 of each: more than 1/4 and 1/3
+        ("at-least", 30.0, [0, 2, 3]),
+        ("at-least", 25.0, [0, 1, 2, 3]),
+        ("at-least", 100.0, [0, 2]),
+        ("at-least", 0.001, [0, 1, 2, 3]),
+    ],
+)
+def test_rules_by_hand(rule: str, percent: float | None, kept: list[int]) -> None:
+    """Structures of 2, 4, 1, 3 and 2 atoms, of which 2, 1, 1, 1 and 0 are kept: 5 of 12."""
+    structures = [Atoms(numbers=[41] * n, positions=np.arange(3 * n).reshape(n, 3)) for n in (2, 4, 1, 3, 2)]
+    dataset = dataset_from_structures(structures, allow_unlabelled=True)
+    ranking = Ranking(
+        rank=np.array([0, 1, 2, 7, 8, 9, 3, 4, 5, 6, 10, 11]),
+        bin=np.zeros(12, dtype=np.int64),
+        sizes=np.array([12]),
+        within="fps",
+        seed=0,
+    )
+    clusters = Clusters(np.zeros(12, dtype=np.int64), np.array([12]), "by hand")
+    plan = prune(ranking, clusters, dataset, PruningConfig(keep=5 / 12, rule=rule, percent=percent))
+    assert np.add.reduceat(plan.keep.astype(int), dataset.offsets[:-1]).tolist() == [2, 1, 1, 1, 0]
+    assert np.flatnonzero(plan.structures).tolist() == kept
+
+
+def test_rejected_structures_go_whole_and_leave_their_share_to_others() -> None:
+    dataset, clusters, points = random_case(0)
+    ranking = ranked(clusters, points)
+    rejected = np.zeros(dataset.n_environments, dtype=bool)
+    rejected[dataset.offsets[[8, 9]] + 1] = True  # one environment of each
+    plan = prune(ranking, clusters, dataset, PruningConfig(keep=0.4, rule="any"), rejected=rejected)
+    assert not plan.structures[[8, 9]].any()
+    assert not plan.keep[dataset.offsets[8] : dataset.offsets[10]].any()
+    assert plan.n_environments == round(0.4 * dataset.n_environments)
+    whole = prune(ranking, clusters, dataset, PruningConfig(keep=1.0), rejected=rejected)
+    np.testing.assert_array_equal(np.flatnonzero(~whole.structures), [8, 9])
+
+
+def test_a_ranking_made_for_another_plan_is_refused() -> None:
+    dataset, clusters, points = random_case(0)
+    ranking = ranked(clusters, points, within="random", seed=1)
+    for config in (PruningConfig(within="fps", seed=1), PruningConfig(within="random", seed=2)):
+        with pytest.raises(MEAGraphError, match="within='random', seed=1; the plan asks for .*Rank the env"):
+            prune(ranking, clusters, dataset, config)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": 0.0}, "above 0 and at most 1, got 0.0"),
+        ({"keep": 1.01}, "got 1.01"),
+        ({"keep": float("nan")}, "got nan"),
+        ({"alpha": -0.1}, "alpha must lie between 0 and 1, got -0.1"),
+        ({"alpha": 2.0}, "got 2.0"),
+        ({"within": "best"}, "'best'; choose from fps, random"),
+        ({"rule": "some"}, "'some'; choose from at-least, any, all"),
+        ({"percent": 0.0}, "above 0 and at most 100, got 0.0"),
+        ({"percent": 101.0}, "got 101.0"),
+    ],
+)
+def test_bad_settings(options: dict, message: str) -> None:
+    with pytest.raises(MEAGraphError, match=message):
+        PruningConfig(**options)
+
+
+def test_progress_can_cancel() -> None:
+    def cancel(done: int, total: int, message: str) -> None:
+        raise Cancelled
+
+    _, clusters, points = random_case(0)
+    with pytest.raises(Cancelled):
+        ranked(clusters, points, progress=cancel)
