@@ -15,12 +15,15 @@ from meagraph.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status: 0 done, 1 bad input, 130 interrupted."""
+    """Run the command; return the exit status: 0 done, 1 bad input or no disk, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
     except MEAGraphError as error:
         print(f"meagraph: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a file system that went away
+        print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nmeagraph: interrupted; no file was left half-written.", file=sys.stderr)

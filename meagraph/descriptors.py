@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -34,9 +35,9 @@ class DescriptorConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise MEAGraphError(f"Unknown descriptor {self.method!r}; choose from {', '.join(METHODS)}.")
-        if not self.r_cut > 1.0 or self.n_max < 1 or not 0 <= self.l_max <= 20:
+        if not 1.0 < self.r_cut < math.inf or self.n_max < 1 or not 0 <= self.l_max <= 20:
             raise MEAGraphError(
-                "A descriptor needs r_cut above 1 Å, n_max of at least 1 and l_max between 0 and 20, got "
+                "A descriptor needs a finite r_cut above 1 Å, n_max of at least 1 and l_max between 0 and 20, got "
                 f"r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
             )
 

@@ -13,16 +13,25 @@ from typing import Any
 
 import platformdirs
 
+from meagraph.errors import MEAGraphError
+
 
 def cache_directory(*parts: str) -> Path:
     """Return (and create, private to the user) a folder of the cache.
 
-    ``$MEAVIZ_CACHE`` names another place, for example a scratch file system.
+    ``$MEAVIZ_CACHE`` names another place, for example a scratch file system. Raises MEAGraphError if the folder
+    cannot be made.
     """
     root = os.environ.get("MEAVIZ_CACHE")
     folder = Path(root) if root else Path(platformdirs.user_cache_dir("meaviz"))
     folder = folder.joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise MEAGraphError(
+            f"{folder}: expected a folder for the cache, but it cannot be made ({error.strerror}). Name another place "
+            "in the environment variable MEAVIZ_CACHE."
+        ) from error
     return folder
 
 

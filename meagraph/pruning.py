@@ -48,6 +48,8 @@ class PruningConfig:
             raise MEAGraphError(f"Unknown rule {self.rule!r}; choose from {', '.join(RULES)}.")
         if self.percent is not None and not 0.0 < self.percent <= 100.0:
             raise MEAGraphError(f"A structure's percentage must be above 0 and at most 100, got {self.percent}.")
+        if not 0 <= self.seed < 2**32:
+            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
 
     @property
     def least_share(self) -> float:

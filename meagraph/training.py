@@ -40,6 +40,8 @@ class TrainingConfig:
                 "Training needs at least one epoch, one structure a batch and a positive learning rate, got "
                 f"epochs={self.epochs}, batch={self.batch}, learning_rate={self.learning_rate}."
             )
+        if not 0 <= self.seed < 2**32:
+            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,10 @@ def save_model(path: str | Path, model: MEAGraph, **details: Any) -> Path:
     from safetensors.torch import save_file
 
     target = Path(path).with_suffix(".safetensors")
+    # the weights come last: whoever finds them finds the whole pair
+    write_json(target.with_suffix(".json"), {"format": FORMAT, "model": asdict(model.config), **details})
     with atomic_path(target) as temporary:
         save_file(model.state_dict(), temporary)
-    write_json(target.with_suffix(".json"), {"format": FORMAT, "model": asdict(model.config), **details})
     return target
 
 

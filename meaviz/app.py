@@ -21,12 +21,15 @@ from meaviz.workflow import Workflow
 TITLE = "MEAViz"
 
 
-def build(data: Sequence[str | Path] = (), **reading: Any) -> pmui.Page:
-    """Build the page of one browser session; it opens ``data``, or the demo where there is none."""
+def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **reading: Any) -> pmui.Page:
+    """Build the page of one browser session; it opens ``data``, or the demo where there is none.
+
+    ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's own can be watched.
+    """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
     environment_map.warm()
-    session = Session()
+    session = session or Session()
     workflow = Workflow(session)
     page = _page(session, workflow)
     pn.state.onload(lambda: workflow.open(list(data) or [demo_path()], **reading))

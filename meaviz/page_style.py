@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bokeh.models import BasicTicker, ColumnDataSource, GlyphRenderer, HoverTool, Line, Scatter
+from bokeh.plotting import figure
+
 from meaviz.style import DARK, LIGHT, Theme
 
 BAR = "#12395B"  # of the page's head, light and dark
@@ -59,30 +62,59 @@ def _palette(tokens: Theme) -> dict[str, Any]:
     }
 
 
+def loss_figure(points: ColumnDataSource) -> figure:
+    """The loss against epochs, on a logarithmic axis; ``points`` has the columns epoch and loss."""
+    plot = figure(
+        height=150,
+        sizing_mode="stretch_width",
+        y_axis_type="log",
+        x_axis_label="epoch",
+        y_axis_label="loss",
+        toolbar_location=None,
+        tools=[HoverTool(tooltips=[("epoch", "@epoch"), ("loss", "@loss{0.0000}")])],
+    )
+    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=5)
+    plot.line("epoch", "loss", line_width=2, source=points)
+    plot.scatter("epoch", "loss", size=6, source=points)
+    return plot
+
+
+def style_chart(plot: figure, tokens: Theme) -> None:
+    """Give a chart the colours and the font of the page."""
+    plot.background_fill_color = plot.border_fill_color = tokens.raised
+    plot.outline_line_color = None
+    plot.title.update(text_color=tokens.text, text_font=tokens.font, text_font_size="13px", text_font_style="normal")
+    for axis in plot.axis:
+        axis.update(
+            axis_line_color=tokens.border,
+            major_tick_line_color=tokens.border,
+            minor_tick_line_color=None,
+            axis_label_text_color=tokens.muted,
+            axis_label_text_font=tokens.font,
+            axis_label_text_font_size="12px",
+            axis_label_text_font_style="normal",
+            major_label_text_color=tokens.text,
+            major_label_text_font=tokens.font,
+            major_label_text_font_size="11px",
+        )
+    plot.grid.grid_line_color = tokens.border
+    plot.grid.grid_line_alpha = 0.5
+
+
+def style_curve(plot: figure, tokens: Theme) -> None:
+    """Style a chart and colour its lines and points with the accent."""
+    style_chart(plot, tokens)
+    for renderer in plot.renderers:
+        if isinstance(renderer, GlyphRenderer) and isinstance(renderer.glyph, (Line, Scatter)):
+            renderer.glyph.line_color = tokens.accent
+            if isinstance(renderer.glyph, Scatter):
+                renderer.glyph.fill_color = tokens.accent
+
+
 def chart_hook(tokens: Theme) -> Callable[[Any, Any], None]:
-    """A HoloViews hook that gives a chart the colours and the font of the page."""
+    """A HoloViews hook that applies :func:`style_chart`; the colours of the glyphs stay HoloViews'."""
 
     def apply(plot: Any, element: Any) -> None:
-        figure = plot.state
-        figure.background_fill_color = figure.border_fill_color = tokens.raised
-        figure.outline_line_color = None
-        figure.title.update(
-            text_color=tokens.text, text_font=tokens.font, text_font_size="13px", text_font_style="normal"
-        )
-        for axis in figure.axis:
-            axis.update(
-                axis_line_color=tokens.border,
-                major_tick_line_color=tokens.border,
-                minor_tick_line_color=None,
-                axis_label_text_color=tokens.muted,
-                axis_label_text_font=tokens.font,
-                axis_label_text_font_size="12px",
-                axis_label_text_font_style="normal",
-                major_label_text_color=tokens.text,
-                major_label_text_font=tokens.font,
-                major_label_text_font_size="11px",
-            )
-        figure.grid.grid_line_color = tokens.border
-        figure.grid.grid_line_alpha = 0.5
+        style_chart(plot.state, tokens)
 
     return apply

@@ -160,9 +160,7 @@ def test_what_was_computed_comes_from_the_cache(
     np.testing.assert_array_equal(compute_descriptors(renamed, SMALL).values, first.values)
 
 
-@pytest.mark.parametrize(
-    "change", [{"r_cut": 5.1}, {"n_max": 3}, {"l_max": 1}], ids=lambda change: next(iter(change))
-)
+@pytest.mark.parametrize("change", [{"r_cut": 5.1}, {"n_max": 3}, {"l_max": 1}], ids=lambda change: next(iter(change)))
 def test_the_key_depends_on_every_parameter(niobium: AtomicDataset, own_cache: Path, change: dict) -> None:
     one = compute_descriptors(niobium, SMALL).values
     other = compute_descriptors(niobium, replace(SMALL, **change)).values

@@ -87,9 +87,7 @@ def test_encoder_layer(weights, seed: int, d: int, h: int, kernels: int) -> None
     layer = weights.shake(MultiKernelAttention(d, h, kernels), seed)
     edges = as_edges(matrix)
     output, score = layer(torch.from_numpy(x), edges)
-    expected, scores = oracle.encoder_layer(
-        x, oracle.with_self_loops(matrix), weights.encoder_layer(layer, len(x))
-    )
+    expected, scores = oracle.encoder_layer(x, oracle.with_self_loops(matrix), weights.encoder_layer(layer, len(x)))
     np.testing.assert_allclose(output.detach(), expected, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(as_matrix(edges, score), np.where(matrix, scores, np.nan), rtol=1e-10)
 
@@ -184,9 +182,7 @@ def test_pooling_with_multiplicities_equals_the_dense_one_on_duplicates(seed: in
     np.fill_diagonal(scores, 1.0)  # twins
     edges = as_edges(data.edges, data.times)
     pooled = pool_edges(edges, torch.from_numpy(scores[edges.target, edges.source]), rate)
-    expected = oracle.pool(
-        oracle.with_self_loops(data.dense), scores[np.ix_(data.owner, data.owner)], rate
-    )
+    expected = oracle.pool(oracle.with_self_loops(data.dense), scores[np.ix_(data.owner, data.owner)], rate)
     found = as_matrix(pooled) | np.eye(len(data.x), dtype=bool)
     np.testing.assert_array_equal(found[np.ix_(data.owner, data.owner)], expected)
 
@@ -268,7 +264,7 @@ def test_gradient_of_a_whole_layer(weights) -> None:
     edges, h = joined(), duplicated(0)
     assert torch.autograd.gradcheck(lambda rows: layer(rows, edges), (h,))
     for parameter in layer.parameters():
-        assert torch.autograd.gradcheck(lambda _: layer(h.detach(), edges), (parameter,))  # noqa: B023
+        assert torch.autograd.gradcheck(lambda _: layer(h.detach(), edges), (parameter,))
 
 
 def test_gradient_where_a_column_vanishes() -> None:

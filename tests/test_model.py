@@ -117,9 +117,7 @@ CASES = [
 
 @pytest.mark.parametrize("duplicates", [False, True])
 @pytest.mark.parametrize(("seed", "d", "lower", "rates"), CASES)
-def test_agrees_with_the_oracle(
-    weights, seed: int, d: int, lower: float, rates: list[float], duplicates: bool
-) -> None:
+def test_agrees_with_the_oracle(weights, seed: int, d: int, lower: float, rates: list[float], duplicates: bool) -> None:
     x = random_descriptors(seed, d, duplicates=duplicates)
     sparse, dense = both(weights, x, rates, lower=lower, seed=seed)
     assert (sparse.condensed.size < len(x)) == duplicates
@@ -131,9 +129,7 @@ def test_agrees_with_the_oracle(
     layers = zip(sparse.encoded.entering, dense.encoding.entering, strict=True)
     for entering, expected in layers:
         np.testing.assert_array_equal(dense_matrix(sparse, entering), expected)
-    np.testing.assert_array_equal(
-        dense_matrix(sparse, sparse.encoded.remaining), dense.encoding.latent_edges
-    )
+    np.testing.assert_array_equal(dense_matrix(sparse, sparse.encoded.remaining), dense.encoding.latent_edges)
     # embedding, scores, reconstruction, loss
     np.testing.assert_allclose(sparse.encoded.latent.numpy()[rows], dense.encoding.values, **TOLERANCE)
     for edges, score, expected in zip(
@@ -173,9 +169,7 @@ def test_the_cases_are_not_trivial(weights) -> None:
     isolated = lonely = several = 0
     for case in CASES:
         seed, d, lower, rates = case.values
-        sparse, dense = both(
-            weights, random_descriptors(seed, d, duplicates=True), rates, lower=lower, seed=seed
-        )
+        sparse, dense = both(weights, random_descriptors(seed, d, duplicates=True), rates, lower=lower, seed=seed)
         isolated += int((~sparse.graph.connected).sum())
         degree = np.bincount(sparse.graph.edge_index[1], minlength=sparse.condensed.size)
         lonely += int((sparse.graph.connected & (degree == 0)).sum())

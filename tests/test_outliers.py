@@ -101,9 +101,7 @@ def test_a_lone_environment_is_found(sound: AtomicDataset) -> None:
     assert any("its 5 nearest environments lie within" in reason for reason in found.reasons(row))
 
 
-def test_being_in_no_cluster_adds_but_never_raises_the_alarm(
-    sound: AtomicDataset, sound_outliers: Outliers
-) -> None:
+def test_being_in_no_cluster_adds_but_never_raises_the_alarm(sound: AtomicDataset, sound_outliers: Outliers) -> None:
     found = score(sound, noise=(3, 100))
     np.testing.assert_array_equal(np.flatnonzero(found.unclustered), [3, 100])
     assert len(found.candidates) == 0
@@ -159,9 +157,7 @@ def test_robust_deviation_by_hand() -> None:
 
 def test_robust_deviation_where_most_are_equal() -> None:
     # the median deviation is 0; the mean one is 2 / 8
-    np.testing.assert_allclose(
-        robust_deviation(np.array([1.0, 1, 1, 1, 1, 1, 1, 3])), [0] * 7 + [2 / (1.2533 * 0.25)]
-    )
+    np.testing.assert_allclose(robust_deviation(np.array([1.0, 1, 1, 1, 1, 1, 1, 3])), [0] * 7 + [2 / (1.2533 * 0.25)])
 
 
 def test_robust_deviation_of_missing_and_constant_values() -> None:

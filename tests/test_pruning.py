@@ -246,9 +246,7 @@ def test_protected_groups_are_kept_whole_and_count_towards_the_budget() -> None:
     assert plan.keep[dataset.offsets[5] : dataset.offsets[6]].all()
     assert plan.structures[5]
     assert plan.n_environments == round(0.3 * dataset.n_environments)
-    nothing = prune(
-        ranked(clusters, points), clusters, dataset, PruningConfig(keep=0.3, protected=())
-    )
+    nothing = prune(ranked(clusters, points), clusters, dataset, PruningConfig(keep=0.3, protected=()))
     assert not nothing.protected.any()
 
 
@@ -331,7 +329,7 @@ def test_a_ranking_made_for_another_plan_is_refused() -> None:
     dataset, clusters, points = random_case(0)
     ranking = ranked(clusters, points, within="random", seed=1)
     for config in (PruningConfig(within="fps", seed=1), PruningConfig(within="random", seed=2)):
-        with pytest.raises(MEAGraphError, match="within='random', seed=1; the plan asks for .*Rank the env"):
+        with pytest.raises(MEAGraphError, match=r"within='random', seed=1; the plan asks for .*Rank the env"):
             prune(ranking, clusters, dataset, config)
 
 

@@ -80,9 +80,7 @@ def test_lasso_that_overlaps_its_own_beginning_keeps_the_overlap():
 
 def test_lasso_by_hand():
     arrow = np.array([[0, 0], [4, 0], [4, 4], [2, 1], [0, 4]])  # a notch from above down to (2, 1)
-    xy = np.array(
-        [[2, 0.5], [2, 2], [1, 1], [3.5, 3], [2, 3.9], [-1, 1], [5, 1], [2, -0.1]], dtype=np.float32
-    )
+    xy = np.array([[2, 0.5], [2, 2], [1, 1], [3.5, 3], [2, 3.9], [-1, 1], [5, 1], [2, -0.1]], dtype=np.float32)
     np.testing.assert_array_equal(inside_lasso(xy, arrow), [1, 0, 1, 1, 0, 0, 0, 0])
 
 

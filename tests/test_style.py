@@ -48,9 +48,7 @@ def contrast(one, other):
 
 
 def test_lab_of_known_colours():
-    np.testing.assert_allclose(
-        lab(linear(["#FFFFFF", "#FF0000"])), [[100, 0, 0], [53.24, 80.09, 67.20]], atol=0.05
-    )
+    np.testing.assert_allclose(lab(linear(["#FFFFFF", "#FF0000"])), [[100, 0, 0], [53.24, 80.09, 67.20]], atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +69,7 @@ def test_long_palettes_extend_short_ones_and_never_repeat():
     assert closest(palette(128), "normal") > 10
     neighbours = lab(linear(long))
     assert np.linalg.norm(np.diff(neighbours, axis=0), axis=1).min() > 12
-    assert (
-        np.linalg.norm(lab(linear(long))[:, 1:], axis=1).min() > 20
-    )  # chroma: none could be taken for noise
+    assert np.linalg.norm(lab(linear(long))[:, 1:], axis=1).min() > 20  # chroma: none could be taken for noise
     with pytest.raises(ValueError, match="0 or more, got -1"):
         palette(-1)
 
@@ -100,9 +96,7 @@ def test_packing():
 
 
 def test_categorical_by_hand():
-    colouring = Colouring.categorical(
-        [2, -1, 0, 2, 2, -1, 0, 2], ["liquid", "gas", "solid"], label="Phase", noise="?"
-    )
+    colouring = Colouring.categorical([2, -1, 0, 2, 2, -1, 0, 2], ["liquid", "gas", "solid"], label="Phase", noise="?")
     first = palette(3)
     assert [tuple(entry) for entry in colouring.entries] == [
         ("solid", first[2], 4),

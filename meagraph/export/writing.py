@@ -132,7 +132,7 @@ def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool
     if existing and not overwrite:
         raise ExportError(
             f"{', '.join(existing)}: expected no file there, but there is one. Choose another folder, or "
-            "overwrite it (--overwrite)."
+            "let it be replaced (--overwrite, or the tick box in the app)."
         )
 
 

@@ -1,4 +1,4 @@
-"""A HoloViews chart that is redrawn in place when its data changes."""
+"""A HoloViews chart that is redrawn in place when its data or the theme changes."""
 
 from __future__ import annotations
 
@@ -13,31 +13,25 @@ from meaviz.style import Theme, theme
 
 
 class Chart(pn.viewable.Viewer):
-    """Shows ``draw(data, tokens)``, an element of HoloViews; nothing before the first data.
+    """Shows ``draw(data, tokens)``, an element of HoloViews; hidden before the first data.
 
-    New data goes into the figure that is there, so a slider can move it; only another theme makes a new figure.
+    The figure is made once, from ``empty`` data, and only its content changes: a slider can move it, and Bokeh never
+    has to exchange one figure for another within a page that is being updated.
     """
 
-    def __init__(self, draw: Callable[[Any, Theme], hv.core.Dimensioned], **layout: Any) -> None:
+    def __init__(self, draw: Callable[[Any, Theme], hv.core.Dimensioned], empty: Any, **layout: Any) -> None:
         super().__init__()
-        self._draw = draw
-        self._pipe: Pipe | None = None
-        self._tokens = theme(False)
-        self._pane = pn.pane.HoloViews(None, linked_axes=False, visible=False, **layout)
+        self._pipe = Pipe(data=(empty, theme(False)))
+        figure = hv.DynamicMap(lambda data: draw(*data), streams=[self._pipe])
+        # a pane of HoloViews cannot be hidden itself: Panel passes it on to the figure together with what that lacks
+        self._holder = pn.Column(pn.pane.HoloViews(figure, linked_axes=False, **layout), visible=False, **layout)
 
-    def __panel__(self) -> pn.pane.HoloViews:
+    def __panel__(self) -> pn.Column:
         """Return the chart for Panel to lay out."""
-        return self._pane
+        return self._holder
 
     def show(self, data: Any, *, dark: bool) -> None:
         """Draw ``data``; None hides the chart."""
-        self._pane.visible = data is not None
-        if data is None:
-            return
-        tokens = theme(dark)
-        if self._pipe is not None and tokens is self._tokens:
-            self._pipe.send(data)
-            return
-        self._tokens = tokens
-        self._pipe = Pipe(data=data)
-        self._pane.object = hv.DynamicMap(lambda data: self._draw(data, tokens), streams=[self._pipe])
+        self._holder.visible = data is not None
+        if data is not None:
+            self._pipe.send((data, theme(dark)))

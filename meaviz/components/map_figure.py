@@ -42,7 +42,7 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str]) -> figur
         y_axis_label=axis_labels[1],
     )
     lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool()
-    plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool(), SaveTool())
+    plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool(), SaveTool(filename="map"))
     plot.toolbar.active_drag, plot.toolbar.active_scroll = lasso, wheel
     plot.toolbar.logo = None
     plot.toolbar.stylesheets = [_TOOLBAR_STYLESHEET]

@@ -13,8 +13,14 @@ from bokeh.plotting import figure
 from meaviz.style import NEUTRAL, Colouring, Entry, Theme
 
 MOST_ENTRIES = 12
-LONGEST_NAME = 18
-WIDTH = 190  # reserved at the right, so that the map keeps its shape when the colouring changes
+LONGEST_NAME = 22
+WIDTH = 200  # reserved at the right, so that the map keeps its shape when the colouring changes
+# Material UI's theme for Bokeh writes larger sizes into the models; a map needs the room
+_STYLESHEET = """
+.bk-title { font-size: 12px !important; font-weight: bold !important }
+.bk-label { font-size: 12px !important }
+.bk-grid { gap: 3px !important }
+"""
 
 
 def shorten(name: str, length: int = LONGEST_NAME) -> str:
@@ -113,6 +119,7 @@ class MapLegend:
             items=items,
             title=shorten(colouring.label, 28) or None,
             location="top_left",
+            stylesheets=[_STYLESHEET],
             glyph_width=16,
             glyph_height=16,
             spacing=3,

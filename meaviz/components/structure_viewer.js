@@ -154,7 +154,7 @@ export function render({model}) {
   const parts = Object.fromEntries(names.map((name) => [name, root.querySelector("." + name)]));
   const {notice, caption} = parts;
   const theme = () => model.esm_constants[model.dark ? "dark" : "light"];
-  const background = () => model.background || theme().surface;
+  const background = () => model.background_color || theme().surface;
   const paint = () => {
     for (const [token, value] of Object.entries({...theme(), background: background()}))
       root.style.setProperty("--" + token, value);
@@ -164,7 +164,7 @@ export function render({model}) {
   paint();
   label();
   say(model.scene?.kinds ? "" : model.placeholder);
-  model.on(["dark", "background"], paint);
+  model.on(["dark", "background_color"], paint);
   model.on("caption", label);
   let removed = false;
   model.on("remove", () => { removed = true; });
@@ -281,7 +281,7 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
   model.on("scene", () => request("scene"));
   model.on("placeholder", () => { if (!scene) say(model.placeholder); });
   model.on(["representation", "dim"], () => request("layers"));
-  model.on(["dark", "background"], () => request("theme"));
+  model.on(["dark", "background_color"], () => request("theme"));
 
   viewer.signals.rendered.add(() => {
     marker.hidden = !(scene?.center >= 0);

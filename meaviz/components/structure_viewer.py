@@ -219,7 +219,7 @@ class StructureViewer(JSComponent):
     representation: Any = param.Selector(default="ball+stick", objects=["ball+stick", "spacefill"])
     dim = param.Number(default=0.22, bounds=(0.02, 1), doc="Opacity outside the chosen environment.")
     dark = param.Boolean(default=False, doc="Dark background and light text.")
-    background = param.Color(default=None, allow_None=True, doc="Background in place of the theme's own.")
+    background_color = param.Color(default=None, allow_None=True, doc="In place of the theme's own.")
     hover = param.Boolean(default=True, doc="Name the atom under the mouse.")
     caption = param.String(default="", doc="Plain text at the lower left, may have several lines.")
     placeholder = param.String(

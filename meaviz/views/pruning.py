@@ -20,7 +20,7 @@ from meaviz.style import Theme
 from meaviz.workflow import Workflow
 
 BARS = 24  # at most; more cannot be read
-SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12)}
+SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 RULE_NAMES = {"At least a share": RULES[0], "Any environment": RULES[1], "All environments": RULES[2]}
 
 
@@ -31,11 +31,8 @@ class PruningView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         config = session.pruning
-        self._keep = pmui.FloatSlider(
-            label="Keep fraction of environments", value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER
-        )
+        self._keep = pmui.FloatSlider(value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER)
         self._alpha = pmui.FloatSlider(
-            label="Allocation exponent α (0: flat, 1: faithful)",
             value=config.alpha,
             start=0.0,
             end=1.0,
@@ -47,9 +44,7 @@ class PruningView(pn.viewable.Viewer):
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
         )  # fmt: skip
         self._own = pmui.Switch(label="Own share (else: the keep fraction)", value=False, size="small", margin=(2, 12))
-        self._percent = pmui.FloatSlider(
-            label="Share of kept environments", value=20, start=1, end=100, step=1, visible=False, **SLIDER
-        )
+        self._percent = pmui.FloatSlider(value=20, start=1, end=100, step=1, visible=False, **SLIDER)
         self._protect = pmui.MultiChoice(
             label="Protected groups", options=[], value=[],
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
@@ -62,7 +57,9 @@ class PruningView(pn.viewable.Viewer):
         )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._charts = [Chart(_draw, sizing_mode="stretch_both", min_height=120) for _ in range(2)]
+        self._charts = [
+            Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=120) for what in ("group", "cluster")
+        ]
         controls = pn.Column(
             self._keep,
             self._alpha,
@@ -118,9 +115,9 @@ class PruningView(pn.viewable.Viewer):
 
     def _label(self) -> None:
         """Write the sliders' values behind their names."""
-        self._keep.value_label = f"{100 * self._keep.value:.0f} %"
-        self._alpha.value_label = f"{self._alpha.value:.2f}"
-        self._percent.value_label = f"{self._percent.value:.0f} %"
+        self._keep.label = f"Keep fraction of environments: {100 * self._keep.value:.0f} %"
+        self._alpha.label = f"Allocation exponent α: {self._alpha.value:.2f} (0 flat, 1 faithful)"
+        self._percent.label = f"Share of kept environments: {self._percent.value:.0f} %"
 
     def _show(self, *events: object) -> None:
         plan, data, survey = self.session.plan, self.session.dataset, self.session.survey
@@ -170,6 +167,10 @@ class _Bars:
     whole: NDArray[Any]
     chosen: NDArray[Any]
     kept: NDArray[Any]
+
+
+def _nothing(what: str) -> _Bars:
+    return _Bars(what, [""], np.ones(1), np.zeros(1), np.zeros(1))
 
 
 def _draw(data: _Bars, tokens: Theme) -> hv.Overlay:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource
 
 from meagraph.clustering import METHODS as CLUSTERINGS
 from meagraph.errors import MEAGraphError
-from meagraph.training import EpochRecord
-from meaviz.components.chart import Chart
-from meaviz.page_style import chart_hook
-from meaviz.style import Theme
+from meaviz.page_style import loss_figure, style_curve
+from meaviz.style import theme
 from meaviz.views.step import COMPACT, Step, button
 
 NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2)}
@@ -99,10 +97,19 @@ class ModelStep(Step):
 
     def below(self) -> list[pn.viewable.Viewable]:
         """The loss curve; outside the card, since Bokeh cannot lay out a chart that a folded card does not render."""
-        self._loss = Chart(_draw_loss, height=150, sizing_mode="stretch_width", margin=(4, 8))
-        self.session.param.watch(self._show_loss, ["history", "dark", "running"])
+        self._points = ColumnDataSource({"epoch": [], "loss": []})
+        self._loss = loss_figure(self._points)
+        style_curve(self._loss, theme(self.session.dark))
+        self._curve = pn.Column(
+            pn.pane.Bokeh(self._loss, height=150, sizing_mode="stretch_width"),
+            visible=False,
+            margin=(4, 8),
+            sizing_mode="stretch_width",
+        )
+        self.session.param.watch(self._show_loss, ["history", "running"])
+        self.session.param.watch(lambda *events: style_curve(self._loss, theme(self.session.dark)), "dark")
         self._card.param.watch(self._show_loss, "collapsed")
-        return [self._loss.__panel__()]
+        return [self._curve]
 
     def summary(self) -> str:
         """Where the model comes from and how well it reconstructs."""
@@ -149,20 +156,8 @@ class ModelStep(Step):
 
     def _show_loss(self, *events: object) -> None:
         history = self.session.history
-        in_sight = self.session.running == self.step or not self._card.collapsed
-        self._loss.show(history if history and in_sight else None, dark=self.session.dark)
-
-
-def _draw_loss(history: tuple[EpochRecord, ...], tokens: Theme) -> hv.Overlay:
-    """Loss against epochs."""
-    points = [(record.epoch, record.loss) for record in history]
-    curve = hv.Curve(points, "epoch", "reconstruction loss").opts(color=tokens.accent, line_width=2)
-    dots = hv.Scatter(points, "epoch", "reconstruction loss").opts(color=tokens.accent, size=6, tools=["hover"])
-    return (curve * dots).opts(
-        hv.opts.Overlay(
-            responsive=True, height=150, logy=True, toolbar=None, framewise=True, hooks=[chart_hook(tokens)]
-        )
-    )
+        self._points.data = {"epoch": [r.epoch for r in history], "loss": [r.loss for r in history]}
+        self._curve.visible = bool(history) and (self.session.running == self.step or not self._card.collapsed)
 
 
 class MapStep(Step):
@@ -183,8 +178,8 @@ class MapStep(Step):
             size="small",
             **COMPACT,
         )
-        self._rate.value_label = f"{self._rate.value:.2f}"
-        self._rate.param.watch(lambda event: setattr(self._rate, "value_label", f"{event.new:.2f}"), "value")
+        self._rate.label = f"Pooling rate: {self._rate.value:.2f}"
+        self._rate.param.watch(lambda event: setattr(self._rate, "label", f"Pooling rate: {event.new:.2f}"), "value")
         self._method = pmui.Select(
             label="Clusters",
             options=list(CLUSTERINGS),

@@ -19,9 +19,9 @@ from meaviz.components.map_figure import NAME, view_of
 from meaviz.components.map_layers import SCATTER_MAX
 from meaviz.style import DARK, LIGHT, NEUTRAL, Colouring, palette
 
-CENTRES = np.array(
-    [[-10.0, 0.0], [10.0, 0.0], [0.0, 12.0]]
-)  # three square blobs, 4 wide, far from each other
+pytestmark = pytest.mark.browser
+
+CENTRES = np.array([[-10.0, 0.0], [10.0, 0.0], [0.0, 12.0]])  # three square blobs, 4 wide, far from each other
 FAR_AWAY = (0.0, -1.0)  # no point within 3 units
 
 
@@ -193,12 +193,17 @@ def test_a_drag_may_begin_slowly(stage):
 
 
 def test_tap_reports_the_nearest_point_or_none(stage):
-    tree_row = int(np.flatnonzero(stage.blob == 2)[11])
-    row = stage.tap(stage.xy[tree_row])
+    chosen = int(np.flatnonzero(stage.blob == 2)[11])
+    row = stage.tap(stage.xy[chosen])
     scale = np.abs(np.diff(np.array(stage.at((0, 0), (1, 1))), axis=0))[0]
-    distance = np.hypot(*((stage.xy - stage.xy[tree_row]) * scale).T)
+    distance = np.hypot(*((stage.xy - stage.xy[chosen]) * scale).T)
     assert distance[row] <= 1.0  # a click lands on a whole pixel
     assert stage.tap(FAR_AWAY) == -1
+    stage.taps.clear()
+    for target in (stage.xy[chosen], FAR_AWAY):  # in short order, which Bokeh takes for a double click
+        stage.page.mouse.click(*stage.at(target)[0])
+    wait_until(stage.page, lambda: len(stage.taps) == 2)
+    assert stage.taps == [row, -1]
 
 
 def test_selection_tap_and_drawing_follow_the_zoom(stage):
@@ -338,10 +343,31 @@ def test_other_points_reset_the_map_and_a_message_replaces_it(stage):
     np.testing.assert_array_equal(mask, [True, True, False, False])
 
 
+def test_modes_of_the_toolbar_are_those_of_the_parameter(stage):
+    lasso = "view.model.toolbar.tools.find((tool) => tool.type == 'LassoSelectTool')"
+    stage.run(lambda: stage.map.param.update(mode="remove"))
+    wait_until(stage.page, lambda: figure_eval(stage.page, NAME, f"{lasso}.mode") == "subtract")
+    figure_eval(stage.page, NAME, f"void ({lasso}.mode = 'append')")  # what its menu does
+    wait_until(stage.page, lambda: stage.map.mode == "add")
+    assert stage.select(circle(CENTRES[0], 4.0))[1] == "add"
+
+
+def test_the_saved_picture_shows_points_and_legend(stage):
+    with stage.page.expect_download() as download:
+        tool(stage.page, "Save")
+    assert download.value.suggested_filename == "map.png"
+    picture = np.asarray(Image.open(download.value.path()).convert("RGB")).astype(int)
+    assert share(picture.reshape(-1, 3), palette(3)[0]) > 0.002
+    legend = picture[:, -190:].reshape(-1, 3)
+    assert (np.abs(legend - rgb(LIGHT.text)).max(axis=1) < 90).sum() > 60
+
+
 def test_masks_and_colours_must_fit_the_points(stage):
     with pytest.raises(ValueError, match=r"selection has shape \(2,\); expected"):
         stage.map.set_selection(np.zeros(2, dtype=bool))
     with pytest.raises(ValueError, match="colouring"):
         stage.map.set_colouring(Colouring.categorical([0], ["a"]))
+    with pytest.raises(ValueError, match="row from -1 to"):
+        stage.map.set_marker(len(stage.xy))
     with pytest.raises(ValueError, match="expects \\(N, 2\\)"):
         stage.map.set_points(np.zeros((3, 3)))

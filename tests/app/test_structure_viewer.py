@@ -270,7 +270,7 @@ def test_placeholder_then_atoms_in_light_and_dark(shown: Shown, browser_log: Bro
     assert light[3, 3].tolist() == [255, 255, 255]
     shown.set(dark=True)
     assert shown.picture()[3, 3].tolist() == [0x14, 0x17, 0x1B]
-    shown.set(background="#203040")
+    shown.set(background_color="#203040")
     assert shown.picture()[3, 3].tolist() == [0x20, 0x30, 0x40]
 
     shown.served.run(shown.viewer.clear)

@@ -1,0 +1,122 @@
+"""Do clusters find what a labelled dataset knows? Agreement with the groups of Nb_bcc2020.
+
+``python benchmarks/labelled.py NB_FILE``. At most 1,500 environments of each of eight labels (fcc, hcp, sc, dia, A15,
+C15, liquid, and bcc from three groups), drawn anew for every seed; the agreement is adjusted mutual information
+(AMI, noise as one more cluster), beside the share left in no cluster. Every method sees the same descriptors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from fast_hdbscan import HDBSCAN
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.preprocessing import StandardScaler
+
+from meagraph.clustering import ClusteringConfig, cluster
+from meagraph.condensation import condense, unit_columns
+from meagraph.datasets import read_dataset
+from meagraph.descriptors import compute_descriptors
+from meagraph.graph import similarity_graph
+from meagraph.manifold import nearest_neighbours
+from meagraph.model import ModelConfig, embed
+from meagraph.pipeline import PipelineConfig
+from meagraph.training import new_model, train
+
+LABELS = {
+    **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},
+    **{name: "bcc" for name in ("bcc_distorted", "phonon", "vacancy")},
+}
+PER_LABEL = 1500
+RESULTS = Path(__file__).parent / "results"
+
+
+def draw(groups: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
+    """Rows of the benchmark: at most PER_LABEL of every label, in file order."""
+    rng = np.random.default_rng(seed)
+    labels = np.array([LABELS.get(group, "") for group in groups])
+    chosen = []
+    for name in dict.fromkeys(LABELS.values()):
+        rows = np.flatnonzero(labels == name)
+        chosen.append(rng.choice(rows, min(PER_LABEL, len(rows)), replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int) -> dict[str, NDArray[np.int64]]:
+    """Labels by our model: default clustering, untrained and trained, and the published components."""
+    config = PipelineConfig().with_seed(seed)
+    points = unit_columns(values)
+    condensed = condense(points, budget=config.budget)
+    offsets = np.concatenate([[0], np.flatnonzero(np.diff(structure_of)) + 1, [len(values)]])
+    graph = similarity_graph(points, condensed, config.graph)
+    model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=seed)
+    found = {}
+    for state in ("untrained", "trained"):
+        if state == "trained":
+            for _ in train(model, points, condensed, offsets, config.graph, config.training):
+                pass
+        embedding = embed(model, graph, rate=config.pooling_rate)
+        near = nearest_neighbours(embedding.values, config.projection.n_neighbors)
+        found[f"MEAGraph, HDBSCAN (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
+        if state == "trained":
+            settings = replace(config.clustering, method="components")
+            found["MEAGraph, components (published), trained"] = cluster(embedding, near, condensed, settings).labels
+    return found
+
+
+def main() -> None:
+    """Measure and print; write the figures beside this script."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", help="Nb_bcc2020.extxyz")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    dataset = read_dataset(options.data)
+    values = compute_descriptors(dataset).values
+    groups = dataset.groups[dataset.structure_of]
+    figures: dict[str, list[tuple[float, float, int]]] = {}
+    for seed in range(options.seeds):
+        rows = draw(groups, seed)
+        truth = [LABELS[group] for group in groups[rows]]
+        part = np.asarray(values[rows])
+        scaled = StandardScaler().fit_transform(part)
+        started = time.perf_counter()
+        found = ours(part, dataset.structure_of[rows], seed)
+        baselines: dict[str, Callable[[], NDArray[np.int64]]] = {
+            "k-means on descriptors, k = 8": lambda: KMeans(8, n_init=10, random_state=seed).fit_predict(scaled),  # noqa: B023
+            "k-means on descriptors, k = 12": lambda: KMeans(12, n_init=10, random_state=seed).fit_predict(scaled),  # noqa: B023
+            "HDBSCAN on descriptors, default sizes": lambda: (
+                HDBSCAN(
+                    min_cluster_size=ClusteringConfig().min_cluster_size, min_samples=ClusteringConfig().min_samples
+                )
+                .fit(scaled)  # noqa: B023
+                .labels_
+            ),
+        }
+        found |= {name: fit() for name, fit in baselines.items()}
+        for name, labels in found.items():
+            figures.setdefault(name, []).append(
+                (adjusted_mutual_info_score(truth, labels), float((labels < 0).mean()), int(labels.max()) + 1)
+            )
+        print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
+    table = ["| clustering | AMI, median (range) | noise | clusters |", "| --- | --- | --- | --- |"]
+    for name, runs in figures.items():
+        scores = [run[0] for run in runs]
+        noise, count = (statistics.median(run[i] for run in runs) for i in (1, 2))
+        spread = f"{statistics.median(scores):.3f} ({min(scores):.3f}-{max(scores):.3f})"
+        table.append(f"| {name} | {spread} | {noise:.2f} | {count:.0f} |")
+    print("\n".join(table))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "labelled.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

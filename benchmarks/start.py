@@ -1,0 +1,118 @@
+"""From the command to the map: wall time cold and warm, peak memory of the server, number of clusters.
+
+``python benchmarks/start.py [DATA ...]`` starts ``meaviz DATA`` as a user would, opens the page in a real browser and
+waits until the map shows its points. Cold: no cached result and no compiled kernel (both caches are new folders);
+the installed packages' own byte code is there, as after a first ``import``. Warm: the same command again. Without
+DATA it measures the embedded demo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Error, Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.app.browser import CHROMIUM_ARGUMENTS, find_chromium
+
+RESULTS = Path(__file__).parent / "results"
+LIMIT = 1800.0  # s
+ALL_TEXT = """() => {
+  let text = ""
+  const walk = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) walk(element.shadowRoot)
+      for (const node of element.childNodes) if (node.nodeType === 3) text += node.textContent + "\\n"
+    }
+  }
+  walk(document)
+  return text
+}"""
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:
+    """Run the command once; seconds until the map is there, peak memory in GB, clusters."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "MEAVIZ_CACHE": str(caches / "results"),
+        "MEAVIZ_DATA_HOME": str(caches / "judgements"),
+        "NUMBA_CACHE_DIR": str(caches / "kernels"),
+    }
+    command = [sys.executable, "-m", "meaviz.cli", *data, "--no-browser", "--port", str(port)]
+    begun = time.perf_counter()
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        while True:
+            try:
+                page.goto(f"http://127.0.0.1:{port}/")
+                break
+            except Error:
+                if server.poll() is not None or time.perf_counter() - begun > LIMIT:
+                    raise
+                time.sleep(0.1)
+        while not re.search(r"of\s+[\d,]+ selected", text := page.evaluate(ALL_TEXT)):
+            if time.perf_counter() - begun > LIMIT:
+                raise TimeoutError(f"no map after {LIMIT:.0f} s; the page says: {text[:500]}")
+            page.wait_for_timeout(100)
+        seconds = time.perf_counter() - begun
+        page.goto("about:blank")
+    finally:
+        server.terminate()
+        _, _, usage = os.wait4(server.pid, 0)
+    clusters = re.search(r"([\d,]+) clusters", text)
+    return {
+        "seconds": round(seconds, 2),
+        "peak_memory_gb": round(usage.ru_maxrss / 1e6, 3),
+        "clusters": int(clusters[1].replace(",", "")) if clusters else None,
+    }
+
+
+def main() -> None:
+    """Measure and print; write the figures beside this script."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", nargs="*", help="files to open together (default: the demo)")
+    parser.add_argument("--runs", type=int, default=3, help="cold starts, each followed by a warm one")
+    options = parser.parse_args()
+    name = Path(options.data[0]).name.split(".")[0] if options.data else "demo"
+    runs: dict[str, list[dict[str, Any]]] = {"cold": [], "warm": []}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        for _ in range(options.runs):
+            with tempfile.TemporaryDirectory() as folder:
+                for state in ("cold", "warm"):
+                    runs[state].append(start_to_map(options.data, Path(folder), page))
+                    print(name, state, runs[state][-1], flush=True)
+        browser.close()
+    summary = {
+        state: {key: statistics.median(run[key] for run in found) for key in ("seconds", "peak_memory_gb", "clusters")}
+        for state, found in runs.items()
+    }
+    result = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "median": summary, "runs": runs}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"start-{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(summary, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""The ``meagraph`` command: what it prints and writes, and one line on stderr for every kind of bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+import meagraph.descriptors
+import meagraph.pipeline
+from meagraph.cli import main
+from meagraph.datasets import read_dataset
+from meagraph.export import verify
+
+QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")
+HEAD = 'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3'
+FRAME = f'1\n{HEAD} energy=-4.5 pbc="T T T"\nNb 0 0 0 0 0 0\n'
+PAIR = f'2\n{HEAD} energy=-9 pbc="T T T"\nNb 0 0 0 0 0 0\nNb 1.5 1.5 1.5 0 0 0\n'
+BAD = {
+    "empty": ("empty.extxyz", b"", "the file is empty"),
+    "blank": ("blank.extxyz", b"\n \n\n", "the file is empty"),
+    "garbage": ("garbage.extxyz", b"\x00\xff\x13garbage\n" * 40, "expected an extended XYZ file"),
+    "text": ("text.extxyz", b"Dear reader,\nthis is no structure.\n", "first line is 'Dear reader,'"),
+    "no forces": (
+        "bare.extxyz",
+        (FRAME + PAIR.replace(":forces:R:3", "").replace(" 0 0 0\n", "\n")).encode(),
+        "expected forces",
+    ),
+    "no energy": ("noenergy.extxyz", (FRAME + PAIR.replace("energy=-9 ", "")).encode(), "expected energy"),
+    "NaN energy": ("nanenergy.extxyz", (FRAME + PAIR.replace("-9", "nan")).encode(), "frame 1"),
+    "NaN forces": ("nanforces.extxyz", (FRAME + PAIR.replace("1.5 0 0 0", "1.5 0 nan 0")).encode(), "frame 1"),
+    "NaN position": ("nan.extxyz", (FRAME + PAIR.replace("1.5 1.5", "nan 1.5")).encode(), "finite positions"),
+    "flat cell": (
+        "flat.extxyz",
+        (FRAME + PAIR.replace("0 3 0 0 0 3", "0 3 0 0 3 0")).encode(),
+        "enclose no volume",
+    ),
+    "one frame": ("one.extxyz", FRAME.encode(), "at least two structures"),
+    "cut off": ("cut.extxyz", (FRAME + PAIR)[:-30].encode(), "truncated"),
+    "unknown suffix": ("data.whatever", b"some text\n", "expected a known format"),
+    "pickle": ("data.pkl", b"\x80\x04N.", "may run code when read"),
+    "broken gzip": ("data.extxyz.gz", b"\x1f\x8b\x08nonsense", "cannot be decompressed"),
+}
+
+
+@pytest.fixture
+def file(write_dataset: Callable[..., Path], structures: tuple[Atoms, ...]) -> Path:
+    return write_dataset(structures)
+
+
+def check_refusal(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> None:
+    """Exit status 1, nothing on stdout, one message on stderr that holds ``words`` and no traceback."""
+    said = capsys.readouterr()
+    assert status == 1
+    assert said.out == ""
+    assert said.err.startswith("meagraph: error: ")
+    assert said.err.count("\n") == 1
+    for word in words:
+        assert word in said.err
+    assert "Traceback" not in said.err
+
+
+# Info
+
+
+def test_info(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(file)]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    lines = said.out.splitlines()
+    assert lines[0] == "niobium: 12 structures, 145 environments"
+    assert "  species: Nb" in lines
+    groups = [line.split() for line in lines[-3:]]
+    assert groups == [["bcc", "7", "112"], ["fcc", "4", "32"], ["IsolatedAtom", "1", "1"]]
+
+
+def test_info_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json", str(file)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["structures"], found["environments"], found["species"]) == (12, 145, ["Nb"])
+    assert found["groups"]["fcc"] == {"structures": 4, "environments": 32}
+    assert found["fingerprint"] == read_dataset(file).fingerprint
+
+
+def test_info_of_several_files_and_other_names(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.xyz"
+    other.write_text((FRAME + PAIR).replace("energy=", "my_energy=").replace("forces", "my_forces") * 2)
+    assert main(["info", str(other), "--energy-key", "my_energy", "--forces-key", "my_forces", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["structures_without_energy"] == 0
+    assert main(["info", str(file), str(other), "--allow-unlabelled", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["structures"], found["structures_without_energy"]) == (16, 4)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("command", ["info", "run"])
+def test_bad_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, kind: str) -> None:
+    name, content, message = BAD[kind]
+    path, out = tmp_path / name, tmp_path / "out"
+    path.write_bytes(content)
+    options = [] if command == "info" else ["--out", str(out)]
+    check_refusal(capsys, main([command, str(path), *options]), str(path), message)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("options", [("info",), ("run", "--out", "out")])
+def test_missing_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple) -> None:
+    command, *rest = options
+    missing = tmp_path / "nothing.extxyz"
+    check_refusal(capsys, main([command, str(missing), *rest]), str(missing), "there is none of this name")
+    check_refusal(capsys, main([command, str(tmp_path), *rest]), str(tmp_path), "directory")
+
+
+def test_the_same_file_twice(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_refusal(capsys, main(["info", str(file), str(file)]), "the same as")
+
+
+def test_a_frame_that_is_too_large(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_refusal(capsys, main(["info", str(file), "--max-atoms", "10"]), "frame 0", "--max-atoms 16")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--keep", "0"), "keep fraction must be above 0"),
+        (("--keep", "nan"), "keep fraction must be above 0"),
+        (("--alpha", "1.5"), "between 0 and 1, got 1.5"),
+        (("--percent", "0"), "above 0 and at most 100"),
+        (("--seed", "-1"), "seed must lie between 0 and 4294967295, got -1"),
+        (("--seed", "4294967296"), "seed must lie between 0 and"),
+        (("--r-cut", "0.5"), "r_cut=0.5"),
+        (("--r-cut", "inf"), "r_cut=inf"),
+        (("--n-max", "0"), "n_max=0"),
+        (("--l-max", "-1"), "l_max=-1"),
+        (("--threshold", "2"), "lower=2.0"),
+        (("--neighbours", "0"), "neighbours must be at least 1"),
+        (("--epochs", "0"), "epochs=0"),
+        (("--budget", "0"), "budget must be at least 1"),
+        (("--rate", "1"), "pooling rates in [0, 1)"),
+        (("--model", "no-such-model"), "no-such-model.safetensors does not exist"),
+        (("--format", "magic"), "expected a known format, but 'magic' is none"),
+        (("--energy-key", "magic"), "expected energy, named magic"),
+        (("--keep", "1e-9", "--protect", "nobody"), ""),
+    ],
+    ids=lambda value: "=".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_settings(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    out = tmp_path / "out"
+    status = main(["run", str(file), "--out", str(out), *QUICK, *options])
+    if message:
+        check_refusal(capsys, status, message)
+        assert not out.exists()
+    else:  # next to nothing is asked for: what is protected stays
+        assert status == 0
+        assert "kept     1 of 12 structures" in capsys.readouterr().out
+
+
+def test_nothing_to_keep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "few.extxyz"
+    path.write_text(FRAME + PAIR + PAIR.replace("1.5 1.5 1.5", "1.4 1.5 1.6"))
+    options = ["--out", str(tmp_path / "out"), *QUICK, "--keep", "1e-9", "--threshold", "0.0"]
+    check_refusal(capsys, main(["run", str(path), *options]), "drops all")
+
+
+def test_wrong_usage_is_argparse_business(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["run", "x"], ["walk"], ["run", "x", "--out", "y", "--within", "best"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+        assert "usage: meagraph" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("meagraph 0.")
+
+
+# Run
+
+
+def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    arguments = ["run", str(file), "--out", str(out), *QUICK, "--keep", "0.4", "--rule", "any"]
+    assert main(arguments) == 0
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    lines = said.out.splitlines()
+    assert "environments in none" in lines[0]
+    assert lines[1] == "chosen   58 of 145 environments (40.0%)"
+    assert lines[2].startswith("kept     ")
+    assert lines[2].endswith("by the rule 'any'")
+    written = [Path(line.removeprefix("wrote    ")) for line in lines if line.startswith("wrote")]
+    assert sorted(out.iterdir()) == sorted(written)
+    assert verify(out / "manifest.json") == []
+
+    # once more: refused, then allowed
+    check_refusal(capsys, main(arguments), "overwrite", str(out / "manifest.json"))
+    assert main([*arguments, "--overwrite", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["environments_chosen"] == 58
+    assert figures["structures"] == 12
+    assert [Path(path) for path in figures["files"]] == written
+    kept = read_dataset(figures["files"][0], group_key="config_type")
+    assert kept.n_structures == figures["structures_kept"]
+    assert kept.n_environments == figures["environments_in_kept_structures"]
+    assert "IsolatedAtom" in kept.groups
+
+
+def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Exception):
+        pass
+
+    seen: dict = {}
+
+    def record(*arguments: object, **options: object) -> None:
+        seen.update(options, arguments=arguments)
+        raise Stop
+
+    monkeypatch.setattr(meagraph.pipeline, "run", record)
+    options = (
+        "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --within random --rule all --percent 30 "
+        "--protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 --threshold 0.7 "
+        "--neighbours 9 --epochs 3 --rate 0.25 --clusters components --format extxyz --energy-key E "
+        "--forces-key F --group-key g --allow-unlabelled --max-atoms 77"
+    )
+    with pytest.raises(Stop):
+        main(["run", str(file), "--out", str(tmp_path / "out"), *options.split()])
+    assert seen["arguments"] == ([str(file)], str(tmp_path / "out"))
+    config, pruning = seen["config"], seen["pruning"]
+    assert (config.descriptors.r_cut, config.descriptors.n_max, config.descriptors.l_max) == (4.5, 4, 2)
+    assert (config.budget, config.graph.lower, config.graph.neighbours) == (99, 0.7, 9)
+    assert (config.training.epochs, config.pooling_rate, config.clustering.method) == (3, 0.25, "components")
+    assert {config.training.seed, config.clustering.seed, config.projection.seed, pruning.seed} == {7}
+    assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "all")
+    assert pruning.percent == 30.0
+    assert pruning.protected == ("IsolatedAtom", "isolated_atom", "a", "b")
+    reading = {"format": "extxyz", "energy_key": "E", "forces_key": "F", "group_key": "g"}
+    expected = {**reading, "allow_unlabelled": True, "max_atoms": 77, "cache": False, "overwrite": True}
+    assert {**seen, **expected} == seen
+    assert seen["model_path"] == "m"
+
+
+def test_interrupted(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(meagraph.descriptors, "_fill", interrupt)
+    assert main(["run", str(file), "--out", str(tmp_path / "out"), *QUICK]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_place_for_the_cache(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEAVIZ_CACHE", str(file))  # a file, where a folder is needed
+    status = main(["run", str(file), "--out", str(tmp_path / "out"), *QUICK])
+    check_refusal(capsys, status, str(file), "MEAVIZ_CACHE")
+
+
+def test_a_full_disk(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> np.ndarray:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    status = main(["run", str(file), "--out", str(tmp_path / "out"), *QUICK])
+    check_refusal(capsys, status, "No space left on device")
+
+
+def test_as_a_process_of_its_own(tmp_path: Path) -> None:
+    """Exit status and streams as a shell sees them, in a terminal that knows only ASCII."""
+    path = tmp_path / "flat å.extxyz"
+    path.write_bytes(BAD["flat cell"][1])  # the message holds an Å
+    done = subprocess.run(
+        [sys.executable, "-m", "meagraph.cli", "info", str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("meagraph: error: ")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,128 @@
+"""Clusters: components of hand-made graphs, density clusters of separate blobs, labels in a fixed order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster
+from meagraph.condensation import Condensed, condense
+from meagraph.errors import MEAGraphError
+from meagraph.manifold import nearest_neighbours
+from meagraph.model import Embedding
+
+COMPONENTS = ClusteringConfig(method="components")
+
+
+def condensed_by(assignment: list[int]) -> Condensed:
+    """A net whose i-th representative is the first environment that is assigned to it."""
+    owner = np.array(assignment)
+    values, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    assert values.tolist() == list(range(len(values)))
+    return Condensed(first, owner, np.zeros(len(owner)), counts, epsilon=0.0, diameter=1.0)
+
+
+def embedding_of(values: np.ndarray, *pairs: tuple[int, int], isolated: tuple[int, ...] = ()) -> Embedding:
+    both = sorted({(b, a) for a, b in pairs} | set(pairs))
+    connected = np.ones(len(values), dtype=bool)
+    connected[list(isolated)] = False
+    return Embedding(
+        values=values.astype(np.float32),
+        edge_index=np.array([[a for _, a in both], [b for b, _ in both]], dtype=np.int64).reshape(2, -1),
+        score=np.ones(len(both), dtype=np.float32),
+        rate=0.25,
+        connected=connected,
+    )
+
+
+def labels_of(embedding: Embedding, condensed: Condensed, config: ClusteringConfig = COMPONENTS) -> Clusters:
+    return cluster(embedding, nearest_neighbours(embedding.values, 15), condensed, config)
+
+
+def test_components_by_hand() -> None:
+    """Of nodes 0..7: the path 1-4-2, the pair 3-6, the twins 5, and 0 and 7 alone, 7 isolated from the start."""
+    condensed = condensed_by([0, 1, 2, 3, 4, 5, 6, 7, 5, 3])
+    embedding = embedding_of(np.arange(8.0)[:, None], (1, 4), (4, 2), (3, 6), isolated=(7,))
+    found = labels_of(embedding, condensed)
+    # 1, 2, 4 and the three of 3, 6 are equally large: 1 comes first in the file
+    assert found.labels.tolist() == [NOISE, 0, 0, 1, 0, 2, 1, NOISE, 2, 1]
+    assert found.sizes.tolist() == [3, 3, 2]
+    assert found.n_clusters == 3
+    assert found.method == "components"
+    assert found.settings["pooling_rate"] == 0.25
+
+
+def test_components_of_a_graph_without_edges() -> None:
+    found = labels_of(embedding_of(np.arange(3.0)[:, None]), condensed_by([0, 1, 2]))
+    assert found.labels.tolist() == [NOISE] * 3
+    assert found.n_clusters == 0
+    twins = labels_of(embedding_of(np.arange(3.0)[:, None]), condensed_by([0, 1, 1, 2]))
+    assert twins.labels.tolist() == [NOISE, 0, 0, NOISE]
+
+
+def test_labels_are_numbered_by_size_then_by_first_environment() -> None:
+    condensed = condensed_by([0, 1, 2, 3, 4, 5, 6, 7, 8, 2, 2])
+    embedding = embedding_of(np.arange(9.0)[:, None], (0, 8), (1, 7), (3, 4), (4, 5), (2, 6))
+    found = labels_of(embedding, condensed)
+    assert found.sizes.tolist() == [4, 3, 2, 2]
+    assert found.labels.tolist() == [2, 3, 0, 1, 1, 1, 0, 3, 2, 0, 0]
+
+
+def blobs(seed: int = 0, sizes: tuple[int, ...] = (90, 70, 50), d: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Well separated normal blobs in shuffled order, and which one every row belongs to."""
+    rng = np.random.default_rng(seed)
+    owner = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    centres = 10.0 * np.eye(d)[: len(sizes)]
+    return centres[owner] + rng.normal(scale=0.3, size=(len(owner), d)), owner
+
+
+DENSITY = ClusteringConfig(method="hdbscan", min_cluster_size=20, min_samples=5)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_density_clusters_are_the_blobs(seed: int) -> None:
+    values, owner = blobs(seed)
+    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), DENSITY)
+    assert found.n_clusters == 3
+    inside = found.labels != NOISE
+    assert inside.mean() > 0.95
+    np.testing.assert_array_equal(found.labels[inside], owner[inside])  # numbered by size, as the blobs are
+    assert found.sizes.tolist() == np.bincount(found.labels[inside]).tolist()
+    assert found.settings["min_cluster_size"] == 20
+
+
+def test_equal_input_gives_equal_labels() -> None:
+    values, _ = blobs()
+    one, two = (labels_of(embedding_of(values), condense(values, epsilon=0.0), DENSITY) for _ in range(2))
+    np.testing.assert_array_equal(one.labels, two.labels)
+
+
+def test_every_environment_gets_the_label_of_its_representative() -> None:
+    values, _ = blobs(sizes=(60, 40))
+    data = np.concatenate([values, values[:30], values[:30]])
+    condensed = condense(data, epsilon=0.0)
+    assert condensed.size == 100
+    found = labels_of(embedding_of(data[condensed.representatives]), condensed, DENSITY)
+    assert len(found.labels) == 160
+    np.testing.assert_array_equal(found.labels, found.labels[condensed.representatives][condensed.assignment])
+    assert found.n_clusters == 2
+    assert found.sizes.sum() == (found.labels != NOISE).sum()
+    assert set(found.labels[100:]) <= set(found.labels[:100])
+
+
+def test_too_few_environments_for_density() -> None:
+    with pytest.raises(MEAGraphError, match=r"more than 5 distinct environments, got 4; lower min_samples"):
+        labels_of(embedding_of(np.arange(4.0)[:, None]), condensed_by([0, 1, 2, 3]), DENSITY)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, f"'magic'; choose from {', '.join(METHODS)}"),
+        ({"min_cluster_size": 1}, "min_cluster_size of at least 2"),
+        ({"min_samples": 0}, "min_samples of at least 1, got .* and 0"),
+    ],
+)
+def test_bad_settings(options: dict, message: str) -> None:
+    with pytest.raises(MEAGraphError, match=message):
+        ClusteringConfig(**options)

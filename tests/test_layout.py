@@ -1,0 +1,145 @@
+"""The house's order: what may import what, and that the library never needs the app's stack."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvplot", "param", "datashader", "nglview"}
+
+# Every part of the library and its storey: imports go down, or stay on the storey without going in circles.
+STOREYS = {
+    name: storey
+    for storey, names in enumerate(
+        [
+            ("errors", "files", "progress", "kernels", "environments", "manifold"),
+            ("datasets",),
+            ("descriptors",),
+            ("condensation",),
+            ("graph",),
+            ("layers",),
+            ("model",),
+            ("training",),
+            ("clustering", "projection", "outliers"),
+            ("pruning",),
+            ("metrics", "forcefit", "export", "survey"),
+            ("pipeline",),
+            ("cli",),
+        ]
+    )
+    for name in names
+}
+
+
+def modules(package: str) -> dict[str, Path]:
+    """The modules of a package of this checkout by their dotted names."""
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+LIBRARY, APP = modules("meagraph"), modules("meaviz")
+
+
+def imports(module: str, path: Path) -> set[str]:
+    """Every module that a file imports, wherever in the file; relative ones in full."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            known = {f"{base}.{alias.name}" for alias in node.names} & {*LIBRARY, *APP}
+            found |= known or {base}
+    return found
+
+
+def room(module: str) -> str:
+    """``meagraph.datasets.reading`` lies in the room ``datasets``; the package itself in ``""``."""
+    return [*module.split("."), ""][1]
+
+
+def test_every_room_has_its_storey() -> None:
+    assert {room(module) for module in LIBRARY} - {"", "__main__"} <= set(STOREYS)
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_imports_of_the_library_go_down(module: str) -> None:
+    here = room(module)
+    if here in ("", "__main__"):
+        return
+    for target in imports(module, LIBRARY[module]):
+        if target.split(".")[0] == "meagraph" and room(target) not in ("", here):
+            assert STOREYS[room(target)] <= STOREYS[here], f"{module} imports {target}"
+
+
+@pytest.mark.parametrize(("package", "of"), [("meagraph", LIBRARY), ("meaviz", APP)])
+def test_no_imports_in_circles(package: str, of: dict[str, Path]) -> None:
+    below = {module: {t for t in imports(module, path) if t in of and t != module} for module, path in of.items()}
+    while True:
+        free = {module for module, targets in below.items() if not targets & below.keys()}
+        if not free:
+            break
+        below = {module: targets for module, targets in below.items() if module not in free}
+    assert not below, f"circle among {sorted(below)}"
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_the_library_does_not_import_the_stack_of_the_app(module: str) -> None:
+    assert not {target.split(".")[0] for target in imports(module, LIBRARY[module])} & APP_STACK
+
+
+def test_the_library_loads_without_the_stack_of_the_app() -> None:
+    """Nor do its dependencies bring it in."""
+    names = sorted(module for module in LIBRARY if not module.endswith("__main__"))
+    check = f"import sys, {', '.join(names)}\nprint(*sorted({{m.split('.')[0] for m in sys.modules}} & {APP_STACK!r}))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_the_app_imports_absolutely_and_in_its_order() -> None:
+    """A view knows no other view, components know neither views nor session, only the app knows the views."""
+    for module, path in APP.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level], f"{module}: relative"
+        targets = {target for target in imports(module, path) if target.split(".")[0] == "meaviz"}
+        rooms = {room(target) for target in targets}
+        match room(module):
+            case "components":
+                assert rooms <= {"components", "style"}, f"{module} imports {targets}"
+            case "views":
+                assert not rooms & {"app", "main", "cli"}, f"{module} imports {targets}"
+            case "session":
+                assert not rooms & {"views", "components", "app", "main"}, f"{module} imports {targets}"
+            case "style" | "jobs":
+                assert not rooms & {"views", "session", "app", "main"}, f"{module} imports {targets}"
+
+
+@pytest.mark.parametrize("module", [*LIBRARY, *APP])
+def test_modules_stay_small(module: str) -> None:
+    path = LIBRARY.get(module) or APP[module]
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("module", [*LIBRARY, *APP])
+def test_nothing_can_be_unpickled(module: str) -> None:
+    """No module that unpickles, no ``allow_pickle=True``, no ``torch.load``."""
+    path = LIBRARY.get(module) or APP[module]
+    assert not imports(module, path) & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant)
+            assert node.value.value is False
+        if isinstance(node, ast.Attribute) and node.attr == "load" and isinstance(node.value, ast.Name):
+            assert node.value.id != "torch"

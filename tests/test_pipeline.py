@@ -1,0 +1,279 @@
+"""The whole chain on a tiny dataset: it ends in verified files, repeats itself, and leaves nothing when stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+import meagraph.descriptors
+import meagraph.pipeline
+from meagraph.clustering import ClusteringConfig
+from meagraph.datasets import DatasetError, read_dataset
+from meagraph.descriptors import DescriptorConfig
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.export import verify
+from meagraph.graph import GraphConfig
+from meagraph.pipeline import PipelineConfig, Run, run, store_model
+from meagraph.pruning import PruningConfig
+from meagraph.survey import read_survey, write_survey
+from meagraph.training import TrainingConfig
+
+CONFIG = PipelineConfig(
+    descriptors=DescriptorConfig(n_max=2, l_max=2),
+    widths=(16, 8),
+    kernels=2,
+    graph=GraphConfig(lower=0.8),
+    training=TrainingConfig(epochs=2, batch=4, learning_rate=1e-2),
+    clustering=ClusteringConfig(min_cluster_size=10),
+)
+PRUNING = PruningConfig(keep=0.4, rule="any")
+
+
+@pytest.fixture
+def file(write_dataset: Callable[..., Path], structures: tuple[Atoms, ...]) -> Path:
+    return write_dataset(structures)
+
+
+def outputs(result: Run) -> tuple[bytes, bytes]:
+    assert result.files is not None
+    return result.files.structures.read_bytes(), result.files.index.read_bytes()
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """From here on these steps must come from the cache."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("computed although it was in the cache")
+
+    for name in names:
+        monkeypatch.setattr(name, fail)
+
+
+COMPUTATIONS = ("meagraph.descriptors._fill", "meagraph.pipeline.train", "meagraph.pipeline.survey")
+
+
+def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:
+    result = run(file, tmp_path / "out", config=CONFIG, pruning=PRUNING)
+    dataset, survey, plan = result.dataset, result.survey, result.plan
+    n = dataset.n_environments
+    assert n == sum(len(atoms) for atoms in structures) == 145
+    assert result.descriptors.values.shape == (n, 9)
+    assert result.learned.source == "trained"
+    assert len(result.learned.history) == 2
+    assert result.learned.condensed.size < n  # one structure comes twice
+    assert survey.embedding.values.shape == (result.learned.condensed.size, 8)
+    assert survey.clusters.labels.shape == (n,)
+    assert survey.projection.xy.shape == (n, 2)
+    assert survey.outliers.score.shape == (n,)
+    assert survey.ranking.sizes.sum() == n
+    assert plan.n_environments == round(0.4 * n)
+    # equal structures are treated alike
+    one, two = (slice(dataset.offsets[s], dataset.offsets[s + 1]) for s in (5, 6))
+    np.testing.assert_array_equal(survey.clusters.labels[one], survey.clusters.labels[two])
+    # the isolated atom stays
+    assert dataset.groups[-1] == "IsolatedAtom"
+    assert plan.structures[-1]
+    assert result.files is not None
+    assert verify(result.files.manifest) == []
+    again = read_dataset(result.files.structures)
+    kept = np.flatnonzero(plan.structures)
+    assert again.structure_keys == tuple(dataset.structure_keys[s] for s in kept)
+    np.testing.assert_array_equal(again.energy, dataset.energy[kept])
+
+
+def test_a_second_run_comes_from_the_cache_and_writes_the_same_bytes(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(file, tmp_path / "one", config=CONFIG, pruning=PRUNING)
+    uncached = run(file, tmp_path / "two", config=CONFIG, pruning=PRUNING, cache=False)
+    assert uncached.learned.source == "trained"
+    forbid(monkeypatch, *COMPUTATIONS)
+    second = run(file, tmp_path / "three", config=CONFIG, pruning=PRUNING)
+    assert second.learned.source == "cache"
+    for other in (uncached, second):
+        assert outputs(other) == outputs(first)
+        np.testing.assert_array_equal(other.survey.embedding.values, first.survey.embedding.values)
+        np.testing.assert_array_equal(other.survey.projection.xy, first.survey.projection.xy)
+        np.testing.assert_array_equal(other.survey.clusters.labels, first.survey.clusters.labels)
+        np.testing.assert_array_equal(other.survey.outliers.score, first.survey.outliers.score)
+        assert other.survey.clusters.settings == first.survey.clusters.settings
+    assert len(outputs(first)[0]) > 1000
+
+
+def test_another_seed_gives_another_run(file: Path) -> None:
+    one = run(file, config=CONFIG, pruning=PRUNING)
+    assert one.files is None  # no folder was named
+    two = run(file, config=CONFIG.with_seed(1), pruning=PRUNING)
+    assert two.learned.source == "trained"
+    assert one.learned.key != two.learned.key
+    assert (one.survey.projection.xy != two.survey.projection.xy).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"pooling_rate": 0.3}, COMPUTATIONS[:2]),
+        ({"clustering": ClusteringConfig(method="components")}, COMPUTATIONS[:2]),
+        ({"kernels": 1}, COMPUTATIONS[:1]),
+        ({"graph": GraphConfig(lower=0.7)}, COMPUTATIONS[:1]),
+        ({"descriptors": DescriptorConfig(n_max=2, l_max=1)}, ()),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_only_what_depends_on_a_setting_is_computed_anew(
+    file: Path, monkeypatch: pytest.MonkeyPatch, change: dict, kept: tuple[str, ...]
+) -> None:
+    first = run(file, config=CONFIG, pruning=PRUNING)
+    forbid(monkeypatch, *kept)
+    called: list[str] = []
+    real = meagraph.pipeline.survey
+    monkeypatch.setattr(meagraph.pipeline, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
+    second = run(file, config=replace(CONFIG, **change), pruning=PRUNING)
+    assert called == ["survey"]
+    assert (second.learned.source == "cache") == (COMPUTATIONS[1] in kept)
+    assert second.dataset.fingerprint == first.dataset.fingerprint
+
+
+def test_labels_matter_to_the_survey_but_not_to_the_model(
+    file: Path, write_dataset: Callable[..., Path], structures: tuple[Atoms, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(file, config=CONFIG, pruning=PRUNING)
+    changed = [atoms.copy() for atoms in structures]
+    for atoms, original in zip(changed, structures, strict=True):
+        atoms.calc = original.calc
+        atoms.info["config_type"] = "other"
+    other = write_dataset(changed, "other.extxyz")
+    forbid(monkeypatch, *COMPUTATIONS[:2])
+    result = run(other, config=CONFIG, pruning=PRUNING)
+    assert result.learned.source == "cache"
+    assert not result.plan.protected.any()
+
+
+def test_random_order_is_ranked_anew(file: Path) -> None:
+    config = PruningConfig(keep=0.3, within="random", seed=3)
+    one, two = (run(file, config=CONFIG, pruning=config) for _ in range(2))
+    np.testing.assert_array_equal(one.plan.keep, two.plan.keep)
+    other = run(file, config=CONFIG, pruning=replace(config, seed=4))
+    assert (other.plan.keep != one.plan.keep).any()
+    fps = run(file, config=CONFIG, pruning=PruningConfig(keep=0.3, seed=4))
+    assert (fps.plan.keep != other.plan.keep).any()
+
+
+def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
+    result = run(file, tmp_path / "out", config=CONFIG, pruning=PRUNING)
+    assert result.files is not None
+    manifest = json.loads(result.files.manifest.read_text())
+    assert manifest["pruning"]["keep"] == 0.4
+    found = manifest["settings"]
+    assert found["descriptors"]["n_max"] == 2
+    assert found["condensation"]["representatives"] == result.learned.condensed.size
+    assert found["graph"] == {"lower": 0.8, "upper": 1.00001, "neighbours": 32}
+    assert found["model"]["widths"] == [16, 8]
+    assert found["model"]["key"] == result.learned.key
+    assert found["training"]["seed"] == 0
+    assert found["pooling_rate"] == 0.5
+    assert found["clustering"]["method"] == "hdbscan"
+    assert found["clustering"]["clusters"] == result.survey.clusters.n_clusters
+    assert manifest["dataset"]["fingerprint"] == result.dataset.fingerprint
+
+
+def test_a_stored_model_serves_another_dataset(
+    file: Path, tmp_path: Path, make_structures: Callable[..., list[Atoms]], write_dataset: Callable[..., Path]
+) -> None:
+    first = run(file, config=CONFIG, pruning=PRUNING)
+    model = store_model(tmp_path / "model", first.learned, first.descriptors, CONFIG)
+    other = write_dataset(make_structures(3, 2, seed=5), "other.extxyz")
+    result = run(other, tmp_path / "out", config=CONFIG, pruning=PRUNING, model_path=model)
+    assert result.learned.source == str(model)
+    assert result.survey.projection.xy.shape == (result.dataset.n_environments, 2)
+    tantalum = make_structures(3, 2, seed=5)
+    for atoms in tantalum:
+        atoms.numbers[:] = 73
+    file = write_dataset(tantalum, "ta.extxyz")
+    with pytest.raises(MEAGraphError, match=r"species: the model has \['Nb'\], the dataset \['Ta'\]"):
+        run(file, config=CONFIG, pruning=PRUNING, model_path=model)
+
+
+def test_a_survey_is_stored_whole(file: Path, tmp_path: Path) -> None:
+    survey = run(file, config=CONFIG, pruning=PRUNING).survey
+    path = tmp_path / "survey.npz"
+    write_survey(path, survey)
+    again = read_survey(path)
+    for part in ("embedding", "clusters", "projection", "ranking"):
+        for name, value in vars(getattr(survey, part)).items():
+            np.testing.assert_array_equal(getattr(getattr(again, part), name), value, err_msg=f"{part}.{name}")
+    np.testing.assert_array_equal(again.outliers.score, survey.outliers.score)
+    np.testing.assert_array_equal(again.outliers.unclustered, survey.outliers.unclustered)
+    assert len(again.outliers.signals) == len(survey.outliers.signals)
+    for row in range(0, 145, 12):
+        assert again.outliers.reasons(row) == survey.outliers.reasons(row)
+    with np.load(path, allow_pickle=False) as stored:
+        assert not any(stored[name].dtype.hasobject for name in stored)
+
+
+# Progress
+
+
+def test_progress_never_goes_back_and_ends_at_the_end(file: Path, tmp_path: Path) -> None:
+    seen: list[tuple[float, str]] = []
+
+    def report(done: int, total: int, message: str) -> None:
+        seen.append((done / total, message))
+
+    run(file, tmp_path / "one", config=CONFIG, pruning=PRUNING, progress=report)
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares)
+    assert seen[-1] == (1.0, "done")
+    words = " ".join(message for _, message in seen)
+    for stage in (
+        "frames read",
+        "descriptors",
+        "epoch 2",
+        "similarity graph",
+        "clusters",
+        "map",
+        "outliers",
+        "ranking",
+    ):
+        assert stage in words
+    seen.clear()
+    run(file, tmp_path / "two", config=CONFIG, pruning=PRUNING, progress=report)
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares)
+    assert any("from the cache" in message for _, message in seen)
+
+
+def temporary(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.rglob("*") if path.is_file() and path.name.startswith("."))
+
+
+@pytest.mark.parametrize(
+    "stage", ["frames read", "descriptors", "epoch 1", "epoch 2", "similarity graph", "clusters", "map", "ranking"]
+)
+def test_cancelling_leaves_nothing_half_written(file: Path, tmp_path: Path, own_cache: Path, stage: str) -> None:
+    def cancel(done: int, total: int, message: str) -> None:
+        if stage in message:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(file, tmp_path / "out", config=CONFIG, pruning=PRUNING, progress=cancel)
+    assert not (tmp_path / "out").exists()
+    assert list(temporary(tmp_path)) == []
+    if own_cache.exists():
+        assert not any((own_cache / "surveys").glob("*"))
+        models = list((own_cache / "models").glob("*"))
+        assert len(models) == (2 if stage in ("similarity graph", "clusters", "map", "ranking") else 0)
+
+
+def test_bad_input_raises_before_anything_is_computed(tmp_path: Path, own_cache: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nothing\.xyz"):
+        run(tmp_path / "nothing.xyz", tmp_path / "out", config=CONFIG)
+    assert not own_cache.exists()
+    assert not (tmp_path / "out").exists()
