@@ -22,16 +22,23 @@ DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
 @dataclass(frozen=True)
 class ClusteringConfig:
-    """How environments are grouped: a method of METHODS, and the fewest environments of a density cluster."""
+    """How environments are grouped: a method of METHODS, and for density clusters:
+
+    ``min_cluster_size`` environments at least, ``min_samples`` neighbours that smooth the density, and ``largest``, the
+    share of all environments beyond which a cluster is taken apart: one that holds nearly all says nothing.
+    """
 
     method: str = "hdbscan"
     min_cluster_size: int = 60
     min_samples: int = 5
+    largest: float = 0.8
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise MEAGraphError(f"Unknown clustering method {self.method!r}; choose from {', '.join(METHODS)}.")
+        if not 0.0 < self.largest <= 1.0:
+            raise MEAGraphError(f"The largest share of a cluster must be above 0 and at most 1, got {self.largest}.")
         if self.min_cluster_size < 2 or self.min_samples < 1:
             raise MEAGraphError(
                 "A density cluster needs min_cluster_size of at least 2 and min_samples of at least 1, got "
@@ -95,12 +102,16 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
             "lower min_samples, use the method 'components', or add data."
         )
     places = umap_layout(neighbours, components=DIMENSIONS, min_dist=0.0, seed=config.seed)
-    found = HDBSCAN(min_cluster_size=config.min_cluster_size, min_samples=config.min_samples).fit(
-        places, sample_weight=condensed.multiplicity.astype(np.float32)
+    finder = HDBSCAN(
+        min_cluster_size=config.min_cluster_size,
+        min_samples=config.min_samples,
+        max_cluster_size=config.largest * len(condensed.assignment),
     )
+    found = finder.fit(places, sample_weight=condensed.multiplicity.astype(np.float32))
     settings = {
         "min_cluster_size": config.min_cluster_size,
         "min_samples": config.min_samples,
+        "largest": config.largest,
         "dimensions": DIMENSIONS,
         "seed": config.seed,
     }

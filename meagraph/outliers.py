@@ -159,7 +159,7 @@ def _net_force(dataset: AtomicDataset) -> Signal:
     """Sum of all forces of the structure: zero, but for noise, wherever nothing acts from outside."""
     total = np.add.reduceat(dataset.forces, dataset.offsets[:-1], axis=0)
     net = np.linalg.norm(total, axis=1)
-    deviation = np.where(net > NET_FORCE, robust_deviation(net), 0.0)
+    deviation = robust_deviation(np.maximum(net, NET_FORCE))
     words = "the forces of its structure add up to {value:.3g} eV/Å, not to zero"
     return Signal("net force", net[dataset.structure_of], deviation[dataset.structure_of], words)
 

@@ -190,6 +190,7 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     def _schedule_redraw(self, plot: figure) -> None:
         """Draw anew for another view of ``plot``, once for all changes within the delay."""
+        document = plot.document
         if self._redraw_due or plot is not self._plot:
             return
 
@@ -199,11 +200,11 @@ class EnvironmentMap(pn.viewable.Viewer):
                 if self._layer.look(view_of(plot)):
                     self._paint()
 
-        if plot.document is None:
+        if document is None:
             redraw()
         else:
             self._redraw_due = True
-            plot.document.add_timeout_callback(redraw, REDRAW_DELAY)
+            document.add_timeout_callback(redraw, REDRAW_DELAY)
 
     @param.depends("dark", watch=True)
     def _restyle(self) -> None:

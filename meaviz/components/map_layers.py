@@ -29,6 +29,8 @@ OPACITY = (
 )  # of one point, by level: not selected and pruned, not selected, pruned, plain
 PASTEL = (0.4, 0.0, 0.7, 0.0)  # share of the background in the colour, by level
 
+_Columns = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]  # x, y and row of each point
+
 
 @dataclass(frozen=True)
 class View:
@@ -152,7 +154,7 @@ class RasterLayer:
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
         """Send the image; only its colours are new if neither view nor levels changed."""
         if self._stale:
-            self._rows, self._alpha = _aggregate(*self._points, self._level, self._view)
+            self._rows, self._alpha = _aggregate(self._points, self._level, self._view)
             self._stale = False
         drawn = self._rows >= 0
         rows = self._rows[drawn]
@@ -167,7 +169,7 @@ def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
     return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
 
 
-def _shuffle(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+def _shuffle(xy: NDArray[np.float32]) -> _Columns:
     """Columns x, y and row of the points (N, 2), in the same random order each time."""
     rows = np.random.default_rng(0).permutation(len(xy)).astype(np.int32)
     x, y = np.ascontiguousarray(xy[rows].T)
@@ -190,17 +192,13 @@ def _by_level(x: Any, y: Any, rows: Any, level: Any, n_levels: int) -> Any:
 
 
 def _aggregate(
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    rows: NDArray[np.int32],
-    level: NDArray[np.uint8],
-    view: View,
+    columns: _Columns, level: NDArray[np.uint8], view: View
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity.
 
-    Of the points (N,) in columns, later ones lie above earlier ones.
+    Of the points in ``columns``, later ones lie above earlier ones; ``level`` (N,) goes by row.
     """
-    points = pd.DataFrame({"x": x, "y": y, "row": rows}, copy=False)
+    points = pd.DataFrame(dict(zip(("x", "y", "row"), columns, strict=True)), copy=False)
     canvas = datashader.Canvas(view.width, view.height, x_range=view.x, y_range=view.y)
     pixels = canvas.points(
         points, "x", "y", agg=datashader.summary(count=datashader.count(), row=datashader.last("row"))
@@ -263,5 +261,5 @@ def warm() -> None:
     """Compile what Datashader and the kernels need, so that the first drawing does not wait."""
     level = np.zeros(2, dtype=np.uint8)
     columns = _by_level(*_shuffle(np.zeros((2, 2), dtype=np.float32)), level, len(OPACITY))
-    rows, alpha = _aggregate(*columns, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
+    rows, alpha = _aggregate(columns, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
     shade(np.zeros(rows.size, dtype=np.uint32), level[np.maximum(rows.ravel(), 0)], LIGHT, alpha.ravel())

@@ -1,6 +1,6 @@
 """The 3D view of one structure and of one atom's environment in it, drawn by NGL in the browser.
 
-NGL is taken from the installed ``nglview`` wheel: its script and our ``structure_viewer.js`` are joined into
+NGL is taken from the installed ``nglview`` wheel: its script and our ``structure_viewer*.js`` are joined into
 one ES module in the user's cache folder, which the server hands out. Nothing is fetched from another host.
 """
 
@@ -38,9 +38,9 @@ BALLS_ONLY_ABOVE = 10_000
 BOND_TOLERANCE = 1.1
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
 
-_VIEW_CODE = Path(__file__).with_suffix(".js")
+_VIEW_CODE = [Path(__file__).with_name(f"{name}.js") for name in ("structure_viewer_frame", "structure_viewer")]
 _BUNDLE_HEAD = """\
-// Joined from the NGL library in the nglview package and from structure_viewer.js.
+// Joined from the NGL library in the nglview package and from structure_viewer*.js.
 const LIBRARY = %s;
 
 function loadNGL() {
@@ -92,8 +92,8 @@ def write_bundle(folder: Path) -> Path:
     """
     _require_private(folder)
     library = json.dumps(ngl_script().read_text(encoding="utf-8"))
-    text = (_BUNDLE_HEAD % library) + _VIEW_CODE.read_text(encoding="utf-8")
-    content = text.encode("utf-8")
+    parts = [_BUNDLE_HEAD % library, *(path.read_text(encoding="utf-8") for path in _VIEW_CODE)]
+    content = "\n".join(parts).encode("utf-8")
     path = folder / f"structure-viewer-{hashlib.sha256(content).hexdigest()[:16]}.js"
     if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
         with atomic_path(path) as temporary:

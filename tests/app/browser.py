@@ -153,16 +153,19 @@ class Served:
 
     def run(self, function: Callable[[], Result], timeout: float = 60.0) -> Result:
         """Call ``function`` on the server's thread, within the newest session; return its result."""
-        sessions = pn.state._servers[self._thread.server_id][0].get_sessions()
+        document = pn.state._servers[self._thread.server_id][0].get_sessions()[-1].document
         future: Future[Result] = Future()
 
         def call() -> None:
+            if not pn.state.loaded:  # Panel drops changes made between sending the page and hearing it is ready
+                document.add_timeout_callback(call, 20)
+                return
             try:
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
 
-        sessions[-1].document.add_next_tick_callback(call)
+        document.add_next_tick_callback(call)
         return future.result(timeout)
 
     def stop(self) -> None:
@@ -174,9 +177,10 @@ class Served:
 
 
 def open_page(page: Page, served: Served, timeout: float = 60.0) -> None:
-    """Load the served app and wait until Bokeh has drawn it."""
+    """Load the served app and wait until Bokeh has drawn it and the server knows."""
     page.goto(served.url)
     wait_idle(page, timeout)
+    served.run(lambda: None, timeout)
 
 
 def wait_idle(page: Page, timeout: float = 60.0) -> None:
