@@ -6,6 +6,7 @@ and result over there.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import traceback
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+from panel.io import hold
 
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import Progress
@@ -20,6 +22,21 @@ from meagraph.progress import Progress
 POLL = 150  # ms
 
 log = logging.getLogger(__name__)
+
+
+def held(update: Callable[..., None]) -> Callable[..., None]:
+    """Let ``update`` change Bokeh models wherever it is called from.
+
+    Panel calls the watchers of its widgets without the document's lock, which Bokeh demands; changes that are held back
+    and then dispatched by Panel need none.
+    """
+
+    @functools.wraps(update)
+    def run(*arguments: Any) -> None:
+        with hold():
+            update(*arguments)
+
+    return run
 
 
 class Job:

@@ -68,6 +68,15 @@ def test_labels_are_numbered_by_size_then_by_first_environment() -> None:
     assert found.labels.tolist() == [2, 3, 0, 1, 1, 1, 0, 3, 2, 0, 0]
 
 
+def test_equally_large_clusters_of_any_method_come_in_file_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method may number its clusters as it likes."""
+    labels = np.array([7, NOISE, 2, 7, 2, 4, 4, 4])
+    monkeypatch.setitem(METHODS, "fake", lambda *_: (labels, {"answer": 42}))
+    found = labels_of(embedding_of(np.arange(8.0)[:, None]), condensed_by([*range(8)]), ClusteringConfig(method="fake"))
+    assert found.labels.tolist() == [1, NOISE, 2, 1, 2, 0, 0, 0]
+    assert found.settings == {"answer": 42, "pooling_rate": 0.25}
+
+
 def blobs(seed: int = 0, sizes: tuple[int, ...] = (90, 70, 50), d: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Well separated normal blobs in shuffled order, and which one every row belongs to."""
     rng = np.random.default_rng(seed)

@@ -17,7 +17,15 @@ from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled
-from meagraph.outliers import ALARM, Outliers, nearest_atoms, robust_deviation, score_outliers
+from meagraph.outliers import (
+    ALARM,
+    Outliers,
+    Signal,
+    _left_out,
+    nearest_atoms,
+    robust_deviation,
+    score_outliers,
+)
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 
@@ -194,8 +202,39 @@ def test_nearest_atoms_by_hand() -> None:
         Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]]),  # no cell
         Atoms("Nb"),
         Atoms("H2", positions=[[0, 0, 0.5], [0, 0, 9.5]], cell=[20, 20, 10], pbc=(False, False, True)),
+        Atoms("Nb", cell=[2.5, 0, 0], pbc=(True, False, False)),  # a chain, no cell across
     ]
     dataset = dataset_from_structures(structures, allow_unlabelled=True)
-    expected = [3.3 * np.sqrt(3) / 2, 0.74, 0.74, np.nan, 1.0, 1.0]
+    expected = [3.3 * np.sqrt(3) / 2, 0.74, 0.74, np.nan, 1.0, 1.0, 2.5]
     np.testing.assert_allclose(nearest_atoms(dataset), expected)
-    assert ALARM > 3
+
+
+def test_a_wrong_energy_does_not_hide_behind_its_own_weight() -> None:
+    """A point far out on a line bends the fit towards itself; judged by the others it stands out."""
+    x = np.append(np.arange(10.0), 100.0)
+    target = 2.0 * x + 0.01 * (-1.0) ** np.arange(11)
+    target[-1] += 5.0
+    residual = _left_out(np.column_stack([x / 100.0, np.ones(11)]), target)
+    others = np.polynomial.Polynomial.fit(x[:-1], target[:-1], 1)
+    assert residual[-1] == pytest.approx(target[-1] - others(100.0), rel=0.02)
+
+
+def test_a_wrong_energy_does_not_bend_the_fit_of_the_others() -> None:
+    x = np.arange(21.0)
+    target = 2.0 * x + 0.01 * (-1.0) ** np.arange(21)
+    target[10] += 50.0
+    residual = _left_out(np.column_stack([x / 20.0, np.ones(21)]), target)
+    assert residual[10] == pytest.approx(50.0, rel=0.01)
+    assert np.abs(np.delete(residual, 10)).max() < 0.1  # 2.4 for plain least squares
+
+
+def test_reasons_come_strongest_first_and_only_where_they_count() -> None:
+    none = np.zeros(2)
+    signals = (
+        Signal("a", np.array([1.5, 0.0]), np.array([ALARM / 2, 0.0]), "a is {value:.1f}"),
+        Signal("b", np.array([7.0, 0.0]), np.array([3 * ALARM, 0.0]), "b, {deviation:.0f} deviations"),
+        Signal("c", none, np.array([ALARM / 2 - 0.01, 0.0]), "c"),
+    )
+    found = Outliers(np.array([3.0, 0.0]), np.zeros(2, dtype=bool), signals)
+    assert found.reasons(0) == ["b, 24 deviations", "a is 1.5"]
+    assert found.reasons(1) == []

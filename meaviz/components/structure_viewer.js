@@ -133,10 +133,10 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
   const spacefilling = () => scene.spacefill || model.representation === "spacefill";
   const centerRadius = () => (spacefilling() ? scene.radii : scene.balls)[scene.center];
 
-  function addLayer(sele, opacity) {
-    const look = {sele, opacity, roughness: 0.55};
+  function addLayer(sele, opacity = 1) {
+    const look = {sele, opacity, roughness: 0.55}, full = spacefilling() && opacity === 1; // dimmed ones are no wall
     const layers = [drawn.addRepresentation("spacefill",
-      {...look, color: ballColor, radiusType: spacefilling() ? "covalent" : "bfactor"})];
+      {...look, color: ballColor, radiusType: full ? "covalent" : "bfactor"})];
     if (!spacefilling() && scene.bonds.length)
       layers.push(drawn.addRepresentation("ball+stick", {...look, color: stickColor, cylinderOnly: true,
         radiusType: "size", radiusSize: opacity < 1 ? 0.06 : 0.085}));
@@ -147,18 +147,18 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
   // The inside of a larger sphere, evenly bright: a rim that the atom and whatever stands before it cover
   function addHalo(radiusSize, opacity) {
     const {repr} = drawn.addRepresentation("spacefill", {sele: "@" + scene.center, color: "black", opacity,
-      side: "back", radiusType: "size", radiusSize, disableImpostor: true, quality: "custom", sphereDetail: 3});
+      side: "back", radiusType: "size", radiusSize, disableImpostor: true, quality: "custom", sphereDetail: 12});
     for (const buffer of repr.bufferList) buffer.uniforms.emissive.value.setRGB(...HALO);
   }
 
   function drawLayers() {
     const old = drawn.reprList.slice();
     if (scene.center >= 0) {
-      addLayer("@" + scene.near.join(","), 1);
+      addLayer("@" + scene.near.join(","));
       addLayer("*", model.dim); // all, since "not @1,2" selects nothing, and bonds to the environment belong to it
       addHalo(centerRadius() + 0.13, 1);
       addHalo(centerRadius() + 0.4, 0.28);
-    } else addLayer("*", 1);
+    } else addLayer("*");
     for (const layer of old) drawn.removeRepresentation(layer); // after adding: no blank frame in between
   }
 
@@ -175,6 +175,9 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
     if (place) {
       camera.center(middle);
       camera.distance(radius / (Math.tan(fov / 2) * Math.min(1, viewer.width / viewer.height)));
+    } else if (scene.center >= 0) { // the same view, but not one without the chosen atom
+      const {x, y} = camera.getPositionOnCanvas(middle), [left, low] = [0.12 * viewer.width, 0.12 * viewer.height];
+      if (Math.min(x, viewer.width - x) < left || Math.min(y, viewer.height - y) < low) camera.center(middle);
     }
     const clip = 3 * whole + camera.position.clone().add(middle).length();
     configure({clipNear: clip, clipFar: clip, fogNear: -0.2 * radius, fogFar: 3 * radius});

@@ -34,7 +34,7 @@ from meagraph.files import atomic_path, cache_directory
 from meaviz.style import DARK, LIGHT
 
 BALLS_ONLY_ABOVE = 10_000
-"""Drawn atoms from which on bonds would only cost time: space-filling balls instead."""
+"""With more drawn atoms than this, bonds are drawn in the environment only, and without one none at all."""
 BOND_TOLERANCE = 1.1
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
 
@@ -139,12 +139,12 @@ def element_colors(numbers: np.ndarray) -> np.ndarray:
 
 
 def bonded_pairs(positions: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    """Pairs (B, 2) int32 of points (n, 3) Å no farther apart than the sum of their ``cutoffs`` (n,) Å."""
+    """Pairs (B, 2) int of points (n, 3) Å no farther apart than the sum of their ``cutoffs`` (n,) Å."""
     if len(positions) < 2:
-        return np.empty((0, 2), dtype=np.int32)
+        return np.empty((0, 2), dtype=np.intp)
     pairs = cKDTree(positions).query_pairs(2 * cutoffs.max(), output_type="ndarray")
     distance = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
-    return pairs[distance <= cutoffs[pairs].sum(axis=1)].astype(np.int32)
+    return pairs[distance <= cutoffs[pairs].sum(axis=1)]
 
 
 def build_scene(
@@ -166,7 +166,7 @@ def build_scene(
         ``radii``, ``balls``: (M,) float32 Å, of space-filling balls and of those between sticks;
         ``colors``: (M,) uint32; ``bonds``: (2B,) int32; ``parents``: (M,) int32 atom of the structure;
         ``real``: n; ``center``: focus; ``near``: (K,) int32 drawn atoms of the environment, its centre
-        included; ``cell``: (9,) float32 Å or None; ``spacefill``: there are too many atoms for bonds.
+        included; ``cell``: (9,) float32 Å or None; ``spacefill``: too many atoms for balls and sticks.
 
     Raises:
         ValueError: ``colors`` has another length than ``atoms``, or ``focus`` is no atom of the structure.
@@ -179,16 +179,17 @@ def build_scene(
     if not -1 <= focus < n:
         raise ValueError(f"focus must be -1 or an atom index below {n}, not {focus}")
 
-    parents, positions, near = np.arange(n), atoms.get_positions(), np.empty(0, dtype=np.int32)
+    parents, positions, near = np.arange(n), atoms.get_positions(), np.empty(0, dtype=np.intp)
     if focus >= 0:
         environment = neighbourhood(atoms, focus, cutoff)
         ghost = np.asarray(environment.shifts).any(axis=1)
         parents = np.concatenate([parents, environment.atoms[ghost]])
         positions = np.concatenate([positions, environment.positions[ghost]])
         near = np.concatenate([[focus], environment.atoms[~ghost], np.arange(n, len(parents))])
-    spacefill = len(parents) > BALLS_ONLY_ABOVE
+    big = len(parents) > BALLS_ONLY_ABOVE
+    bonding = near if big else np.arange(len(parents))
     cutoffs = np.asarray(natural_cutoffs(atoms, mult=BOND_TOLERANCE))[parents]
-    bonds = np.empty((0, 2), np.int32) if spacefill else bonded_pairs(positions, cutoffs)
+    bonds = bonding[bonded_pairs(positions[bonding], cutoffs[bonding])]
     species, kinds = np.unique(numbers, return_inverse=True)
     radii = covalent_radii[numbers[parents]]
     periodic = bool(atoms.pbc.any()) and atoms.cell.rank == 3
@@ -199,13 +200,13 @@ def build_scene(
         "radii": radii.astype(np.float32),
         "balls": (0.16 + 0.3 * radii).astype(np.float32),  # even hydrogen stands out from its stick
         "colors": colors[parents],
-        "bonds": bonds.ravel(),
+        "bonds": bonds.astype(np.int32).ravel(),
         "parents": parents.astype(np.int32),
         "real": n,
         "center": int(focus),
         "near": near.astype(np.int32),
         "cell": atoms.cell.array.astype(np.float32).ravel() if periodic else None,
-        "spacefill": spacefill,
+        "spacefill": big and focus < 0,
     }
 
 
@@ -239,7 +240,7 @@ class StructureViewer(JSComponent):
         super().__init__(**params)
         self._scene_id = 0
 
-    def show(  # type: ignore[override]  # Panel's own show() opens a server; a part of a page needs none
+    def show(
         self,
         atoms: ase.Atoms,
         *,
@@ -252,7 +253,8 @@ class StructureViewer(JSComponent):
 
         Args:
             atoms, colors, focus, cutoff: as in :func:`build_scene`, whose errors it raises.
-            fit: place the camera anew, on the environment if there is one; False keeps the view.
+            fit: place the camera anew, on the environment if there is one; False keeps the view, and only moves
+                it when the chosen atom would lie outside.
         """
         content = build_scene(atoms, colors=colors, focus=focus, cutoff=cutoff)
         self._scene_id += 1

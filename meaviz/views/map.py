@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
 from meaviz.components.environment_map import EnvironmentMap
+from meaviz.jobs import held
 from meaviz.page_style import DENSE, SEGMENT
 from meaviz.session import Session, cluster_name
 from meaviz.style import Colouring
@@ -108,13 +109,14 @@ class MapView(pn.viewable.Viewer):
         )
         self._layout = pn.Column(tools, self.map, sizing_mode="stretch_both", margin=0)
         self._colour.link(session, value="colour_by")
-        self._mode.link(self.map, value="mode", bidirectional=True)
-        session.param.watch(self._show_survey, "survey")
-        session.param.watch(self._recolour, "colour_by")
-        session.param.watch(self._show_selection, ["selection", "flags"])
-        session.param.watch(lambda *events: self._mark(), "inspected")
-        session.param.watch(self._show_plan, ["plan", "show_pruned"])
-        session.param.watch(lambda event: setattr(self.map, "dark", event.new), "dark")
+        self._mode.param.watch(held(lambda event: setattr(self.map, "mode", event.new)), "value")
+        self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
+        session.param.watch(held(self._show_survey), "survey")
+        session.param.watch(held(self._recolour), "colour_by")
+        session.param.watch(held(self._show_selection), ["selection", "flags"])
+        session.param.watch(held(self._mark), "inspected")
+        session.param.watch(held(self._show_plan), ["plan", "show_pruned"])
+        session.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
         self._show_survey()
 
     def __panel__(self) -> pn.Column:
@@ -171,7 +173,7 @@ class MapView(pn.viewable.Viewer):
         if self._drawn is self.session.survey is not None:  # else the new map follows in a moment
             self.map.set_pruned(~plan.keep if self.session.show_pruned and plan is not None else None)
 
-    def _mark(self) -> None:
+    def _mark(self, *events: object) -> None:
         if self._drawn is self.session.survey is not None:
             self.map.set_marker(self.session.inspected)
 

@@ -11,6 +11,7 @@ from bokeh.models import ColumnDataSource
 
 from meagraph.clustering import METHODS as CLUSTERINGS
 from meagraph.errors import MEAGraphError
+from meaviz.jobs import held
 from meaviz.page_style import loss_figure, style_curve
 from meaviz.style import theme
 from meaviz.views.step import COMPACT, Step, button
@@ -106,9 +107,9 @@ class ModelStep(Step):
             margin=(4, 8),
             sizing_mode="stretch_width",
         )
-        self.session.param.watch(self._show_loss, ["history", "running"])
-        self.session.param.watch(lambda *events: style_curve(self._loss, theme(self.session.dark)), "dark")
-        self._card.param.watch(self._show_loss, "collapsed")
+        self.session.param.watch(held(self._show_loss), ["history", "running"])
+        self.session.param.watch(held(lambda event: style_curve(self._loss, theme(event.new))), "dark")
+        self._card.param.watch(held(self._show_loss), "collapsed")
         return [self._curve]
 
     def summary(self) -> str:
@@ -156,7 +157,8 @@ class ModelStep(Step):
 
     def _show_loss(self, *events: object) -> None:
         history = self.session.history
-        self._points.data = {"epoch": [r.epoch for r in history], "loss": [r.loss for r in history]}
+        if len(history) != len(self._points.data["epoch"]) or self.session.running == self.step:
+            self._points.data = {"epoch": [r.epoch for r in history], "loss": [r.loss for r in history]}
         self._curve.visible = bool(history) and (self.session.running == self.step or not self._card.collapsed)
 
 

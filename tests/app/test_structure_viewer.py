@@ -202,12 +202,17 @@ def test_wrong_colors_and_focus_are_named() -> None:
         StructureViewer().snapshot(9)
 
 
-def test_a_big_structure_is_drawn_without_bonds() -> None:
+def test_a_big_structure_has_bonds_in_the_environment_only() -> None:
     atoms = bulk("Cu", cubic=True) * (14, 14, 13)
     assert len(atoms) > BALLS_ONLY_ABOVE
     scene = build_scene(atoms)
     assert scene["spacefill"]
     assert scene["bonds"].size == 0
+    scene = build_scene(atoms, focus=0, cutoff=3.0)  # copper's 12 neighbours touch 24 times among themselves
+    assert not scene["spacefill"]
+    assert scene["near"].size == 13
+    assert scene["bonds"].size == 2 * (12 + 24)
+    assert set(scene["bonds"].tolist()) <= set(scene["near"].tolist())
 
 
 def test_a_click_on_a_replaced_scene_means_nothing() -> None:
@@ -387,6 +392,19 @@ def test_the_camera_stays_unless_asked_to_fit(shown: Shown) -> None:
     assert shown.page.evaluate(CAMERA) == start
     shown.show(carbons((0, 0, 0), (30, 0, 0)))
     assert shown.page.evaluate(CAMERA)[1] > 2 * start[1]
+
+
+def test_another_atom_of_the_structure_is_brought_into_view(shown: Shown) -> None:
+    atoms = carbons((0, 0, 0), (2, 0, 0), (40, 0, 0))
+    shown.show(atoms, focus=0, cutoff=3.0)
+    first, camera = shown.pixel_of(1), shown.page.evaluate(CAMERA)
+    shown.show(atoms, focus=1, cutoff=3.0, fit=False)
+    np.testing.assert_allclose(shown.pixel_of(1), first, atol=0.5)  # it was in view: nothing moved
+    shown.show(atoms, focus=2, cutoff=3.0, fit=False)
+    box = shown.page.locator(".viewer").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    np.testing.assert_allclose(shown.pixel_of(2), middle, atol=1)
+    assert shown.page.evaluate(CAMERA) == camera
 
 
 def test_many_structures_leave_nothing_behind(shown: Shown) -> None:
