@@ -34,7 +34,7 @@ from meagraph.training import new_model, train
 
 LABELS = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},
-    **{name: "bcc" for name in ("bcc_distorted", "phonon", "vacancy")},
+    **dict.fromkeys(("bcc_distorted", "phonon", "vacancy"), "bcc"),
 }
 PER_LABEL = 1500
 RESULTS = Path(__file__).parent / "results"

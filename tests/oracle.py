@@ -166,9 +166,7 @@ def neighbour_mean(h: np.ndarray, alpha: np.ndarray, edges: np.ndarray) -> np.nd
     return mean
 
 
-def encoder_layer(
-    x: np.ndarray, edges: np.ndarray, weights: EncoderLayerWeights
-) -> tuple[np.ndarray, np.ndarray]:
+def encoder_layer(x: np.ndarray, edges: np.ndarray, weights: EncoderLayerWeights) -> tuple[np.ndarray, np.ndarray]:
     """Return the output (M, H) and the scores (M, M), NaN where ``edges`` (with self-loops) has none."""
     activated, alphas = [], []
     for kernel, beta in zip(weights.kernels, weights.beta, strict=True):
@@ -187,9 +185,7 @@ def pool(edges: np.ndarray, scores: np.ndarray, rate: float) -> np.ndarray:
     return with_self_loops(kept)
 
 
-def encode(
-    x: np.ndarray, edges: np.ndarray, layers: Sequence[EncoderLayerWeights], rates: Sequence[float]
-) -> Encoding:
+def encode(x: np.ndarray, edges: np.ndarray, layers: Sequence[EncoderLayerWeights], rates: Sequence[float]) -> Encoding:
     """Run the encoder on ``x`` (M, D) and a graph (M, M); one pooling rate a layer."""
     entering, scores = [], []
     values, current = x, with_self_loops(edges)

@@ -198,9 +198,7 @@ def test_single_atom_may_lack_forces_but_not_energy(tmp_path: Path) -> None:
 
 def test_unlabelled_frames_only_when_allowed(tmp_path: Path) -> None:
     path = write(tmp_path / "bare.xyz", DIMER + UNLABELLED)
-    with pytest.raises(
-        DatasetError, match=r"frame 1 .*--allow-unlabelled.*Allow frames without labels"
-    ) as caught:
+    with pytest.raises(DatasetError, match=r"frame 1 .*--allow-unlabelled.*Allow frames without labels") as caught:
         read_dataset(path)
     assert "--energy-key" in str(caught.value)
     assert "config_type" in str(caught.value), "it lists what the frame stores"
@@ -395,9 +393,7 @@ def test_too_many_atoms(tmp_path: Path, two: Path) -> None:
 
 def test_unknown_suffix_names_the_known_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "what.abc", "nonsense\n")
-    with pytest.raises(
-        DatasetError, match=r"'abc' is none.*\.extxyz.*\.traj.*\.gz.*--format.*extxyz"
-    ) as caught:
+    with pytest.raises(DatasetError, match=r"'abc' is none.*\.extxyz.*\.traj.*\.gz.*--format.*extxyz") as caught:
         read_dataset(path)
     assert "postgresql" not in str(caught.value)
     with pytest.raises(DatasetError, match="'abcd' is none"):
@@ -511,9 +507,7 @@ def test_keys_follow_content_not_place(tmp_path: Path, two: Path) -> None:
         ("dimer", "pair", True),
     ],
 )
-def test_fingerprint_sees_every_change(
-    tmp_path: Path, two: Path, old: str, new: str, same_structures: bool
-) -> None:
+def test_fingerprint_sees_every_change(tmp_path: Path, two: Path, old: str, new: str, same_structures: bool) -> None:
     dataset = read_dataset(two)
     other = read_dataset(write(tmp_path / "other.xyz", (DIMER + CRYSTAL).replace(old, new)))
     assert (other.structure_keys == dataset.structure_keys) == same_structures
@@ -546,9 +540,7 @@ def test_structures_from_memory() -> None:
     with pytest.raises(DatasetError, match=r"copper, frame 1 .*zero atoms"):
         dataset_from_structures([Atoms("H"), Atoms()], name="copper")
     with pytest.raises(DatasetError, match=r"copper, frame 2 .*at most"):
-        dataset_from_structures(
-            [*structures_with_labels()[:2], bulk("Cu") * (3, 3, 3)], name="copper", max_atoms=26
-        )
+        dataset_from_structures([*structures_with_labels()[:2], bulk("Cu") * (3, 3, 3)], name="copper", max_atoms=26)
 
 
 def test_sources_may_interleave() -> None:

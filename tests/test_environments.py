@@ -105,9 +105,7 @@ def test_cutoff_is_inclusive() -> None:
 
 @pytest.mark.parametrize("skew", [0.5, 3.0, 9.0])
 def test_strongly_skewed_cell(skew: float) -> None:
-    atoms = Atoms(
-        "NaCl", positions=[[0, 0, 0], [1, 1, 1]], cell=[[3, 0, 0], [skew, 3, 0], [skew, -skew, 3]], pbc=True
-    )
+    atoms = Atoms("NaCl", positions=[[0, 0, 0], [1, 1, 1]], cell=[[3, 0, 0], [skew, 3, 0], [skew, -skew, 3]], pbc=True)
     found = neighbourhood(atoms, 1, 4.5)
     assert np.allclose(found.distances, brute_force(atoms, 1, 4.5, images=20))
     check_consistency(found, atoms)

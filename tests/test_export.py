@@ -287,9 +287,7 @@ def test_verify_compares_frames_even_where_hashes_agree(tmp_path: Path, odd: Ato
     assert "expected 2 frames as the index says, but it has 1" in problem
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "null", '{"kind": "meagraph export", "version": 99}', "\xff"]
-)
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"kind": "meagraph export", "version": 99}', "\xff"])
 def test_verify_of_something_else(tmp_path: Path, text: str) -> None:
     path = write(tmp_path / "manifest.json", text.encode("latin-1"))
     assert len(verify(path)) == 1
