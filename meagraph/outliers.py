@@ -24,6 +24,7 @@ NOISE_SHARE = 0.25  # what being in no cluster adds to the score
 NEIGHBOURS = 5
 RIDGE = 1e-8
 ROBUST_ROUNDS = 5
+LIMIT = 1e6  # deviations at most; keeps a division by nearly nothing finite
 NET_FORCE = 0.05  # eV/Å; below this a net force is noise of the electronic structure
 
 
@@ -159,7 +160,7 @@ def _net_force(dataset: AtomicDataset) -> Signal:
     """Sum of all forces of the structure: zero, but for noise, wherever nothing acts from outside."""
     total = np.add.reduceat(dataset.forces, dataset.offsets[:-1], axis=0)
     net = np.linalg.norm(total, axis=1)
-    deviation = robust_deviation(np.maximum(net, NET_FORCE))
+    deviation = np.clip(net / NET_FORCE - 1.0, 0.0, LIMIT)  # a fixed scale: most datasets have hardly any net force
     words = "the forces of its structure add up to {value:.3g} eV/Å, not to zero"
     return Signal("net force", net[dataset.structure_of], deviation[dataset.structure_of], words)
 

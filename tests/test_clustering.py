@@ -100,6 +100,24 @@ def test_density_clusters_are_the_blobs(seed: int) -> None:
     assert found.settings["min_cluster_size"] == 20
 
 
+@pytest.mark.parametrize("copies", [1, 4])
+def test_a_cluster_that_holds_too_much_is_taken_apart(copies: int) -> None:
+    """Shares are of environments, so copies of everything change nothing."""
+    values, owner = blobs()
+    data = np.tile(values, (copies, 1))
+    condensed = condense(data, epsilon=0.0)
+    assert condensed.size == 210
+    embedding = embedding_of(values)
+    size = {"min_cluster_size": 20 * copies, "min_samples": 5}
+    whole = labels_of(embedding, condensed, ClusteringConfig(largest=1.0, **size))
+    np.testing.assert_array_equal(whole.sizes, np.bincount(owner) * copies)
+    apart = labels_of(embedding, condensed, ClusteringConfig(largest=0.4, **size))  # the first has 90 of 210
+    assert apart.sizes.max() <= 0.4 * 210 * copies
+    assert apart.settings["largest"] == 0.4
+    others = np.tile(owner != 0, copies)
+    assert len(np.unique(apart.labels[others])) == 2  # the other two stay as they are
+
+
 def test_equal_input_gives_equal_labels() -> None:
     values, _ = blobs()
     one, two = (labels_of(embedding_of(values), condense(values, epsilon=0.0), DENSITY) for _ in range(2))
@@ -129,6 +147,9 @@ def test_too_few_environments_for_density() -> None:
     [
         ({"method": "magic"}, f"'magic'; choose from {', '.join(METHODS)}"),
         ({"min_cluster_size": 1}, "min_cluster_size of at least 2"),
+        ({"largest": 0.0}, "above 0 and at most 1, got 0.0"),
+        ({"largest": 1.1}, "got 1.1"),
+        ({"largest": float("nan")}, "got nan"),
         ({"min_samples": 0}, "min_samples of at least 1, got .* and 0"),
     ],
 )
