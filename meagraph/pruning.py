@@ -62,7 +62,7 @@ class Ranking:
     """In which order each cluster gives up its environments: plans of any size are prefixes of it."""
 
     rank: NDArray[np.int64]  # (N,) 0 for the first to be kept of its cluster
-    bin: NDArray[np.int64]  # (N,) cluster label, or a number of its own for each unclustered environment
+    bin: NDArray[np.int64]  # (N,) cluster label; one more for all unclustered environments
     sizes: NDArray[np.int64]  # (B,) environments a bin
     within: str
     seed: int
@@ -100,22 +100,21 @@ def rank_environments(
 ) -> Ranking:
     """Order the environments of each cluster once; :func:`prune` then answers for any fraction at once.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm. An environment in no cluster is a bin of its
-    own, so that allocation treats it as the singleton it is.
+    ``points`` (N, D) are the descriptors with columns of unit norm. The environments in no cluster share one bin
+    more: with a bin each they would take half of the budget from the clusters.
     """
-    labels = clusters.labels
-    alone = np.flatnonzero(labels == NOISE)
-    bins = labels.copy()
-    bins[alone] = clusters.n_clusters + np.arange(len(alone))
-    sizes = np.concatenate([clusters.sizes, np.ones(len(alone), dtype=np.int64)])
-    rank = np.zeros(len(labels), dtype=np.int64)
+    count = clusters.n_clusters + 1
+    bins = np.where(clusters.labels == NOISE, clusters.n_clusters, clusters.labels)
+    sizes = np.bincount(bins, minlength=count)
+    rank = np.zeros(len(bins), dtype=np.int64)
     rng = np.random.default_rng(seed)
-    order = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[order], np.arange(clusters.n_clusters + 1))
-    for label in range(clusters.n_clusters):
+    order = np.argsort(bins, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    for label in range(count):
         rows = order[starts[label] : starts[label + 1]]
-        rank[WITHIN[within](rows, points, condensed, rng)] = np.arange(len(rows))
-        progress(label + 1, clusters.n_clusters, "ranking")
+        if len(rows):
+            rank[WITHIN[within](rows, points, condensed, rng)] = np.arange(len(rows))
+        progress(label + 1, count, "ranking")
     return Ranking(rank, bins, sizes, within, seed)
 
 
