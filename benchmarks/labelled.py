@@ -16,9 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from fast_hdbscan import HDBSCAN
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
+from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
@@ -95,7 +94,9 @@ def main() -> None:
             "k-means on descriptors, k = 12": lambda: KMeans(12, n_init=10, random_state=seed).fit_predict(scaled),  # noqa: B023
             "HDBSCAN on descriptors, default sizes": lambda: (
                 HDBSCAN(
-                    min_cluster_size=ClusteringConfig().min_cluster_size, min_samples=ClusteringConfig().min_samples
+                    min_cluster_size=ClusteringConfig().min_cluster_size,
+                    min_samples=ClusteringConfig().min_samples,
+                    copy=True,
                 )
                 .fit(scaled)  # noqa: B023
                 .labels_

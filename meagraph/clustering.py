@@ -17,6 +17,7 @@ from meagraph.manifold import Neighbours, umap_layout
 from meagraph.model import Embedding
 
 NOISE = -1
+POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
 
@@ -73,6 +74,16 @@ def cluster(
     return _ordered(labels[condensed.assignment], config.method, {**settings, "pooling_rate": embedding.rate})
 
 
+def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """How often HDBSCAN sees each representative (M,): its multiplicity, cut so that all fit into POINTS if they can.
+
+    ``most`` copies make a cluster of their own, so more would change nothing.
+    """
+    while np.minimum(multiplicity, most).sum() > POINTS and most > 1:
+        most //= 2
+    return np.minimum(multiplicity, most)
+
+
 Found = tuple[NDArray[np.int64], dict[str, Any]]
 
 
@@ -92,9 +103,9 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
 
     Density is hard to tell in many dimensions; the reduction, without a minimum distance, keeps the neighbour
     graph and leaves a hundredth of the environments unassigned instead of a third (benchmarks/README.md). A
-    representative counts as often as it has environments.
+    representative counts as often as it has environments, within limits (see _copies).
     """
-    from fast_hdbscan import HDBSCAN
+    from sklearn.cluster import HDBSCAN
 
     if condensed.size <= config.min_samples:
         raise MEAGraphError(
@@ -102,12 +113,15 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
             "lower min_samples, use the method 'components', or add data."
         )
     places = umap_layout(neighbours, components=DIMENSIONS, min_dist=0.0, seed=config.seed)
+    copies = _copies(condensed.multiplicity, config.min_cluster_size)
+    first = np.cumsum(copies) - copies
     finder = HDBSCAN(
         min_cluster_size=config.min_cluster_size,
         min_samples=config.min_samples,
-        max_cluster_size=config.largest * len(condensed.assignment),
+        max_cluster_size=max(config.min_cluster_size, int(config.largest * copies.sum())),
+        copy=True,
     )
-    found = finder.fit(places, sample_weight=condensed.multiplicity.astype(np.float32))
+    found = finder.fit_predict(np.repeat(places, copies, axis=0))[first]
     settings = {
         "min_cluster_size": config.min_cluster_size,
         "min_samples": config.min_samples,
@@ -115,7 +129,7 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
         "dimensions": DIMENSIONS,
         "seed": config.seed,
     }
-    return np.asarray(found.labels_, dtype=np.int64), settings
+    return np.asarray(found, dtype=np.int64), settings
 
 
 METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig], Found]] = {
