@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 
 from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
+from meaviz.views.step import alert
 from meaviz.workflow import EXPORT, Workflow
 
 WHAT = {
@@ -35,7 +36,7 @@ class ExportView(pn.viewable.Viewer):
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
         self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
         self._note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 12), stylesheets=[FACTS_CSS])
-        self._problem = pmui.Alert(severity="error", visible=False, margin=(4, 12), sizing_mode="stretch_width")
+        self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._files = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
             pn.Row(self._folder, self._overwrite, self._button, margin=0),
@@ -85,5 +86,4 @@ class ExportView(pn.viewable.Viewer):
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
-        self._problem.object = message if step == EXPORT else ""
-        self._problem.visible = step == EXPORT and bool(message)
+        self._problem.objects = [alert(message)] if step == EXPORT and message else []

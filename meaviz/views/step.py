@@ -31,7 +31,7 @@ class Step(pn.viewable.Viewer):
             margin=(0, 12, 4, 12),
             sizing_mode="stretch_width",
         )
-        self._problem = pmui.Alert(severity="error", visible=False, margin=(4, 0), sizing_mode="stretch_width")
+        self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
         self._card = pmui.Card(
             *self.settings(),
             title=self.title,
@@ -80,8 +80,7 @@ class Step(pn.viewable.Viewer):
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
         mine = step == self.step and bool(message)
-        self._problem.object = message if mine else ""
-        self._problem.visible = mine
+        self._problem.objects = [alert(message)] if mine else []
         if mine:
             self._card.collapsed = False
 
@@ -89,6 +88,11 @@ class Step(pn.viewable.Viewer):
         summary = self.summary()
         number = STEPS.index(self.step) + 1
         self._card.title = f"{number}  {self.title}" + (f"  ·  {summary}" if summary else "")
+
+
+def alert(message: str) -> pmui.Alert:
+    """An error; a new one each time, for one that is hidden and shown again within a moment may stay hidden."""
+    return pmui.Alert(object=message, severity="error", margin=(4, 0), sizing_mode="stretch_width")
 
 
 def button(label: str, **options: object) -> pmui.Button:

@@ -159,12 +159,11 @@ def test_colours_theme_clusters_and_retraining(
         wanted = name.split()[0].lower()
         wait_until(page, lambda: session.colour_by == wanted, what=f"colours by {name}")  # noqa: B023
         wait_idle(page)
-    light = figure_eval(page, "map", "view.model.background_fill_color?.value ?? view.model.background_fill_color")
+    colour = "view.model.below[0].axis_label_text_color"
+    light = figure_eval(page, "map", colour)
     button(page, "Toggle theme").click()
     wait_until(page, lambda: session.dark, what="the dark theme")
-    wait_idle(page)
-    dark = figure_eval(page, "map", "view.model.background_fill_color?.value ?? view.model.background_fill_color")
-    assert light != dark
+    wait_until(page, lambda: figure_eval(page, "map", colour) != light, what="other colours on the map")
 
     first = session.learned
     unfold(page, 3)
