@@ -24,7 +24,7 @@ class Neighbours:
 def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     """Exact ``count`` nearest neighbours of ``values`` (M, H), fewer where M is smaller."""
     scaled = np.asarray(values / (float(values.std()) or 1.0), dtype=np.float32)
-    count = max(1, min(count, len(scaled) - 1))
+    count = min(count, len(scaled))
     distance, index = KDTree(scaled).query(scaled, k=count, workers=-1)
     index, distance = index.reshape(len(scaled), count), distance.reshape(len(scaled), count)
     # a row of several equal ones may find a twin first: put itself in front, as UMAP expects

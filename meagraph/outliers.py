@@ -160,7 +160,9 @@ def _net_force(dataset: AtomicDataset) -> Signal:
     """Sum of all forces of the structure: zero, but for noise, wherever nothing acts from outside."""
     total = np.add.reduceat(dataset.forces, dataset.offsets[:-1], axis=0)
     net = np.linalg.norm(total, axis=1)
-    deviation = np.clip(net / NET_FORCE - 1.0, 0.0, LIMIT)  # a fixed scale: most datasets have hardly any net force
+    deviation = np.clip(
+        np.nan_to_num(net / NET_FORCE, posinf=LIMIT) - 1.0, 0.0, LIMIT
+    )  # a fixed scale: most datasets have hardly any net force
     words = "the forces of its structure add up to {value:.3g} eV/Å, not to zero"
     return Signal("net force", net[dataset.structure_of], deviation[dataset.structure_of], words)
 
