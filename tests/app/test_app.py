@@ -23,7 +23,7 @@ from meaviz.demo import demo_path
 from meaviz.session import Session
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MAP_TIMEOUT = 400.0  # s: a cold start compiles kernels, trains and projects
+MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 
 
 @pytest.fixture(autouse=True)
