@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 from playwright.sync_api import Error, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tests.app.browser import CHROMIUM_ARGUMENTS, find_chromium
+from tests.app.browser import CHROMIUM_ARGUMENTS, find_chromium, free_port
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1800.0  # s
@@ -40,13 +39,6 @@ ALL_TEXT = """() => {
   walk(document)
   return text
 }"""
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def robust_deviation(values: NDArray[np.float64]) -> NDArray[np.float64]:
         scale = 1.2533 * away.mean()
     if scale == 0.0:
         return np.zeros(len(values))
-    return np.clip(np.nan_to_num((values - median) / scale, nan=0.0, posinf=1e6, neginf=0.0), 0.0, 1e6)
+    return np.clip(np.nan_to_num((values - median) / scale, nan=0.0, posinf=LIMIT, neginf=0.0), 0.0, LIMIT)
 
 
 def _isolation(points: NDArray[np.float64], condensed: Condensed) -> Signal:
