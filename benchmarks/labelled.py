@@ -27,8 +27,9 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.graph import similarity_graph
 from meagraph.manifold import nearest_neighbours
-from meagraph.model import ModelConfig, embed
+from meagraph.model import embed
 from meagraph.pipeline import PipelineConfig
+from meagraph.records import ModelConfig
 from meagraph.training import new_model, train
 
 LABELS = {

@@ -117,6 +117,7 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
+    from meagraph.clustering import METHODS
     from meagraph.pipeline import PipelineConfig
 
     usual = PipelineConfig()
@@ -155,9 +156,15 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--epochs", type=int, default=usual.training.epochs, help="of training (default: %(default)s)")
     group.add_argument("--rate", type=float, default=usual.pooling_rate, help="pooling rate (default: %(default)s)")
     group.add_argument(
+        "--resolution",
+        type=float,
+        default=usual.clustering.resolution,
+        help="of Leiden: more clusters the larger it is (default: %(default)s)",
+    )
+    group.add_argument(
         "--clusters",
         default=usual.clustering.method,
-        choices=("hdbscan", "components"),
+        choices=tuple(METHODS),
         help="(default: %(default)s)",
     )
 
@@ -192,7 +199,7 @@ def _run(options: argparse.Namespace) -> None:
         graph=replace(usual.graph, lower=options.threshold, neighbours=options.neighbours),
         training=replace(usual.training, epochs=options.epochs),
         pooling_rate=options.rate,
-        clustering=replace(usual.clustering, method=options.clusters),
+        clustering=replace(usual.clustering, method=options.clusters, resolution=options.resolution),
     ).with_seed(options.seed)
     pruning = PruningConfig(
         keep=options.keep,

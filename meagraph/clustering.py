@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,8 @@ from scipy.sparse.csgraph import connected_components
 
 from meagraph.condensation import Condensed
 from meagraph.errors import MEAGraphError
-from meagraph.manifold import Neighbours, umap_layout
-from meagraph.model import Embedding
+from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
+from meagraph.records import Embedding
 
 NOISE = -1
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
@@ -23,13 +24,15 @@ DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
 @dataclass(frozen=True)
 class ClusteringConfig:
-    """How environments are grouped: a method of METHODS, and for density clusters:
+    """How environments are grouped: a method of METHODS, and its settings.
 
-    ``min_cluster_size`` environments at least, ``min_samples`` neighbours that smooth the density, and ``largest``, the
-    share of all environments beyond which a cluster is taken apart: one that holds nearly all says nothing.
+    Leiden: ``resolution``, more clusters the larger it is. HDBSCAN: ``min_cluster_size`` environments at least,
+    ``min_samples`` neighbours that smooth the density, and ``largest``, the share of all environments beyond which a
+    cluster is taken apart: one that holds nearly all says nothing.
     """
 
-    method: str = "hdbscan"
+    method: str = "leiden"
+    resolution: float = 0.05
     min_cluster_size: int = 60
     min_samples: int = 5
     largest: float = 0.8
@@ -38,6 +41,8 @@ class ClusteringConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise MEAGraphError(f"Unknown clustering method {self.method!r}; choose from {', '.join(METHODS)}.")
+        if not 0.0 < self.resolution < math.inf:
+            raise MEAGraphError(f"The resolution of Leiden must be positive, got {self.resolution}.")
         if not 0.0 < self.largest <= 1.0:
             raise MEAGraphError(f"The largest share of a cluster must be above 0 and at most 1, got {self.largest}.")
         if self.min_cluster_size < 2 or self.min_samples < 1:
@@ -98,6 +103,22 @@ def components(embedding: Embedding, neighbours: Neighbours, condensed: Condense
     return np.where(alone, NOISE, label).astype(np.int64), {}
 
 
+def leiden(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
+    """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of UMAP's graph of the latent neighbours.
+
+    By modularity with ``config.resolution``. Representatives that the similarity graph leaves isolated, the
+    published singletons, belong to none.
+    """
+    if condensed.size < 3:
+        return np.where(embedding.connected, 0, NOISE).astype(np.int64), {}
+    from sknetwork.clustering import Leiden
+
+    finder = Leiden(resolution=config.resolution, random_state=config.seed)
+    label = np.asarray(finder.fit_predict(fuzzy_graph(neighbours)), dtype=np.int64)
+    settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": config.seed}
+    return np.where(embedding.connected, label, NOISE), settings
+
+
 def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
     """HDBSCAN (Campello et al., 2013) on the latent embedding, which UMAP first brings to few dimensions.
 
@@ -133,6 +154,7 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
 
 
 METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig], Found]] = {
+    "leiden": leiden,
     "hdbscan": hdbscan,
     "components": components,
 }

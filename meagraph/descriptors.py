@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -79,26 +80,38 @@ def compute_descriptors(
             f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species."
         )
     parameters, vectors = METHODS[config.method](config, present)
-    key = content_key(
-        {
-            "version": CACHE_VERSION,
-            "structures": dataset.structure_keys,
-            "method": config.method,
-            "parameters": parameters,
-        }
-    )
-    stored = cache_directory("descriptors") / f"{config.method}-{key}.npy" if cache else None
-    if stored is not None and stored.is_file():
-        values = np.load(stored, mmap_mode="r", allow_pickle=False)
-        if values.shape[0] == dataset.n_environments and values.dtype == np.float32:
-            progress(1, 1, "descriptors from the cache")
-            return Descriptors(values, config.method, parameters)
+    stored = _stored(dataset, config.method, parameters) if cache else None
+    if stored is not None and (known := _read(stored, dataset, config.method, parameters)) is not None:
+        progress(1, 1, "descriptors from the cache")
+        return known
     if stored is None:
         return Descriptors(_fill(dataset, vectors, None, progress), config.method, parameters)
     with atomic_path(stored) as temporary:
         _fill(dataset, vectors, temporary, progress)
     write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
     return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters)
+
+
+def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
+    """What :func:`compute_descriptors` left in the cache, None where it has not been asked for them yet."""
+    parameters, _ = METHODS[config.method](config, dataset.species)
+    return _read(_stored(dataset, config.method, parameters), dataset, config.method, parameters)
+
+
+def _stored(dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Path:
+    key = content_key(
+        {"version": CACHE_VERSION, "structures": dataset.structure_keys, "method": method, "parameters": parameters}
+    )
+    return cache_directory("descriptors") / f"{method}-{key}.npy"
+
+
+def _read(path: Path, dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Descriptors | None:
+    if not path.is_file():
+        return None
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    if values.shape[0] != dataset.n_environments or values.dtype != np.float32:
+        return None
+    return Descriptors(values, method, parameters)
 
 
 def _fill(
@@ -150,28 +163,19 @@ def soap(
     config: DescriptorConfig, species: tuple[int, ...]
 ) -> tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]:
     """Smooth overlap of atomic positions (Bartók et al., Phys. Rev. B 87, 184115, 2013), by dscribe."""
-    from dscribe.descriptors import SOAP
-
     symbols = [chemical_symbols[number] for number in species]
-    maker = SOAP(
-        species=symbols,
-        r_cut=config.r_cut,
-        n_max=config.n_max,
-        l_max=config.l_max,
-        periodic=True,
-        average="off",
-    )
-    parameters = {
-        "species": symbols,
-        "r_cut": config.r_cut,
-        "n_max": config.n_max,
-        "l_max": config.l_max,
-        "implementation": f"dscribe {version('dscribe')}",
-    }
+    basis = {"species": symbols, "r_cut": config.r_cut, "n_max": config.n_max, "l_max": config.l_max}
+    parameters = {**basis, "implementation": f"dscribe {version('dscribe')}"}
+
+    @functools.cache
+    def calculator() -> Any:
+        from dscribe.descriptors import SOAP
+
+        return SOAP(**basis, periodic=True, average="off")
 
     def vectors(atoms: Atoms) -> NDArray[np.floating]:
         bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)
-        return np.asarray(maker.create(bare, n_jobs=1))
+        return np.asarray(calculator().create(bare, n_jobs=1))
 
     return parameters, vectors
 

@@ -66,3 +66,13 @@ def farthest_point_order(rows: Floats, start: int) -> Indices:
                 best, following = nearest[i], i
         current = following
     return order
+
+
+def warm() -> None:
+    """Compile all kernels for the types that they are called with."""
+    ends = np.zeros(1, np.int64)
+    for kind in (np.float32, np.float64):
+        rows = np.zeros((2, 2), kind)
+        row_distances(rows, ends, ends)
+        row_products(rows, rows, ends, ends)
+        farthest_point_order(rows, 0)

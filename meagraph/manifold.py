@@ -1,12 +1,15 @@
-"""Nearest neighbours in the latent space, and UMAP on them: for the map, and to bring out density for clustering."""
+"""Nearest neighbours in the latent space, and what UMAP makes of them: a graph for clustering, and the map."""
 
 from __future__ import annotations
 
+import functools
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
 EPOCHS = 200  # of UMAP's layout
@@ -16,14 +19,19 @@ EPOCHS = 200  # of UMAP's layout
 class Neighbours:
     """The k nearest rows of each of M rows, itself first."""
 
-    values: NDArray[np.float32]  # (M, H) the rows, scaled to a standard deviation of 1 over all values
+    values: NDArray[np.float32]  # (M, H) the rows, each of unit norm
     index: NDArray[np.int32]  # (M, k)
     distance: NDArray[np.float32]  # (M, k) ascending
 
 
 def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
-    """Exact ``count`` nearest neighbours of ``values`` (M, H), fewer where M is smaller."""
-    scaled = np.asarray(values / (float(values.std()) or 1.0), dtype=np.float32)
+    """Exact ``count`` nearest neighbours of the rows of ``values`` (M, H), fewer where M is smaller.
+
+    Rows are compared by direction alone: their lengths carry how rare an environment is, and would pull the few
+    isolated ones so far out that all others look alike (benchmarks/README.md).
+    """
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    scaled = np.asarray(values / np.where(length > 0, length, 1.0), dtype=np.float32)
     count = min(count, len(scaled))
     distance, index = KDTree(scaled).query(scaled, k=count, workers=-1)
     index, distance = index.reshape(len(scaled), count), distance.reshape(len(scaled), count)
@@ -34,6 +42,22 @@ def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     index[:, 0] = rows
     distance[:, 0] = 0.0
     return Neighbours(scaled, index.astype(np.int32), distance.astype(np.float32))
+
+
+def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:
+    """UMAP's graph: how surely two rows are neighbours, in (0, 1], as a symmetric sparse matrix (M, M)."""
+    _umap()
+    from umap.umap_ import fuzzy_simplicial_set
+
+    graph, _, _ = fuzzy_simplicial_set(
+        neighbours.values,
+        neighbours.index.shape[1],
+        np.random.RandomState(0),  # asked for, but not used where the neighbours are known
+        "euclidean",
+        knn_indices=neighbours.index,
+        knn_dists=neighbours.distance,
+    )
+    return csr_matrix(graph)
 
 
 def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, seed: int) -> NDArray[np.float64]:
@@ -47,8 +71,7 @@ def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, see
         line = np.zeros((len(values), components))
         line[:, 0] = np.argsort(np.argsort(values[:, 0], kind="stable"), kind="stable")
         return line
-    from umap import UMAP
-
+    UMAP = _umap()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="n_jobs value")  # a seed means one thread; so be it
         warnings.filterwarnings("ignore", message="precomputed_knn")  # no new points are placed by this object
@@ -64,3 +87,25 @@ def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, see
             force_approximation_algorithm=True,  # or it would ignore the neighbours of small sets
         )
         return np.asarray(reducer.fit_transform(values), dtype=np.float64)
+
+
+@functools.cache
+def _umap() -> Any:
+    """UMAP's class; its functions that would be compiled anew in every process are kept in numba's cache too."""
+    from umap import UMAP, layouts, umap_
+
+    for module, name in (
+        (umap_, "smooth_knn_dist"),
+        (umap_, "compute_membership_strengths"),
+        (layouts, "_nb_optimize_layout_euclidean_single_epoch"),
+    ):
+        function = getattr(module, name, None)
+        if function is not None:
+            function.enable_caching()
+    return UMAP
+
+
+def warm() -> None:
+    """Compile what UMAP needs, for :mod:`meagraph.compiling`."""
+    rows = np.random.default_rng(0).normal(size=(64, 4))
+    umap_layout(nearest_neighbours(rows, 15), components=2, min_dist=0.1, seed=0)

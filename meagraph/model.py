@@ -6,30 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from meagraph.errors import MEAGraphError
 from meagraph.graph import SimilarityGraph
 from meagraph.layers import Affine, DecoderAttention, Edges, MultiKernelAttention, pool_edges
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Shape of the autoencoder: descriptor width D, widths of the encoder's layers, kernels a layer."""
-
-    inputs: int
-    widths: tuple[int, ...] = (128, 64, 32)
-    kernels: int = 3
-
-    def __post_init__(self) -> None:
-        if self.inputs < 1 or not self.widths or min(self.widths) < 1 or self.kernels < 1:
-            raise MEAGraphError(
-                f"A model needs positive sizes, got inputs={self.inputs}, widths={self.widths}, kernels={self.kernels}."
-            )
+from meagraph.records import Embedding, ModelConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +67,6 @@ class MEAGraph(nn.Module):
 def reconstruction_loss(output: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """Mean squared error of ``output`` against the scaled descriptors ``x`` (M, D), nodes counting ``weight`` times."""
     return (weight[:, None] * (output - x).square()).sum() / (weight.sum() * x.shape[1])
-
-
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """The latent space of a similarity graph."""
-
-    values: NDArray[np.float32]  # (M, H)
-    edge_index: NDArray[np.int64]  # (2, E) latent edges: what the last pooling left, both directions
-    score: NDArray[np.float32]  # (E,) their score in the last layer
-    rate: float  # pooling rate
-    connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
 
 
 def graph_edges(graph: SimilarityGraph, device: str = "cpu") -> tuple[Tensor, Edges]:

@@ -7,34 +7,46 @@
 5. model -> survey            (embed, cluster, project, score_outliers, rank_environments)   look()
 6. survey -> plan -> files      (prune, export_plan)
 
-Steps 2, 4 and 5 are kept in the cache under a key of everything that they depend on.
+Steps 2 to 5 are kept in the cache under a key of everything that they depend on. PyTorch is imported only where a
+model is trained or applied: what comes from the cache comes without it.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph import compiling, manifold
+from meagraph.checkpoint import load_model, read_details, save_model
 from meagraph.clustering import ClusteringConfig
-from meagraph.condensation import BUDGET, Condensed, condense, unit_columns
+from meagraph.condensation import BUDGET, Condensed, condense, read_condensed, unit_columns, write_condensed
 from meagraph.datasets import AtomicDataset, read_dataset
-from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
+from meagraph.descriptors import (
+    DescriptorConfig,
+    Descriptors,
+    check_same_descriptors,
+    compute_descriptors,
+    recall_descriptors,
+)
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key
 from meagraph.graph import GraphConfig
-from meagraph.model import MEAGraph, ModelConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
 from meagraph.survey import Survey, read_survey, survey, write_survey
-from meagraph.training import EpochRecord, TrainingConfig, load_model, new_model, save_model, train
 
-CACHE_VERSION = 1
+if TYPE_CHECKING:
+    from meagraph.model import MEAGraph
+
+CACHE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,8 @@ class PipelineConfig:
 class Learned:
     """A model, and what it needs to be applied to this dataset."""
 
-    model: MEAGraph
+    shape: ModelConfig
+    load: Callable[[], MEAGraph]  # the model; one from the cache is read when it is first asked for
     history: tuple[EpochRecord, ...]  # empty for a loaded model
     points: NDArray[np.float64]  # (N, D) descriptors, columns of unit norm
     condensed: Condensed
@@ -88,29 +101,27 @@ def learn(
     A model trained before with equal settings on equal data comes from the cache. A loaded model must have been
     trained on the same kind of descriptors, else MEAGraphError says how they differ.
     """
+    if cache and model_path is None and (known := recall_learned(dataset, descriptors, config)) is not None:
+        progress(1, 1, "model from the cache")
+        return known
+    keys = _keys(dataset, descriptors, config)
     points = unit_columns(descriptors.values)
-    condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
-    depends: dict[str, Any] = {
-        "version": CACHE_VERSION,
-        "structures": dataset.structure_keys,
-        "descriptors": descriptors.identity,
-        "budget": config.budget,
-        "graph": asdict(config.graph),
-        "model": [config.widths, config.kernels],
-        "training": asdict(config.training),
-    }
+    if cache and keys.condensed.is_file():
+        condensed = read_condensed(keys.condensed)
+    else:
+        condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
+        if cache:
+            write_condensed(keys.condensed, condensed)
     if model_path is not None:
         model, details = load_model(model_path)
         check_same_descriptors(details.get("descriptors", {}), descriptors)
         weights = [float(p.detach().double().sum()) for p in model.parameters()]
-        return Learned(model, (), points, condensed, content_key({**depends, "loaded": weights}), str(model_path))
-    key = content_key(depends)
-    stored = cache_directory("models") / f"model-{key}.safetensors"
-    if cache and stored.is_file():
-        model, details = load_model(stored)
-        history = tuple(EpochRecord(**record) for record in details.get("history", []))
-        progress(1, 1, "model from the cache")
-        return Learned(model, history, points, condensed, key, "cache")
+        key = content_key({"for": keys.key, "loaded": weights})
+        return Learned(model.config, lambda: model, (), points, condensed, key, str(model_path))
+    compiling.begin(manifold.__name__)
+    progress(300, 1000, "loading PyTorch")
+    from meagraph.training import new_model, train
+
     model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.training.seed)
     records: list[EpochRecord] = []
     for record in train(
@@ -125,17 +136,59 @@ def learn(
         records.append(record)
         if on_epoch is not None:
             on_epoch(record)
-    learned = Learned(model, tuple(records), points, condensed, key, "trained")
+    learned = Learned(model.config, lambda: model, tuple(records), points, condensed, keys.key, "trained")
     if cache:
-        store_model(stored, learned, descriptors, config)
+        store_model(keys.model, learned, descriptors, config)
     return learned
+
+
+@dataclass(frozen=True)
+class _Keys:
+    condensed: Path
+    model: Path
+    key: str  # of everything that the weights depend on
+
+
+def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> _Keys:
+    """Where the cache keeps, or would keep, what learning makes."""
+    condensing: dict[str, Any] = {
+        "version": CACHE_VERSION,
+        "structures": dataset.structure_keys,
+        "descriptors": descriptors.identity,
+        "budget": config.budget,
+    }
+    key = content_key(
+        {
+            **condensing,
+            "graph": asdict(config.graph),
+            "model": [config.widths, config.kernels],
+            "training": asdict(config.training),
+        }
+    )
+    return _Keys(
+        cache_directory("condensed") / f"condensed-{content_key(condensing)}.npz",
+        cache_directory("models") / f"model-{key}.safetensors",
+        key,
+    )
+
+
+def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
+    """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
+    keys = _keys(dataset, descriptors, config)
+    if not (keys.model.is_file() and keys.condensed.is_file()):
+        return None
+    shape, details = read_details(keys.model)
+    history = tuple(EpochRecord(**record) for record in details.get("history", []))
+    load = functools.cache(lambda: load_model(keys.model)[0])
+    points = unit_columns(descriptors.values)
+    return Learned(shape, load, history, points, read_condensed(keys.condensed), keys.key, "cache")
 
 
 def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig) -> Path:
     """Write a checkpoint that says what the model was trained on and how."""
     return save_model(
         path,
-        learned.model,
+        learned.load(),
         descriptors=descriptors.identity,
         graph=asdict(config.graph),
         training=asdict(config.training),
@@ -152,22 +205,13 @@ def look(
     progress: Progress = silent,
 ) -> Survey:
     """The survey of ``dataset`` by the model, from the cache where it was made before."""
-    depends = {
-        "version": CACHE_VERSION,
-        "model": learned.key,
-        "rate": config.pooling_rate,
-        "clustering": asdict(config.clustering),
-        "projection": asdict(config.projection),
-        "labels": dataset.fingerprint,
-        "seed": config.training.seed,
-    }
-    stored = cache_directory("surveys") / f"survey-{content_key(depends)}.npz"
+    stored = _survey_file(dataset, learned, config)
     if cache and stored.is_file():
         progress(1, 1, "map from the cache")
         return read_survey(stored)
     result = survey(
         dataset,
-        learned.model,
+        learned.load(),
         learned.points,
         learned.condensed,
         graph=config.graph,
@@ -180,6 +224,39 @@ def look(
     if cache:
         write_survey(stored, result)
     return result
+
+
+def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Path:
+    depends = {
+        "version": CACHE_VERSION,
+        "model": learned.key,
+        "rate": config.pooling_rate,
+        "clustering": asdict(config.clustering),
+        "projection": asdict(config.projection),
+        "labels": dataset.fingerprint,
+        "seed": config.training.seed,
+    }
+    return cache_directory("surveys") / f"survey-{content_key(depends)}.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Recalled:
+    """What the cache holds of a dataset."""
+
+    descriptors: Descriptors
+    learned: Learned
+    survey: Survey
+
+
+def recall(dataset: AtomicDataset, config: PipelineConfig) -> Recalled | None:
+    """Everything up to the map where all of it is in the cache, at once; None where a step must be computed."""
+    descriptors = recall_descriptors(dataset, config.descriptors)
+    if descriptors is None:
+        return None
+    learned = recall_learned(dataset, descriptors, config)
+    if learned is None or not (stored := _survey_file(dataset, learned, config)).is_file():
+        return None
+    return Recalled(descriptors, learned, read_survey(stored))
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +320,7 @@ def describe_settings(
             "representatives": learned.condensed.size,
         },
         "graph": asdict(config.graph),
-        "model": {"source": learned.source, "key": learned.key, **asdict(learned.model.config)},
+        "model": {"source": learned.source, "key": learned.key, **asdict(learned.shape)},
         "training": asdict(config.training),
         "pooling_rate": config.pooling_rate,
         "clustering": {

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph import compiling, manifold
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.files import atomic_path
 from meagraph.graph import GraphConfig, similarity_graph
-from meagraph.manifold import nearest_neighbours
-from meagraph.model import Embedding, MEAGraph, embed
 from meagraph.outliers import Outliers, Signal, score_outliers
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection, ProjectionConfig, project
 from meagraph.pruning import Ranking, rank_environments
+from meagraph.records import Embedding
+
+if TYPE_CHECKING:
+    from meagraph.model import MEAGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +54,13 @@ def survey(
 
     ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1).
     """
+    from meagraph.model import embed
+
     found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=rate)
+    compiling.finish(manifold.__name__, part(progress, 0.25, 0.25))
     progress(250, 1000, "clusters")
-    neighbours = nearest_neighbours(embedding.values, projection.n_neighbors)
+    neighbours = manifold.nearest_neighbours(embedding.values, projection.n_neighbors)
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = project(neighbours, condensed, projection)

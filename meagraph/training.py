@@ -1,15 +1,11 @@
-"""Training a MEAGraph model, and its checkpoints."""
+"""Training a MEAGraph model."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,40 +13,10 @@ from numpy.typing import NDArray
 
 from meagraph.condensation import Condensed, diameter
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, write_json
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model import MEAGraph, ModelConfig, graph_edges, reconstruction_loss
+from meagraph.model import MEAGraph, graph_edges, reconstruction_loss
 from meagraph.progress import Progress, silent
-
-FORMAT = "meagraph-model-1"
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam."""
-
-    epochs: int = 8
-    batch: int = 32
-    learning_rate: float = 1e-3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
-            raise MEAGraphError(
-                "Training needs at least one epoch, one structure a batch and a positive learning rate, got "
-                f"epochs={self.epochs}, batch={self.batch}, learning_rate={self.learning_rate}."
-            )
-        if not 0 <= self.seed < 2**32:
-            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch brought."""
-
-    epoch: int  # from 1
-    loss: float  # mean squared error of the scaled descriptors, relative to their mean square
-    seconds: float
+from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
 
 
 def new_model(config: ModelConfig, *, seed: int = 0) -> MEAGraph:
@@ -152,45 +118,3 @@ def _batch_graph(
     )
     graph = similarity_graph(part, batch, config)
     return graph if graph.connected.any() else None
-
-
-def save_model(path: str | Path, model: MEAGraph, **details: Any) -> Path:
-    """Write weights to ``path`` (safetensors) and the model's shape with ``details`` to the .json beside it."""
-    from safetensors.torch import save_file
-
-    target = Path(path).with_suffix(".safetensors")
-    # the weights come last: whoever finds them finds the whole pair
-    write_json(target.with_suffix(".json"), {"format": FORMAT, "model": asdict(model.config), **details})
-    with atomic_path(target) as temporary:
-        save_file(model.state_dict(), temporary)
-    return target
-
-
-def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
-    """Read a checkpoint: the model, and the details saved with it. Nothing is unpickled.
-
-    Raises MEAGraphError if a file is missing or is not a MEAGraph checkpoint.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    weights = Path(path).with_suffix(".safetensors")
-    beside = weights.with_suffix(".json")
-    for file in (weights, beside):
-        if not file.is_file():
-            raise MEAGraphError(
-                f"{file} does not exist. A model is a pair of files, {weights.name} and {beside.name}; give either."
-            )
-    try:
-        details = json.loads(beside.read_text(encoding="utf-8"))
-        if details.get("format") != FORMAT:
-            raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
-        shape = details.pop("model")
-        config = ModelConfig(shape["inputs"], tuple(shape["widths"]), shape["kernels"])
-        model = MEAGraph(config)
-        model.load_state_dict(load_file(weights))
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise MEAGraphError(
-            f"{weights} is not a usable MEAGraph model: {error}. Train one anew, or choose another file."
-        ) from error
-    return model, details

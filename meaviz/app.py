@@ -9,9 +9,8 @@ from typing import Any
 import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
-import torch  # noqa: F401  # a first import inside a job would hold the interpreter for seconds
+from panel.util import edit_readonly
 
-from meaviz.components import environment_map
 from meaviz.demo import demo_path
 from meaviz.page_style import PAGE_CSS, page_theme
 from meaviz.session import Session
@@ -28,11 +27,10 @@ def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
-    environment_map.warm()
     session = session or Session()
     workflow = Workflow(session)
     page = _page(session, workflow)
-    pn.state.onload(lambda: workflow.open(list(data) or [demo_path()], **reading))
+    workflow.open(list(data) or [demo_path()], **reading)
     if pn.state.curdoc is not None:
         pn.state.on_session_destroyed(lambda context: workflow.cancel())
     return page
@@ -57,6 +55,8 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         busy_indicator=None,
         raw_css=[PAGE_CSS],
     )
+    with edit_readonly(page):
+        page.busy = False  # bound to Panel's own state, it would make Bokeh walk the whole page twice an event
     session.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
     return page

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from meagraph import compiling, manifold
 from meagraph.cli import add_reading_options, reading_options
 
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     print("meaviz: starting ...", file=sys.stderr)
+    compiling.begin(manifold.__name__)
     import panel as pn
 
     from meaviz.app import TITLE, build

@@ -99,12 +99,20 @@ class JobRunner:
         on_done: Callable[[Any], None],
         on_failed: Callable[[str], None],
     ) -> None:
-        """Run ``work`` in a thread; then call ``on_done(result)``, or ``on_failed(message)``."""
+        """Run ``work`` in a thread; then call ``on_done(result)``, or ``on_failed(message)``.
+
+        Work that begins before the page has loaded is looked after from then on: a change to a widget before that
+        would keep Panel's loop spinning.
+        """
         if self._job is not None:
             raise MEAGraphError("Another step is being computed. Wait for it, or cancel it.")
         self._job = job = Job(work)
         job.start()
-        self._poller = pn.state.add_periodic_callback(lambda: self._poll(job, on_done, on_failed), period=POLL)
+
+        def watch() -> None:
+            self._poller = pn.state.add_periodic_callback(lambda: self._poll(job, on_done, on_failed), period=POLL)
+
+        pn.state.onload(watch)
 
     def cancel(self) -> None:
         """Cancel the job at work, if any; its result will not be taken."""

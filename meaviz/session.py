@@ -16,8 +16,8 @@ from meagraph.descriptors import Descriptors
 from meagraph.export import ExportedFiles
 from meagraph.pipeline import Learned, PipelineConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune
+from meagraph.records import EpochRecord
 from meagraph.survey import Survey
-from meagraph.training import EpochRecord
 from meaviz.annotations import read_flags, write_flags
 
 STEPS = ("data", "descriptors", "model", "map")

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from meagraph.datasets import read_dataset
+from meagraph import compiling
+from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.export import ExportedFiles, export_plan
-from meagraph.pipeline import describe_settings, learn, look, store_model
+from meagraph.pipeline import Learned, PipelineConfig, Recalled, describe_settings, learn, look, recall, store_model
 from meagraph.progress import Progress
-from meagraph.training import EpochRecord
+from meagraph.records import EpochRecord
+from meagraph.survey import Survey
+from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.session import STEPS, Session
 
@@ -31,11 +34,24 @@ class Workflow:
 
     def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before."""
-        self._start(
-            "data",
-            lambda progress: read_dataset(paths, progress=progress, **reading),
-            self.session.set_dataset,
-        )
+        config = self.session.config
+
+        def work(progress: Progress) -> tuple[AtomicDataset, Recalled | None]:
+            dataset = read_dataset(paths, progress=progress, **reading)
+            found = recall(dataset, config)
+            if found is not None:
+                environment_map.warm(dataset.n_environments)
+            return dataset, found
+
+        def take(result: tuple[AtomicDataset, Recalled | None]) -> None:
+            dataset, found = result
+            self.session.set_dataset(dataset)
+            if found is not None:
+                self.session.set_descriptors(found.descriptors)
+                self.session.set_learned(found.learned)
+                self.session.set_survey(found.survey)
+
+        self._start("data", work, take)
 
     def run(self, step: str, *, model_path: str | None = None) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it."""
@@ -116,7 +132,16 @@ class Workflow:
                 session.set_learned,
             )
         else:
-            self._start(step, lambda progress: look(dataset, learned, config, progress=progress), session.set_survey)
+            self._start(step, lambda progress: self._look(dataset, learned, config, progress), session.set_survey)
+
+    @staticmethod
+    def _look(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
+        """The survey, and everything compiled that draws it: the event loop must not wait for that."""
+        compiling.begin(environment_map.__name__)
+        result = look(dataset, learned, config, progress=progress)
+        compiling.finish(environment_map.__name__, progress)
+        environment_map.warm(dataset.n_environments)
+        return result
 
     def _start(self, step: str, work: Callable[[Progress], Any], take: Callable[[Any], Any]) -> None:
         def done(result: Any) -> None:

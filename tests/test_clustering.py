@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters, clus
 from meagraph.condensation import Condensed, condense
 from meagraph.errors import MEAGraphError
 from meagraph.manifold import nearest_neighbours
-from meagraph.model import Embedding
+from meagraph.records import Embedding
 
 COMPONENTS = ClusteringConfig(method="components")
 
@@ -85,6 +87,45 @@ def blobs(seed: int = 0, sizes: tuple[int, ...] = (90, 70, 50), d: int = 8) -> t
     return centres[owner] + rng.normal(scale=0.3, size=(len(owner), d)), owner
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_communities_are_the_blobs(seed: int) -> None:
+    values, owner = blobs(seed)
+    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig())
+    np.testing.assert_array_equal(found.labels, owner)  # numbered by size, as the blobs are; nobody is left out
+    assert found.method == "leiden"
+    assert found.settings["resolution"] == ClusteringConfig().resolution
+
+
+def test_a_higher_resolution_makes_more_communities() -> None:
+    values, _ = blobs()
+    counts = [
+        labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig(resolution=r)).n_clusters
+        for r in (0.05, 1.0, 4.0)
+    ]
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_copies_of_everything_change_no_community() -> None:
+    values, owner = blobs()
+    found = labels_of(embedding_of(values), condense(np.tile(values, (3, 1)), epsilon=0.0), ClusteringConfig())
+    np.testing.assert_array_equal(found.labels, np.tile(owner, 3))
+
+
+def test_isolated_environments_belong_to_no_community() -> None:
+    values, _ = blobs()
+    alone = (3, 17)
+    found = labels_of(embedding_of(values, isolated=alone), condense(values, epsilon=0.0), ClusteringConfig())
+    assert np.flatnonzero(found.labels == NOISE).tolist() == list(alone)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_communities_of_very_few(n: int) -> None:
+    values = np.eye(6)[:n] + 0.1
+    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig())
+    assert len(found.labels) == n
+    assert (found.labels >= 0).all()
+
+
 DENSITY = ClusteringConfig(method="hdbscan", min_cluster_size=20, min_samples=5)
 
 
@@ -109,9 +150,11 @@ def test_a_cluster_that_holds_too_much_is_taken_apart(copies: int) -> None:
     assert condensed.size == 210
     embedding = embedding_of(values)
     size = {"min_cluster_size": 20 * copies, "min_samples": 5}
-    whole = labels_of(embedding, condensed, ClusteringConfig(largest=1.0, **size))
+    whole = labels_of(embedding, condensed, replace(DENSITY, largest=1.0, **size))
     np.testing.assert_array_equal(whole.sizes, np.bincount(owner) * copies)
-    apart = labels_of(embedding, condensed, ClusteringConfig(largest=0.4, **size))  # the first has 90 of 210
+    apart = labels_of(
+        embedding, condensed, ClusteringConfig(method="hdbscan", largest=0.4, **size)
+    )  # the first has 90 of 210
     assert apart.sizes.max() <= 0.4 * 210 * copies
     assert apart.settings["largest"] == 0.4
     others = np.tile(owner != 0, copies)
@@ -146,6 +189,7 @@ def test_too_few_environments_for_density() -> None:
     ("options", "message"),
     [
         ({"method": "magic"}, f"'magic'; choose from {', '.join(METHODS)}"),
+        ({"resolution": 0.0}, "must be positive, got 0.0"),
         ({"min_cluster_size": 1}, "min_cluster_size of at least 2"),
         ({"largest": 0.0}, "above 0 and at most 1, got 0.0"),
         ({"largest": 1.1}, "got 1.1"),

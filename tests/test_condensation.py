@@ -92,7 +92,9 @@ def test_the_budget_is_respected_and_not_wasted(points: np.ndarray, budget: int)
     usual = RELATIVE_EPSILON * net.diameter
     assert net.epsilon >= usual
     if net.epsilon > usual:  # it grew because it had to
-        assert condense(points, epsilon=net.epsilon / GROWTH).size > budget
+        assert (
+            condense(points, epsilon=net.epsilon / GROWTH * (1 - SLACK)).size > budget
+        )  # SLACK: it may end on a distance
 
 
 def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:

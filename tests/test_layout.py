@@ -17,14 +17,14 @@ STOREYS = {
     name: storey
     for storey, names in enumerate(
         [
-            ("errors", "files", "progress", "kernels", "environments", "manifold"),
-            ("datasets",),
+            ("errors", "files", "progress", "kernels", "environments", "manifold", "records"),
+            ("compiling", "datasets"),
             ("descriptors",),
             ("condensation",),
             ("graph",),
             ("layers",),
             ("model",),
-            ("training",),
+            ("training", "checkpoint"),
             ("clustering", "projection", "outliers"),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),
@@ -104,6 +104,14 @@ def test_the_library_loads_without_the_stack_of_the_app() -> None:
     """Nor do its dependencies bring it in."""
     names = sorted(module for module in LIBRARY if not module.endswith("__main__"))
     check = f"import sys, {', '.join(names)}\nprint(*sorted({{m.split('.')[0] for m in sys.modules}} & {APP_STACK!r}))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_the_app_loads_without_what_takes_seconds_to_load() -> None:
+    """Who opens a dataset seen before waits for none of these."""
+    slow = {"torch", "torch_geometric", "datashader", "umap", "pynndescent", "sklearn", "dscribe"}
+    check = f"import sys, meaviz.app, meagraph.cli\nprint(*sorted({{m.split('.')[0] for m in sys.modules}} & {slow!r}))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 

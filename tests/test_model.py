@@ -17,15 +17,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.layers import Edges
 from meagraph.manifold import Neighbours
-from meagraph.model import (
-    Embedding,
-    Encoded,
-    MEAGraph,
-    ModelConfig,
-    embed,
-    graph_edges,
-    reconstruction_loss,
-)
+from meagraph.model import Encoded, MEAGraph, embed, graph_edges, reconstruction_loss
+from meagraph.records import Embedding, ModelConfig
 from meagraph.training import new_model
 from tests import oracle
 

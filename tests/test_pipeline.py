@@ -19,10 +19,10 @@ from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.export import verify
 from meagraph.graph import GraphConfig
-from meagraph.pipeline import PipelineConfig, Run, run, store_model
+from meagraph.pipeline import PipelineConfig, Run, recall, run, store_model
 from meagraph.pruning import PruningConfig
+from meagraph.records import TrainingConfig
 from meagraph.survey import read_survey, write_survey
-from meagraph.training import TrainingConfig
 
 CONFIG = PipelineConfig(
     descriptors=DescriptorConfig(n_max=2, l_max=2),
@@ -55,7 +55,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         monkeypatch.setattr(name, fail)
 
 
-COMPUTATIONS = ("meagraph.descriptors._fill", "meagraph.pipeline.train", "meagraph.pipeline.survey")
+COMPUTATIONS = ("meagraph.descriptors._fill", "meagraph.training.train", "meagraph.pipeline.survey")
 
 
 def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:
@@ -104,6 +104,19 @@ def test_a_second_run_comes_from_the_cache_and_writes_the_same_bytes(
         np.testing.assert_array_equal(other.survey.outliers.score, first.survey.outliers.score)
         assert other.survey.clusters.settings == first.survey.clusters.settings
     assert len(outputs(first)[0]) > 1000
+
+
+def test_what_the_cache_holds_is_recalled(file: Path) -> None:
+    dataset = read_dataset(file)
+    assert recall(dataset, CONFIG) is None
+    first = run(file, config=CONFIG, pruning=PRUNING)
+    known = recall(dataset, CONFIG)
+    assert known is not None
+    assert known.learned.key == first.learned.key
+    np.testing.assert_array_equal(known.survey.projection.xy, first.survey.projection.xy)
+    np.testing.assert_array_equal(known.learned.condensed.assignment, first.learned.condensed.assignment)
+    assert known.learned.load().config == first.learned.shape == known.learned.shape
+    assert recall(dataset, replace(CONFIG, pooling_rate=0.7)) is None
 
 
 def test_another_seed_gives_another_run(file: Path) -> None:
@@ -178,7 +191,7 @@ def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
     assert found["model"]["key"] == result.learned.key
     assert found["training"]["seed"] == 0
     assert found["pooling_rate"] == 0.5
-    assert found["clustering"]["method"] == "hdbscan"
+    assert found["clustering"]["method"] == "leiden"
     assert found["clustering"]["clusters"] == result.survey.clusters.n_clusters
     assert manifest["dataset"]["fingerprint"] == result.dataset.fingerprint
 

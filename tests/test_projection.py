@@ -42,17 +42,21 @@ def test_neighbours_are_the_nearest_and_oneself_comes_first(seed: int, n: int, c
     np.testing.assert_allclose(np.take_along_axis(exact, found.index, axis=1), found.distance, atol=1e-5)
 
 
-def test_values_are_scaled_to_unit_deviation() -> None:
+def test_rows_are_compared_by_direction() -> None:
     values, _ = blobs()
-    assert nearest_neighbours(1e-4 * values, 5).values.std() == pytest.approx(1.0, rel=1e-5)
-    constant = nearest_neighbours(np.full((4, 2), 0.5), 3)
+    lengths = np.random.default_rng(0).uniform(1e-4, 1e4, len(values))[:, None]
+    one, two = nearest_neighbours(values, 5), nearest_neighbours(lengths * values, 5)
+    np.testing.assert_allclose(np.linalg.norm(two.values, axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(one.distance, two.distance, atol=1e-5)
+    constant = nearest_neighbours(np.zeros((4, 2)), 3)
     assert np.isfinite(constant.values).all()
     assert not constant.distance.any()
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_few_rows_stand_in_a_line(n: int) -> None:
-    values = np.array([[3.0], [1.0], [2.0], [0.0]])[:n]
+    angle = np.array([0.1, 1.0, 0.5, 1.5])[:n]
+    values = np.column_stack([np.cos(angle), np.sin(angle)])
     layout = umap_layout(nearest_neighbours(values, 15), components=2, min_dist=0.1, seed=0)
     assert layout[:, 0].tolist() == np.argsort(np.argsort(values[:, 0])).tolist()
     assert not layout[:, 1].any()

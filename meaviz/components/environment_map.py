@@ -306,7 +306,7 @@ class EnvironmentMap(pn.viewable.Viewer):
         )
 
 
-def warm() -> None:
-    """Compile all kernels; call it once when the server starts."""
+def warm(n: int = map_layers.SCATTER_MAX + 1) -> None:
+    """Compile what the map of ``n`` points needs; in the thread of a job, for it takes seconds."""
     selection.warm()
-    map_layers.warm()
+    map_layers.warm(n)

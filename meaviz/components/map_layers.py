@@ -9,16 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import datashader
 import numba as nb
 import numpy as np
-import pandas as pd
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from meaviz.components.selection import inside_box
-from meaviz.style import LIGHT, Theme, pack
+from meaviz.style import Theme, pack
 
 SCATTER_MAX = 50_000
 OPACITY = (
@@ -198,6 +196,9 @@ def _aggregate(
 
     Of the points in ``columns``, later ones lie above earlier ones; ``level`` (N,) goes by row.
     """
+    import datashader  # here, for it takes seconds, and most datasets are drawn without it
+    import pandas as pd
+
     points = pd.DataFrame(dict(zip(("x", "y", "row"), columns, strict=True)), copy=False)
     canvas = datashader.Canvas(view.width, view.height, x_range=view.x, y_range=view.y)
     pixels = canvas.points(
@@ -257,9 +258,9 @@ def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity:
     return top, 1.0 - clear
 
 
-def warm() -> None:
-    """Compile what Datashader and the kernels need, so that the first drawing does not wait."""
+def warm(n: int) -> None:
+    """Compile what the drawing of ``n`` points needs."""
     level = np.zeros(2, dtype=np.uint8)
     columns = _by_level(*_shuffle(np.zeros((2, 2), dtype=np.float32)), level, len(OPACITY))
-    rows, alpha = _aggregate(columns, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))
-    shade(np.zeros(rows.size, dtype=np.uint32), level[np.maximum(rows.ravel(), 0)], LIGHT, alpha.ravel())
+    if n > SCATTER_MAX:
+        _aggregate(columns, level, View((-1.0, 1.0), (-1.0, 1.0), 8, 8))

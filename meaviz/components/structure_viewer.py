@@ -226,6 +226,7 @@ class StructureViewer(JSComponent):
     placeholder = param.String(
         default="Click a point on the map to see its environment here", doc="Text while nothing is shown."
     )
+    awake = param.Boolean(default=True, doc="Load the library now; False waits for this, or the first structure.")
     scene = param.Dict(default={}, doc="What is drawn, made by show() and clear(); see build_scene.")
     clicked = param.Integer(
         default=-1, doc="Atom of the shown structure that was clicked last, -1 for a click beside the atoms."

@@ -64,7 +64,8 @@ export function render({model}) {
   let removed = false;
   model.on("remove", () => { removed = true; });
   const whenIdle = globalThis.requestIdleCallback ?? ((open) => setTimeout(open, 100));
-  whenIdle(() => {
+  let opened = false;
+  const open = () => {
     if (removed) return;
     const webgl = probeWebGL();
     if (webgl === "none") { say(NO_WEBGL); return; }
@@ -74,6 +75,13 @@ export function render({model}) {
       console.error(error);
       say(`The 3D view could not start: ${error.message}`);
     }
-  }, {timeout: 1000});
+  };
+  const wake = () => { // the library is large: the page does not load it before it is wanted
+    if (opened || !(model.awake || model.scene?.kinds)) return;
+    opened = true;
+    whenIdle(open, {timeout: 1000});
+  };
+  model.on(["awake", "scene"], wake);
+  wake();
   return root;
 }

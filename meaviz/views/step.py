@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from meaviz.session import STEPS, Session
 from meaviz.workflow import Workflow
 
+STILL = {"& .MuiLinearProgress-bar": {"transition": "none"}}  # an endless animation takes a core without a GPU
 COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
 
 
@@ -20,7 +21,9 @@ class Step(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._bar = pmui.LinearProgress(value=0, max=1000, sizing_mode="stretch_width", margin=(6, 0, 2, 0))
+        self._bar = pmui.LinearProgress(
+            value=0, max=100, sx=STILL, sizing_mode="stretch_width", margin=(6, 0, 2, 0)
+        )  # full per cent, so that the page is painted anew a hundred times, not thousands
         self._message = pmui.Typography("", variant="caption", margin=0, sizing_mode="stretch_width")
         cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, width=80)
         cancel.on_click(lambda event: workflow.cancel())
@@ -74,7 +77,7 @@ class Step(pn.viewable.Viewer):
         self._activity.visible = running
         if running:
             fraction, message = self.session.progress
-            self._bar.value = round(1000 * fraction)
+            self._bar.value = int(100 * fraction)
             self._message.object = message or "starting"
 
     def _show_problem(self, *events: object) -> None:

@@ -20,7 +20,7 @@ class StructureView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session = session
-        self.viewer = StructureViewer(sizing_mode="stretch_both", min_height=220, margin=0)
+        self.viewer = StructureViewer(awake=False, sizing_mode="stretch_both", min_height=220, margin=0)
         back = pmui.Button(label="Previous", variant="outlined", size="small", sx=DENSE, margin=(6, 4, 6, 0))
         forth = pmui.Button(label="Next", variant="outlined", size="small", sx=DENSE, margin=(6, 8, 6, 0))
         back.on_click(lambda event: session.step_through(-1))
@@ -41,6 +41,7 @@ class StructureView(pn.viewable.Viewer):
         self._shown = -1  # structure
         session.param.watch(self._show, ["inspected", "dataset"])
         session.param.watch(lambda *events: self._show_facts(), ["flags", "survey"])
+        session.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
         session.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
 

@@ -64,7 +64,7 @@ class ModelStep(Step):
     def settings(self) -> list[pn.viewable.Viewable]:
         """Training settings, the loss, checkpoints."""
         config = self.session.config
-        self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=500, **NUMBER)
+        self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=10_000, **NUMBER)
         self._seed = pmui.IntInput(label="Seed", value=config.training.seed, start=0, **NUMBER)
         self._threshold = pmui.FloatInput(
             label="Similarity of an edge",
@@ -189,6 +189,9 @@ class MapStep(Step):
             size="small",
             **COMPACT,
         )
+        self._resolution = pmui.FloatInput(
+            label="Resolution", value=config.clustering.resolution, start=0.001, end=10, step=0.01, **NUMBER
+        )
         self._size = pmui.IntInput(
             label="Fewest environments",
             value=config.clustering.min_cluster_size,
@@ -201,7 +204,14 @@ class MapStep(Step):
         )
         update = button("Update map")
         update.on_click(lambda event: self._update())
-        return [self._rate, self._method, pn.Row(self._size, self._samples, margin=0), update]
+        by_density = pn.Row(self._size, self._samples, margin=0, visible=False)
+
+        def show_settings(event: Any) -> None:
+            self._resolution.visible = event.new == "leiden"
+            by_density.visible = event.new == "hdbscan"
+
+        self._method.param.watch(show_settings, "value")
+        return [self._rate, self._method, self._resolution, by_density, update]
 
     def summary(self) -> str:
         """Number of clusters."""
@@ -212,6 +222,7 @@ class MapStep(Step):
         config = self.session.config
         settings: dict[str, Any] = {
             "method": self._method.value,
+            "resolution": self._resolution.value,
             "min_cluster_size": self._size.value,
             "min_samples": self._samples.value,
         }

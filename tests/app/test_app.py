@@ -248,7 +248,7 @@ def test_cancel_keeps_what_was_there(
     session = open_app(write_dataset(structures))
     wait_map(page, session)
     unfold(page, 3)
-    page.get_by_label("Epochs").fill("500")
+    page.get_by_label("Epochs").fill("10000")
     page.get_by_label("Epochs").press("Enter")
     button(page, "Train").click()
     wait_until(page, lambda: session.running == "model" and session.progress[0] > 0.3, what="progress")

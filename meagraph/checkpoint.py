@@ -1,0 +1,82 @@
+"""Models on disk: weights as safetensors, everything else as JSON beside them. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meagraph.errors import MEAGraphError
+from meagraph.files import atomic_path, write_json
+from meagraph.records import ModelConfig
+
+if TYPE_CHECKING:
+    from meagraph.model import MEAGraph
+
+FORMAT = "meagraph-model-1"
+SUFFIX = ".safetensors"
+
+
+def model_files(path: str | Path) -> tuple[Path, Path]:
+    """The weights and the JSON file of the model at ``path``, which names either of them or neither's suffix."""
+    given = Path(path)
+    stem = given.with_suffix("") if given.suffix in (SUFFIX, ".json") else given
+    return stem.with_name(stem.name + SUFFIX), stem.with_name(stem.name + ".json")
+
+
+def save_model(path: str | Path, model: MEAGraph, **details: Any) -> Path:
+    """Write weights to ``path`` (safetensors) and the model's shape with ``details`` to the .json beside it."""
+    from safetensors.torch import save_file
+
+    weights, beside = model_files(path)
+    # the weights come last: whoever finds them finds the whole pair
+    write_json(beside, {"format": FORMAT, "model": asdict(model.config), **details})
+    with atomic_path(weights) as temporary:
+        save_file(model.state_dict(), temporary)
+    return weights
+
+
+def read_details(path: str | Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """The shape of the model at ``path`` and the details saved with it; PyTorch is not needed.
+
+    Raises MEAGraphError if a file is missing or is not a MEAGraph checkpoint.
+    """
+    weights, beside = model_files(path)
+    for file in (weights, beside):
+        if not file.is_file():
+            raise MEAGraphError(
+                f"{file} does not exist. A model is a pair of files, {weights.name} and {beside.name}; give either."
+            )
+    try:
+        details = json.loads(beside.read_text(encoding="utf-8"))
+        if details.get("format") != FORMAT:
+            raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
+        shape = details.pop("model")
+        return ModelConfig(shape["inputs"], tuple(shape["widths"]), shape["kernels"]), details
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(weights, error) from error
+
+
+def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
+    """Read a checkpoint: the model, and the details saved with it.
+
+    Raises MEAGraphError if a file is missing or is not a MEAGraph checkpoint.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from meagraph.model import MEAGraph
+
+    shape, details = read_details(path)
+    weights, _ = model_files(path)
+    model = MEAGraph(shape)
+    try:
+        model.load_state_dict(load_file(weights))
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise _unusable(weights, error) from error
+    return model, details
+
+
+def _unusable(weights: Path, error: Exception) -> MEAGraphError:
+    return MEAGraphError(f"{weights} is not a usable MEAGraph model: {error}. Train one anew, or choose another file.")

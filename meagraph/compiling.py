@@ -1,0 +1,57 @@
+"""Machine code made ahead of need.
+
+UMAP and our own kernels are compiled by numba at their first use on a machine, half a minute's work on one core. A
+process of its own does that, into numba's cache on disk, while the dataset is read and a model trained.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from meagraph.files import atomic_path, cache_directory, content_key
+from meagraph.progress import Progress, silent
+
+COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz")
+
+
+@functools.cache
+def begin(module: str) -> subprocess.Popen[bytes] | None:
+    """Run ``warm()`` of ``module`` in a process of its own, once; not at all where that was done before."""
+    if _marker(module).is_file():
+        return None
+    command = [sys.executable, "-m", "meagraph.compiling", module]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finish(module: str, progress: Progress = silent) -> None:
+    """Wait until what :func:`begin` started has ended; where it failed, the caller compiles for itself."""
+    worker = begin(module)
+    while worker is not None and worker.poll() is None:
+        progress(0, 1, "compiling (first start on this machine)")
+        time.sleep(0.1)
+
+
+def _marker(module: str) -> Path:
+    """The file that says that everything is compiled, for these versions and this place."""
+    key = content_key(
+        {
+            "module": module,
+            "versions": [version(name) for name in COMPILED],
+            "python": [sys.prefix, *sys.version_info[:3]],
+            "folder": os.environ.get("NUMBA_CACHE_DIR"),
+        }
+    )
+    return cache_directory("compiled") / key
+
+
+if __name__ == "__main__":
+    importlib.import_module(sys.argv[1]).warm()
+    with atomic_path(_marker(sys.argv[1])):
+        pass

@@ -1,0 +1,64 @@
+"""What goes into the model and what comes out of it, without PyTorch, whose import takes seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.errors import MEAGraphError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the autoencoder: descriptor width D, widths of the encoder's layers, kernels a layer."""
+
+    inputs: int
+    widths: tuple[int, ...] = (128, 64, 32)
+    kernels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.inputs < 1 or not self.widths or min(self.widths) < 1 or self.kernels < 1:
+            raise MEAGraphError(
+                f"A model needs positive sizes, got inputs={self.inputs}, widths={self.widths}, kernels={self.kernels}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam."""
+
+    epochs: int = 5
+    batch: int = 16
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
+            raise MEAGraphError(
+                "Training needs at least one epoch, one structure a batch and a positive learning rate, got "
+                f"epochs={self.epochs}, batch={self.batch}, learning_rate={self.learning_rate}."
+            )
+        if not 0 <= self.seed < 2**32:
+            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch brought."""
+
+    epoch: int  # from 1
+    loss: float  # mean squared error of the scaled descriptors, relative to their mean square
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The latent space of a similarity graph."""
+
+    values: NDArray[np.float32]  # (M, H)
+    edge_index: NDArray[np.int64]  # (2, E) latent edges: what the last pooling left, both directions
+    score: NDArray[np.float32]  # (E,) their score in the last layer
+    rate: float  # pooling rate
+    connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
