@@ -17,16 +17,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
+from sknetwork.clustering import Leiden
 
 from meagraph.clustering import ClusteringConfig, cluster
 from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.graph import similarity_graph
-from meagraph.manifold import nearest_neighbours
+from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model import embed
 from meagraph.pipeline import PipelineConfig
 from meagraph.records import ModelConfig
@@ -66,11 +68,23 @@ def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int
                 pass
         embedding = embed(model, graph, rate=config.pooling_rate)
         near = nearest_neighbours(embedding.values, config.projection.n_neighbors)
-        found[f"MEAGraph, HDBSCAN (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
+        found[f"MEAGraph, Leiden (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
         if state == "trained":
-            settings = replace(config.clustering, method="components")
-            found["MEAGraph, components (published), trained"] = cluster(embedding, near, condensed, settings).labels
+            for method, name in (("hdbscan", "HDBSCAN"), ("components", "components (published)")):
+                settings = replace(config.clustering, method=method)
+                found[f"MEAGraph, {name}, trained"] = cluster(embedding, near, condensed, settings).labels
+    for name, rows in (("unit columns", points), ("standardised", StandardScaler().fit_transform(points))):
+        labels = Leiden(resolution=config.clustering.resolution, random_state=seed).fit_predict(
+            fuzzy_graph(_unscaled(rows[condensed.representatives], config.projection.n_neighbors))
+        )
+        found[f"Leiden on descriptors, {name}"] = labels[condensed.assignment]
     return found
+
+
+def _unscaled(rows: NDArray[np.float64], count: int) -> Neighbours:
+    """Nearest neighbours by plain distance, as befits descriptors."""
+    distance, index = KDTree(rows).query(rows, k=count)
+    return Neighbours(rows.astype(np.float32), index.astype(np.int32), distance.astype(np.float32))
 
 
 def main() -> None:

@@ -55,7 +55,16 @@ def _palette(tokens: Theme) -> dict[str, Any]:
         "shape": {"borderRadius": 6},
         "components": {
             "MuiToolbar": {"styleOverrides": {"root": {"minHeight": "48px !important"}}},
-            "MuiAppBar": {"styleOverrides": {"root": {"backgroundColor": BAR, "backgroundImage": "none"}}},
+            "MuiAppBar": {
+                "styleOverrides": {
+                    "root": {
+                        "backgroundColor": BAR,
+                        "backgroundImage": "none",
+                        "& .MuiIconButton-root": {"color": "#FFFFFF"},
+                    }
+                }
+            },
+            "MuiCardHeader": {"styleOverrides": {"action": {"& .MuiIconButton-root": {"color": tokens.muted}}}},
             "MuiTab": {"styleOverrides": {"root": {"minHeight": "40px", "padding": "8px 16px"}}},
             "MuiTabs": {"styleOverrides": {"root": {"minHeight": "40px"}}},
         },

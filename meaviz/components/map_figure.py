@@ -60,7 +60,7 @@ def apply_theme(plot: figure, theme: Theme) -> None:
     plot.styles = {"--bokeh-icon-color": theme.muted}
     plot.background_fill_color = theme.surface
     plot.border_fill_color = theme.surface
-    plot.outline_line_color = theme.border
+    plot.outline_line_color = None
     plot.axis.axis_label_text_color = theme.muted
     plot.axis.axis_label_text_font = theme.font
     for tool in select_tools(plot):

@@ -25,6 +25,7 @@ COLUMNS = {
     "candidates": {"title": "Outlier candidates", "width": 150},
     "flagged": {"title": "Flagged", "width": 90},
 }
+NUMBERS = ("size", "share", "kept", "kept_share", "force", "energy", "candidates", "flagged")
 
 
 class ClusterView(pn.viewable.Viewer):
@@ -45,8 +46,8 @@ class ClusterView(pn.viewable.Viewer):
             titles={name: column["title"] for name, column in COLUMNS.items()},
             widths={name: column["width"] for name, column in COLUMNS.items()},
             formatters={"colour": {"type": "color"}},
-            text_align={"colour": "center"},
-            header_align="left",
+            text_align={"colour": "center", **dict.fromkeys(NUMBERS, "right")},
+            header_align=dict.fromkeys(COLUMNS, "left") | dict.fromkeys(NUMBERS, "right"),
             stylesheets=[":host .tabulator { font-size: 13px }"],
         )
         self._empty = pn.pane.HTML(
