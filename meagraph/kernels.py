@@ -68,6 +68,109 @@ def farthest_point_order(rows: Floats, start: int) -> Indices:
     return order
 
 
+SUMS = {"reassoc", "contract"}  # let sums be vectorised; not a number stays not a number
+
+
+@numba.njit(cache=True, nogil=True, fastmath=SUMS)
+def nearest_so_far(points: Floats, chosen: Indices, distance: Floats, owner: Indices, first: int, last: int) -> None:
+    """Let the points ``chosen[first:last]`` take what is nearer to them: ``distance`` and ``owner`` (N,) in place.
+
+    ``distance`` holds squares. An older owner keeps what is equally near.
+    """
+    for k in range(first, last):
+        place = points[chosen[k]]
+        for i in range(points.shape[0]):
+            total = 0.0
+            for d in range(points.shape[1]):
+                gap = points[i, d] - place[d]
+                total += gap * gap
+            if total < distance[i]:
+                distance[i] = total
+                owner[i] = k
+
+
+@numba.njit(cache=True, nogil=True, fastmath=SUMS)
+def farthest_first(
+    points: Floats,
+    chosen: Indices,
+    count: int,
+    steps: int,
+    least: float,
+    distance: Floats,
+    owner: Indices,
+    following: Indices,
+    head: Indices,
+    radius: Floats,
+    far: Indices,
+) -> int:
+    """Choose up to ``steps`` more points, each the farthest from all chosen so far, in place; return their number.
+
+    Every chosen point owns a cell: the points nearest to it, a linked list from ``head`` through ``following``;
+    ``radius`` is the squared distance of its farthest point ``far``. By the triangle inequality a new point takes
+    nothing from a cell whose radius is at most half its distance, nor any point nearer to its owner than that, so
+    nearly all distances need no computing. Stops when no squared distance exceeds ``least``.
+    """
+    width = points.shape[1]
+    for _ in range(steps):
+        best = 0
+        for c in range(1, count):
+            if radius[c] > radius[best] or (radius[c] == radius[best] and far[c] < far[best]):
+                best = c
+        if radius[best] <= least or count == chosen.size:
+            break
+        new = far[best]
+        chosen[count] = new
+        head[count], radius[count], far[count] = -1, -1.0, -1
+        for c in range(count):
+            apart = 0.0
+            for d in range(width):
+                gap = points[chosen[c], d] - points[new, d]
+                apart += gap * gap
+            quarter = 0.25 * apart * (1.0 - 1e-12)  # of the square: half of the distance, and safe from rounding
+            if radius[c] <= quarter:
+                continue
+            previous, i = -1, head[c]
+            radius[c], far[c] = -1.0, -1
+            while i >= 0:
+                after = following[i]
+                taken = False
+                if distance[i] > quarter:
+                    total = 0.0
+                    for d in range(width):
+                        gap = points[i, d] - points[new, d]
+                        total += gap * gap
+                    taken = total < distance[i]
+                    if taken:
+                        distance[i], owner[i] = total, count
+                        following[i] = head[count]
+                        head[count] = i
+                        if previous >= 0:
+                            following[previous] = after
+                        else:
+                            head[c] = after
+                cell = count if taken else c
+                if distance[i] > radius[cell] or (distance[i] == radius[cell] and i < far[cell]):
+                    radius[cell], far[cell] = distance[i], i
+                if not taken:
+                    previous = i
+                i = after
+        count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def row_hashes(rows: Indices) -> Indices:
+    """A 64-bit hash (N,) of each row of ``rows`` (N, D) uint64 (FNV-1a over words, then mixed)."""
+    out = np.empty(rows.shape[0], np.uint64)
+    for i in range(rows.shape[0]):
+        value = np.uint64(14695981039346656037)
+        for d in range(rows.shape[1]):
+            value = (value ^ rows[i, d]) * np.uint64(1099511628211)
+            value ^= value >> np.uint64(29)
+        out[i] = value
+    return out
+
+
 def warm() -> None:
     """Compile all kernels for the types that they are called with."""
     ends = np.zeros(1, np.int64)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist, pdist
 
-from meagraph.condensation import GROWTH, RELATIVE_EPSILON, Condensed, condense, diameter, unit_columns
+from meagraph import condensation, kernels
+from meagraph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.progress import silent
 
 # a coarse grid makes many exact duplicates; half-precision floats make few
 GRID = st.integers(-2, 2).map(float)
@@ -91,10 +93,45 @@ def test_the_budget_is_respected_and_not_wasted(points: np.ndarray, budget: int)
     assert net.size <= budget
     usual = RELATIVE_EPSILON * net.diameter
     assert net.epsilon >= usual
-    if net.epsilon > usual:  # it grew because it had to
-        assert (
-            condense(points, epsilon=net.epsilon / GROWTH * (1 - SLACK)).size > budget
-        )  # SLACK: it may end on a distance
+    if net.epsilon > usual:  # it is larger because the budget is spent
+        assert net.size == budget
+        assert net.epsilon == net.distance.max()
+        if budget > 1:
+            assert pdist(points[net.representatives]).min() >= net.epsilon * (1 - SLACK)
+
+
+@given(points=POINTS, budget=st.integers(1, 12), sweeps=st.sampled_from([1, 2, 5, 1000]), steps=st.integers(1, 4))
+@settings(max_examples=200, deadline=None)
+def test_the_traversal_is_that_of_the_definition(points: np.ndarray, budget: int, sweeps: int, steps: int) -> None:
+    """Each representative is as far from those before it as any row is, however the work is cut up."""
+    distinct = np.unique(points + 0.0, axis=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(condensation, "_SWEEPS", sweeps)
+        patch.setattr(condensation, "_STEPS", steps)
+        most = min(budget, len(distinct))
+        chosen, owner, square = condensation._farthest_first(distinct, 0.0, most, silent)
+    between = cdist(distinct, distinct)
+    for k in range(1, len(chosen)):
+        reach = between[:, chosen[:k]].min(axis=1)
+        assert reach[chosen[k]] == pytest.approx(reach.max(), abs=1e-12)
+    assert len(chosen) == most
+    np.testing.assert_allclose(np.sqrt(square), between[:, chosen].min(axis=1), atol=1e-12)
+    np.testing.assert_allclose(np.sqrt(square), between[np.arange(len(distinct)), chosen[owner]], atol=1e-12)
+
+
+def test_the_order_of_the_file_changes_nothing() -> None:
+    points = random_points(0)
+    shuffle = np.random.default_rng(1).permutation(len(points))
+    one, two = condense(points, budget=40), condense(points[shuffle], budget=40)
+    assert set(shuffle[two.representatives]) == set(one.representatives)
+    assert two.epsilon == pytest.approx(one.epsilon, rel=1e-12)
+
+
+def test_rows_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "row_hashes", lambda rows: np.zeros(len(rows), np.uint64))
+    net = condense(np.array([[0.0], [1.0], [0.0], [2.0], [1.0]]), epsilon=0.0)
+    assert net.representatives[net.assignment].tolist() in ([0, 1, 0, 3, 4], [0, 1, 0, 3, 1])
+    assert not net.distance.any()
 
 
 def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:
@@ -106,11 +143,11 @@ def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:
 def test_by_hand() -> None:
     points = np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
     net = condense(points, epsilon=1.0)
-    # 0 covers 0.9 and the other 0; 1.1 opens and covers 2.05; 5 opens; then 0.9 goes to 1.1, which is nearer
-    np.testing.assert_array_equal(net.representatives, [0, 2, 3])
-    np.testing.assert_array_equal(net.assignment, [0, 1, 1, 2, 0, 1])
-    np.testing.assert_allclose(net.distance, [0, 0.2, 0, 0, 0, 0.95])
-    np.testing.assert_array_equal(net.multiplicity, [2, 3, 1])
+    # 5 is farthest from the mean, 0 from 5, 2.05 from both; 0.9 and 1.1 then lie within 1 of 0 and of 2.05
+    np.testing.assert_array_equal(net.representatives, [0, 3, 5])
+    np.testing.assert_array_equal(net.assignment, [0, 0, 2, 1, 0, 2])
+    np.testing.assert_allclose(net.distance, [0, 0.9, 0.95, 0, 0, 0])
+    np.testing.assert_array_equal(net.multiplicity, [3, 1, 2])
     assert net.diameter == 5.0
 
 
