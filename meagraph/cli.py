@@ -118,25 +118,29 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
     from meagraph.clustering import METHODS
+    from meagraph.descriptors import METHODS as DESCRIPTORS
     from meagraph.pipeline import PipelineConfig
 
     usual = PipelineConfig()
     group = parser.add_argument_group("method")
     group.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     group.add_argument(
-        "--r-cut", type=float, default=usual.descriptors.r_cut, help="SOAP cutoff in Å (default: %(default)s)"
+        "--descriptor", default=usual.descriptors.method, choices=tuple(DESCRIPTORS), help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--r-cut", type=float, default=usual.descriptors.r_cut, help="cutoff in Å (default: %(default)s)"
     )
     group.add_argument(
         "--n-max",
         type=int,
         default=usual.descriptors.n_max,
-        help="SOAP radial functions (default: %(default)s)",
+        help="radial functions (default: %(default)s)",
     )
     group.add_argument(
         "--l-max",
         type=int,
         default=usual.descriptors.l_max,
-        help="SOAP angular degree (default: %(default)s)",
+        help="angular degree (default: %(default)s)",
     )
     group.add_argument(
         "--budget", type=int, default=usual.budget, help="representatives at most (default: %(default)s)"
@@ -194,7 +198,13 @@ def _run(options: argparse.Namespace) -> None:
     usual = PipelineConfig()
     config = replace(
         usual,
-        descriptors=replace(usual.descriptors, r_cut=options.r_cut, n_max=options.n_max, l_max=options.l_max),
+        descriptors=replace(
+            usual.descriptors,
+            method=options.descriptor,
+            r_cut=options.r_cut,
+            n_max=options.n_max,
+            l_max=options.l_max,
+        ),
         budget=options.budget,
         graph=replace(usual.graph, lower=options.threshold, neighbours=options.neighbours),
         training=replace(usual.training, epochs=options.epochs),

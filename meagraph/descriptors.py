@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,10 @@ from meagraph.files import atomic_path, cache_directory, content_key, write_json
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 1
+CHUNK = 4096  # environments between two reports of progress
+PARALLEL_ABOVE = 30_000  # environments; starting processes takes seconds
+Maker = Callable[[Sequence[Atoms], int], Iterable[NDArray[np.floating]]]
+"""Structures and a number of processes to one (n, D) array each."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,15 @@ def compute_descriptors(
         raise MEAGraphError(
             f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species."
         )
-    parameters, vectors = METHODS[config.method](config, present)
+    parameters, maker = METHODS[config.method](config, present)
     stored = _stored(dataset, config.method, parameters) if cache else None
     if stored is not None and (known := _read(stored, dataset, config.method, parameters)) is not None:
         progress(1, 1, "descriptors from the cache")
         return known
     if stored is None:
-        return Descriptors(_fill(dataset, vectors, None, progress), config.method, parameters)
+        return Descriptors(_fill(dataset, maker, None, progress), config.method, parameters)
     with atomic_path(stored) as temporary:
-        _fill(dataset, vectors, temporary, progress)
+        _fill(dataset, maker, temporary, progress)
     write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
     return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters)
 
@@ -114,76 +119,125 @@ def _read(path: Path, dataset: AtomicDataset, method: str, parameters: dict[str,
     return Descriptors(values, method, parameters)
 
 
-def _fill(
-    dataset: AtomicDataset,
-    vectors: Callable[[Atoms], NDArray[np.floating]],
-    path: Path | None,
-    progress: Progress,
-) -> NDArray[np.float32]:
-    """Compute structure after structure into one array, in memory or straight into the file at ``path``."""
+def _fill(dataset: AtomicDataset, maker: Maker, path: Path | None, progress: Progress) -> NDArray[np.float32]:
+    """Compute a chunk of structures after another into one array, in memory or straight into the file at ``path``."""
     values: NDArray[np.float32] | None = None
-    for index, rows in _each(dataset, vectors):
-        if values is None:
-            shape = (dataset.n_environments, rows.shape[1])
-            values = (
-                np.empty(shape, dtype=np.float32)
-                if path is None
-                else np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-            )
-        values[dataset.offsets[index] : dataset.offsets[index + 1]] = rows
-        if index % 16 == 0 or index + 1 == dataset.n_structures:
-            progress(int(dataset.offsets[index + 1]), dataset.n_environments, "descriptors")
+    workers = 1 if dataset.n_environments < PARALLEL_ABOVE else os.cpu_count() or 1
+    for first, last in _chunks(dataset):
+        for index, rows in enumerate(_compute(dataset, first, last, maker, workers), first):
+            if values is None:
+                shape = (dataset.n_environments, rows.shape[1])
+                values = (
+                    np.empty(shape, dtype=np.float32)
+                    if path is None
+                    else np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+                )
+            values[dataset.offsets[index] : dataset.offsets[index + 1]] = rows
+        progress(int(dataset.offsets[last]), dataset.n_environments, "descriptors")
     assert values is not None  # a dataset is never empty
     if isinstance(values, np.memmap):
         values.flush()
     return values
 
 
-def _each(
-    dataset: AtomicDataset, vectors: Callable[[Atoms], NDArray[np.floating]]
-) -> Iterator[tuple[int, NDArray[np.floating]]]:
-    for index, atoms in enumerate(dataset.structures):
-        source = dataset.sources[dataset.source_index[index]].path
-        where = f"{source}, frame {dataset.frame_index[index]}"
-        try:
-            rows = vectors(atoms)
-        except (ValueError, RuntimeError) as error:
-            raise MEAGraphError(
-                f"{where}: the descriptor failed: {error}. Remove the frame, or repair its cell."
-            ) from error
+def _chunks(dataset: AtomicDataset) -> Iterator[tuple[int, int]]:
+    """Ranges of structures of about CHUNK environments each."""
+    first = 0
+    while first < dataset.n_structures:
+        last = int(np.searchsorted(dataset.offsets, dataset.offsets[first] + CHUNK, side="right")) - 1
+        last = min(max(last, first + 1), dataset.n_structures)
+        yield first, last
+        first = last
+
+
+def _compute(
+    dataset: AtomicDataset, first: int, last: int, maker: Maker, workers: int
+) -> Iterator[NDArray[np.floating]]:
+    """Descriptors of the structures ``first`` to ``last``; an error names the frame, and the atom where it can."""
+    structures = [_bare(atoms) for atoms in dataset.structures[first:last]]
+    try:
+        computed = maker(structures, workers)
+    except (ValueError, RuntimeError):
+        computed = (_one(dataset, first + k, maker, atoms) for k, atoms in enumerate(structures))
+    for index, rows in enumerate(computed, first):
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise MEAGraphError(
-                f"{where}, atom {atom}: the descriptor is not finite. Look for overlapping atoms there."
+                f"{_where(dataset, index)}, atom {atom}: the descriptor is not finite. "
+                "Look for overlapping atoms there."
             )
-        yield index, rows
+        yield rows
 
 
-def soap(
-    config: DescriptorConfig, species: tuple[int, ...]
-) -> tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]:
+def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:
+    try:
+        return next(iter(maker([atoms], 1)))
+    except (ValueError, RuntimeError) as error:
+        raise MEAGraphError(
+            f"{_where(dataset, index)}: the descriptor failed: {error}. Remove the frame, or repair its cell."
+        ) from error
+
+
+def _where(dataset: AtomicDataset, index: int) -> str:
+    return f"{dataset.sources[dataset.source_index[index]].path}, frame {dataset.frame_index[index]}"
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """Only what a descriptor depends on; other arrays would travel to the worker processes for nothing."""
+    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)
+
+
+def _dscribe(build: Callable[[], Any]) -> Maker:
+    """A maker from a calculator of dscribe, which is imported and built when it is first needed."""
+    calculator = functools.cache(build)
+
+    def make(structures: Sequence[Atoms], workers: int) -> Iterable[NDArray[np.floating]]:
+        found = calculator().create(list(structures), n_jobs=min(workers, len(structures)))
+        if isinstance(found, np.ndarray) and found.ndim == 2:  # one structure comes without a list around it
+            return [found]
+        return [np.asarray(rows) for rows in found]
+
+    return make
+
+
+def soap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Maker]:
     """Smooth overlap of atomic positions (Bartók et al., Phys. Rev. B 87, 184115, 2013), by dscribe."""
     symbols = [chemical_symbols[number] for number in species]
     basis = {"species": symbols, "r_cut": config.r_cut, "n_max": config.n_max, "l_max": config.l_max}
-    parameters = {**basis, "implementation": f"dscribe {version('dscribe')}"}
 
-    @functools.cache
-    def calculator() -> Any:
+    def build() -> Any:
         from dscribe.descriptors import SOAP
 
         return SOAP(**basis, periodic=True, average="off")
 
-    def vectors(atoms: Atoms) -> NDArray[np.floating]:
-        bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)
-        return np.asarray(calculator().create(bare, n_jobs=1))
-
-    return parameters, vectors
+    return {**basis, "implementation": f"dscribe {version('dscribe')}"}, _dscribe(build)
 
 
-METHODS: dict[
-    str,
-    Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Callable[[Atoms], NDArray[np.floating]]]],
-] = {"soap": soap}
+def acsf(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Maker]:
+    """Atom-centred symmetry functions (Behler, J. Chem. Phys. 134, 074106, 2011), by dscribe.
+
+    ``n_max`` radial G2 functions, evenly spaced up to the cutoff and as wide as their spacing, and G4 functions for
+    the angular exponents 1, 2, 4, ... of ``l_max`` doublings, each with both signs.
+    """
+    symbols = [chemical_symbols[number] for number in species]
+    spacing = config.r_cut / (config.n_max + 1)
+    centres = spacing * np.arange(1, config.n_max + 1)
+    radial = [[0.5 / spacing**2, float(centre)] for centre in centres]
+    angular = [[0.5 / spacing**2 / 16, float(2**power), sign] for power in range(config.l_max) for sign in (1.0, -1.0)]
+    basis: dict[str, Any] = {"species": symbols, "r_cut": config.r_cut, "g2": radial, "g4": angular}
+
+    def build() -> Any:
+        from dscribe.descriptors import ACSF
+
+        return ACSF(r_cut=config.r_cut, g2_params=radial, g4_params=angular or None, species=symbols, periodic=True)
+
+    return {**basis, "implementation": f"dscribe {version('dscribe')}"}, _dscribe(build)
+
+
+METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
+    "soap": soap,
+    "acsf": acsf,
+}
 
 
 def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:

@@ -218,7 +218,9 @@ class _EdgeLength(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         h, length = ctx.saved_tensors
         edges: Edges = ctx.edges
-        pull = torch.where(length > 0, gradient / length, torch.zeros_like(length))
+        # below are differences of long sums, of which rounding leaves nothing where an edge is too short
+        floor = torch.finfo(h.dtype).eps ** 0.5 * h.square().sum(dim=1).mean().sqrt()
+        pull = torch.where(length > 0, gradient / length.clamp_min(floor), torch.zeros_like(length))
         pull = pull + pull[edges.reverse]
         total = _sparse(edges, pull) @ torch.ones_like(h[:, :1])
         return total * h - _sparse(edges, pull) @ h, None

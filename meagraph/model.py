@@ -15,6 +15,8 @@ from meagraph.graph import SimilarityGraph
 from meagraph.layers import Affine, DecoderAttention, Edges, MultiKernelAttention, pool_edges
 from meagraph.records import Embedding, ModelConfig
 
+LARGEST = 1e15  # a latent value; its square is still a float32
+
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
@@ -84,7 +86,8 @@ def graph_edges(graph: SimilarityGraph, device: str = "cpu") -> tuple[Tensor, Ed
 def embed(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> Embedding:
     """Embed a similarity graph with the trained weights, at a fixed pooling ``rate`` in [0, 1).
 
-    Isolated representatives get the embedding of a node without neighbours; they do not act on the others.
+    Isolated representatives get the embedding of a node without neighbours; they do not act on the others. It may be
+    as long as LARGEST, where a latent dimension means nothing to the rest.
     """
     x, edges = graph_edges(graph)
     encoded = model.eval().encode(x, edges, rate)
@@ -92,7 +95,7 @@ def embed(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> Embe
     code = before.target * len(x) + before.source  # ascending, as edges are sorted by target, then source
     position = torch.searchsorted(code, last.target * len(x) + last.source)
     return Embedding(
-        values=encoded.latent.numpy(),
+        values=encoded.latent.nan_to_num(0.0).clamp(-LARGEST, LARGEST).numpy(),
         edge_index=torch.stack([last.source, last.target]).numpy(),
         score=encoded.scores[-1][position].numpy(),
         rate=rate,

@@ -27,18 +27,23 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam."""
+    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam.
+
+    A dataset of more than ``steps`` batches is seen in part: each epoch draws as many of its structures anew.
+    """
 
     epochs: int = 5
     batch: int = 16
+    steps: int = 80
     learning_rate: float = 1e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
+        if min(self.epochs, self.batch, self.steps) < 1 or not self.learning_rate > 0:
             raise MEAGraphError(
-                "Training needs at least one epoch, one structure a batch and a positive learning rate, got "
-                f"epochs={self.epochs}, batch={self.batch}, learning_rate={self.learning_rate}."
+                "Training needs at least one epoch of one step, one structure a batch and a positive learning rate, "
+                f"got epochs={self.epochs}, steps={self.steps}, batch={self.batch}, "
+                f"learning_rate={self.learning_rate}."
             )
         if not 0 <= self.seed < 2**32:
             raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")

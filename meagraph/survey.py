@@ -92,6 +92,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "unclustered": result.outliers.unclustered,
         "signal_value": np.stack([signal.value for signal in signals]),
         "signal_deviation": np.stack([signal.deviation for signal in signals]),
+        "signal_rarity": np.stack([signal.rarity for signal in signals]),
         "rank": result.ranking.rank,
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
@@ -110,7 +111,11 @@ def read_survey(path: Path) -> Survey:
     with np.load(path, allow_pickle=False) as stored:
         data = dict(stored)
     texts = json.loads(data["texts"].tobytes())
-    signals = zip(texts["signals"], data["signal_value"], data["signal_deviation"], strict=True)
+    arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
+    signals = tuple(
+        Signal(name, value, deviation, rarity, template)
+        for (name, template), (value, deviation, rarity) in zip(texts["signals"], arrays, strict=True)
+    )
     return Survey(
         embedding=Embedding(data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]),
         clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
@@ -118,7 +123,7 @@ def read_survey(path: Path) -> Survey:
         outliers=Outliers(
             data["score"],
             data["unclustered"],
-            tuple(Signal(name, value, deviation, template) for (name, template), value, deviation in signals),
+            signals,
         ),
         ranking=Ranking(data["rank"], data["bin"], data["bin_sizes"], texts["within"], texts["seed"]),
     )

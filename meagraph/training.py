@@ -6,6 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -47,18 +48,25 @@ def train(
     rng = np.random.default_rng(config.seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     n_structures = len(offsets) - 1
-    n_batches = math.ceil(n_structures / config.batch)
+    n_batches = min(math.ceil(n_structures / config.batch), config.steps)
     for epoch in range(1, config.epochs + 1):
         started = time.perf_counter()
         total = weight = 0.0
         model.train()
-        for step, structures in enumerate(np.array_split(rng.permutation(n_structures), n_batches)):
+        for step, structures in enumerate(
+            np.array_split(rng.permutation(n_structures)[: n_batches * config.batch], n_batches)
+        ):
             rates = rng.uniform(0.0, 1.0, len(model.encoder)).tolist()
             batch = _batch_graph(points, condensed, offsets, structures, graph)
             if batch is None:
                 continue
             with _one_thread():
                 size, loss = _step(model, optimiser, batch, rates)
+            if not math.isfinite(loss):
+                raise MEAGraphError(
+                    f"Training diverged in epoch {epoch}: the loss is {loss}. Lower the learning rate (now "
+                    f"{config.learning_rate:g}), or look for descriptors that hardly vary."
+                )
             total += size * loss
             weight += size
             progress((epoch - 1) * n_batches + step + 1, config.epochs * n_batches, f"epoch {epoch}")
@@ -102,7 +110,7 @@ def _batch_graph(
     structures: NDArray[np.int64],
     config: GraphConfig,
 ) -> SimilarityGraph | None:
-    """The similarity graph of a few structures; None if no environment of them has a neighbour."""
+    """The similarity graph of a few structures, isolated environments left out; None if no two are neighbours."""
     rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in structures])
     chosen, assignment, count = np.unique(condensed.assignment[rows], return_inverse=True, return_counts=True)
     if len(chosen) < 2:
@@ -117,4 +125,17 @@ def _batch_graph(
         diameter=diameter(part),
     )
     graph = similarity_graph(part, batch, config)
-    return graph if graph.connected.any() else None
+    return _connected_part(graph) if graph.n_edges else None
+
+
+def _connected_part(graph: SimilarityGraph) -> SimilarityGraph:
+    """The graph without its isolated nodes, from which there is nothing to learn."""
+    keep = graph.connected
+    number = np.cumsum(keep) - 1
+    return replace(
+        graph,
+        edge_index=number[graph.edge_index],
+        x=graph.x[keep],
+        multiplicity=graph.multiplicity[keep],
+        connected=keep[keep],
+    )

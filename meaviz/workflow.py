@@ -156,8 +156,7 @@ class Workflow:
                 self._compute(following)
 
         def failed(message: str) -> None:
-            self.session.param.update(running="", progress=(0.0, ""))
-            self._fail(step, message)
+            self.session.param.update(running="", progress=(0.0, ""), problem=(step, message))
 
         try:
             self._runner.start(work, done, failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ase import Atoms
 
 import meagraph.descriptors
 from meagraph.datasets import AtomicDataset, dataset_from_structures
-from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
+from meagraph.descriptors import METHODS, DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
@@ -194,6 +194,34 @@ def test_a_cancelled_computation_leaves_nothing(niobium: AtomicDataset, own_cach
     assert len(compute_descriptors(niobium, SMALL).values) == niobium.n_environments
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_pieces_and_processes_change_nothing(
+    niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    config = replace(SMALL, method=method)
+    whole = compute_descriptors(niobium, config, cache=False)
+    monkeypatch.setattr(meagraph.descriptors, "CHUNK", 20)
+    monkeypatch.setattr(meagraph.descriptors, "PARALLEL_ABOVE", 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    seen: list[int] = []
+    pieces = compute_descriptors(niobium, config, cache=False, progress=lambda done, total, message: seen.append(done))
+    np.testing.assert_array_equal(pieces.values, whole.values)
+    assert len(seen) > 2
+    assert seen[-1] == niobium.n_environments
+    assert seen == sorted(seen)
+
+
+def test_symmetry_functions_by_hand() -> None:
+    """Two atoms at distance d, alone: G1 is the cutoff function and G2 that times a Gaussian; no angle, no G4."""
+    d, r_cut, n_max = 2.0, 5.0, 3
+    _, make = METHODS["acsf"](DescriptorConfig(method="acsf", r_cut=r_cut, n_max=n_max, l_max=2), (41,))
+    (rows,) = make([Atoms("Nb2", [[0, 0, 0], [0, 0, d]], cell=[30, 30, 30], pbc=True)], 1)
+    fall = 0.5 * (np.cos(np.pi * d / r_cut) + 1)
+    spacing = r_cut / (n_max + 1)
+    gaussians = [fall * np.exp(-0.5 * ((d - k * spacing) / spacing) ** 2) for k in (1, 2, 3)]
+    np.testing.assert_allclose(rows, [[fall, *gaussians, 0, 0, 0, 0]] * 2, rtol=1e-10)
+
+
 # Errors
 
 
@@ -207,12 +235,12 @@ def test_a_failure_names_file_and_frame(
     niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, own_cache: Path, failure: str, message: str
 ) -> None:
     def broken(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict, Callable]:
-        def vectors(atoms: Atoms) -> np.ndarray:
-            if len(atoms) == 8 and failure == "raise":
+        def make(structures: Sequence[Atoms], workers: int) -> list[np.ndarray]:
+            if failure == "raise" and any(len(atoms) == 8 for atoms in structures):
                 raise ValueError("no way")
-            return np.full((len(atoms), 2), np.nan if len(atoms) == 8 else 1.0)
+            return [np.full((len(atoms), 2), np.nan if len(atoms) == 8 else 1.0) for atoms in structures]
 
-        return {}, vectors
+        return {}, make
 
     monkeypatch.setitem(meagraph.descriptors.METHODS, "soap", broken)
     named = replace(niobium, sources=(replace(niobium.sources[0], path="data/nb.xyz"),))
@@ -224,7 +252,7 @@ def test_a_failure_names_file_and_frame(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap"),
+        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf"),
         ({"r_cut": 0.9}, "r_cut=0.9"),
         ({"r_cut": float("nan")}, "r_cut=nan"),
         ({"r_cut": float("inf")}, "r_cut=inf"),

@@ -25,7 +25,7 @@ STOREYS = {
             ("layers",),
             ("model",),
             ("training", "checkpoint"),
-            ("clustering", "projection", "outliers"),
+            ("clustering", "projection", "outliers", "pairforces"),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),
             ("pipeline",),

@@ -25,6 +25,7 @@ from meagraph.outliers import (
     nearest_atoms,
     robust_deviation,
     score_outliers,
+    tail_rarity,
 )
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
@@ -145,7 +146,11 @@ def test_missing_labels_are_no_fault(sound: AtomicDataset, sound_outliers: Outli
 def test_progress_names_every_signal_and_can_cancel(sound: AtomicDataset) -> None:
     seen: list[tuple[int, int, str]] = []
     score(sound, progress=lambda *step: seen.append(step))
-    assert [step[:2] for step in seen] == [(n, 5) for n in (1, 2, 3, 4, 5)]
+    share = [done / total for done, total, _ in seen]
+    assert share == sorted(share)
+    assert share[-1] == 1.0
+    named = {message.removeprefix("outliers: ") for _, _, message in seen}
+    assert {"isolation", "short distance", "force", "net force", "energy"} <= named
 
     def cancel(done: int, total: int, message: str) -> None:
         raise Cancelled
@@ -154,7 +159,32 @@ def test_progress_names_every_signal_and_can_cancel(sound: AtomicDataset) -> Non
         score(sound, progress=cancel)
 
 
+def test_forces_of_the_wrong_sign_are_found(sound: AtomicDataset) -> None:
+    forces = sound.forces.copy()
+    part = slice(sound.offsets[7], sound.offsets[8])
+    forces[part] *= -1.0
+    found = score(replace(sound, forces=forces))
+    assert set(sound.structure_of[found.candidates]) == {7}
+    reasons = found.reasons(int(found.candidates[0]))
+    assert any("a quick model's as usual" in reason for reason in reasons)
+
+
 # The parts
+
+
+def test_tail_rarity_by_hand() -> None:
+    """0, 1, ..., 100: the quantiles are 80 and 95, the decay length 15 / ln 4."""
+    found = tail_rarity(np.arange(101.0))
+    decay = 15 / np.log(4)
+    assert not found[:81].any()
+    np.testing.assert_allclose(found[[90, 100]], -np.log10(0.2 * np.exp(-np.array([10, 20]) / decay)))
+    assert found[95] == pytest.approx(-np.log10(0.05))
+
+
+def test_a_tail_is_never_infinitely_sharp() -> None:
+    found = tail_rarity(np.array([0.0] * 99 + [1.0]))
+    assert found[-1] == pytest.approx(-np.log10(0.2) + 1.0 / (0.25 * np.log(10)))
+    assert not found[:-1].any()
 
 
 def test_robust_deviation_by_hand() -> None:
@@ -231,9 +261,15 @@ def test_a_wrong_energy_does_not_bend_the_fit_of_the_others() -> None:
 def test_reasons_come_strongest_first_and_only_where_they_count() -> None:
     none = np.zeros(2)
     signals = (
-        Signal("a", np.array([1.5, 0.0]), np.array([ALARM / 2, 0.0]), "a is {value:.1f}"),
-        Signal("b", np.array([7.0, 0.0]), np.array([3 * ALARM, 0.0]), "b, {deviation:.0f} deviations"),
-        Signal("c", none, np.array([ALARM / 2 - 0.01, 0.0]), "c"),
+        Signal("a", np.array([1.5, 0.0]), np.zeros(2), np.array([ALARM / 2, 0.0]), "a is {value:.1f}"),
+        Signal(
+            "b",
+            np.array([7.0, 0.0]),
+            np.array([24.0, 0.0]),
+            np.array([3 * ALARM, 0.0]),
+            "b, {deviation:.0f} deviations",
+        ),
+        Signal("c", none, none, np.array([ALARM / 2 - 0.01, 0.0]), "c"),
     )
     found = Outliers(np.array([3.0, 0.0]), np.zeros(2, dtype=bool), signals)
     assert found.reasons(0) == ["b, 24 deviations", "a is 1.5"]

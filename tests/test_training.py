@@ -160,10 +160,20 @@ def test_nothing_to_train_on(prepared: Prepared) -> None:
         )
 
 
-@pytest.mark.parametrize("options", [{"epochs": 0}, {"batch": 0}, {"learning_rate": 0.0}, {"learning_rate": np.nan}])
+@pytest.mark.parametrize(
+    "options", [{"epochs": 0}, {"batch": 0}, {"steps": 0}, {"learning_rate": 0.0}, {"learning_rate": np.nan}]
+)
 def test_bad_settings(options: dict) -> None:
-    with pytest.raises(MEAGraphError, match="at least one epoch, one structure a batch and a positive"):
+    with pytest.raises(MEAGraphError, match="at least one epoch of one step, one structure a batch and a positive"):
         TrainingConfig(**options)
+
+
+def test_a_large_dataset_is_seen_in_part(prepared: Prepared) -> None:
+    seen: list[tuple[int, int, str]] = []
+    model, _ = fit(prepared, TrainingConfig(epochs=2, batch=2, steps=3), progress=lambda *step: seen.append(step))
+    assert [step[:2] for step in seen] == [(done, 6) for done in range(1, 7)]
+    whole, _ = fit(prepared, TrainingConfig(epochs=2, batch=2))
+    assert not same_weights(model, whole)
 
 
 # Cancelling

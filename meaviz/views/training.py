@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from meagraph.clustering import METHODS as CLUSTERINGS
+from meagraph.descriptors import METHODS as DESCRIPTORS
 from meagraph.errors import MEAGraphError
 from meaviz.jobs import held
 from meaviz.page_style import loss_figure, style_curve
@@ -20,7 +21,7 @@ NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2)}
 
 
 class DescriptorStep(Step):
-    """SOAP's parameters."""
+    """Which descriptor, and its parameters."""
 
     step = "descriptors"
     title = "Descriptors"
@@ -28,12 +29,19 @@ class DescriptorStep(Step):
     def settings(self) -> list[pn.viewable.Viewable]:
         """Cutoff and basis."""
         usual = self.session.config.descriptors
-        self._r_cut = pmui.FloatInput(label="SOAP cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
+        self._descriptor = pmui.Select(
+            label="Descriptor",
+            options={name.upper(): name for name in DESCRIPTORS},
+            value=usual.method,
+            size="small",
+            **COMPACT,
+        )
+        self._r_cut = pmui.FloatInput(label="Cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
         self._n_max = pmui.IntInput(label="n max", value=usual.n_max, start=1, end=16, **NUMBER)
         self._l_max = pmui.IntInput(label="l max", value=usual.l_max, start=0, end=16, **NUMBER)
         compute = button("Compute")
         compute.on_click(lambda event: self._compute())
-        return [self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), compute]
+        return [self._descriptor, self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), compute]
 
     def summary(self) -> str:
         """Method and width."""
@@ -44,6 +52,7 @@ class DescriptorStep(Step):
         try:
             settings = replace(
                 self.session.config.descriptors,
+                method=self._descriptor.value,
                 r_cut=self._r_cut.value,
                 n_max=self._n_max.value,
                 l_max=self._l_max.value,
