@@ -217,9 +217,15 @@ def pair_features(
 
 def warm() -> None:
     """Compile all kernels for the types that they are called with."""
-    ends = np.zeros(1, np.int64)
+    ends, ints = np.zeros(1, np.int64), np.zeros(4, np.int64)
     for kind in (np.float32, np.float64):
         rows = np.zeros((2, 2), kind)
         row_distances(rows, ends, ends)
         row_products(rows, rows, ends, ends)
         farthest_point_order(rows, 0)
+    rows, square = np.zeros((2, 2)), np.zeros(2)
+    row_hashes(rows.view(np.uint64))
+    nearest_so_far(rows, ints, square, np.zeros(2, np.int64), 0, 1)
+    farthest_first(rows, ints, 1, 0, 0.0, square, ints[:2], ints[:2], ints, np.zeros(4), ints)
+    features = np.zeros((1, 3, 2), np.float32)
+    pair_features(ends, ends, np.ones(1), np.ones((1, 3)), ends, np.ones(1), 1.0, 2.0, 1.0, features)
