@@ -119,13 +119,20 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
     from meagraph.clustering import METHODS
     from meagraph.descriptors import METHODS as DESCRIPTORS
+    from meagraph.descriptors import READY_MADE
     from meagraph.pipeline import PipelineConfig
 
     usual = PipelineConfig()
     group = parser.add_argument_group("method")
     group.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     group.add_argument(
-        "--descriptor", default=usual.descriptors.method, choices=tuple(DESCRIPTORS), help="(default: %(default)s)"
+        "--descriptor",
+        default=usual.descriptors.method,
+        choices=(*DESCRIPTORS, *READY_MADE),
+        help="(default: %(default)s)",
+    )
+    group.add_argument(
+        "--source", default="", metavar="NAME", help="for 'array' a per-atom array of the files, for 'npy' a file"
     )
     group.add_argument(
         "--r-cut", type=float, default=usual.descriptors.r_cut, help="cutoff in Å (default: %(default)s)"
@@ -201,6 +208,7 @@ def _run(options: argparse.Namespace) -> None:
         descriptors=replace(
             usual.descriptors,
             method=options.descriptor,
+            source=options.source,
             r_cut=options.r_cut,
             n_max=options.n_max,
             l_max=options.l_max,

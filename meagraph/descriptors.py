@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import math
 import os
@@ -31,16 +32,27 @@ Maker = Callable[[Sequence[Atoms], int], Iterable[NDArray[np.floating]]]
 
 @dataclass(frozen=True)
 class DescriptorConfig:
-    """Which descriptor: a name of METHODS and its parameters (lengths in Å)."""
+    """Which descriptor: a name of METHODS and its parameters (lengths in Å), or ready-made values.
+
+    ``array`` takes the per-atom array named ``source`` from the dataset's files, ``npy`` the NumPy file at the path
+    ``source``, a row for each environment in the order of the dataset.
+    """
 
     method: str = "soap"
+    source: str = ""
     r_cut: float = 5.0
     n_max: int = 3
     l_max: int = 3
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise MEAGraphError(f"Unknown descriptor {self.method!r}; choose from {', '.join(METHODS)}.")
+        if self.method not in (*METHODS, *READY_MADE):
+            names = ", ".join((*METHODS, *READY_MADE))
+            raise MEAGraphError(f"Unknown descriptor {self.method!r}; choose from {names}.")
+        if (self.method in READY_MADE) != bool(self.source):
+            raise MEAGraphError(
+                f"The descriptor {self.method!r} comes with source={self.source!r}; 'array' needs the name of a "
+                "per-atom array, 'npy' the path of a file, and the others need none."
+            )
         if not 1.0 < self.r_cut < math.inf or self.n_max < 1 or not 0 <= self.l_max <= 20:
             raise MEAGraphError(
                 "A descriptor needs a finite r_cut above 1 Å, n_max of at least 1 and l_max between 0 and 20, got "
@@ -77,6 +89,8 @@ def compute_descriptors(
     when asked for again. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
     """
     config = config or DescriptorConfig()
+    if config.method in READY_MADE:
+        return _ready_made(dataset, config)
     present = species or dataset.species
     missing = set(dataset.species) - set(present)
     if missing:
@@ -99,6 +113,8 @@ def compute_descriptors(
 
 def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
     """What :func:`compute_descriptors` left in the cache, None where it has not been asked for them yet."""
+    if config.method in READY_MADE:
+        return _ready_made(dataset, config)
     parameters, _ = METHODS[config.method](config, dataset.species)
     return _read(_stored(dataset, config.method, parameters), dataset, config.method, parameters)
 
@@ -240,13 +256,63 @@ METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str,
 }
 
 
+def _ready_made(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors:
+    """Values that somebody else has computed, checked."""
+    values = READY_MADE[config.method](dataset, config.source)
+    size = dataset.n_environments
+    if values.ndim != 2 or values.shape[0] != size or values.shape[1] < 1 or values.dtype.kind not in "fiu":
+        raise MEAGraphError(
+            f"{config.source}: expected numbers of shape ({size}, D), a row for each environment, got "
+            f"{values.dtype} of shape {values.shape}. Name another source, or make it for these files."
+        )
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        structure = int(dataset.structure_of[bad[0]])
+        raise MEAGraphError(
+            f"{config.source}: expected finite numbers, but row {bad[0]} ({_where(dataset, structure)}, atom "
+            f"{dataset.atom_of[bad[0]]}) holds NaN or infinity. Compute its descriptor anew, or remove the frame."
+        )
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    digest = hashlib.sha256(values.data).hexdigest()
+    return Descriptors(values, config.method, {"source": config.source, "width": values.shape[1], "sha256": digest})
+
+
+def _from_array(dataset: AtomicDataset, name: str) -> NDArray[Any]:
+    parts = []
+    for index, atoms in enumerate(dataset.structures):
+        if name not in atoms.arrays:
+            others = sorted(set(atoms.arrays) - {"numbers", "positions"})
+            raise MEAGraphError(
+                f"{_where(dataset, index)}: expected a per-atom array {name!r}, but this frame has "
+                f"{', '.join(others) or 'none'}. Name one that all frames have."
+            )
+        rows = np.asarray(atoms.arrays[name])
+        parts.append(rows.reshape(len(atoms), -1))
+        if parts[-1].shape[1] != parts[0].shape[1]:
+            raise MEAGraphError(
+                f"{_where(dataset, index)}: expected {parts[0].shape[1]} values an atom in {name!r} as in the first "
+                f"frame, got {parts[-1].shape[1]}. Write the array with equal width in all frames."
+            )
+    return np.concatenate(parts)
+
+
+def _from_npy(dataset: AtomicDataset, path: str) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise MEAGraphError(f"{path}: expected a NumPy array file (.npy), but it cannot be read: {error}.") from error
+
+
+READY_MADE: dict[str, Callable[[AtomicDataset, str], NDArray[Any]]] = {"array": _from_array, "npy": _from_npy}
+
+
 def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:
     """Raise MEAGraphError, saying how they differ, unless a model was trained on such ``descriptors``."""
     came = json.loads(json.dumps(descriptors.identity))
     differences = [
         f"{key}: the model has {expected.get(key)!r}, the dataset {came.get(key)!r}"
         for key in sorted(set(expected) | set(came))
-        if key != "implementation" and expected.get(key) != came.get(key)
+        if key not in ("implementation", "sha256") and expected.get(key) != came.get(key)
     ]
     if differences:
         raise MEAGraphError(

@@ -222,6 +222,63 @@ def test_symmetry_functions_by_hand() -> None:
     np.testing.assert_allclose(rows, [[fall, *gaussians, 0, 0, 0, 0]] * 2, rtol=1e-10)
 
 
+# Ready-made values
+
+
+def with_array(dataset: AtomicDataset, values: np.ndarray, name: str = "features") -> AtomicDataset:
+    structures = []
+    for index, structure in enumerate(dataset.structures):
+        atoms = structure.copy()
+        atoms.calc = structure.calc
+        atoms.arrays[name] = values[dataset.offsets[index] : dataset.offsets[index + 1]]
+        structures.append(atoms)
+    return dataset_from_structures(structures, name="with array")
+
+
+def test_values_from_the_file_and_from_beside_it(niobium: AtomicDataset, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(niobium.n_environments, 5)).astype(np.float32)
+    dataset = with_array(niobium, values)
+    found = compute_descriptors(dataset, DescriptorConfig(method="array", source="features"))
+    np.testing.assert_array_equal(found.values, values)
+    np.save(tmp_path / "beside.npy", values.astype(np.float64))
+    beside = compute_descriptors(niobium, DescriptorConfig(method="npy", source=str(tmp_path / "beside.npy")))
+    np.testing.assert_array_equal(beside.values, values)
+    assert beside.parameters["sha256"] == found.parameters["sha256"]
+    changed = values.copy()
+    changed[3, 2] += 1.0
+    other = compute_descriptors(with_array(niobium, changed), DescriptorConfig(method="array", source="features"))
+    assert other.identity != found.identity  # so no cached model is taken for it
+    check_same_descriptors(found.identity, other)  # but a model may be applied to it
+
+
+def test_one_number_an_atom_is_a_vector_of_one(niobium: AtomicDataset) -> None:
+    dataset = with_array(niobium, np.arange(float(niobium.n_environments)))
+    assert compute_descriptors(dataset, DescriptorConfig(method="array", source="features")).values.shape[1] == 1
+
+
+def test_ready_made_values_that_do_not_fit(niobium: AtomicDataset, tmp_path: Path) -> None:
+    size = niobium.n_environments
+    with pytest.raises(MEAGraphError, match=r"frame 0: expected a per-atom array 'magic', but this frame has"):
+        compute_descriptors(niobium, DescriptorConfig(method="array", source="magic"))
+    values = np.ones((size, 2))
+    values[7, 1] = np.nan
+    with pytest.raises(MEAGraphError, match=r"row 7 \(.*atom 7\) holds NaN"):
+        compute_descriptors(with_array(niobium, values), DescriptorConfig(method="array", source="features"))
+    for name, content in {
+        "short": np.ones((size - 1, 2)),
+        "flat": np.ones(size),
+        "words": np.full((size, 1), "a"),
+    }.items():
+        np.save(tmp_path / f"{name}.npy", content)
+        with pytest.raises(MEAGraphError, match=rf"{name}\.npy: expected numbers of shape \({size}, D\)"):
+            compute_descriptors(niobium, DescriptorConfig(method="npy", source=str(tmp_path / f"{name}.npy")))
+    np.save(tmp_path / "objects.npy", np.array([[{}]] * size, dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("no array")
+    for name in ("objects", "text", "missing"):
+        with pytest.raises(MEAGraphError, match=rf"{name}\.npy: expected a NumPy array file"):
+            compute_descriptors(niobium, DescriptorConfig(method="npy", source=str(tmp_path / f"{name}.npy")))
+
+
 # Errors
 
 
@@ -252,7 +309,9 @@ def test_a_failure_names_file_and_frame(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf"),
+        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf, array, npy"),
+        ({"method": "array"}, "source=''; 'array' needs the name"),
+        ({"source": "x.npy"}, "the others need none"),
         ({"r_cut": 0.9}, "r_cut=0.9"),
         ({"r_cut": float("nan")}, "r_cut=nan"),
         ({"r_cut": float("inf")}, "r_cut=inf"),
