@@ -17,7 +17,8 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from meagraph.descriptors import (
     compute_descriptors,
     recall_descriptors,
 )
+from meagraph.errors import MEAGraphError
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key
 from meagraph.graph import GraphConfig
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from meagraph.model import MEAGraph
 
 CACHE_VERSION = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,8 @@ def learn(
         return known
     keys = _keys(dataset, descriptors, config)
     points = unit_columns(descriptors.values)
-    if cache and keys.condensed.is_file():
-        condensed = read_condensed(keys.condensed)
-    else:
+    condensed = _known(keys.condensed, read_condensed) if cache else None
+    if condensed is None:
         condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
         if cache:
             write_condensed(keys.condensed, condensed)
@@ -175,13 +177,24 @@ def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConf
 def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
     """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
     keys = _keys(dataset, descriptors, config)
-    if not (keys.model.is_file() and keys.condensed.is_file()):
+    found, condensed = _known(keys.model, read_details), _known(keys.condensed, read_condensed)
+    if found is None or condensed is None:
         return None
-    shape, details = read_details(keys.model)
+    shape, details = found
     history = tuple(EpochRecord(**record) for record in details.get("history", []))
     load = functools.cache(lambda: load_model(keys.model)[0])
     points = unit_columns(descriptors.values)
-    return Learned(shape, load, history, points, read_condensed(keys.condensed), keys.key, "cache")
+    return Learned(shape, load, history, points, condensed, keys.key, "cache")
+
+
+def _known(path: Path, read: Callable[[Path], T]) -> T | None:
+    """What the cache holds at ``path``; None where there is nothing, or nothing that can be read any more."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, MEAGraphError):
+        return None
 
 
 def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig) -> Path:
@@ -206,9 +219,9 @@ def look(
 ) -> Survey:
     """The survey of ``dataset`` by the model, from the cache where it was made before."""
     stored = _survey_file(dataset, learned, config)
-    if cache and stored.is_file():
+    if cache and (known := _known(stored, read_survey)) is not None:
         progress(1, 1, "map from the cache")
-        return read_survey(stored)
+        return known
     result = survey(
         dataset,
         learned.load(),
@@ -254,9 +267,8 @@ def recall(dataset: AtomicDataset, config: PipelineConfig) -> Recalled | None:
     if descriptors is None:
         return None
     learned = recall_learned(dataset, descriptors, config)
-    if learned is None or not (stored := _survey_file(dataset, learned, config)).is_file():
-        return None
-    return Recalled(descriptors, learned, read_survey(stored))
+    known = _known(_survey_file(dataset, learned, config), read_survey) if learned is not None else None
+    return Recalled(descriptors, learned, known) if learned is not None and known is not None else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,6 +119,20 @@ def test_what_the_cache_holds_is_recalled(file: Path) -> None:
     assert recall(dataset, replace(CONFIG, pooling_rate=0.7)) is None
 
 
+@pytest.mark.parametrize("spoilt", ["surveys/*.npz", "condensed/*.npz", "models/*.json"])
+@pytest.mark.parametrize("content", [b"", b"PK no archive", b"{}"])
+def test_a_cache_file_that_cannot_be_read_is_made_anew(
+    file: Path, own_cache: Path, spoilt: str, content: bytes
+) -> None:
+    first = run(file, config=CONFIG, pruning=PRUNING)
+    (path,) = own_cache.glob(spoilt)
+    path.write_bytes(content)
+    assert recall(first.dataset, CONFIG) is None
+    second = run(file, config=CONFIG, pruning=PRUNING)
+    np.testing.assert_array_equal(second.survey.clusters.labels, first.survey.clusters.labels)
+    assert recall(first.dataset, CONFIG) is not None
+
+
 def test_another_seed_gives_another_run(file: Path) -> None:
     one = run(file, config=CONFIG, pruning=PRUNING)
     assert one.files is None  # no folder was named
