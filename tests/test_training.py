@@ -126,9 +126,19 @@ def test_a_batch_of_all_structures_has_the_graph_of_the_dataset(prepared: Prepar
     batch = _batch_graph(prepared.points, prepared.condensed, prepared.dataset.offsets, everything, GRAPH)
     whole = similarity_graph(prepared.points, prepared.condensed, GRAPH)
     assert batch is not None
-    for field in ("edge_index", "multiplicity", "connected"):
-        np.testing.assert_array_equal(getattr(batch, field), getattr(whole, field))
-    np.testing.assert_allclose(batch.x, whole.x, rtol=1e-12)
+    kept = np.flatnonzero(whole.connected)  # isolated environments have left
+    assert 0 < len(kept) < len(whole.connected)
+    assert batch.connected.all()
+    np.testing.assert_array_equal(kept[batch.edge_index], whole.edge_index)
+    np.testing.assert_array_equal(batch.multiplicity, whole.multiplicity[kept])
+    np.testing.assert_allclose(batch.x, whole.x[kept], rtol=1e-12)
+
+
+def test_a_batch_of_twins_and_isolated_environments_is_passed_over(prepared: Prepared) -> None:
+    """Nobody in it has a neighbour; what it taught would be the overflow of columns that hold nothing."""
+    points = np.eye(4)[[0, 0, 1, 2, 3]]
+    condensed = condense(points, epsilon=0.0)
+    assert _batch_graph(points, condensed, np.arange(6), np.arange(5), GRAPH) is None
 
 
 def test_a_batch_of_some_structures_is_condensed_among_themselves(prepared: Prepared) -> None:
