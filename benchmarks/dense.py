@@ -26,6 +26,7 @@ from meagraph.clustering import ClusteringConfig, cluster
 from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
+from meagraph.files import write_json
 from meagraph.graph import GraphConfig, similarity_graph
 from meagraph.kernels import warm
 from meagraph.manifold import nearest_neighbours
@@ -107,8 +108,7 @@ def main() -> None:
         "adjusted_rand_index": adjusted_rand_score(found["dense"][0]["labels"], found["condensed"][0]["labels"]),
     }
     print(json.dumps(figures, indent=2))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "dense.json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(RESULTS / "dense.json", figures)
 
 
 if __name__ == "__main__":

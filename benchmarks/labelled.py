@@ -8,7 +8,6 @@ C15, liquid, and bcc from three groups), drawn anew for every seed; the agreemen
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from dataclasses import replace
@@ -27,6 +26,7 @@ from meagraph.clustering import ClusteringConfig, cluster
 from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
+from meagraph.files import write_json
 from meagraph.graph import similarity_graph
 from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model import embed
@@ -130,8 +130,7 @@ def main() -> None:
         spread = f"{statistics.median(scores):.3f} ({min(scores):.3f}-{max(scores):.3f})"
         table.append(f"| {name} | {spread} | {noise:.2f} | {count:.0f} |")
     print("\n".join(table))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "labelled.json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_json(RESULTS / "labelled.json", figures)
 
 
 if __name__ == "__main__":

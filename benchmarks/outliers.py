@@ -11,7 +11,6 @@ neighbour. Below each signal of ours stands alone.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from meagraph.clustering import Clusters
 from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import compute_descriptors
+from meagraph.files import write_json
 from meagraph.graph import similarity_graph
 from meagraph.outliers import score_outliers
 
@@ -148,8 +148,7 @@ def main() -> None:
         for method, values in figures.items():
             print(f"| {method} | " + " | ".join(f"{statistics.median(values[c]):.3f}" for c in columns) + " |")
         everything[dataset.name] = figures
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "outliers.json").write_text(json.dumps(everything, indent=2) + "\n")
+    write_json(RESULTS / "outliers.json", everything)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import ase.io
 import numpy as np
 
 from meagraph.datasets import read_dataset
+from meagraph.files import write_json
 
 DISPLACEMENT = 0.03  # Å
 RESULTS = Path(__file__).parent / "results"
@@ -120,8 +121,7 @@ def main() -> None:
             two["environments"] / one["environments"]
         )
         print(f"growth exponent from {one['environments']:,} to {two['environments']:,}: {growth:.2f}")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "scaling.json").write_text(json.dumps(found, indent=2) + "\n")
+    write_json(RESULTS / "scaling.json", found)
 
 
 if __name__ == "__main__":

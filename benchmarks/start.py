@@ -25,6 +25,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from meagraph.files import write_json
 from tests.app.browser import CHROMIUM_ARGUMENTS, find_chromium, free_port
 
 RESULTS = Path(__file__).parent / "results"
@@ -111,8 +112,7 @@ def main() -> None:
         for state, found in runs.items()
     }
     result = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "median": summary, "runs": runs}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"start-{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_json(RESULTS / f"start-{name}.json", result)
     print(json.dumps(summary, indent=2))
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph import kernels
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path
+from meagraph.files import read_arrays, write_arrays
 from meagraph.progress import Progress, silent
 
 RELATIVE_EPSILON = 1e-4  # of the diameter; method.md's measurements: agrees with the dense method (ARI 0.98)
@@ -186,17 +187,13 @@ def _farthest_first(
 
 
 def write_condensed(path: Path, condensed: Condensed) -> None:
-    """Write as one NumPy archive without pickled objects, atomically."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(
-            stream, allow_pickle=False, **{field.name: getattr(condensed, field.name) for field in fields(Condensed)}
-        )
+    """Write for :func:`read_condensed`."""
+    write_arrays(path, {field.name: getattr(condensed, field.name) for field in fields(Condensed)})
 
 
 def read_condensed(path: Path) -> Condensed:
     """Read what :func:`write_condensed` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        data = dict(stored)
+    data: dict[str, Any] = read_arrays(path)
     return Condensed(**{**data, "epsilon": float(data["epsilon"]), "diameter": float(data["diameter"])})
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, cache_directory, content_key, write_json
+from meagraph.files import atomic_path, cache_directory, content_key, read_cached, write_json
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 1
@@ -112,9 +112,12 @@ def compute_descriptors(
 
 
 def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
-    """What :func:`compute_descriptors` left in the cache, None where it has not been asked for them yet."""
+    """What :func:`compute_descriptors` left in the cache, None where it has not been asked for them yet.
+
+    Ready-made values are never cached; whether they fit the dataset is for :func:`compute_descriptors` to say.
+    """
     if config.method in READY_MADE:
-        return _ready_made(dataset, config)
+        return None
     parameters, _ = METHODS[config.method](config, dataset.species)
     return _read(_stored(dataset, config.method, parameters), dataset, config.method, parameters)
 
@@ -127,10 +130,8 @@ def _stored(dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> 
 
 
 def _read(path: Path, dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Descriptors | None:
-    if not path.is_file():
-        return None
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    if values.shape[0] != dataset.n_environments or values.dtype != np.float32:
+    values = read_cached(path, functools.partial(np.load, mmap_mode="r", allow_pickle=False))
+    if values is None or values.shape[0] != dataset.n_environments or values.dtype != np.float32:
         return None
     return Descriptors(values, method, parameters)
 

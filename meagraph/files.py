@@ -1,4 +1,4 @@
-"""Where files go and how they are written: the cache folder, atomic writes, hashes."""
+"""Where files go and how they are written: the cache folder, atomic writes, archives, hashes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
+
+T = TypeVar("T")
 
 
 def cache_directory(*parts: str) -> Path:
@@ -60,6 +65,28 @@ def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as indented JSON, atomically; keys keep their order."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Write ``arrays`` as one NumPy archive without pickled objects, atomically."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
+    """Read what :func:`write_arrays` wrote, by name."""
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def read_cached(path: Path, read: Callable[[Path], T]) -> T | None:
+    """What ``read`` makes of the cache's file at ``path``; None where there is none that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, MEAGraphError):
+        return None
 
 
 def sha256_file(path: str | Path) -> str:

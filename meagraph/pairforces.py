@@ -7,7 +7,6 @@ robust, so a few wrong labels do not bend it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +32,11 @@ class _Basis:
     length: float  # Å, the decay of the density
     species: tuple[int, ...]
 
+    @property
+    def width(self) -> int:
+        """Number of coefficients: radial functions for each ordered pair of elements, in two terms."""
+        return 2 * len(self.species) ** 2 * len(self.centres)
+
     def features(self, atoms: Atoms, finder: Any) -> NDArray[np.float32]:
         """What multiplies the coefficients in the force on each atom: (n, 3, width)."""
         i, j, distance, vector = finder.compute(
@@ -41,7 +45,7 @@ class _Basis:
         known = np.searchsorted(self.species, atoms.numbers)
         low, high = np.minimum(known[i], known[j]), np.maximum(known[i], known[j])
         kind = low * len(self.species) + high
-        out = np.zeros((len(atoms), 3, 2 * len(self.species) ** 2 * RADIAL), dtype=np.float32)
+        out = np.zeros((len(atoms), 3, self.width), dtype=np.float32)
         kernels.pair_features(
             i.astype(np.int64),
             j.astype(np.int64),
@@ -75,30 +79,21 @@ def predict_forces(
     rows, targets = [], []
     count = 0
     for structure in np.random.default_rng(seed).permutation(dataset.n_structures):
-        atoms = slice(dataset.offsets[structure], dataset.offsets[structure + 1])
-        rows.append(basis.features(dataset.structures[structure], finder)[known[atoms]].reshape(-1, _width(basis)))
-        targets.append(dataset.forces[atoms][known[atoms]].ravel())
-        count += atoms.stop - atoms.start
+        part = slice(dataset.offsets[structure], dataset.offsets[structure + 1])
+        rows.append(basis.features(dataset.structures[structure], finder)[known[part]].reshape(-1, basis.width))
+        targets.append(dataset.forces[part][known[part]].ravel())
+        count += part.stop - part.start
         if count >= SAMPLE:
             break
     progress(1, 10, "outliers: forces")
     coefficients = _robust_fit(np.concatenate(rows), np.concatenate(targets))
     predicted = np.empty_like(dataset.forces)
-    for structure, features in _each(dataset, basis, finder):
+    for structure, atoms in enumerate(dataset.structures):
         part = slice(dataset.offsets[structure], dataset.offsets[structure + 1])
-        predicted[part] = features @ coefficients
+        predicted[part] = basis.features(atoms, finder) @ coefficients
         if structure % 64 == 0:
             progress(1 + int(9 * part.stop / dataset.n_environments), 10, "outliers: forces")
     return predicted
-
-
-def _width(basis: _Basis) -> int:
-    return 2 * len(basis.species) ** 2 * RADIAL
-
-
-def _each(dataset: AtomicDataset, basis: _Basis, finder: Any) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    for structure, atoms in enumerate(dataset.structures):
-        yield structure, basis.features(atoms, finder)
 
 
 def _robust_fit(features: NDArray[np.float32], target: NDArray[np.float64]) -> NDArray[np.float64]:

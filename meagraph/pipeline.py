@@ -17,8 +17,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +34,8 @@ from meagraph.descriptors import (
     compute_descriptors,
     recall_descriptors,
 )
-from meagraph.errors import MEAGraphError
 from meagraph.export import ExportedFiles, export_plan
-from meagraph.files import cache_directory, content_key
+from meagraph.files import cache_directory, content_key, read_cached
 from meagraph.graph import GraphConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
     from meagraph.model import MEAGraph
 
 CACHE_VERSION = 3
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def learn(
         return known
     keys = _keys(dataset, descriptors, config)
     points = unit_columns(descriptors.values)
-    condensed = _known(keys.condensed, read_condensed) if cache else None
+    condensed = read_cached(keys.condensed, read_condensed) if cache else None
     if condensed is None:
         condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
         if cache:
@@ -177,7 +174,7 @@ def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConf
 def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
     """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
     keys = _keys(dataset, descriptors, config)
-    found, condensed = _known(keys.model, read_details), _known(keys.condensed, read_condensed)
+    found, condensed = read_cached(keys.model, read_details), read_cached(keys.condensed, read_condensed)
     if found is None or condensed is None:
         return None
     shape, details = found
@@ -185,16 +182,6 @@ def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: Pip
     load = functools.cache(lambda: load_model(keys.model)[0])
     points = unit_columns(descriptors.values)
     return Learned(shape, load, history, points, condensed, keys.key, "cache")
-
-
-def _known(path: Path, read: Callable[[Path], T]) -> T | None:
-    """What the cache holds at ``path``; None where there is nothing, or nothing that can be read any more."""
-    if not path.is_file():
-        return None
-    try:
-        return read(path)
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile, MEAGraphError):
-        return None
 
 
 def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig) -> Path:
@@ -219,7 +206,7 @@ def look(
 ) -> Survey:
     """The survey of ``dataset`` by the model, from the cache where it was made before."""
     stored = _survey_file(dataset, learned, config)
-    if cache and (known := _known(stored, read_survey)) is not None:
+    if cache and (known := read_cached(stored, read_survey)) is not None:
         progress(1, 1, "map from the cache")
         return known
     result = survey(
@@ -267,7 +254,7 @@ def recall(dataset: AtomicDataset, config: PipelineConfig) -> Recalled | None:
     if descriptors is None:
         return None
     learned = recall_learned(dataset, descriptors, config)
-    known = _known(_survey_file(dataset, learned, config), read_survey) if learned is not None else None
+    known = read_cached(_survey_file(dataset, learned, config), read_survey) if learned is not None else None
     return Recalled(descriptors, learned, known) if learned is not None and known is not None else None
 
 

@@ -14,7 +14,7 @@ from meagraph import compiling, manifold
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
-from meagraph.files import atomic_path
+from meagraph.files import read_arrays, write_arrays
 from meagraph.graph import GraphConfig, similarity_graph
 from meagraph.outliers import Outliers, Signal, score_outliers
 from meagraph.progress import Progress, part, silent
@@ -97,19 +97,12 @@ def write_survey(path: Path, result: Survey) -> None:
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
     }
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(
-            stream,
-            allow_pickle=False,
-            texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8),
-            **arrays,
-        )
+    write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
 
 def read_survey(path: Path) -> Survey:
     """Read what :func:`write_survey` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        data = dict(stored)
+    data = read_arrays(path)
     texts = json.loads(data["texts"].tobytes())
     arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
     signals = tuple(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from meagraph import compiling, manifold
 from meagraph.cli import add_reading_options, reading_options
 
 
@@ -26,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     print("meaviz: starting ...", file=sys.stderr)
+    from meagraph import compiling, manifold
+
     compiling.begin(manifold.__name__)
     import panel as pn
 

@@ -119,7 +119,13 @@ def test_what_the_cache_holds_is_recalled(file: Path) -> None:
     assert recall(dataset, replace(CONFIG, pooling_rate=0.7)) is None
 
 
-@pytest.mark.parametrize("spoilt", ["surveys/*.npz", "condensed/*.npz", "models/*.json"])
+def test_a_dataset_opens_though_ready_made_descriptors_do_not_fit_it(file: Path) -> None:
+    """They belong to the dataset before; the step that needs them says so, not the opening."""
+    settings = DescriptorConfig(method="npy", source="of/another/dataset.npy")
+    assert recall(read_dataset(file), replace(CONFIG, descriptors=settings)) is None
+
+
+@pytest.mark.parametrize("spoilt", ["surveys/*.npz", "condensed/*.npz", "models/*.json", "descriptors/*.npy"])
 @pytest.mark.parametrize("content", [b"", b"PK no archive", b"{}"])
 def test_a_cache_file_that_cannot_be_read_is_made_anew(
     file: Path, own_cache: Path, spoilt: str, content: bytes

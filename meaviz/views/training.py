@@ -43,7 +43,8 @@ class DescriptorStep(Step):
         self._source = pmui.TextInput(
             label="Name of the array, or path of the file", visible=usual.method in READY_MADE, size="small", **COMPACT
         )
-        basis = pn.Column(self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), margin=0)
+        shown = usual.method not in READY_MADE
+        basis = pn.Column(self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), visible=shown, margin=0)
 
         def show_settings(event: Any) -> None:
             self._source.visible = event.new in READY_MADE
@@ -210,8 +211,15 @@ class MapStep(Step):
             size="small",
             **COMPACT,
         )
+        method = config.clustering.method
         self._resolution = pmui.FloatInput(
-            label="Resolution", value=config.clustering.resolution, start=0.001, end=10, step=0.01, **NUMBER
+            label="Resolution",
+            value=config.clustering.resolution,
+            start=0.001,
+            end=10,
+            step=0.01,
+            visible=method == "leiden",
+            **NUMBER,
         )
         self._size = pmui.IntInput(
             label="Fewest environments",
@@ -225,7 +233,7 @@ class MapStep(Step):
         )
         update = button("Update map")
         update.on_click(lambda event: self._update())
-        by_density = pn.Row(self._size, self._samples, margin=0, visible=False)
+        by_density = pn.Row(self._size, self._samples, margin=0, visible=method == "hdbscan")
 
         def show_settings(event: Any) -> None:
             self._resolution.visible = event.new == "leiden"
