@@ -28,9 +28,9 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph import similarity_graph
+from meagraph.learning import PipelineConfig
 from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model import embed
-from meagraph.pipeline import PipelineConfig
 from meagraph.records import ModelConfig
 from meagraph.training import new_model, train
 

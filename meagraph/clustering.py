@@ -18,6 +18,7 @@ from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
 from meagraph.records import Embedding
 
 NOISE = -1
+STARTS = 5  # attempts of Leiden
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -106,15 +107,19 @@ def components(embedding: Embedding, neighbours: Neighbours, condensed: Condense
 def leiden(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
     """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of UMAP's graph of the latent neighbours.
 
-    By modularity with ``config.resolution``. Representatives that the similarity graph leaves isolated, the
+    By modularity with ``config.resolution``, the best of STARTS attempts, since a single one may end in a poor
+    optimum. Representatives that the similarity graph leaves isolated, the
     published singletons, belong to none.
     """
     if condensed.size < 3:
         return np.where(embedding.connected, 0, NOISE).astype(np.int64), {}
-    from sknetwork.clustering import Leiden
+    from sknetwork.clustering import Leiden, get_modularity
 
-    finder = Leiden(resolution=config.resolution, random_state=config.seed)
-    label = np.asarray(finder.fit_predict(fuzzy_graph(neighbours)), dtype=np.int64)
+    graph = fuzzy_graph(neighbours)
+    seeds = [(config.seed * STARTS + start) % 2**32 for start in range(STARTS)]
+    attempts = [Leiden(resolution=config.resolution, random_state=seed).fit_predict(graph) for seed in seeds]
+    best = max(attempts, key=lambda found: get_modularity(graph, found, resolution=config.resolution))
+    label = np.asarray(best, dtype=np.int64)
     settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": config.seed}
     return np.where(embedding.connected, label, NOISE), settings
 

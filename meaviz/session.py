@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.export import ExportedFiles
-from meagraph.pipeline import Learned, PipelineConfig
+from meagraph.learning import Learned, PipelineConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune
 from meagraph.records import EpochRecord
 from meagraph.survey import Survey

@@ -28,6 +28,7 @@ STOREYS = {
             ("clustering", "projection", "outliers", "pairforces"),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),
+            ("learning",),
             ("pipeline",),
             ("cli",),
         ]
