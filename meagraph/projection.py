@@ -45,7 +45,9 @@ def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConf
     a sunflower, so that a heap of equal environments shows its number and every point can be chosen.
     """
     config = config or ProjectionConfig()
-    places = umap_layout(neighbours, components=2, min_dist=config.min_dist, seed=config.seed)
+    places = umap_layout(
+        neighbours.nearest(config.n_neighbors), components=2, min_dist=config.min_dist, seed=config.seed
+    )
     return Projection(_around(places, condensed).astype(np.float32))
 
 
