@@ -158,13 +158,15 @@ def pool_edges(edges: Edges, score: Tensor, rate: float) -> Edges:
     """Keep the edges whose normalised ``score`` (E,) exceeds ``rate``, in [0, 1).
 
     Scores are normalised by their own smallest and largest value; twins hold score 1 and therefore always stay.
+    Edges that lead to a node without weight in the column norms do not move these two values.
     """
     score = score.detach()
     twins = bool((edges.weight > 1).any())
-    if len(score) == 0:
+    own = score[edges.norm_weight[edges.target] > 0]
+    if len(own) == 0:
         return edges
-    low = score.min()
-    high = torch.ones_like(low) if twins else score.max()
+    low = own.min()
+    high = torch.ones_like(low) if twins else own.max()
     return edges.keep((score - low + SHIFT) / (high - low + SHIFT) > rate)
 
 

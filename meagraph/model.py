@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -52,6 +52,19 @@ class MEAGraph(nn.Module):
             scores.append(score)
             edges = pool_edges(edges, score, rate)
         return Encoded(latent=x, entering=tuple(entering), scores=tuple(scores), remaining=edges)
+
+    def encode_along(self, x: Tensor, edges: Edges, rates: Sequence[float]) -> Iterator[Encoded]:
+        """Encode at one pooling rate after another, each for all layers; the first, which sees none, runs once."""
+        first, score = self.encoder[0](x, edges)
+        for rate in rates:
+            h, left = first, pool_edges(edges, score, rate)
+            entering, scores = [edges], [score]
+            for layer in list(self.encoder)[1:]:
+                entering.append(left)
+                h, following = layer(h, left)
+                scores.append(following)
+                left = pool_edges(left, following, rate)
+            yield Encoded(latent=h, entering=tuple(entering), scores=tuple(scores), remaining=left)
 
     def decode(self, encoded: Encoded) -> Tensor:
         """Descriptors (M, D) from the latent embedding, along the encoder's edges in reverse order."""

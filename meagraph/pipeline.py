@@ -36,11 +36,12 @@ from meagraph.descriptors import (
 )
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key, read_cached
-from meagraph.graph import GraphConfig
+from meagraph.graph import GraphConfig, similarity_graph
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
+from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.survey import Survey, read_survey, survey, write_survey
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, co
         path,
         learned.load(),
         descriptors=descriptors.identity,
+        budget=config.budget,
         graph=asdict(config.graph),
         training=asdict(config.training),
         history=[asdict(record) for record in learned.history],
@@ -237,6 +239,22 @@ def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfi
         "seed": config.training.seed,
     }
     return cache_directory("surveys") / f"survey-{content_key(depends)}.npz"
+
+
+def look_along_rates(
+    learned: Learned, config: PipelineConfig, *, cache: bool = True, progress: Progress = silent
+) -> Stability:
+    """The published clusters along the pooling rate, from the cache where they were found before."""
+    key = content_key({"version": CACHE_VERSION, "model": learned.key, "rates": RATES})
+    stored = cache_directory("stability") / f"stability-{key}.npz"
+    if cache and (known := read_cached(stored, read_stability)) is not None:
+        progress(1, 1, "stability from the cache")
+        return known
+    graph = similarity_graph(learned.points, learned.condensed, config.graph, progress=part(progress, 0.0, 0.1))
+    result = rate_stability(learned.load(), graph, learned.condensed, progress=part(progress, 0.1, 1.0))
+    if cache:
+        write_stability(stored, result)
+    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ STOREYS = {
             ("layers",),
             ("model",),
             ("training", "checkpoint"),
-            ("clustering", "projection", "outliers", "pairforces"),
+            ("clustering", "projection", "outliers", "pairforces", "stability"),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),
             ("pipeline",),
