@@ -33,7 +33,7 @@ RESOLUTIONS = tuple(float(f"{value:.2g}") for value in np.geomspace(0.01, 2.0, 2
 METHOD = {"pooling_rate": "components", "resolution": "leiden"}  # what each parameter moves
 AGREEMENT = 0.9  # adjusted Rand index from which two neighbouring choices count as the same
 LARGEST = 0.9  # share of all environments beyond which one cluster says nothing
-ALONE = 0.5  # share of environments in no cluster beyond which the clusters say too little
+ALONE = 0.3  # share of environments in no cluster beyond which only heaps of near-equal ones are left
 
 
 @dataclass(frozen=True, eq=False)

@@ -213,7 +213,7 @@ def test_trivial_choices_are_no_plateau() -> None:
     one = curve(GRID, clusters=[1, 1, 1, 2, 2, 0])
     assert one.plateau == (0.4, 0.5)
     assert curve(GRID, largest=[0.99, 0.95, 0.91, 0.9, 0.9, 0.9]).plateau == (0.4, 0.6)
-    assert curve(GRID, alone=[0.0, 0.4, 0.5, 0.51, 0.9, 1.0]).plateau == (0.1, 0.3)
+    assert curve(GRID, alone=[0.0, 0.2, 0.3, 0.31, 0.9, 1.0]).plateau == (0.1, 0.3)
     for nothing in (curve(GRID, clusters=[1] * 6), curve(GRID, agreement=[0.5] * 5)):
         assert nothing.plateau is None
         assert nothing.suggestion is None
