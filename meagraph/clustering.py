@@ -84,7 +84,8 @@ def cluster(
     config = config or ClusteringConfig()
     near = neighbours.nearest(config.neighbours)
     labels, settings = METHODS[config.method](embedding, near, condensed, config)
-    return _ordered(labels[condensed.assignment], config.method, {**settings, "pooling_rate": embedding.rate})
+    labels, sizes = ordered_labels(labels, condensed)
+    return Clusters(labels[condensed.assignment], sizes, config.method, {**settings, "pooling_rate": embedding.rate})
 
 
 def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -102,13 +103,23 @@ Found = tuple[NDArray[np.int64], dict[str, Any]]
 
 def components(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
     """Connected components of the graph the last pooling leaves, as published; singletons belong to none."""
-    size = condensed.size
-    source, target = embedding.edge_index
+    return component_labels(embedding.edge_index, embedding.connected, condensed.multiplicity), {}
+
+
+def component_labels(
+    edge_index: NDArray[np.int64], connected: NDArray[np.bool_], multiplicity: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The component (M,) of each representative along ``edge_index`` (2, E); -1 for one that stands for itself alone.
+
+    ``connected`` (M,) tells which have an edge or a twin in the similarity graph.
+    """
+    size = len(multiplicity)
+    source, target = edge_index
     joined = coo_matrix((np.ones(len(source)), (source, target)), (size, size))
     _, label = connected_components(joined, directed=False)
-    members = np.bincount(label, weights=condensed.multiplicity)
-    alone = (members[label] == 1) | ~embedding.connected
-    return np.where(alone, NOISE, label).astype(np.int64), {}
+    members = np.bincount(label, weights=multiplicity)
+    alone = (members[label] == 1) | ~connected
+    return np.where(alone, NOISE, label).astype(np.int64)
 
 
 def communities(graph: csr_matrix, *, resolution: float, seed: int) -> NDArray[np.int64]:
@@ -186,15 +197,19 @@ METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig]
 }
 
 
-def _ordered(labels: NDArray[np.int64], method: str, settings: dict[str, Any]) -> Clusters:
-    """Renumber by falling size, ties by first appearance."""
+def ordered_labels(labels: NDArray[np.int64], condensed: Condensed) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Renumber the ``labels`` (M,) of representatives by falling size, ties by the first environment.
+
+    Returns the new labels (M,) and the sizes (C,) in environments; -1 stays.
+    """
     inside = labels >= 0
-    values, first, inverse, count = np.unique(
-        labels[inside], return_index=True, return_inverse=True, return_counts=True
-    )
+    values, inverse = np.unique(labels[inside], return_inverse=True)
+    count = np.bincount(inverse, weights=condensed.multiplicity[inside], minlength=len(values)).astype(np.int64)
+    first = np.full(len(values), len(condensed.assignment))
+    np.minimum.at(first, inverse, condensed.first[inside])
     order = np.lexsort((first, -count))
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values))
     renumbered = np.full(len(labels), NOISE, dtype=np.int64)
     renumbered[inside] = rank[inverse]
-    return Clusters(renumbered, count[order].astype(np.int64), method, settings)
+    return renumbered, count[order]

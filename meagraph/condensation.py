@@ -49,16 +49,28 @@ class Condensed:
         """Number of representatives M."""
         return len(self.representatives)
 
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """The first environment (M,), in file order, that each representative stands for."""
+        first = np.empty(self.size, dtype=np.int64)
+        first[self.assignment[::-1]] = np.arange(len(self.assignment))[::-1]  # of several the last written stays
+        return first
+
 
 def unit_columns(values: NDArray[np.floating], weights: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
     """Scale the columns of ``values`` (N, D) to unit L2 norm over their rows, a row counting ``weights`` times.
 
     A column of zeros stays zero. Source: arXiv 2509.12358, the scaling before the similarity graph.
     """
+    return np.asarray(values, dtype=np.float64) / column_norms(values, weights)
+
+
+def column_norms(values: NDArray[np.floating], weights: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+    """What :func:`unit_columns` divides the columns of ``values`` (N, D) by: (D,), 1 for a column of zeros."""
     values = np.asarray(values, dtype=np.float64)
     squares = values**2 if weights is None else weights[:, None] * values**2
     norm = np.sqrt(squares.sum(axis=0))
-    return values / np.where(norm > 0, norm, 1.0)
+    return np.where(norm > 0, norm, 1.0)
 
 
 def diameter(points: NDArray[np.float64]) -> float:

@@ -72,11 +72,9 @@ def similarity_graph(
     Distances are computed in blocks; of (M, M) nothing is kept but the edges.
     """
     rows = points[condensed.representatives]
-    twins = bool((condensed.multiplicity > 1).any())
+    nearest, reach = distance_window(rows, condensed, config)
     centred = rows - rows.mean(axis=0)  # distances by inner products lose no digits to a common offset
     square = (centred**2).sum(axis=1)
-    shortest = 0.0 if twins else _shortest(rows)
-    nearest, reach = _distance_window(shortest, condensed.diameter, config)
 
     size = len(rows)
     block = max(1, _BLOCK_VALUES // size)
@@ -133,9 +131,13 @@ def _shortest(rows: NDArray[np.float64]) -> float:
     return float(KDTree(rows).query(rows, k=2, workers=-1)[0][:, 1].min())
 
 
-def _distance_window(shortest: float, longest: float, config: GraphConfig) -> tuple[float, float]:
-    """Distances (exclusive) between which the normalised similarity lies between its two thresholds."""
-    high, low = np.exp(-shortest), np.exp(-longest)
+def distance_window(rows: NDArray[np.float64], condensed: Condensed, config: GraphConfig) -> tuple[float, float]:
+    """Distances (exclusive) between which the normalised similarity lies between its two thresholds.
+
+    ``rows`` (M, D) are the scaled descriptors of the representatives.
+    """
+    twins = bool((condensed.multiplicity > 1).any())
+    high, low = np.exp(-(0.0 if twins else _shortest(rows))), np.exp(-condensed.diameter)
     width = high - low + SHIFT
 
     def distance(threshold: float) -> float:

@@ -26,7 +26,10 @@ _BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Undirected edges in both directions, sorted by target, then source; self-loops are implied, never stored."""
+    """Undirected edges in both directions, sorted by target, then source; self-loops are implied, never stored.
+
+    Only :meth:`listen` adds edges that lead one way.
+    """
 
     source: Tensor  # (E,) int64
     target: Tensor  # (E,) int64
@@ -51,6 +54,23 @@ class Edges:
             pointer=index2ptr(target, len(weight)),
             weight=weight,
             norm_weight=torch.where(connected, weight, torch.zeros_like(weight)),
+        )
+
+    def listen(self, source: Tensor, target: Tensor, count: int) -> Edges:
+        """With ``count`` more nodes that hear these and are heard by none: they change nothing here.
+
+        ``source`` (F,) and ``target`` (F,), ascending, are the edges to them, the new nodes numbered from 0. Each is
+        one environment; none counts in the column norms.
+        """
+        n_nodes, n_edges = self.n_nodes, len(self.source)
+        target = torch.cat([self.target, target + n_nodes])
+        return Edges(
+            source=torch.cat([self.source, source]),
+            target=target,
+            reverse=torch.cat([self.reverse, torch.arange(n_edges, len(target))]),  # there is no way back
+            pointer=index2ptr(target, n_nodes + count),
+            weight=torch.cat([self.weight, self.weight.new_ones(count)]),
+            norm_weight=torch.cat([self.norm_weight, self.norm_weight.new_zeros(count)]),
         )
 
     def keep(self, mask: Tensor) -> Edges:
@@ -158,13 +178,15 @@ def pool_edges(edges: Edges, score: Tensor, rate: float) -> Edges:
     """Keep the edges whose normalised ``score`` (E,) exceeds ``rate``, in [0, 1).
 
     Scores are normalised by their own smallest and largest value; twins hold score 1 and therefore always stay.
+    Edges that lead to a node without weight in the column norms do not move these two values.
     """
     score = score.detach()
     twins = bool((edges.weight > 1).any())
-    if len(score) == 0:
+    own = score[edges.norm_weight[edges.target] > 0]
+    if len(own) == 0:
         return edges
-    low = score.min()
-    high = torch.ones_like(low) if twins else score.max()
+    low = own.min()
+    high = torch.ones_like(low) if twins else own.max()
     return edges.keep((score - low + SHIFT) / (high - low + SHIFT) > rate)
 
 

@@ -195,6 +195,7 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, co
         path,
         learned.load(),
         descriptors=descriptors.identity,
+        budget=config.budget,
         graph=asdict(config.graph),
         training=asdict(config.training),
         history=[asdict(record) for record in learned.history],

@@ -36,8 +36,7 @@ def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     Rows are compared by direction alone: their lengths carry how rare an environment is, and would pull the few
     isolated ones so far out that all others look alike (benchmarks/README.md).
     """
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    scaled = np.asarray(values / np.where(length > 0, length, 1.0), dtype=np.float32)
+    scaled = _directions(values)
     count = min(count, len(scaled))
     distance, index = KDTree(scaled).query(scaled, k=count, workers=-1)
     index, distance = index.reshape(len(scaled), count), distance.reshape(len(scaled), count)
@@ -48,6 +47,32 @@ def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     index[:, 0] = rows
     distance[:, 0] = 0.0
     return Neighbours(scaled, index.astype(np.int32), distance.astype(np.float32))
+
+
+def _directions(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.where(length > 0, length, 1.0), dtype=np.float32)
+
+
+def weights_among(
+    values: NDArray[np.floating], known: NDArray[np.floating], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The ``count`` rows of ``known`` (M, H) nearest to each of ``values`` (F, H), and how much each weighs.
+
+    Compared by direction, nearest first; the weights (F, count), of sum 1, are UMAP's, exp(-(d - d_1) / sigma) with
+    sigma such that they add up to log2(count). Fewer than ``count`` where M is smaller. Each row is weighed for itself.
+    """
+    count = min(count, len(known))
+    distance, index = KDTree(_directions(known)).query(_directions(values), k=count, workers=-1)
+    distance, index = distance.reshape(len(values), count), index.reshape(len(values), count)
+    beyond = distance - distance[:, :1]
+    low, high = np.full(len(values), 1e-12), np.full(len(values), 1e3)
+    for _ in range(60):  # bisection in the logarithm; directions are at most 2 apart
+        middle = np.sqrt(low * high)
+        above = np.exp(-beyond / middle[:, None]).sum(axis=1) > np.log2(count)
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    weight = np.exp(-beyond / np.sqrt(low * high)[:, None])
+    return index.astype(np.int64), weight / weight.sum(axis=1, keepdims=True)
 
 
 def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:

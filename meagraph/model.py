@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -53,6 +55,19 @@ class MEAGraph(nn.Module):
             edges = pool_edges(edges, score, rate)
         return Encoded(latent=x, entering=tuple(entering), scores=tuple(scores), remaining=edges)
 
+    def encode_along(self, x: Tensor, edges: Edges, rates: Sequence[float]) -> Iterator[Encoded]:
+        """Encode at one pooling rate after another, each for all layers; the first, which sees none, runs once."""
+        first, score = self.encoder[0](x, edges)
+        for rate in rates:
+            h, left = first, pool_edges(edges, score, rate)
+            entering, scores = [edges], [score]
+            for layer in list(self.encoder)[1:]:
+                entering.append(left)
+                h, following = layer(h, left)
+                scores.append(following)
+                left = pool_edges(left, following, rate)
+            yield Encoded(latent=h, entering=tuple(entering), scores=tuple(scores), remaining=left)
+
     def decode(self, encoded: Encoded) -> Tensor:
         """Descriptors (M, D) from the latent embedding, along the encoder's edges in reverse order."""
         x = encoded.latent
@@ -95,9 +110,34 @@ def embed(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> Embe
     code = before.target * len(x) + before.source  # ascending, as edges are sorted by target, then source
     position = torch.searchsorted(code, last.target * len(x) + last.source)
     return Embedding(
-        values=encoded.latent.nan_to_num(0.0).clamp(-LARGEST, LARGEST).numpy(),
+        values=_bounded(encoded.latent),
         edge_index=torch.stack([last.source, last.target]).numpy(),
         score=encoded.scores[-1][position].numpy(),
         rate=rate,
         connected=graph.connected,
     )
+
+
+@torch.no_grad()
+def embed_beside(
+    model: MEAGraph,
+    graph: SimilarityGraph,
+    x: NDArray[np.float64],
+    edge_index: NDArray[np.int64],
+    *,
+    rate: float = 0.5,
+) -> NDArray[np.float32]:
+    """Latent values (F, H) of F new environments beside an embedded ``graph``, whose own values stay as they are.
+
+    ``x`` (F, D) are their descriptors, scaled as ``graph.x``; ``edge_index`` (2, E) leads from representatives of the
+    graph to new environments, sorted by the latter. An environment that sees what a representative of one environment
+    sees gets its values.
+    """
+    old, edges = graph_edges(graph)
+    source, target = torch.as_tensor(edge_index)
+    both = torch.cat([old, torch.as_tensor(x, dtype=torch.float32)])
+    return _bounded(model.eval().encode(both, edges.listen(source, target, len(x)), rate).latent[len(old) :])
+
+
+def _bounded(latent: Tensor) -> NDArray[np.float32]:
+    return latent.nan_to_num(0.0).clamp(-LARGEST, LARGEST).numpy()

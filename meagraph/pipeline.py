@@ -22,9 +22,11 @@ from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors, recall_descriptors
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key, read_cached
+from meagraph.graph import similarity_graph
 from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.survey import Survey, read_survey, survey, write_survey
 
 
@@ -69,6 +71,22 @@ def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfi
         "seed": config.training.seed,
     }
     return cache_directory("surveys") / f"survey-{content_key(depends)}.npz"
+
+
+def look_along_rates(
+    learned: Learned, config: PipelineConfig, *, cache: bool = True, progress: Progress = silent
+) -> Stability:
+    """The published clusters along the pooling rate, from the cache where they were found before."""
+    key = content_key({"version": CACHE_VERSION, "model": learned.key, "rates": RATES})
+    stored = cache_directory("stability") / f"stability-{key}.npz"
+    if cache and (known := read_cached(stored, read_stability)) is not None:
+        progress(1, 1, "stability from the cache")
+        return known
+    graph = similarity_graph(learned.points, learned.condensed, config.graph, progress=part(progress, 0.0, 0.1))
+    result = rate_stability(learned.load(), graph, learned.condensed, progress=part(progress, 0.1, 1.0))
+    if cache:
+        write_stability(stored, result)
+    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,19 +45,25 @@ def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConf
     a sunflower, so that a heap of equal environments shows its number and every point can be chosen.
     """
     config = config or ProjectionConfig()
-    places = umap_layout(
-        neighbours.nearest(config.n_neighbors), components=2, min_dist=config.min_dist, seed=config.seed
-    )
-    return Projection(_around(places, condensed).astype(np.float32))
+    near = neighbours.nearest(config.n_neighbors)
+    places = umap_layout(near, components=2, min_dist=config.min_dist, seed=config.seed)
+    return Projection(around(places, condensed, usual_gap(places)).astype(np.float32))
 
 
-def _around(places: NDArray[np.float64], condensed: Condensed) -> NDArray[np.float64]:
-    """Place the members of each representative on a disc around it, in file order from the centre out."""
+def usual_gap(places: NDArray[np.floating]) -> float:
+    """Median distance from one of the ``places`` (M, 2) to the nearest other; 1 for a single one."""
+    return float(np.median(KDTree(places).query(places, k=2)[0][:, 1])) if len(places) > 1 else 1.0
+
+
+def around(places: NDArray[np.floating], condensed: Condensed, gap: float) -> NDArray[np.float64]:
+    """Place (N, 2) the members of each representative on a disc around it, in file order from the centre out.
+
+    ``gap`` is the usual distance between two representatives on the map.
+    """
     order = np.argsort(condensed.assignment, kind="stable")
     owner = condensed.assignment[order]
     first = np.concatenate([[0], np.cumsum(condensed.multiplicity)[:-1]])
     rank = np.arange(len(owner)) - first[owner]
-    gap = np.median(KDTree(places).query(places, k=2)[0][:, 1]) if len(places) > 1 else 1.0
     radius = 0.25 * gap * np.sqrt(rank)
     angle = GOLDEN_ANGLE * rank
     xy = np.empty((len(owner), 2))

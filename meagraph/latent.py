@@ -1,0 +1,56 @@
+"""A dataset in the latent space of a model, with everything that later steps and new data need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.condensation import Condensed, column_norms
+from meagraph.descriptors import Descriptors
+from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.progress import Progress, silent
+from meagraph.records import Embedding
+
+if TYPE_CHECKING:
+    from meagraph.model import MEAGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """N environments by M representatives in the latent space, and the scale of the descriptors they came from."""
+
+    embedding: Embedding
+    condensed: Condensed
+    rows: NDArray[np.float64]  # (M, D) descriptors of the representatives, columns of unit norm over all N
+    norms: NDArray[np.float64]  # (D,) what the columns of the descriptors were divided by
+    graph: GraphConfig
+    descriptors: dict[str, Any]  # their identity
+
+    def similarity_graph(self, progress: Progress = silent) -> SimilarityGraph:
+        """The similarity graph that was embedded, made again."""
+        return _graph(self.rows, self.condensed, self.graph, progress)
+
+
+def latent_space(
+    model: MEAGraph,
+    descriptors: Descriptors,
+    condensed: Condensed,
+    *,
+    graph: GraphConfig,
+    rate: float,
+    progress: Progress = silent,
+) -> Latent:
+    """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1)."""
+    from meagraph.model import embed
+
+    norms = column_norms(descriptors.values)
+    rows = np.asarray(descriptors.values[condensed.representatives], dtype=np.float64) / norms
+    embedding = embed(model, _graph(rows, condensed, graph, progress), rate=rate)
+    return Latent(embedding, condensed, rows, norms, graph, descriptors.identity)
+
+
+def _graph(rows: NDArray[np.float64], condensed: Condensed, config: GraphConfig, progress: Progress) -> SimilarityGraph:
+    return similarity_graph(rows, replace(condensed, representatives=np.arange(len(rows))), config, progress=progress)
