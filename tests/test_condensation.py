@@ -141,6 +141,7 @@ def test_descriptors_on_disk_condense_as_in_memory_with_one_copy_of_the_distinct
     """Half of 40,000 rows are duplicates; of the file's 20 MB as float64 no more than the distinct half is held."""
     rng = np.random.default_rng(0)
     half = rng.normal(size=(20_000, 64)).astype(np.float32)
+    half[:2] *= 50.0  # two rows far out, so that the diameter is theirs
     np.save(tmp_path / "x.npy", np.concatenate([half, half[::-1]]))
     values = np.load(tmp_path / "x.npy", mmap_mode="r")
     expected = condense(unit_columns(values), budget=300)
