@@ -78,7 +78,9 @@ class ScaledRows:
         return len(self.values)
 
     def __getitem__(self, rows: Any) -> NDArray[np.float64]:
-        return np.asarray(self.values[rows], dtype=np.float64) / self.norms
+        found = np.array(self.values[rows], dtype=np.float64)
+        found /= self.norms
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
