@@ -46,10 +46,10 @@ class Partial:
     def resume(self, size: int) -> tuple[NDArray[np.float32] | None, int]:
         """The array with ``size`` rows and the number of distinct structures in it; (None, 0) where there is none."""
         done = read_cached(self.record, lambda path: int(json.loads(path.read_text())["structures"]))
-        values = read_cached(self.values, functools.partial(np.lib.format.open_memmap, mode="r+"))
+        values = read_cached(self.values, functools.partial(np.lib.format.open_memmap, mode="r"))
         if done is None or values is None or values.shape[0] != size or values.dtype != np.float32:
             return None, 0
-        return values, done
+        return np.lib.format.open_memmap(self.values, mode="r+"), done  # this alone would lengthen a file cut short
 
     def create(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """An empty array; raises MEAGraphError where the disk has no room for it."""
