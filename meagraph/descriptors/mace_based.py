@@ -16,7 +16,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.descriptors.cells import enclosing_cell
-from meagraph.descriptors.mace_file import MaceFile, read_mace_file
+from meagraph.descriptors.mace_file import Inert, MaceFile, read_mace_file
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 from meagraph.errors import MEAGraphError
 
@@ -82,7 +82,7 @@ def build(file: MaceFile) -> Any:
             config[name] = getattr(modules.blocks, config[name].__name__)
         config["avg_num_neighbors"] = float(config["avg_num_neighbors"])
         config["atomic_numbers"] = list(file.species)
-        config["gate"] = modules.gate_dict[config["gate"].__name__] if config["gate"] is not None else None
+        config["gate"] = modules.gate_dict[_function_name(config["gate"])]
         config["edge_irreps"] = o3.Irreps(str(config["edge_irreps"])) if config["edge_irreps"] is not None else None
         tensors = file.root.tensors()
         with warnings.catch_warnings():
@@ -96,10 +96,17 @@ def build(file: MaceFile) -> Any:
         network.load_state_dict(tensors)
     except Exception as error:  # mace's classes meet whatever stands in the file
         raise MEAGraphError(
-            f"{file.path}: {version('mace-torch')} of mace-torch cannot build this model: {str(error).strip()}. Save "
-            "it anew with this version, not compiled and not converted for other hardware."
+            f"{file.path}: mace-torch {version('mace-torch')} cannot build this model: "
+            f"{' '.join(str(error).split())} Save it anew with this version, not compiled and not converted."
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def _function_name(record: Any) -> str:
+    """The last name of a function in the file: a name, or getattr called with an object and a name; or "None"."""
+    if isinstance(record, Inert):
+        return str(record.arguments[1])
+    return "None" if record is None else str(record.__name__)
 
 
 def _batches(structures: Sequence[Atoms]) -> Iterator[list[Atoms]]:

