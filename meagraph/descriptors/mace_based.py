@@ -78,8 +78,9 @@ def build(file: MaceFile) -> Any:
         config = extract_config_mace_model(file.root)
         if "error" in config or config["embedding_specs"] is not None:
             raise ValueError(f"a {type(file.root).__name__} with embeddings of its own is not supported")
-        for name in ("interaction_cls", "interaction_cls_first", "readout_cls"):
-            config[name] = getattr(modules.blocks, config[name].__name__)
+        for name in ("interaction_cls", "interaction_cls_first"):
+            config[name] = modules.interaction_classes[config[name].__name__]
+        config["readout_cls"] = modules.readout_classes[config["readout_cls"].__name__]
         config["avg_num_neighbors"] = float(config["avg_num_neighbors"])
         config["atomic_numbers"] = list(file.species)
         config["gate"] = modules.gate_dict[_function_name(config["gate"])]
