@@ -118,8 +118,7 @@ def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
     from meagraph.clustering import METHODS
-    from meagraph.descriptors import METHODS as DESCRIPTORS
-    from meagraph.descriptors import READY_MADE
+    from meagraph.descriptors import KINDS
     from meagraph.pipeline import PipelineConfig
 
     usual = PipelineConfig()
@@ -128,11 +127,14 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--descriptor",
         default=usual.descriptors.method,
-        choices=(*DESCRIPTORS, *READY_MADE),
-        help="(default: %(default)s)",
+        choices=tuple(KINDS),
+        help="snap and mace need the extras of these names (default: %(default)s)",
     )
     group.add_argument(
-        "--source", default="", metavar="NAME", help="for 'array' a per-atom array of the files, for 'npy' a file"
+        "--source",
+        default="",
+        metavar="NAME",
+        help="; ".join(f"{name}: {kind.source}" for name, kind in KINDS.items() if kind.source),
     )
     group.add_argument(
         "--r-cut", type=float, default=usual.descriptors.r_cut, help="cutoff in Å (default: %(default)s)"
@@ -141,13 +143,13 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
         "--n-max",
         type=int,
         default=usual.descriptors.n_max,
-        help="radial functions (default: %(default)s)",
+        help="radial functions, of soap and acsf (default: %(default)s)",
     )
     group.add_argument(
         "--l-max",
         type=int,
         default=usual.descriptors.l_max,
-        help="angular degree (default: %(default)s)",
+        help="angular degree; of snap half of twojmax (default: %(default)s)",
     )
     group.add_argument(
         "--budget", type=int, default=usual.budget, help="representatives at most (default: %(default)s)"
