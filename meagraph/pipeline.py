@@ -46,7 +46,7 @@ from meagraph.survey import Survey, read_survey, survey, write_survey
 if TYPE_CHECKING:
     from meagraph.model import MEAGraph
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 
 
 @dataclass(frozen=True)
