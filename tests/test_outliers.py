@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import ase.build
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
@@ -303,6 +306,26 @@ def test_a_whole_dataset_without_labels_of_a_kind(sound: AtomicDataset, without:
         forces[sound.offsets[4] : sound.offsets[5]] *= -1.0
     found = score(replace(sound, energy=energy, forces=forces))
     assert set(sound.structure_of[found.candidates]) == (set() if without == "both" else {4})
+
+
+def test_planted_faults_in_indium_phosphide() -> None:
+    """Two elements, real labels: one structure of each fault among 250, and the twenty first hold all of them."""
+    folder = os.environ.get("MEAVIZ_DATA")
+    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
+    file = root / "InP_JPCA2020.extxyz"
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
+    frames = ase.io.read(file, "100:1100:4")
+    dataset = dataset_from_structures(frames)
+    largest = np.maximum.reduceat(np.linalg.norm(dataset.forces, axis=1), dataset.offsets[:-1])
+    sign, unit, shifted = np.flatnonzero((largest > 0.5) & (np.diff(dataset.offsets) >= 8))[[1, 20, 40]]
+    energy, forces = dataset.energy.copy(), dataset.forces.copy()
+    forces[dataset.offsets[sign] : dataset.offsets[sign + 1]] *= -1.0
+    forces[dataset.offsets[unit] : dataset.offsets[unit + 1]] /= 51.4221
+    energy[shifted] += 0.2 * len(dataset.structures[shifted])
+    found = score(replace(dataset, energy=energy, forces=forces))
+    worst = np.maximum.reduceat(found.score, dataset.offsets[:-1])
+    assert {sign, unit, shifted} <= set(np.argsort(-worst)[:20])
 
 
 def test_molecules_without_a_cell() -> None:
