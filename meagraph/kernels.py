@@ -171,50 +171,6 @@ def row_hashes(rows: Indices) -> Indices:
     return out
 
 
-@numba.njit(cache=True, nogil=True)
-def pair_features(
-    center: Indices,
-    other: Indices,
-    distance: Floats,
-    vector: Floats,
-    kind: Indices,
-    centres: Floats,
-    spacing: float,
-    cutoff: float,
-    length: float,
-    out: Floats,
-) -> None:
-    """Add to ``out`` (n, 3, 2 K B) what each pair adds to the force on its first atom, for B radial functions.
-
-    ``kind`` (P,) in [0, K) tells the pairs of elements apart. Functions are Gaussians of width ``spacing`` at
-    ``centres`` (B,) times a cosine cutoff, along the ``vector`` (P, 3) to the other atom; the second half carries
-    the sum of both atoms' density to the power -1/2 besides, the density falling off with ``length``.
-    """
-    half, count = out.shape[2] // 2, centres.size
-    density = np.zeros(out.shape[0])
-    for p in range(center.size):
-        fall = 0.5 * (np.cos(np.pi * distance[p] / cutoff) + 1.0)
-        density[center[p]] += fall * np.exp(-distance[p] / length)
-    total = 0.0
-    for i in range(density.size):
-        total += density[i]
-    mean = total / density.size
-    for p in range(center.size):
-        i, r = center[p], distance[p]
-        if r <= 1e-8 or mean <= 0.0:
-            continue
-        fall = 0.5 * (np.cos(np.pi * r / cutoff) + 1.0)
-        embedded = (mean / density[i]) ** 0.5 + (mean / density[other[p]]) ** 0.5
-        for b in range(count):
-            gap = (r - centres[b]) / spacing
-            if gap * gap > 12.0:
-                continue
-            value = fall * np.exp(-0.5 * gap * gap) / r
-            for d in range(3):
-                out[i, d, kind[p] * count + b] += value * vector[p, d]
-                out[i, d, half + kind[p] * count + b] += embedded * value * vector[p, d]
-
-
 def warm() -> None:
     """Compile all kernels for the types that they are called with."""
     ends, ints = np.zeros(1, np.int64), np.zeros(4, np.int64)
@@ -227,5 +183,3 @@ def warm() -> None:
     row_hashes(rows.view(np.uint64))
     nearest_so_far(rows, ints, square, np.zeros(2, np.int64), 0, 1)
     farthest_first(rows, ints, 1, 0, 0.0, square, ints[:2], ints[:2], ints, np.zeros(4), ints)
-    features = np.zeros((1, 3, 2), np.float32)
-    pair_features(ends, ends, np.ones(1), np.ones((1, 3)), ends, np.ones(1), 1.0, 2.0, 1.0, features)

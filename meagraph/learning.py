@@ -24,7 +24,7 @@ from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
 if TYPE_CHECKING:
     from meagraph.model import MEAGraph
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 
 
 @dataclass(frozen=True)

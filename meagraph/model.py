@@ -119,6 +119,18 @@ def embed(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> Embe
 
 
 @torch.no_grad()
+def reconstruction_errors(model: MEAGraph, graph: SimilarityGraph, *, rate: float = 0.5) -> NDArray[np.float64]:
+    """Root mean square error (M,) of each representative's decoded descriptors, in units of a column's own.
+
+    At a fixed pooling ``rate`` in [0, 1), as in :func:`embed`; LARGEST at most.
+    """
+    x, edges = graph_edges(graph)
+    _, output = model.eval()(x, edges, rate)
+    error = (output - x).double().square().mean(dim=1).sqrt()
+    return error.nan_to_num(LARGEST).clamp(max=LARGEST).numpy()
+
+
+@torch.no_grad()
 def embed_beside(
     model: MEAGraph,
     graph: SimilarityGraph,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph import compiling, manifold
+from meagraph import compiling, manifold, quickfield
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph import GraphConfig, similarity_graph
-from meagraph.outliers import Outliers, Signal, score_outliers
+from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection, ProjectionConfig, project
 from meagraph.pruning import Ranking, rank_environments
@@ -54,17 +54,27 @@ def survey(
 
     ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1).
     """
-    from meagraph.model import embed
+    from meagraph.model import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=rate)
     compiling.finish(manifold.__name__, part(progress, 0.25, 0.25))
+    compiling.begin(quickfield.__name__)
     progress(250, 1000, "clusters")
     neighbours = manifold.nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = project(neighbours, condensed, projection)
-    outliers = score_outliers(np.asarray(points), condensed, clusters, dataset, progress=part(progress, 0.8, 0.9))
+    compiling.finish(quickfield.__name__, part(progress, 0.8, 0.8))
+    outliers = score_outliers(
+        np.asarray(points),
+        condensed,
+        clusters,
+        dataset,
+        error=reconstruction_errors(model, found, rate=rate)[condensed.assignment],
+        linked=linked_environments(embedding, condensed),
+        progress=part(progress, 0.8, 0.9),
+    )
     ranking = rank_environments(clusters, points, condensed, seed=seed, progress=part(progress, 0.9, 1.0))
     return Survey(embedding, clusters, places, outliers, ranking)
 
@@ -93,6 +103,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "signal_value": np.stack([signal.value for signal in signals]),
         "signal_deviation": np.stack([signal.deviation for signal in signals]),
         "signal_rarity": np.stack([signal.rarity for signal in signals]),
+        **{f"partner_{number}": signal.partner for number, signal in enumerate(signals) if signal.partner is not None},
         "rank": result.ranking.rank,
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
@@ -106,8 +117,10 @@ def read_survey(path: Path) -> Survey:
     texts = json.loads(data["texts"].tobytes())
     arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
     signals = tuple(
-        Signal(name, value, deviation, rarity, template)
-        for (name, template), (value, deviation, rarity) in zip(texts["signals"], arrays, strict=True)
+        Signal(name, value, deviation, rarity, template, data.get(f"partner_{number}"))
+        for number, ((name, template), (value, deviation, rarity)) in enumerate(
+            zip(texts["signals"], arrays, strict=True)
+        )
     )
     return Survey(
         embedding=Embedding(data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]),

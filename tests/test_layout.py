@@ -17,7 +17,7 @@ STOREYS = {
     name: storey
     for storey, names in enumerate(
         [
-            ("errors", "files", "progress", "kernels", "environments", "manifold", "records"),
+            ("errors", "files", "progress", "kernels", "fieldkernels", "environments", "manifold", "records"),
             ("compiling", "datasets"),
             ("descriptors",),
             ("condensation",),
@@ -25,7 +25,7 @@ STOREYS = {
             ("layers",),
             ("model",),
             ("training", "checkpoint"),
-            ("clustering", "projection", "outliers", "pairforces", "stability", "latent"),
+            ("clustering", "projection", "outliers", "quickfield", "stability", "latent"),
             ("placement",),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),

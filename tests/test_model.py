@@ -17,7 +17,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.layers import Edges
 from meagraph.manifold import Neighbours
-from meagraph.model import Encoded, MEAGraph, embed, graph_edges, reconstruction_loss
+from meagraph.model import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss
 from meagraph.records import Embedding, ModelConfig
 from meagraph.training import new_model
 from tests import oracle
@@ -261,3 +261,21 @@ def test_bad_shapes(options: dict) -> None:
         ModelConfig(**options)
     with pytest.raises(MEAGraphError, match="kernels=0"):
         ModelConfig(2, kernels=0)
+
+
+def test_reconstruction_errors_of_each_representative() -> None:
+    """Their weighted mean square is the loss; a decoder that gives nothing errs by the descriptor itself."""
+    points = unit_columns(random_descriptors(0, 8, duplicates=True))
+    graph = similarity_graph(points, condense(points, epsilon=0.0), GraphConfig(0.5, neighbours=None))
+    model = new_model(ModelConfig(8, (16, 6), 3), seed=0)
+    errors = reconstruction_errors(model, graph, rate=0.4)
+    x, edges = graph_edges(graph)
+    weight = torch.as_tensor(graph.multiplicity, dtype=torch.float32)
+    loss = reconstruction_loss(model(x, edges, 0.4)[1], x, weight)
+    assert np.average(errors**2, weights=graph.multiplicity) == pytest.approx(loss.item(), rel=1e-5)
+    with torch.no_grad():
+        for parameter in model.output.parameters():
+            parameter.zero_()
+    np.testing.assert_allclose(
+        reconstruction_errors(model, graph, rate=0.4), np.sqrt((graph.x**2).mean(axis=1)), rtol=1e-5
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import ase.build
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
@@ -13,20 +16,26 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import condense, unit_columns
+from meagraph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
-from meagraph.errors import Cancelled
+from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.outliers import (
     ALARM,
     Outliers,
     Signal,
-    _left_out,
-    nearest_atoms,
+    linked_environments,
     robust_deviation,
     score_outliers,
     tail_rarity,
 )
+from meagraph.outliers.alike import alike_structures
+from meagraph.outliers.energies import left_out
+from meagraph.outliers.geometry import coordination, volume
+from meagraph.outliers.novelty import isolation, latent_links, reconstruction
+from meagraph.outliers.twins import disagreement, twins
+from meagraph.quickfield import CUTOFF, observe
+from meagraph.records import Embedding
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 
@@ -105,9 +114,241 @@ def test_atoms_too_close_are_found(sound: AtomicDataset) -> None:
 def test_a_lone_environment_is_found(sound: AtomicDataset) -> None:
     lone = with_labels(ase.build.bulk("Nb", "sc", a=2.2), 0.0, np.zeros((1, 3)))
     found = score(dataset_from_structures([*sound.structures, lone]))
-    row = sound.n_environments
-    assert row in found.candidates
-    assert any("its 5 nearest environments lie within" in reason for reason in found.reasons(row))
+    assert sound.n_environments in found.candidates
+
+
+def reasons_of(signal: Signal, row: int) -> list[str]:
+    none = np.zeros(len(signal.value), dtype=bool)
+    return Outliers(signal.rarity / ALARM, none, (signal,)).reasons(row)
+
+
+def lattice_of(n_structures: int, size: int = 2) -> AtomicDataset:
+    atoms = Atoms("Nb" * size, positions=np.arange(3.0 * size).reshape(size, 3) * 3)
+    return dataset_from_structures([atoms] * n_structures, allow_unlabelled=True)
+
+
+def test_isolation_is_found() -> None:
+    """One structure's first environment lies alone; both of another's only have each other and their copies."""
+    rng = np.random.default_rng(0)
+    dataset = lattice_of(100, size=8)
+    points = rng.normal(size=(800, 3))
+    points[8] = [1e3, 0, 0]
+    points[16:24] = rng.normal(size=(8, 3)) * 0.01 + [0, 1e3, 0]
+    alone, net = isolation(points, condense(points), dataset)
+    assert np.flatnonzero(alone.rarity > ALARM).tolist() == [8]  # the eight are neighbours of each other
+    assert np.flatnonzero(net.rarity > ALARM).tolist() == [8, *range(16, 24)]
+    assert reasons_of(alone, 8)[0].startswith("its 5 nearest environments lie within")
+    assert reasons_of(net, 20)[0].startswith("the nearest environment of another structure on the net is")
+
+
+def test_equal_environments_are_at_no_distance_from_the_net() -> None:
+    points = np.repeat(np.eye(3), 20, axis=0)[np.random.default_rng(0).permutation(60)]
+    for signal in isolation(points, condense(points), lattice_of(60, size=1)):
+        assert not signal.rarity.any()
+        np.testing.assert_array_equal(signal.value, 1.0)
+
+
+def test_bad_reconstruction_is_found() -> None:
+    error = np.random.default_rng(0).uniform(0.1, 0.2, 100)
+    error[31] = 3.0
+    signal = reconstruction(error, lattice_of(50))
+    assert np.flatnonzero(signal.rarity > ALARM).tolist() == [31]
+    assert signal.value[31] == pytest.approx(3.0 / np.median(error))
+    assert reasons_of(signal, 31) == [f"the autoencoder's error for it is {signal.value[31]:.3g} times the usual"]
+
+
+def test_environments_that_the_latent_graph_leaves_alone_are_found() -> None:
+    linked = np.random.default_rng(0).integers(100, 300, 100).astype(float)
+    linked[70] = 0.0
+    signal = latent_links(linked, lattice_of(50))
+    assert np.flatnonzero(signal.rarity > ALARM).tolist() == [70]
+    assert reasons_of(signal, 70) == ["the latent graph links it to only 0 environments"]
+
+
+def test_linked_environments_by_hand() -> None:
+    """Representatives a, b, c for 3, 1 and 2 environments; a and b are linked, and a has an edge to itself."""
+    condensed = Condensed(np.array([0, 3, 4]), np.array([0, 0, 0, 1, 2, 2]), np.zeros(6), np.array([3, 1, 2]), 0.0, 1.0)
+    edges = np.array([[0, 1, 0], [1, 0, 0]])
+    embedding = Embedding(np.zeros((3, 2), np.float32), edges, np.ones(3, np.float32), 0.5, np.ones(3, dtype=bool))
+    assert linked_environments(embedding, condensed).tolist() == [3, 3, 3, 3, 1, 1]
+
+
+def test_what_a_model_says_must_fit(sound: AtomicDataset) -> None:
+    with pytest.raises(MEAGraphError, match=r"Expected error as one finite number for each of the 656 .* leave it out"):
+        score(sound, error=np.zeros(3))
+    with pytest.raises(MEAGraphError, match="Expected linked"):
+        score(sound, linked=np.full(656, np.nan))
+
+
+def test_what_a_model_says_raises_no_alarm_where_it_is_ordinary(sound: AtomicDataset) -> None:
+    rng = np.random.default_rng(0)
+    found = score(sound, error=rng.uniform(0.1, 0.2, 656), linked=rng.integers(5, 50, 656))
+    assert len(found.candidates) == 0
+    assert {"reconstruction", "latent links"} <= {signal.name for signal in found.signals}
+
+
+def test_a_swollen_cell_is_found(make_structures: Callable[..., list[Atoms]]) -> None:
+    """The volume is that of a slab with vacuum, the environments are those of the bulk."""
+    structures = make_structures(60, 0, seed=1)[:-1]
+    dataset = dataset_from_structures(structures)
+    cell = structures[5].copy()
+    cell.set_cell(cell.cell.array * [[1], [1], [1.3]])
+    signal = volume(
+        alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset),
+        dataset_from_structures([*structures[:5], cell, *structures[6:]], allow_unlabelled=True),
+    )
+    assert np.unique(dataset.structure_of[signal.rarity > ALARM]).tolist() == [5]
+    (reason,) = reasons_of(signal, int(dataset.offsets[5]))
+    assert reason == f"its structure has {cell.get_volume() / 16:.3g} Å³ an atom, unlike alike structures"
+
+
+def test_a_missing_atom_changes_the_coordination(make_structures: Callable[..., list[Atoms]]) -> None:
+    """An atom moved far off leaves a hole and crowds its new place."""
+    structures = make_structures(60, 0, rattle=0.02, seed=1)[:-1]
+    structures[9] = structures[9].copy()
+    structures[9].positions[4] += structures[9].cell.array.sum(axis=0) * 0.125 + [0.8, 0.0, 0.0]
+    dataset = dataset_from_structures(structures, allow_unlabelled=True)
+    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset)
+    signal = coordination(observe(dataset), alike, dataset)
+    assert set(dataset.structure_of[signal.rarity > ALARM]) == {9}
+    row = int(signal.rarity.argmax())
+    assert reasons_of(signal, row) == [
+        f"it has {signal.value[row]:.1f} atoms in its first shell, unlike atoms of alike structures"
+    ]
+
+
+def test_twins_that_disagree_name_each_other(sound: AtomicDataset) -> None:
+    """Structures 39 and 40 are the same: one gets another energy, then other forces."""
+    energy, forces = sound.energy.copy(), sound.forces.copy()
+    energy[40] += 16 * 0.5
+    found = score(replace(sound, energy=energy))
+    for one, other in ((39, 40), (40, 39)):
+        row = int(sound.offsets[one])
+        assert row in found.candidates
+        reason = f"its structure is as good as equal to structure {other}, but their energies differ by 0.5 eV/atom"
+        assert reason in found.reasons(row)
+    forces[sound.offsets[39] : sound.offsets[40]] *= 2.0
+    found = score(replace(sound, forces=forces))
+    for one, other in ((39, 40), (40, 39)):
+        text = " | ".join(found.reasons(int(sound.offsets[one])))
+        assert f"its structure is as good as equal to structure {other}, but their forces differ by" in text
+    assert not any("as good as equal" in reason for reason in found.reasons(0))
+
+
+def test_a_turned_and_reordered_twin_is_a_twin_and_one_wrong_of_three_stands_alone(
+    make_structures: Callable[..., list[Atoms]],
+) -> None:
+    structures = make_structures(40, 0, seed=3)[:39]
+    first = structures[0]
+    turned = Atoms(
+        first.numbers[::-1], first.positions[::-1][:, [1, 2, 0]], cell=first.cell.array[:, [1, 2, 0]], pbc=True
+    )
+    turned = with_labels(turned, first.get_potential_energy(), first.get_forces()[::-1][:, [1, 2, 0]])
+    wrong = with_labels(first, first.get_potential_energy() + 16 * 0.4, first.get_forces())
+    dataset = dataset_from_structures([*structures, turned, wrong])
+    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset)
+    assert {frozenset(pair) for pair in twins(alike, dataset).tolist()} == {
+        frozenset(pair) for pair in ((0, 39), (0, 40), (39, 40))
+    }
+    energies, of_forces = disagreement(alike, dataset)
+    assert np.unique(dataset.structure_of[energies.rarity > ALARM]).tolist() == [40]
+    np.testing.assert_allclose(of_forces.deviation, 0.0)
+
+
+def test_forces_in_another_unit_are_found(sound: AtomicDataset) -> None:
+    forces = sound.forces.copy()
+    forces[sound.offsets[7] : sound.offsets[8]] /= 51.4221
+    found = score(replace(sound, forces=forces))
+    assert set(sound.structure_of[found.candidates]) == {7}
+    ratio = next(signal for signal in found.signals if signal.name == "force ratio")
+    assert ratio.value[sound.offsets[7]] == pytest.approx(1 / 51.4221, abs=0.01)
+    assert "the forces of its structure are 0.019 times those that a quick model expects" in found.reasons(
+        int(sound.offsets[7])
+    )
+
+
+def test_a_compressed_cell_is_found_by_its_labels(sound: AtomicDataset) -> None:
+    structures = list(sound.structures)
+    original = structures[11]
+    squeezed = original.copy()
+    squeezed.set_cell(0.96 * original.cell.array, scale_atoms=True)
+    structures[11] = with_labels(squeezed, original.get_potential_energy(), original.get_forces())
+    found = score(dataset_from_structures(structures))
+    assert set(sound.structure_of[found.candidates]) == {11}
+    assert any("eV/atom away from what alike" in r for r in found.reasons(int(sound.offsets[11])))
+
+
+def test_two_elements(make_structures: Callable[..., list[Atoms]]) -> None:
+    """Cells of niobium with a fifth of oxygen at random, labels by the pair potential: wrong ones are found."""
+    rng = np.random.default_rng(0)
+    structures = make_structures(60, 0, seed=5)[:60]
+    for atoms in structures:
+        atoms.numbers[rng.choice(16, 3, replace=False)] = 8
+        atoms.calc.atoms = atoms.copy()
+    dataset = dataset_from_structures(structures)
+    assert dataset.species == (8, 41)
+    energy, forces = dataset.energy.copy(), dataset.forces.copy()
+    energy[3] -= 16 * 0.3
+    forces[dataset.offsets[8] : dataset.offsets[9]] *= -1.0
+    found = score(replace(dataset, energy=energy, forces=forces))
+    assert set(dataset.structure_of[found.candidates]) == {3, 8}
+
+
+@pytest.mark.parametrize("without", ["energy", "forces", "both"])
+def test_a_whole_dataset_without_labels_of_a_kind(sound: AtomicDataset, without: str) -> None:
+    """No alarm, and what the other labels tell is still told."""
+    energy = sound.energy.copy() if without == "forces" else np.full(41, np.nan)
+    forces = sound.forces.copy() if without == "energy" else np.full((656, 3), np.nan)
+    assert len(score(replace(sound, energy=energy, forces=forces)).candidates) == 0
+    if without == "forces":
+        energy[4] += 16 * 0.3
+    if without == "energy":
+        forces[sound.offsets[4] : sound.offsets[5]] *= -1.0
+    found = score(replace(sound, energy=energy, forces=forces))
+    assert set(sound.structure_of[found.candidates]) == (set() if without == "both" else {4})
+
+
+def test_planted_faults_in_indium_phosphide() -> None:
+    """Two elements, real labels: one structure of each fault among 250, and the twenty first hold all of them."""
+    folder = os.environ.get("MEAVIZ_DATA")
+    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
+    file = root / "InP_JPCA2020.extxyz"
+    if not file.is_file():
+        pytest.skip(f"{file.name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
+    frames = ase.io.read(file, "100:1100:4")
+    dataset = dataset_from_structures(frames)
+    largest = np.maximum.reduceat(np.linalg.norm(dataset.forces, axis=1), dataset.offsets[:-1])
+    sign, unit, shifted = np.flatnonzero((largest > 0.5) & (np.diff(dataset.offsets) >= 8))[[1, 20, 40]]
+    energy, forces = dataset.energy.copy(), dataset.forces.copy()
+    forces[dataset.offsets[sign] : dataset.offsets[sign + 1]] *= -1.0
+    forces[dataset.offsets[unit] : dataset.offsets[unit + 1]] /= 51.4221
+    energy[shifted] += 0.2 * len(dataset.structures[shifted])
+    found = score(replace(dataset, energy=energy, forces=forces))
+    worst = np.maximum.reduceat(found.score, dataset.offsets[:-1])
+    assert {sign, unit, shifted} <= set(np.argsort(-worst)[:20])
+
+
+def test_molecules_without_a_cell() -> None:
+    """Rattled water, no cell: finite scores, and a molecule with a short bond is the candidate."""
+    rng = np.random.default_rng(0)
+    water = Atoms("OH2", positions=[[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    structures = []
+    for _ in range(200):
+        moved = water.copy()
+        moved.positions += rng.normal(scale=0.02, size=(3, 3))
+        structures.append(moved)
+    structures[20].positions[2] *= 0.5
+    dataset = dataset_from_structures(structures, allow_unlabelled=True)
+    found = score(dataset)
+    assert np.isfinite(found.score).all()
+    assert set(dataset.structure_of[found.candidates]) == {20}
+    assert any("its nearest atom is only 0.514 Å away" in reason for reason in found.reasons(62))  # the hydrogen
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_very_few_structures(sound: AtomicDataset, count: int) -> None:
+    found = score(dataset_from_structures(list(sound.structures[:count])))
+    assert np.isfinite(found.score).all()
 
 
 def test_being_in_no_cluster_adds_but_never_raises_the_alarm(sound: AtomicDataset, sound_outliers: Outliers) -> None:
@@ -173,12 +414,23 @@ def test_forces_of_the_wrong_sign_are_found(sound: AtomicDataset) -> None:
 
 
 def test_tail_rarity_by_hand() -> None:
-    """0, 1, ..., 100: the quantiles are 80 and 95, the decay length 15 / ln 4."""
+    """0, 1, ..., 100: a tenth lies above 90 and a twentieth above 95; 80 to 90 is the slowest part of the tail."""
     found = tail_rarity(np.arange(101.0))
-    decay = 15 / np.log(4)
     assert not found[:81].any()
-    np.testing.assert_allclose(found[[90, 100]], -np.log10(0.2 * np.exp(-np.array([10, 20]) / decay)))
-    assert found[95] == pytest.approx(-np.log10(0.05))
+    np.testing.assert_allclose(found[[85, 90]], -np.log10(0.2) + np.log10(2) * np.array([0.5, 1.0]))
+    assert found[100] == pytest.approx(1.0 + np.log10(2))
+
+
+def test_a_tail_is_followed_where_it_falls_slowly() -> None:
+    """Of 1000, 3 % lie at 9, and the 0.98-quantile tells. Of 100 it would rest on two, and is left out."""
+    few, many = (np.repeat([0.0, 1.0, 9.0], np.array([89, 8, 3]) * n // 100) for n in (100, 1000))
+    far = np.array([20.0])
+    assert tail_rarity(far, few)[0] == pytest.approx(1.0 + 19 * np.log10(2))
+    assert tail_rarity(far, many)[0] == pytest.approx(1.0 + 19 * np.log10(2.5) / 8)
+
+
+def test_deviations_are_judged_among_others() -> None:
+    np.testing.assert_allclose(tail_rarity(np.array([90.0, 3.0]), np.arange(101.0)), [1.0, 0.0])
 
 
 def test_a_tail_is_never_infinitely_sharp() -> None:
@@ -218,12 +470,12 @@ def test_nearest_atoms_against_ase(pbc) -> None:
     dataset = dataset_from_structures(structures, allow_unlabelled=True)
     expected = np.full(dataset.n_environments, np.nan)
     for atoms, first in zip(structures, dataset.offsets, strict=False):
-        center, distance = neighbor_list("id", atoms, 4.0)
+        center, distance = neighbor_list("id", atoms, CUTOFF)
         for row in range(len(atoms)):
             if (center == row).any():
                 expected[first + row] = distance[center == row].min()
     assert np.isfinite(expected).any()
-    np.testing.assert_allclose(nearest_atoms(dataset), expected, rtol=1e-10)
+    np.testing.assert_allclose(observe(dataset).nearest, expected, rtol=1e-10)
 
 
 def test_nearest_atoms_by_hand() -> None:
@@ -236,7 +488,7 @@ def test_nearest_atoms_by_hand() -> None:
     ]
     dataset = dataset_from_structures(structures, allow_unlabelled=True)
     expected = [3.3 * np.sqrt(3) / 2, 0.74, 0.74, np.nan, 1.0, 1.0, 2.5]
-    np.testing.assert_allclose(nearest_atoms(dataset), expected)
+    np.testing.assert_allclose(observe(dataset).nearest, expected)
 
 
 def test_a_wrong_energy_does_not_hide_behind_its_own_weight() -> None:
@@ -244,7 +496,7 @@ def test_a_wrong_energy_does_not_hide_behind_its_own_weight() -> None:
     x = np.append(np.arange(10.0), 100.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(11)
     target[-1] += 5.0
-    residual = _left_out(np.column_stack([x / 100.0, np.ones(11)]), target)
+    residual = left_out(np.column_stack([x / 100.0, np.ones(11)]), target)
     others = np.polynomial.Polynomial.fit(x[:-1], target[:-1], 1)
     assert residual[-1] == pytest.approx(target[-1] - others(100.0), rel=0.02)
 
@@ -253,7 +505,7 @@ def test_a_wrong_energy_does_not_bend_the_fit_of_the_others() -> None:
     x = np.arange(21.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(21)
     target[10] += 50.0
-    residual = _left_out(np.column_stack([x / 20.0, np.ones(21)]), target)
+    residual = left_out(np.column_stack([x / 20.0, np.ones(21)]), target)
     assert residual[10] == pytest.approx(50.0, rel=0.01)
     assert np.abs(np.delete(residual, 10)).max() < 0.1  # 2.4 for plain least squares
 

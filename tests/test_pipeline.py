@@ -245,6 +245,11 @@ def test_a_survey_is_stored_whole(file: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.outliers.score, survey.outliers.score)
     np.testing.assert_array_equal(again.outliers.unclustered, survey.outliers.unclustered)
     assert len(again.outliers.signals) == len(survey.outliers.signals)
+    for ours, theirs in zip(again.outliers.signals, survey.outliers.signals, strict=True):
+        for name, value in vars(theirs).items():
+            np.testing.assert_array_equal(getattr(ours, name), value, err_msg=name)
+    assert {"reconstruction", "latent links"} <= {signal.name for signal in again.outliers.signals}
+    assert any(signal.partner is not None and signal.partner.max() >= 0 for signal in again.outliers.signals)
     for row in range(0, 145, 12):
         assert again.outliers.reasons(row) == survey.outliers.reasons(row)
     with np.load(path, allow_pickle=False) as stored:

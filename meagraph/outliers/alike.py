@@ -1,0 +1,102 @@
+"""Structures that are alike, so that each is compared with its likes and not with the whole dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.outliers.calibration import at_least_zero
+
+COUNT = 20  # alike structures of each
+COMPONENTS = 10  # principal components of the descriptors
+REFERENCE = 5_000  # structures at most that others are compared with
+BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """For each of S structures the K most alike others, by mean and spread of their environments' descriptors."""
+
+    near: NDArray[np.int64]  # (S, K) structures; of a large dataset, of a random sample
+    offsets: NDArray[np.int64]  # (S + 1,) of the dataset
+    main: NDArray[np.float64]  # (N, C) main components of the environments' descriptors
+    shape: NDArray[np.float64]  # (S, 2 C) mean and spread of them, on comparable scales
+
+    def usual(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Median (S,) and robust spread (S,) of ``values`` (S,) among the alike structures; NaN where unknown."""
+        around = values[self.near]
+        median = row_medians(around)
+        return median, 1.4826 * row_medians(np.abs(around - median[:, None]))
+
+    def deviation(self, values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+        """How far ``values`` (S,) lie above the alike structures' median (S,), in units of their spread and ``floor``.
+
+        Both count, as independent errors. The sign is kept; NaN where nothing is known.
+        """
+        median, spread = self.usual(values)
+        return (values - median) / np.hypot(spread, floor)
+
+    def largest_deviation(self, values: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
+        """How far ``values`` (N,) of environments lie above the usual largest of an alike structure, at least 0."""
+        known = np.where(np.isfinite(values), values, -np.inf)
+        largest = np.maximum.reduceat(known, self.offsets[:-1])
+        largest[np.isinf(largest)] = np.nan
+        median, spread = self.usual(largest)
+        sizes = np.diff(self.offsets)
+        return at_least_zero((values - np.repeat(median, sizes)) / np.repeat(np.hypot(spread, floor), sizes))
+
+
+def row_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median (S,) of each row of ``values`` (S, K), of what is not NaN; NaN where all is."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    known = np.isfinite(ordered).sum(axis=1)
+    if values.shape[1] == 0:
+        return np.full(len(values), np.nan)
+    rows = np.arange(len(values))
+    low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, values.shape[1] - 1)
+    return np.where(known > 0, 0.5 * (ordered[rows, low] + ordered[rows, high]), np.nan)
+
+
+def per_structure(values: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
+    """Mean over the environments of each structure: (S, ...) from (N, ...)."""
+    sizes = np.diff(dataset.offsets).reshape(-1, *(1,) * (values.ndim - 1))
+    return np.asarray(np.add.reduceat(values, dataset.offsets[:-1], axis=0) / sizes)
+
+
+def alike_structures(points: NDArray[np.float64], dataset: AtomicDataset, *, seed: int = 0) -> Alike:
+    """Find the alike structures of each; ``points`` (N, D) are the descriptors with columns of unit norm."""
+    centred = points - points.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    main = centred @ axes[:, ::-1][:, :COMPONENTS]
+    mean = per_structure(main, dataset)
+    spread = np.sqrt(np.maximum(per_structure(main**2, dataset) - mean**2, 0.0))
+    shape = np.column_stack([mean, spread])
+    away = np.abs(shape - np.median(shape, axis=0))
+    scale = np.quantile(away, 0.68, axis=0) + 1e-3 * shape.std(axis=0) + np.finfo(float).tiny
+    shape = np.arcsinh(shape / scale)  # far out only the order of magnitude counts
+    return Alike(_nearest(shape, seed), dataset.offsets, main, shape)
+
+
+def _nearest(shape: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    """The COUNT nearest other rows of each row of ``shape`` (S, F), of a sample of REFERENCE rows: (S, K)."""
+    total = len(shape)
+    sample = np.arange(total)
+    if total > REFERENCE:
+        sample = np.sort(np.random.default_rng(seed).choice(total, REFERENCE, replace=False))
+    count = min(COUNT, len(sample) - 1)
+    near = np.empty((total, count), dtype=np.int64)
+    if count == 0:
+        return near
+    place = np.full(total, -1)
+    place[sample] = np.arange(len(sample))
+    squares = (shape[sample] ** 2).sum(axis=1)
+    for first in range(0, total, BLOCK):
+        rows = np.arange(first, min(first + BLOCK, total))
+        distance = squares - 2.0 * shape[rows] @ shape[sample].T
+        own = np.flatnonzero(place[rows] >= 0)
+        distance[own, place[rows[own]]] = np.inf
+        near[rows] = sample[np.argpartition(distance, count - 1, axis=1)[:, :count]]
+    return near

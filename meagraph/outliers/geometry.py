@@ -1,0 +1,45 @@
+"""Signals of geometry, each against the structures that are alike: distances, coordination, volume."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meagraph.datasets import AtomicDataset
+from meagraph.outliers.alike import Alike
+from meagraph.outliers.calibration import at_least_zero
+from meagraph.outliers.signals import Signal, own_signal, shared_signal
+from meagraph.quickfield import Observed
+
+DISTANCE_NOISE = 0.02  # relative; smaller differences of distances are never suspicious
+COORDINATION_NOISE = 0.5  # atoms
+VOLUME_NOISE = 0.01  # relative
+
+
+def short_distance(seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
+    """Distance to the nearest atom, relative to the usual one of the element."""
+    short = -np.log(seen.nearest)
+    for species in dataset.species:
+        rows = dataset.numbers == species
+        if np.isfinite(short[rows]).any():
+            short[rows] -= np.nanmedian(short[rows])
+    words = "its nearest atom is only {value:.3g} Å away"
+    return own_signal("short distance", seen.nearest, alike.largest_deviation(short, DISTANCE_NOISE), words, dataset)
+
+
+def coordination(seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
+    """Atoms in the first shell, more or fewer than an atom of the element usually has."""
+    away = np.empty(dataset.n_environments)
+    for species in dataset.species:
+        rows = dataset.numbers == species
+        away[rows] = np.abs(seen.coordination[rows] - np.median(seen.coordination[rows]))
+    words = "it has {value:.1f} atoms in its first shell, unlike atoms of alike structures"
+    deviation = alike.largest_deviation(away, COORDINATION_NOISE)
+    return own_signal("coordination", seen.coordination, deviation, words, dataset)
+
+
+def volume(alike: Alike, dataset: AtomicDataset) -> Signal:
+    """Volume per atom of structures that are periodic in all directions."""
+    size = np.array([atoms.cell.volume / len(atoms) if atoms.pbc.all() else np.nan for atoms in dataset.structures])
+    deviation = at_least_zero(np.abs(alike.deviation(np.log(size), VOLUME_NOISE)))
+    words = "its structure has {value:.3g} Å³ an atom, unlike alike structures"
+    return shared_signal("volume", size, deviation, words, dataset)

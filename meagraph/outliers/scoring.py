@@ -1,0 +1,75 @@
+"""Which environments look unlike the rest or carry suspicious labels, and why.
+
+Each signal is first a deviation: how far a quantity is beyond the usual, for most signals beyond that of the
+structures that are most alike, in units of their spread. Then its rarity: the number of decades by which the tail of
+this signal in this dataset makes so large a deviation improbable. So a signal with a long tail, as isolation has where
+environments are diverse, must stand out further than one that hardly varies. The score is the largest rarity in units
+of the alarm level: 1 and above is a candidate. Being in no cluster adds to it but never raises the alarm alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.clustering import NOISE, Clusters
+from meagraph.condensation import Condensed
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
+from meagraph.outliers import energies, forces, geometry, novelty, twins
+from meagraph.outliers.alike import alike_structures
+from meagraph.outliers.signals import ALARM, Outliers, Signal
+from meagraph.progress import Progress, part, silent
+from meagraph.quickfield import observe
+
+NOISE_SHARE = 0.25  # what being in no cluster adds to the score
+
+
+def score_outliers(
+    points: NDArray[np.float64],
+    condensed: Condensed,
+    clusters: Clusters,
+    dataset: AtomicDataset,
+    *,
+    error: NDArray[np.floating] | None = None,
+    linked: NDArray[np.floating] | None = None,
+    progress: Progress = silent,
+) -> Outliers:
+    """Score every environment; ``points`` (N, D) are the descriptors with columns of unit norm.
+
+    What a trained model says is optional: the ``error`` (N,) of the reconstruction of each environment, and the number
+    (N,) of environments ``linked`` to it in the pooled latent graph. Raises MEAGraphError where these do not fit.
+    """
+    for name, values in (("error", error), ("linked", linked)):
+        if values is not None and (np.shape(values) != (len(points),) or not np.isfinite(values).all()):
+            raise MEAGraphError(
+                f"Expected {name} as one finite number for each of the {len(points)} environments, but it has shape "
+                f"{np.shape(values)} or holds NaN. Take it from the model that embedded this dataset, or leave it out."
+            )
+    alike = alike_structures(points, dataset)
+    seen = observe(dataset, progress=part(progress, 0.05, 0.7))
+    steps = (
+        lambda: novelty.isolation(points, condensed, dataset),
+        lambda: [] if error is None else [novelty.reconstruction(np.asarray(error, dtype=np.float64), dataset)],
+        lambda: [] if linked is None else [novelty.latent_links(np.asarray(linked, dtype=np.float64), dataset)],
+        lambda: [
+            geometry.short_distance(seen, alike, dataset),
+            geometry.coordination(seen, alike, dataset),
+            geometry.volume(alike, dataset),
+        ],
+        lambda: forces.forces(seen, alike, dataset),
+        lambda: [energies.energy(points, seen, alike, dataset)],
+        lambda: twins.disagreement(alike, dataset),
+    )
+    signals: list[Signal] = []
+    for done, step in enumerate(steps, 1):
+        for signal in step():
+            signals.append(signal)
+            progress(700 + 300 * done // len(steps), 1000, f"outliers: {signal.name}")
+    strongest = np.max([signal.rarity for signal in signals], axis=0) / ALARM
+    unclustered = clusters.labels == NOISE
+    return Outliers(
+        strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest),
+        unclustered,
+        tuple(signals),
+    )

@@ -1,0 +1,78 @@
+"""One reason to suspect an environment, and what all of them together say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.outliers.calibration import tail_rarity
+
+ALARM = 6.0  # decades of improbability
+FEW = 20  # structures, below which environments are judged by the tail of all environments
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """One reason to suspect an environment."""
+
+    name: str  # short, for a table
+    value: NDArray[np.float64]  # (N,) the quantity itself, NaN where it does not apply
+    deviation: NDArray[np.float64]  # (N,) how far it is beyond the usual, in its own scale, at least 0
+    rarity: NDArray[np.float64]  # (N,) decades of improbability, at least 0
+    template: str  # the reason in words, to be formatted with value, deviation and partner
+    partner: NDArray[np.int64] | None = None  # (N,) structure that the reason names, -1 for none
+
+
+@dataclass(frozen=True, eq=False)
+class Outliers:
+    """Scores of all environments, and the signals they come from."""
+
+    score: NDArray[np.float64]  # (N,) at least 0; 1 and above is a candidate
+    unclustered: NDArray[np.bool_]  # (N,) noise or singleton
+    signals: tuple[Signal, ...]
+
+    @property
+    def candidates(self) -> NDArray[np.int64]:
+        """Rows with a score of at least 1, the most suspicious first."""
+        rows = np.flatnonzero(self.score >= 1.0)
+        return rows[np.argsort(-self.score[rows], kind="stable")]
+
+    def reasons(self, row: int) -> list[str]:
+        """Why environment ``row`` has its score, in words, the strongest reason first; empty if nothing stands out."""
+        strong = [signal for signal in self.signals if signal.rarity[row] >= ALARM / 2]
+        strong.sort(key=lambda signal: -signal.rarity[row])
+        words = [
+            s.template.format(
+                value=s.value[row], deviation=s.deviation[row], partner=None if s.partner is None else s.partner[row]
+            )
+            for s in strong
+        ]
+        return words + (["in no cluster (noise or singleton)"] if self.unclustered[row] else [])
+
+
+def own_signal(
+    name: str, value: NDArray[np.float64], deviation: NDArray[np.float64], words: str, dataset: AtomicDataset
+) -> Signal:
+    """A signal that each environment has of its own (N,), judged by the tail of the structures' largest.
+
+    An atom of a large structure has more chances to be the one that stands out; this takes account of it.
+    """
+    among = np.maximum.reduceat(deviation, dataset.offsets[:-1]) if dataset.n_structures >= FEW else deviation
+    return Signal(name, value, deviation, tail_rarity(deviation, among), words)
+
+
+def shared_signal(
+    name: str,
+    value: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    words: str,
+    dataset: AtomicDataset,
+    partner: NDArray[np.int64] | None = None,
+) -> Signal:
+    """A signal of structures (S,), handed on to their environments."""
+    of = dataset.structure_of
+    rarity = tail_rarity(deviation)[of]
+    return Signal(name, value[of], deviation[of], rarity, words, None if partner is None else partner[of])

@@ -1,0 +1,68 @@
+"""Structures that are as good as equal but whose labels disagree."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from meagraph.datasets import AtomicDataset
+from meagraph.outliers.alike import Alike
+from meagraph.outliers.calibration import LIMIT
+from meagraph.outliers.signals import Signal, shared_signal
+
+EQUAL = 1e-3  # distance of mean and spread of the descriptors, in units of the usual variation, for near-duplicates
+PARTNERS = 4  # nearest structures in which twins are looked for
+ENERGY_NOISE = 0.003  # eV/atom between equal calculations
+FORCE_NOISE = 0.03  # eV/Å, root mean square
+
+
+def disagreement(alike: Alike, dataset: AtomicDataset) -> list[Signal]:
+    """Labels against those of a twin: a structure of equal composition and size with the same geometry.
+
+    Of several twins the one counts whose labels differ least: one wrong copy of three does not incriminate the others.
+    Forces are compared by their magnitudes in order, which neither turning nor another order of atoms changes.
+    """
+    signals = []
+    pairs = twins(alike, dataset)
+    energy = dataset.energy / np.diff(dataset.offsets)
+    ordered = [
+        np.sort(np.linalg.norm(dataset.forces[a:b], axis=1))
+        for a, b in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)
+    ]
+    apart = [
+        np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]),
+        np.array([np.sqrt(np.mean((ordered[a] - ordered[b]) ** 2)) for a, b in pairs]),
+    ]
+    for name, noise, label, gap in (
+        ("energy of a twin", ENERGY_NOISE, "energies differ by {value:.3g} eV/atom", apart[0]),
+        ("forces of a twin", FORCE_NOISE, "forces differ by {value:.3g} eV/Å", apart[1]),
+    ):
+        least, partner = _least(gap, pairs, dataset.n_structures)
+        deviation = np.clip(np.nan_to_num(least) / noise - 1.0, 0.0, LIMIT)
+        words = f"its structure is as good as equal to structure {{partner}}, but their {label}"
+        signals.append(shared_signal(name, least, deviation, words, dataset, partner))
+    return signals
+
+
+def twins(alike: Alike, dataset: AtomicDataset) -> NDArray[np.int64]:
+    """Ordered pairs (P, 2) of structures with the same geometry but for rounding, both (a, b) and (b, a)."""
+    count = min(PARTNERS + 1, dataset.n_structures)
+    distance, near = KDTree(alike.shape).query(alike.shape, k=count, distance_upper_bound=EQUAL, workers=-1)
+    distance, near = distance.reshape(-1, count), near.reshape(-1, count)
+    first, column = np.nonzero(np.isfinite(distance))
+    second = near[first, column]
+    elements = np.array([hash(tuple(sorted(atoms.numbers))) for atoms in dataset.structures])
+    equal = (first != second) & (elements[first] == elements[second])
+    pairs = np.column_stack([first, second])[equal]
+    return np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0).astype(np.int64)
+
+
+def _least(
+    gap: NDArray[np.float64], pairs: NDArray[np.int64], total: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Smallest known ``gap`` (P,) of each of ``total`` structures, NaN for none, and the twin it belongs to, -1."""
+    least, partner = np.full(total, np.nan), np.full(total, -1)
+    for place in np.flatnonzero(np.isfinite(gap))[np.argsort(-gap[np.isfinite(gap)], kind="stable")]:
+        least[pairs[place, 0]], partner[pairs[place, 0]] = gap[place], pairs[place, 1]
+    return least, partner
