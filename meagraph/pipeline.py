@@ -36,12 +36,11 @@ from meagraph.descriptors import (
 )
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key, read_cached
-from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.graph import GraphConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
-from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
+from meagraph.records import EpochRecord, Layout, ModelConfig, TrainingConfig
 from meagraph.survey import Survey, read_survey, survey, write_survey
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Learned:
 
 
 def learn(
-    dataset: AtomicDataset,
+    dataset: Layout,
     descriptors: Descriptors,
     config: PipelineConfig,
     *,
@@ -149,7 +148,7 @@ class _Keys:
     key: str  # of everything that the weights depend on
 
 
-def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> _Keys:
+def _keys(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> _Keys:
     """Where the cache keeps, or would keep, what learning makes."""
     condensing: dict[str, Any] = {
         "version": CACHE_VERSION,
@@ -172,7 +171,7 @@ def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConf
     )
 
 
-def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
+def recall_learned(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
     """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
     keys = _keys(dataset, descriptors, config)
     found, condensed = read_cached(keys.model, read_details), read_cached(keys.condensed, read_condensed)
@@ -185,8 +184,10 @@ def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: Pip
     return Learned(shape, load, history, points, condensed, keys.key, "cache")
 
 
-def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig) -> Path:
-    """Write a checkpoint that says what the model was trained on and how."""
+def store_model(
+    path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig, **details: Any
+) -> Path:
+    """Write a checkpoint that says what the model was trained on and how; ``details`` (JSON-like) go with it."""
     return save_model(
         path,
         learned.load(),
@@ -195,6 +196,7 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, co
         graph=asdict(config.graph),
         training=asdict(config.training),
         history=[asdict(record) for record in learned.history],
+        **details,
     )
 
 
@@ -239,22 +241,6 @@ def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfi
         "seed": config.training.seed,
     }
     return cache_directory("surveys") / f"survey-{content_key(depends)}.npz"
-
-
-def look_along_rates(
-    learned: Learned, config: PipelineConfig, *, cache: bool = True, progress: Progress = silent
-) -> Stability:
-    """The published clusters along the pooling rate, from the cache where they were found before."""
-    key = content_key({"version": CACHE_VERSION, "model": learned.key, "rates": RATES})
-    stored = cache_directory("stability") / f"stability-{key}.npz"
-    if cache and (known := read_cached(stored, read_stability)) is not None:
-        progress(1, 1, "stability from the cache")
-        return known
-    graph = similarity_graph(learned.points, learned.condensed, config.graph, progress=part(progress, 0.0, 0.1))
-    result = rate_stability(learned.load(), graph, learned.condensed, progress=part(progress, 0.1, 1.0))
-    if cache:
-        write_stability(stored, result)
-    return result
 
 
 @dataclass(frozen=True, eq=False)

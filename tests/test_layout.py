@@ -28,8 +28,8 @@ STOREYS = {
             ("clustering", "projection", "outliers", "pairforces", "stability", "latent"),
             ("placement",),
             ("pruning",),
-            ("metrics", "forcefit", "export", "survey"),
-            ("pipeline",),
+            ("metrics", "forcefit", "export", "survey", "handover"),
+            ("pipeline", "rates"),
             ("cli",),
         ]
     )
