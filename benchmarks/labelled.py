@@ -20,17 +20,16 @@ from sklearn.cluster import HDBSCAN, Birch, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
-from sknetwork.clustering import Leiden
 
-from meagraph.clustering import ClusteringConfig, cluster
+from meagraph.clustering import ClusteringConfig, cluster, communities
 from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph import similarity_graph
+from meagraph.learning import PipelineConfig
 from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model import embed
-from meagraph.pipeline import PipelineConfig
 from meagraph.records import ModelConfig
 from meagraph.training import new_model, train
 
@@ -67,16 +66,15 @@ def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int
             for _ in train(model, points, condensed, offsets, config.graph, config.training):
                 pass
         embedding = embed(model, graph, rate=config.pooling_rate)
-        near = nearest_neighbours(embedding.values, config.projection.n_neighbors)
+        near = nearest_neighbours(embedding.values, config.clustering.neighbours)
         found[f"MEAGraph, Leiden (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
         if state == "trained":
             for method, name in (("hdbscan", "HDBSCAN"), ("components", "components (published)")):
                 settings = replace(config.clustering, method=method)
                 found[f"MEAGraph, {name}, trained"] = cluster(embedding, near, condensed, settings).labels
     for name, rows in (("unit columns", points), ("standardised", StandardScaler().fit_transform(points))):
-        labels = Leiden(resolution=config.clustering.resolution, random_state=seed).fit_predict(
-            fuzzy_graph(_unscaled(rows[condensed.representatives], config.projection.n_neighbors))
-        )
+        joined = fuzzy_graph(_unscaled(rows[condensed.representatives], config.clustering.neighbours))
+        labels = communities(joined, resolution=config.clustering.resolution, seed=seed)
         found[f"Leiden on descriptors, {name}"] = labels[condensed.assignment]
     return found
 

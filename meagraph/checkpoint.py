@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
-from meagraph.records import ModelConfig
+from meagraph.records import EpochRecord, ModelConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from meagraph.model import MEAGraph
 
 FORMAT = "meagraph-model-1"
+TRAINING_FORMAT = "meagraph-training-1"
 SUFFIX = ".safetensors"
 
 
@@ -76,6 +79,52 @@ def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise _unusable(weights, error) from error
     return model, details
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """A training between two epochs."""
+
+    identity: str  # key of the data, settings and starting weights
+    history: tuple[EpochRecord, ...]
+    weights: dict[str, Tensor]  # of the last epoch
+    best: dict[str, Tensor]  # of the best epoch
+    moments: dict[str, Tensor]  # of the optimiser
+
+
+_PARTS = ("weights", "best", "moments")
+
+
+def save_training(path: Path, state: TrainingState) -> None:
+    """Write ``state`` as one safetensors file."""
+    from safetensors.torch import save_file
+
+    tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
+    about = {"identity": state.identity, "history": [asdict(record) for record in state.history]}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": TRAINING_FORMAT, "training": json.dumps(about)})
+
+
+def read_training(path: Path) -> TrainingState:
+    """Read what :func:`save_training` wrote. Raises MEAGraphError for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            if metadata.get("format") != TRAINING_FORMAT:
+                raise ValueError(f"its format is {metadata.get('format')!r}, expected {TRAINING_FORMAT!r}")
+            about = json.loads(metadata["training"])
+            parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
+            for key in stored.keys():  # noqa: SIM118 - not a dictionary
+                part, name = key.split("/", 1)
+                parts[part][name] = stored.get_tensor(key)
+        history = tuple(EpochRecord(**record) for record in about["history"])
+        return TrainingState(about["identity"], history, **parts)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise MEAGraphError(
+            f"{path} does not hold an unfinished training: {error}. Remove it to start anew."
+        ) from error
 
 
 def _unusable(weights: Path, error: Exception) -> MEAGraphError:

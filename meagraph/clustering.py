@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, triu
 from scipy.sparse.csgraph import connected_components
 
 from meagraph.condensation import Condensed
@@ -18,6 +18,7 @@ from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
 from meagraph.records import Embedding
 
 NOISE = -1
+STARTS, ITERATIONS = 5, 2  # attempts of Leiden, and its passes in each
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -26,12 +27,14 @@ DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 class ClusteringConfig:
     """How environments are grouped: a method of METHODS, and its settings.
 
-    Leiden: ``resolution``, more clusters the larger it is. HDBSCAN: ``min_cluster_size`` environments at least,
-    ``min_samples`` neighbours that smooth the density, and ``largest``, the share of all environments beyond which a
-    cluster is taken apart: one that holds nearly all says nothing.
+    Leiden and HDBSCAN: ``neighbours`` in the latent space that each representative is joined to. Leiden:
+    ``resolution``, more clusters the larger it is. HDBSCAN: ``min_cluster_size`` environments at least, ``min_samples``
+    neighbours that smooth the density, and ``largest``, the share of all environments beyond which a cluster is taken
+    apart: one that holds nearly all says nothing.
     """
 
     method: str = "leiden"
+    neighbours: int = 30
     resolution: float = 0.05
     min_cluster_size: int = 60
     min_samples: int = 5
@@ -43,6 +46,8 @@ class ClusteringConfig:
             raise MEAGraphError(f"Unknown clustering method {self.method!r}; choose from {', '.join(METHODS)}.")
         if not 0.0 < self.resolution < math.inf:
             raise MEAGraphError(f"The resolution of Leiden must be positive, got {self.resolution}.")
+        if self.neighbours < 2:
+            raise MEAGraphError(f"Clusters need at least 2 latent neighbours, got {self.neighbours}.")
         if not 0.0 < self.largest <= 1.0:
             raise MEAGraphError(f"The largest share of a cluster must be above 0 and at most 1, got {self.largest}.")
         if self.min_cluster_size < 2 or self.min_samples < 1:
@@ -70,12 +75,15 @@ class Clusters:
 def cluster(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig | None = None
 ) -> Clusters:
-    """Cluster a latent embedding, whose own ``neighbours`` these are; members share their representative's label.
+    """Cluster a latent embedding; members share their representative's label.
+
+    ``neighbours`` are those of the embedding itself, at least as many as ``config.neighbours`` where there are.
 
     Labels are numbered by falling size, ties by the first environment, so equal input gives equal labels.
     """
     config = config or ClusteringConfig()
-    labels, settings = METHODS[config.method](embedding, neighbours, condensed, config)
+    near = neighbours.nearest(config.neighbours)
+    labels, settings = METHODS[config.method](embedding, near, condensed, config)
     labels, sizes = ordered_labels(labels, condensed)
     return Clusters(labels[condensed.assignment], sizes, config.method, {**settings, "pooling_rate": embedding.rate})
 
@@ -114,24 +122,38 @@ def component_labels(
     return np.where(alone, NOISE, label).astype(np.int64)
 
 
-def leiden(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
-    """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of UMAP's graph of the latent neighbours.
+def communities(graph: csr_matrix, *, resolution: float, seed: int) -> NDArray[np.int64]:
+    """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of a symmetric weighted ``graph`` (M, M): labels (M,).
 
-    By modularity with ``config.resolution``. Representatives that the similarity graph leaves isolated, the
-    published singletons, belong to none.
+    The partition of highest modularity at ``resolution`` among STARTS attempts: a single one may end in a poor optimum.
+    A row without neighbours belongs to none. The same graph and seed give the same labels.
+    """
+    from graspologic_native import leiden as partition
+
+    edges = triu(graph, 1).tocoo()
+    names = [str(row) for row in range(graph.shape[0])]
+    listed = zip(edges.row.tolist(), edges.col.tolist(), edges.data.tolist(), strict=True)
+    _, found = partition(
+        [(names[a], names[b], weight) for a, b, weight in listed],
+        resolution=resolution,
+        use_modularity=True,
+        iterations=ITERATIONS,
+        trials=STARTS,
+        seed=seed,
+    )
+    return np.array([found.get(name, NOISE) for name in names], dtype=np.int64)
+
+
+def leiden(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
+    """Leiden communities of UMAP's graph of the latent neighbours.
+
+    Representatives that the similarity graph leaves isolated, the published singletons, belong to none.
     """
     if condensed.size < 3:
         return np.where(embedding.connected, 0, NOISE).astype(np.int64), {}
-    label = communities(fuzzy_graph(neighbours), config.resolution, config.seed)
+    label = communities(fuzzy_graph(neighbours), resolution=config.resolution, seed=config.seed)
     settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": config.seed}
     return np.where(embedding.connected, label, NOISE), settings
-
-
-def communities(graph: csr_matrix, resolution: float, seed: int) -> NDArray[np.int64]:
-    """Leiden communities (M,) of a weighted ``graph`` (M, M), by modularity with ``resolution``."""
-    from sknetwork.clustering import Leiden
-
-    return np.asarray(Leiden(resolution=resolution, random_state=seed).fit_predict(graph), dtype=np.int64)
 
 
 def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:

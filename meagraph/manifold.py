@@ -25,6 +25,10 @@ class Neighbours:
     index: NDArray[np.int32]  # (M, k)
     distance: NDArray[np.float32]  # (M, k) ascending
 
+    def nearest(self, count: int) -> Neighbours:
+        """Only the first ``count`` of the k."""
+        return Neighbours(self.values, self.index[:, :count].copy(), self.distance[:, :count].copy())
+
 
 def nearest_neighbours(values: NDArray[np.floating], count: int) -> Neighbours:
     """Exact ``count`` nearest neighbours of the rows of ``values`` (M, H), fewer where M is smaller.
@@ -99,6 +103,7 @@ def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, see
         line[:, 0] = np.argsort(np.argsort(values[:, 0], kind="stable"), kind="stable")
         return line
     UMAP = _umap()
+    neighbours = neighbours.nearest(len(values) - 1)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="n_jobs value")  # a seed means one thread; so be it
         warnings.filterwarnings("ignore", message="precomputed_knn")  # no new points are placed by this object

@@ -45,7 +45,8 @@ def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConf
     a sunflower, so that a heap of equal environments shows its number and every point can be chosen.
     """
     config = config or ProjectionConfig()
-    places = umap_layout(neighbours, components=2, min_dist=config.min_dist, seed=config.seed)
+    near = neighbours.nearest(config.n_neighbors)
+    places = umap_layout(near, components=2, min_dist=config.min_dist, seed=config.seed)
     return Projection(around(places, condensed, usual_gap(places)).astype(np.float32))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")  # that a model can be trained on; auto is CUDA where there is one
 
 
 class Layout(Protocol):
@@ -40,15 +43,19 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a model is trained: ``epochs`` passes over the structures, ``batch`` structures a step, Adam.
+    """How a model is trained: at most ``epochs`` passes over the structures, ``batch`` structures a step, Adam.
 
-    A dataset of more than ``steps`` batches is seen in part: each epoch draws as many of its structures anew.
+    A share ``validation`` of the structures is held out. Training stops early once ``patience`` epochs have not
+    lowered the loss there by 2 % (0: never), and the weights of the best epoch are kept. A dataset of more than
+    ``steps`` batches is seen in part: each epoch draws as many of its structures anew.
     """
 
-    epochs: int = 5
+    epochs: int = 12
     batch: int = 16
     steps: int = 80
     learning_rate: float = 1e-3
+    validation: float = 0.1
+    patience: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +64,11 @@ class TrainingConfig:
                 "Training needs at least one epoch of one step, one structure a batch and a positive learning rate, "
                 f"got epochs={self.epochs}, steps={self.steps}, batch={self.batch}, "
                 f"learning_rate={self.learning_rate}."
+            )
+        if not 0 <= self.validation <= 0.5 or self.patience < 0:
+            raise MEAGraphError(
+                "The share of structures held out must lie between 0 and 0.5 and the patience be 0 or more epochs, "
+                f"got validation={self.validation}, patience={self.patience}."
             )
         if not 0 <= self.seed < 2**32:
             raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
@@ -69,6 +81,17 @@ class EpochRecord:
     epoch: int  # from 1
     loss: float  # mean squared error of the scaled descriptors, relative to their mean square
     seconds: float
+    validation: float | None = None  # the same on the structures held out; None where there are none
+
+    @property
+    def judged(self) -> float:
+        """The loss by which epochs are compared: on the structures held out, where there are any."""
+        return self.loss if self.validation is None else self.validation
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
+    """The record of the epoch whose weights are kept."""
+    return min(history, key=lambda record: record.judged)
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,7 +113,9 @@ def resolution_stability(
             f"The stability of communities needs at least 3 distinct environments, got {condensed.size}. Add data."
         )
     graph = fuzzy_graph(neighbours)
-    found = (np.where(embedding.connected, communities(graph, value, seed), NOISE) for value in resolutions)
+    found = (
+        np.where(embedding.connected, communities(graph, resolution=value, seed=seed), NOISE) for value in resolutions
+    )
     return _collect("resolution", resolutions, found, condensed, progress)
 
 

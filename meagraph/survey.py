@@ -60,7 +60,7 @@ def survey(
     embedding = embed(model, found, rate=rate)
     compiling.finish(manifold.__name__, part(progress, 0.25, 0.25))
     progress(250, 1000, "clusters")
-    neighbours = manifold.nearest_neighbours(embedding.values, projection.n_neighbors)
+    neighbours = manifold.nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = project(neighbours, condensed, projection)

@@ -72,7 +72,7 @@ def _palette(tokens: Theme) -> dict[str, Any]:
 
 
 def loss_figure(points: ColumnDataSource) -> figure:
-    """The loss against epochs, on a logarithmic axis; ``points`` has the columns epoch and loss."""
+    """The losses against epochs, on a logarithmic axis; ``points`` has the columns epoch, loss and validation."""
     plot = figure(
         height=150,
         sizing_mode="stretch_width",
@@ -80,11 +80,16 @@ def loss_figure(points: ColumnDataSource) -> figure:
         x_axis_label="epoch",
         y_axis_label="loss",
         toolbar_location=None,
-        tools=[HoverTool(tooltips=[("epoch", "@epoch"), ("loss", "@loss{0.0000}")])],
+        tools=[
+            HoverTool(
+                tooltips=[("epoch", "@epoch"), ("training", "@loss{0.0000}"), ("held out", "@validation{0.0000}")]
+            )
+        ],
     )
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=5)
-    plot.line("epoch", "loss", line_width=2, source=points)
-    plot.scatter("epoch", "loss", size=6, source=points)
+    for column, label, dash in (("loss", "training", "dashed"), ("validation", "held out", "solid")):
+        plot.line("epoch", column, line_width=2, line_dash=dash, source=points, legend_label=label)
+        plot.scatter("epoch", column, size=6, source=points, legend_label=label)
     return plot
 
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.export import ExportedFiles
-from meagraph.pipeline import Learned, PipelineConfig
+from meagraph.learning import Learned, PipelineConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune
-from meagraph.records import EpochRecord
 from meagraph.survey import Survey
 from meaviz.annotations import read_flags, write_flags
 
@@ -103,10 +102,6 @@ class Session(param.Parameterized):
         if step == "descriptors":
             cleared["descriptors"] = None
         self.param.update(**cleared)
-
-    def add_epoch(self, record: EpochRecord) -> None:
-        """Show an epoch of the running training."""
-        self.history = (*self.history, record)
 
     def missing_step(self) -> str | None:
         """The first step without a result, None where the map is there."""

@@ -13,7 +13,8 @@ from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.export import ExportedFiles, export_plan
-from meagraph.pipeline import Learned, PipelineConfig, Recalled, describe_settings, learn, look, recall, store_model
+from meagraph.learning import Learned, PipelineConfig, learn, store_model
+from meagraph.pipeline import Recalled, describe_settings, look, recall
 from meagraph.progress import Progress
 from meagraph.records import EpochRecord
 from meagraph.survey import Survey
@@ -53,12 +54,15 @@ class Workflow:
 
         self._start("data", work, take)
 
-    def run(self, step: str, *, model_path: str | None = None) -> None:
-        """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it."""
+    def run(self, step: str, **training: Any) -> None:
+        """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it.
+
+        ``training`` goes to :func:`meagraph.learning.learn`.
+        """
         missing = self.session.missing_step()
         if missing is not None and STEPS.index(missing) < STEPS.index(step):
             step = missing
-        self._compute(step, model_path)
+        self._compute(step, **training)
 
     def cancel(self) -> None:
         """Stop the running step; results that were there stay."""
@@ -105,7 +109,7 @@ class Workflow:
 
     # ---- the steps
 
-    def _compute(self, step: str, model_path: str | None = None) -> None:
+    def _compute(self, step: str, **training: Any) -> None:
         session, config = self.session, self.session.config
         dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
         if step == "data" or dataset is None:
@@ -125,7 +129,7 @@ class Workflow:
                     dataset,
                     descriptors,
                     config,
-                    model_path=model_path,
+                    **training,
                     on_epoch=self._epochs.append,
                     progress=progress,
                 ),

@@ -5,6 +5,7 @@ Energies and forces come from one pair potential: cheap, smooth and consistent w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEAVIZ_CACHE", str(folder))
     return folder
+
+
+def real_data(name: str) -> Path:
+    """A file of the folder of real datasets; the test is skipped where there is none."""
+    folder = os.environ.get("MEAVIZ_DATA")
+    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
+    if not (root / name).exists():
+        pytest.skip(f"{name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
+    return root / name
 
 
 def labelled(atoms: Atoms, group: str) -> Atoms:

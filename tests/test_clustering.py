@@ -6,12 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from sklearn.metrics import adjusted_rand_score
 
-from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster
-from meagraph.condensation import Condensed, condense
+from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
+from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.datasets import read_dataset
+from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.graph import GraphConfig, similarity_graph
 from meagraph.manifold import nearest_neighbours
-from meagraph.records import Embedding
+from meagraph.model import embed
+from meagraph.records import Embedding, ModelConfig
+from meagraph.training import new_model
+from tests.conftest import real_data
 
 COMPONENTS = ClusteringConfig(method="components")
 
@@ -38,7 +46,7 @@ def embedding_of(values: np.ndarray, *pairs: tuple[int, int], isolated: tuple[in
 
 
 def labels_of(embedding: Embedding, condensed: Condensed, config: ClusteringConfig = COMPONENTS) -> Clusters:
-    return cluster(embedding, nearest_neighbours(embedding.values, 15), condensed, config)
+    return cluster(embedding, nearest_neighbours(embedding.values, 30), condensed, config)
 
 
 def test_components_by_hand() -> None:
@@ -105,6 +113,34 @@ def test_a_higher_resolution_makes_more_communities() -> None:
     assert counts[0] < counts[1] < counts[2]
 
 
+def test_communities_repeat_and_are_nearly_the_best() -> None:
+    """Also on a graph without clear communities, where attempts differ."""
+    rng = np.random.default_rng(0)
+    noise = np.triu(rng.random((80, 80)) < 0.1, 1).astype(float)
+    graph = csr_matrix(noise + noise.T)
+    found = [communities(graph, resolution=1.0, seed=seed) for seed in range(8)]
+    best = max(modularity(graph, labels) for labels in found)
+    assert min(modularity(graph, labels) for labels in found) > 0.95 * best
+    assert any((labels != found[0]).any() for labels in found[1:])  # there is something to choose from
+    for seed in range(8):
+        np.testing.assert_array_equal(communities(graph, resolution=1.0, seed=seed), found[seed])
+
+
+def modularity(graph: csr_matrix, labels: np.ndarray) -> float:
+    """Newman's definition: the weight inside communities, less what chance would put there."""
+    share = graph.toarray() / graph.sum()
+    degree = share.sum(axis=0)
+    return float((share - np.outer(degree, degree))[labels[:, None] == labels[None, :]].sum())
+
+
+def test_rows_without_neighbours_belong_to_no_community() -> None:
+    graph = csr_matrix(np.array([[0, 1, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 2], [0, 0, 0, 2, 0]]))
+    labels = communities(graph.astype(float), resolution=1.0, seed=0)
+    assert labels[2] == NOISE
+    assert labels[0] == labels[1] != labels[3] == labels[4]
+    assert min(labels[[0, 3]]) >= 0
+
+
 def test_copies_of_everything_change_no_community() -> None:
     values, owner = blobs()
     found = labels_of(embedding_of(values), condense(np.tile(values, (3, 1)), epsilon=0.0), ClusteringConfig())
@@ -124,6 +160,22 @@ def test_communities_of_very_few(n: int) -> None:
     found = labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig())
     assert len(found.labels) == n
     assert (found.labels >= 0).all()
+
+
+def test_condensing_tantalum_hardly_changes_its_published_clusters() -> None:
+    """Against every edge of every distinct environment, which equals the dense method (test_model.py)."""
+    points = unit_columns(compute_descriptors(read_dataset(real_data("Ta_JCP2014.extxyz")), cache=False).values)
+    model = new_model(ModelConfig(points.shape[1]), seed=0)
+
+    def clusters_of(net: Condensed, neighbours: int) -> np.ndarray:
+        graph = similarity_graph(points, net, GraphConfig(lower=0.995, neighbours=neighbours))
+        return labels_of(embed(model, graph, rate=0.5), net).labels
+
+    exact = clusters_of(condense(points, epsilon=0.0), len(points))
+    usual = condense(points)
+    assert usual.size < 0.6 * len(points)
+    found = clusters_of(usual, GraphConfig().neighbours)
+    assert adjusted_rand_score(exact, found) >= 0.97
 
 
 DENSITY = ClusteringConfig(method="hdbscan", min_cluster_size=20, min_samples=5)
@@ -189,6 +241,7 @@ def test_too_few_environments_for_density() -> None:
     ("options", "message"),
     [
         ({"method": "magic"}, f"'magic'; choose from {', '.join(METHODS)}"),
+        ({"neighbours": 1}, "at least 2 latent neighbours, got 1"),
         ({"resolution": 0.0}, "must be positive, got 0.0"),
         ({"min_cluster_size": 1}, "min_cluster_size of at least 2"),
         ({"largest": 0.0}, "above 0 and at most 1, got 0.0"),

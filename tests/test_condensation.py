@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +15,7 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import silent
+from tests.conftest import real_data
 
 # a coarse grid makes many exact duplicates; half-precision floats make few
 GRID = st.integers(-2, 2).map(float)
@@ -237,12 +235,7 @@ def test_progress_can_cancel() -> None:
 
 def test_tantalum_condenses_as_measured() -> None:
     """method.md, section 3: epsilon = 1e-4 of the diameter leaves 2,163 of 4,224 environments."""
-    folder = os.environ.get("MEAVIZ_DATA")
-    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
-    file = root / "Ta_JCP2014.extxyz"
-    if not file.exists():
-        pytest.skip(f"{file.name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
-    dataset = read_dataset(file)
+    dataset = read_dataset(real_data("Ta_JCP2014.extxyz"))
     assert dataset.n_environments == 4224
     descriptors = compute_descriptors(dataset, cache=False)
     assert descriptors.values.shape == (4224, 24)

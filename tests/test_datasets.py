@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import json
 import lzma
-import os
 from pathlib import Path
 
 import ase.io
@@ -31,6 +30,7 @@ from meagraph.datasets import (
 )
 from meagraph.datasets.frames import scan_frames
 from meagraph.errors import Cancelled
+from tests.conftest import real_data
 
 LABELLED = "Properties=species:S:1:pos:R:3:forces:R:3"
 DIMER = f"""2
@@ -52,14 +52,6 @@ H 0 0 1
 def write(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def real_data(name: str) -> Path:
-    folder = os.environ.get("MEAVIZ_DATA")
-    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
-    if not (root / name).exists():
-        pytest.skip(f"{name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
-    return root / name
 
 
 @pytest.fixture

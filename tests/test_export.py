@@ -26,6 +26,7 @@ from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structur
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
 from meagraph.export import ExportedFiles, ExportError, export_plan, verify
+from tests.conftest import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
 ODD = (
@@ -72,14 +73,6 @@ def export(dataset: AtomicDataset, structures: list[int], folder: Path, **option
 def write(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def real_data(name: str) -> Path:
-    folder = os.environ.get("MEAVIZ_DATA")
-    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
-    if not (root / name).exists():
-        pytest.skip(f"{name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
-    return root / name
 
 
 @pytest.fixture

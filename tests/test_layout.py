@@ -28,8 +28,9 @@ STOREYS = {
             ("clustering", "projection", "outliers", "pairforces", "stability", "latent"),
             ("placement",),
             ("pruning",),
-            ("metrics", "forcefit", "export", "survey", "handover"),
-            ("pipeline", "rates"),
+            ("metrics", "forcefit", "export", "survey"),
+            ("learning", "handover"),
+            ("pipeline",),
             ("cli",),
         ]
     )

@@ -19,7 +19,8 @@ from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.export import verify
 from meagraph.graph import GraphConfig
-from meagraph.pipeline import PipelineConfig, Run, recall, run, store_model
+from meagraph.learning import PipelineConfig, store_model
+from meagraph.pipeline import Run, recall, run
 from meagraph.pruning import PruningConfig
 from meagraph.records import TrainingConfig
 from meagraph.survey import read_survey, write_survey

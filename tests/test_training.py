@@ -18,10 +18,10 @@ from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.model import MEAGraph, embed
-from meagraph.pipeline import Learned, PipelineConfig, learn, store_model
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
-from meagraph.training import _batch_graph, new_model, train
+from meagraph.records import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.training import _batch_graph, _settled, _split, choose_device, new_model, train
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 GRAPH = GraphConfig(lower=0.8)
@@ -202,16 +202,36 @@ def test_cancelling_stops_at_once(prepared: Prepared) -> None:
     assert calls == [1, 2]
 
 
-def test_cancelling_leaves_no_file_and_no_half_model(prepared: Prepared, own_cache: Path) -> None:
+def test_cancelling_leaves_no_half_model_and_no_time_is_lost(prepared: Prepared, own_cache: Path) -> None:
     def cancel(done: int, total: int, message: str) -> None:
         if message == "epoch 2":
             raise Cancelled
 
     with pytest.raises(Cancelled):
         learn(prepared.dataset, prepared.descriptors, PIPELINE, progress=cancel)
-    assert {path.parent.name for path in own_cache.rglob("*") if path.is_file()} <= {"condensed", "compiled"}
-    learned = learn(prepared.dataset, prepared.descriptors, PIPELINE)
+    kept = {path.parent.name for path in own_cache.rglob("*") if path.is_file()}
+    assert "training" in kept
+    assert kept <= {"condensed", "compiled", "training"}
+    messages: list[str] = []
+    learned = learn(prepared.dataset, prepared.descriptors, PIPELINE, progress=lambda *step: messages.append(step[2]))
     assert learned.source == "trained"
+    assert [record.epoch for record in learned.history] == [1, 2]
+    assert "epoch 1" not in messages  # it was there
+    assert not any((own_cache / "training").iterdir())
+    straight = learn(prepared.dataset, prepared.descriptors, PIPELINE, cache=False)
+    assert same_weights(learned.load(), straight.load())
+
+
+def test_an_unfinished_training_that_cannot_be_read_is_begun_anew(prepared: Prepared, own_cache: Path) -> None:
+    def cancel(done: int, total: int, message: str) -> None:
+        if message == "epoch 2":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        learn(prepared.dataset, prepared.descriptors, PIPELINE, progress=cancel)
+    (state,) = (own_cache / "training").iterdir()
+    state.write_bytes(state.read_bytes()[:-9])
+    learned = learn(prepared.dataset, prepared.descriptors, PIPELINE)
     assert [record.epoch for record in learned.history] == [1, 2]
 
 
@@ -223,6 +243,167 @@ def test_closing_the_iterator_stops_the_training(prepared: Prepared) -> None:
     records.close()
     stopped, _ = fit(prepared, TrainingConfig(epochs=1, batch=4))
     assert same_weights(model, stopped)
+
+
+# Resuming
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(prepared: Prepared, tmp_path: Path) -> None:
+    config = TrainingConfig(epochs=4, batch=4, learning_rate=1e-2, validation=0.25)
+    straight, records = fit(prepared, config)
+    state = tmp_path / "nb.training.safetensors"
+    arguments = (prepared.points, prepared.condensed, prepared.dataset.offsets, GRAPH, config)
+    killed = train(small_model(prepared), *arguments, state=state)
+    next(killed), next(killed)
+    del killed  # never closed in order: the file is all that a killed process leaves
+    model = small_model(prepared)
+    seen: list[str] = []
+    again = list(train(model, *arguments, state=state, progress=lambda *step: seen.append(step[2])))
+    assert set(seen) == {"epoch 3", "epoch 4"}
+    assert same_weights(model, straight)
+    assert [(r.epoch, r.loss, r.validation) for r in again] == [(r.epoch, r.loss, r.validation) for r in records]
+    finished = small_model(prepared)
+    assert len(list(train(finished, *arguments, state=state, progress=lambda *step: seen.append("more")))) == 4
+    assert same_weights(finished, straight)
+    assert "more" not in seen
+
+
+@pytest.mark.parametrize("change", ["settings", "data", "weights"])
+def test_the_state_of_another_training_is_refused(prepared: Prepared, tmp_path: Path, change: str) -> None:
+    state = tmp_path / "state.safetensors"
+    fit(prepared, TrainingConfig(epochs=1, batch=4), state=state)
+    before = state.read_bytes()
+    points = prepared.points * 2.0 if change == "data" else prepared.points
+    config = TrainingConfig(epochs=2 if change == "settings" else 1, batch=4)
+    model = small_model(prepared, 1 if change == "weights" else 0)
+    untouched = small_model(prepared, 1 if change == "weights" else 0)
+    with pytest.raises(MEAGraphError, match=r"other settings, data or starting weights.*remove the file"):
+        list(train(model, points, prepared.condensed, prepared.dataset.offsets, GRAPH, config, state=state))
+    assert state.read_bytes() == before
+    assert same_weights(model, untouched)
+
+
+def test_a_model_is_not_the_state_of_a_training(prepared: Prepared, tmp_path: Path) -> None:
+    weights = save_model(tmp_path / "nb", small_model(prepared))
+    with pytest.raises(MEAGraphError, match=r"does not hold an unfinished training: its format is None"):
+        fit(prepared, TrainingConfig(epochs=1), state=weights)
+
+
+# Held-out structures
+
+
+def test_held_out_structures_teach_nothing(prepared: Prepared) -> None:
+    """Other values in them change what they are judged by, and nothing else."""
+    config = TrainingConfig(epochs=2, batch=4, validation=0.25)
+    learning, held = _split(12, config)
+    assert (len(learning), len(held)) == (9, 3)
+    assert sorted([*learning, *held]) == list(range(12))
+    offsets = prepared.dataset.offsets
+    rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in held])
+    points = prepared.points.copy()
+    points[rows] *= np.linspace(1.0, 1.1, points.shape[1])
+    exact = condense(prepared.points, epsilon=0.0)
+    apart = replace(
+        exact,
+        representatives=np.arange(len(points)),
+        assignment=np.arange(len(points)),
+        distance=np.zeros(len(points)),
+        multiplicity=np.ones(len(points), dtype=np.int64),
+    )
+    results = []
+    for values in (prepared.points, points):
+        model = small_model(prepared)
+        results.append((model, list(train(model, values, apart, offsets, GRAPH, config))))
+    (one, first), (two, second) = results
+    assert [r.loss for r in first] == [r.loss for r in second]
+    assert all(a.validation != b.validation for a, b in zip(first, second, strict=True))
+    if best_epoch(first).epoch == best_epoch(second).epoch:
+        assert same_weights(one, two)
+
+
+def test_the_best_epoch_is_kept(prepared: Prepared) -> None:
+    """With a learning rate that overshoots, the last epoch is not the best."""
+    config = TrainingConfig(epochs=8, batch=4, learning_rate=0.3, validation=0.25, patience=0)
+    model, records = fit(prepared, config)
+    best = best_epoch(records)
+    assert best.validation == min(record.validation for record in records if record.validation is not None)
+    assert best.epoch < 8
+    stopped, _ = fit(prepared, replace(config, epochs=best.epoch))
+    assert same_weights(model, stopped)
+    last, _ = fit(prepared, replace(config, epochs=best.epoch + 1))
+    assert same_weights(last, stopped)
+
+
+def test_nothing_held_out_means_judged_by_what_was_learnt(prepared: Prepared) -> None:
+    _, records = fit(prepared, TrainingConfig(epochs=2, batch=4, validation=0.0))
+    assert [record.validation for record in records] == [None, None]
+    assert [record.judged for record in records] == [record.loss for record in records]
+
+
+def record(epoch: int, value: float) -> EpochRecord:
+    return EpochRecord(epoch, 9.0, 1.0, value)
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "settled"),
+    [
+        ([], 3, False),
+        ([1.0, 0.5, 0.4], 2, False),
+        ([1.0, 0.5, 0.5, 0.495], 2, True),  # lower by 1 %, which is no progress
+        ([1.0, 0.5, 0.5, 0.48], 2, False),  # by 4 %
+        ([1.0, 0.5, 0.6], 2, False),  # one of the last two was the best so far
+        ([1.0, 0.5, 0.6, 0.7], 0, False),
+        ([0.5, 0.6, 0.7], 3, False),
+        ([0.5, 0.6, 0.7, 0.8], 3, True),
+    ],
+)
+def test_when_training_has_settled(losses: list[float], patience: int, settled: bool) -> None:
+    assert _settled([record(k, loss) for k, loss in enumerate(losses, 1)], patience) is settled
+
+
+def test_a_settled_training_stops_early(prepared: Prepared) -> None:
+    config = TrainingConfig(epochs=200, batch=4, learning_rate=1e-7, validation=0.25, patience=2)
+    _, records = fit(prepared, config)
+    assert len(records) == 3  # nothing moves at such a rate
+
+
+# Devices and fine-tuning
+
+
+def test_devices(prepared: Prepared) -> None:
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(MEAGraphError, match=r"no device 'tpu' here.*Choose auto or cpu"):
+        choose_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(MEAGraphError, match="no device 'cuda' here"):
+            fit(prepared, TrainingConfig(epochs=1), device="cuda")
+
+
+def test_fine_tuning_starts_from_the_loaded_weights(prepared: Prepared, tmp_path: Path) -> None:
+    learned, file = trained_file(prepared, tmp_path)
+    slow = replace(PIPELINE, training=replace(PIPELINE.training, epochs=1, learning_rate=1e-9))
+    tuned = learn(prepared.dataset, prepared.descriptors, slow, model_path=file, fine_tune=True)
+    assert tuned.source == "trained"
+    assert len(tuned.history) == 1
+    for name, value in learned.load().state_dict().items():
+        torch.testing.assert_close(tuned.load().state_dict()[name], value, rtol=0, atol=1e-6)
+    anew = learn(prepared.dataset, prepared.descriptors, slow)
+    assert not same_weights(tuned.load(), anew.load())
+    again = learn(prepared.dataset, prepared.descriptors, slow, model_path=file, fine_tune=True)
+    assert (again.source, again.key) == ("cache", tuned.key)
+    assert same_weights(again.load(), tuned.load())
+    further = learn(prepared.dataset, prepared.descriptors, PIPELINE, model_path=file, fine_tune=True)
+    assert further.history[0].loss < learned.history[0].loss  # it need not begin at the beginning
+
+
+def test_fine_tuning_needs_a_model_of_the_same_descriptors(prepared: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(MEAGraphError, match="needs a trained model to start from"):
+        learn(prepared.dataset, prepared.descriptors, PIPELINE, fine_tune=True)
+    _, file = trained_file(prepared, tmp_path)
+    other = compute_descriptors(prepared.dataset, replace(SMALL, r_cut=4.0), cache=False)
+    with pytest.raises(MEAGraphError, match=r"r_cut: the model has 5\.0, the dataset 4\.0"):
+        learn(prepared.dataset, other, PIPELINE, model_path=file, fine_tune=True)
 
 
 # Checkpoints
@@ -319,7 +500,7 @@ def test_a_write_that_fails_leaves_nothing_that_blocks(
 ) -> None:
     """A full disk, or the machine going down between the two files of a model in the cache."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
     for target in ("safetensors.torch.save_file", "meagraph.checkpoint.write_json"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meagraph.pipeline import PipelineConfig
+    from meagraph.learning import PipelineConfig
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
 
     ``otherwise`` says in words what holds where an option is not given; without it, that is the usual default.
     """
-    from meagraph.pipeline import PipelineConfig
+    from meagraph.learning import PipelineConfig
 
     usual = PipelineConfig()
     for name in names:
@@ -109,7 +109,7 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
 
     Raises MEAGraphError for values out of range.
     """
-    from meagraph.pipeline import PipelineConfig
+    from meagraph.learning import PipelineConfig
 
     config = usual or PipelineConfig()
     changes: dict[str, dict[str, Any]] = {}

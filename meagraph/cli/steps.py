@@ -82,7 +82,7 @@ def add_train(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> None:
     from meagraph.checkpoint import FORMAT
     from meagraph.handover import check_suffix, claim_details, read_described
-    from meagraph.pipeline import learn, store_model
+    from meagraph.learning import learn, store_model
 
     check_suffix(options.out, ".safetensors")
     beside = claim_details(options.out, FORMAT)
@@ -136,7 +136,7 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.graph import GraphConfig
     from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
     from meagraph.latent import latent_space
-    from meagraph.pipeline import PipelineConfig, learn
+    from meagraph.learning import PipelineConfig, learn
     from meagraph.placement import place
     from meagraph.progress import part
 

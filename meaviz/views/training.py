@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
@@ -13,6 +14,7 @@ from meagraph.clustering import METHODS as CLUSTERINGS
 from meagraph.descriptors import METHODS as DESCRIPTORS
 from meagraph.descriptors import READY_MADE
 from meagraph.errors import MEAGraphError
+from meagraph.records import DEVICES, best_epoch
 from meaviz.jobs import held
 from meaviz.page_style import loss_figure, style_curve
 from meaviz.style import theme
@@ -99,28 +101,33 @@ class ModelStep(Step):
         self._neighbours = pmui.IntInput(
             label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER
         )
+        self._patience = pmui.IntInput(label="Patience", value=config.training.patience, start=0, end=1000, **NUMBER)
+        self._device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
         self._path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
-        train, load, save = (
+        train, load, tune, save = (
             button("Train"),
             button("Load", variant="outlined"),
+            button("Fine-tune", variant="outlined"),
             button("Save", variant="outlined"),
         )
         train.on_click(lambda event: self._train())
-        load.on_click(lambda event: self._load())
+        load.on_click(lambda event: self._load(fine_tune=False))
+        tune.on_click(lambda event: self._load(fine_tune=True))
         save.on_click(lambda event: self._save())
         self._saved = pmui.Typography("", variant="caption", margin=0, visible=False)
         return [
-            pn.Row(self._epochs, self._seed, margin=0),
+            pn.Row(self._epochs, self._patience, margin=0),
+            pn.Row(self._seed, self._device, margin=0),
             pn.Row(self._threshold, self._neighbours, margin=0),
             train,
             self._path,
-            pn.Row(load, save, margin=0),
+            pn.Row(load, tune, save, margin=0),
             self._saved,
         ]
 
     def below(self) -> list[pn.viewable.Viewable]:
         """The loss curve; outside the card, since Bokeh cannot lay out a chart that a folded card does not render."""
-        self._points = ColumnDataSource({"epoch": [], "loss": []})
+        self._points = ColumnDataSource({"epoch": [], "loss": [], "validation": []})
         self._loss = loss_figure(self._points)
         style_curve(self._loss, theme(self.session.dark))
         self._curve = pn.Column(
@@ -141,14 +148,15 @@ class ModelStep(Step):
             return ""
         if not learned.history:
             return "loaded"
-        return f"{len(learned.history)} epochs, loss {learned.history[-1].loss:.3g}"
+        best = best_epoch(learned.history)
+        return f"{len(learned.history)} epochs, best {best.epoch}, loss {best.judged:.3g}"
 
     def _configure(self) -> bool:
         config = self.session.config
         try:
             self.session.config = replace(
                 config,
-                training=replace(config.training, epochs=self._epochs.value),
+                training=replace(config.training, epochs=self._epochs.value, patience=self._patience.value),
                 graph=replace(config.graph, lower=self._threshold.value, neighbours=self._neighbours.value),
             ).with_seed(self._seed.value)
         except MEAGraphError as error:
@@ -159,14 +167,14 @@ class ModelStep(Step):
 
     def _train(self) -> None:
         if self._configure():
-            self.workflow.run(self.step)
+            self.workflow.run(self.step, device=self._device.value)
 
-    def _load(self) -> None:
+    def _load(self, *, fine_tune: bool) -> None:
         path = self._path.value_input.strip()
         if not path:
             self.session.problem = (self.step, "Name the model file to load.")
         elif self._configure():
-            self.workflow.run(self.step, model_path=path)
+            self.workflow.run(self.step, model_path=path, fine_tune=fine_tune, device=self._device.value)
 
     def _save(self) -> None:
         try:
@@ -180,7 +188,11 @@ class ModelStep(Step):
     def _show_loss(self, *events: object) -> None:
         history = self.session.history
         if len(history) != len(self._points.data["epoch"]) or self.session.running == self.step:
-            self._points.data = {"epoch": [r.epoch for r in history], "loss": [r.loss for r in history]}
+            self._points.data = {
+                "epoch": [record.epoch for record in history],
+                "loss": [record.loss for record in history],
+                "validation": [np.nan if record.validation is None else record.validation for record in history],
+            }
         self._curve.visible = bool(history) and (self.session.running == self.step or not self._card.collapsed)
 
 
