@@ -18,6 +18,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from meagraph.clustering import Clusters
 from meagraph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
@@ -28,6 +29,7 @@ from meagraph.latent import Latent
 from meagraph.placement import Placement
 from meagraph.records import Embedding
 
+_PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
 DESCRIPTORS, LATENT, TABLE = "meagraph-descriptors-1", "meagraph-latent-1", "meagraph-table-1"
 
 
@@ -213,8 +215,8 @@ def write_latent(
         "offsets": offsets,
     }
     if placement is not None:
-        own = {field.name: getattr(placement, field.name) for field in fields(Placement) if field.name != "condensed"}
-        arrays |= {f"placed_{name}": value for name, value in {**own, **_of(placement.condensed)}.items()}
+        arrays |= {f"placed_{name}": getattr(placement, name) for name in _PLACED}
+        arrays |= {f"net_{name}": value for name, value in _of(placement.condensed).items()}
     write_arrays(path, arrays)
 
 
@@ -246,11 +248,10 @@ def read_latent(path: str | Path) -> LatentFile:
             about["descriptors"],
         )
         placement = None
-        own = {name.removeprefix("placed_"): value for name, value in data.items() if name.startswith("placed_")}
-        if own:
-            names = [field.name for field in fields(Placement) if field.name not in ("condensed", "usual")]
-            rest: dict[str, Any] = {name: own[name] for name in names}
-            placement = Placement(_condensed(own), **rest, usual=float(own["usual"]))
+        if "net_assignment" in data:
+            net = {name.removeprefix("net_"): value for name, value in data.items() if name.startswith("net_")}
+            rest: dict[str, Any] = {name: data[f"placed_{name}"] for name in _PLACED}
+            placement = Placement(_condensed(net), **{**rest, "usual": float(rest["usual"])})
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise _unusable(Path(path), what, step, error) from error
     return LatentFile(latent, placement, data["offsets"], about, sha256_file(path))
@@ -297,3 +298,10 @@ def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArra
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise _unusable(file, what, step, error) from error
     return columns, details
+
+
+def read_clusters(path: str | Path, latent: str) -> Clusters:
+    """The clusters at ``path``, which must be those of the latent space with this SHA-256."""
+    columns, about = read_table(path, "clusters", "cluster")
+    check_made_from(path, about, latent=latent)
+    return Clusters(columns["cluster"], np.array(about["sizes"], dtype=np.int64), about["method"], about["settings"])

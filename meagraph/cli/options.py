@@ -60,10 +60,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("--neighbours", "graph.neighbours", "edges a representative at most"),
     ),
     "training": (
-        Setting("--epochs", "training.epochs", "passes over the structures"),
+        Setting("--epochs", "training.epochs", "passes over the structures at most"),
         Setting("--batch", "training.batch", "structures a step"),
         Setting("--steps", "training.steps", "steps an epoch at most"),
         Setting("--learning-rate", "training.learning_rate", "of Adam"),
+        Setting("--validation", "training.validation", "share of the structures held out"),
+        Setting("--patience", "training.patience", "epochs without gain until training stops; 0: never"),
     ),
     "embedding": (Setting("--rate", "pooling_rate", "pooling rate"),),
     "clustering": (

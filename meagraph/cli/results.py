@@ -1,4 +1,4 @@
-"""What the latent space tells: ``cluster``, ``map``, ``outliers``."""
+"""What the latent space tells: ``cluster`` and ``map``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.cli.options import add_common_options, add_data, add_settings, pipeline_config, reading_options
+from meagraph.cli.options import add_common_options, add_settings, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.clustering import Clusters
+    from meagraph.clustering import ClusteringConfig
     from meagraph.handover import LatentFile
+    from meagraph.manifold import Neighbours
+    from meagraph.progress import Progress
     from meagraph.stability import Stability
 
 
@@ -40,9 +42,9 @@ def add_cluster(commands: Any) -> None:
 
 def _cluster(options: argparse.Namespace) -> None:
     from meagraph.clustering import cluster
-    from meagraph.handover import check_suffix, read_latent, write_table
-    from meagraph.manifold import nearest_neighbours
+    from meagraph.handover import check_suffix, read_clusters, read_latent, write_table
     from meagraph.placement import inherit_clusters
+    from meagraph.survey import latent_neighbours
 
     for path in filter(None, (options.out, options.stability)):
         check_suffix(path, ".csv", ".npz")
@@ -55,16 +57,16 @@ def _cluster(options: argparse.Namespace) -> None:
         _refuse_without(options.onto, options.data, "cluster", "clusters")
         if options.stability:
             raise MEAGraphError("--stability: clusters that are inherited have none. Ask it of the reference.")
-        known = _read_clusters(options.onto, file.about["made_from"]["reference"])
+        known = read_clusters(options.onto, file.about["made_from"]["reference"])
         found = inherit_clusters(file.placement, file.latent, known)
     else:
         _refuse_onto(options.onto, options.data)
         latent = file.latent
         with Bar("cluster") as progress:
-            neighbours = nearest_neighbours(latent.embedding.values, config.projection.n_neighbors)
+            neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
             found = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
             if options.stability:
-                curve = _stability(options, file, config.clustering.method, neighbours, progress)
+                curve = _stability(options, file, config.clustering, neighbours, progress)
                 _write_curve(options.stability, curve, {"dataset": file.about["dataset"], "made_from": made_from})
                 figures["stability"] = {"plateau": curve.plateau, "suggestion": curve.suggestion}
                 lines = _curve_lines(curve)
@@ -83,17 +85,22 @@ def _cluster(options: argparse.Namespace) -> None:
     say(options.json, figures, line, *lines, *(f"wrote    {path}" for path in figures["files"]))
 
 
-def _stability(options: argparse.Namespace, file: LatentFile, method: str, neighbours: Any, progress: Any) -> Stability:
+def _stability(
+    options: argparse.Namespace,
+    file: LatentFile,
+    config: ClusteringConfig,
+    neighbours: Neighbours,
+    progress: Progress,
+) -> Stability:
     from meagraph.checkpoint import load_model, model_files
     from meagraph.files import sha256_file
     from meagraph.handover import check_made_from
     from meagraph.stability import METHOD, rate_stability, resolution_stability
 
-    latent = file.latent
+    latent, method = file.latent, config.method
     if method == METHOD["resolution"]:
-        return resolution_stability(
-            latent.embedding, neighbours, latent.condensed, seed=options.seed, progress=progress
-        )
+        near = neighbours.nearest(config.neighbours)
+        return resolution_stability(latent.embedding, near, latent.condensed, seed=config.seed, progress=progress)
     if method != METHOD["pooling_rate"]:
         raise MEAGraphError(f"--stability: expected --clusters {' or '.join(METHOD.values())}, got {method}.")
     if options.model is None:
@@ -154,9 +161,10 @@ def _map(options: argparse.Namespace) -> None:
     from meagraph.placement import place_on_map
     from meagraph.progress import part
     from meagraph.projection import Projection, project
+    from meagraph.survey import latent_neighbours
 
     check_suffix(options.out, ".csv", ".npz")
-    config = pipeline_config(options).projection
+    config = pipeline_config(options)
     file = read_latent(options.data)
     columns: dict[str, NDArray[Any]] = _rows(file.offsets)
     figures: dict[str, Any] = {"environments": int(file.offsets[-1])}
@@ -167,7 +175,7 @@ def _map(options: argparse.Namespace) -> None:
         check_made_from(options.onto, about, latent=file.about["made_from"]["reference"])
         placed = file.placement
         onto = Projection(np.column_stack([table["x"], table["y"]]).astype(np.float32))
-        xy = place_on_map(placed, file.latent, onto, n_neighbors=config.n_neighbors).xy
+        xy = place_on_map(placed, file.latent, onto, n_neighbors=config.projection.n_neighbors).xy
         outside = placed.outside[placed.condensed.assignment]
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
         columns |= {"distance": placed.distance[placed.condensed.assignment], "outside": outside.astype(np.int8)}
@@ -179,99 +187,15 @@ def _map(options: argparse.Namespace) -> None:
         with Bar("map") as progress:
             compiling.finish(manifold.__name__, part(progress, 0.0, 0.0))
             progress(0, 1, "map (UMAP)")
-            neighbours = manifold.nearest_neighbours(file.latent.embedding.values, config.n_neighbors)
-            xy = project(neighbours, file.latent.condensed, config).xy
+            neighbours = latent_neighbours(file.latent.embedding, config.clustering, config.projection)
+            xy = project(neighbours, file.latent.condensed, config.projection).xy
             progress(1, 1, "done")
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
-        settings = asdict(config)
+        settings = asdict(config.projection)
     made_from = {"latent": file.sha256}
     about = {"table": "map", "dataset": file.about["dataset"], "settings": settings, "made_from": made_from}
     write_table(options.out, columns, about)
     say(options.json, {**figures, "files": [options.out]}, line, f"wrote    {options.out}")
-
-
-def add_outliers(commands: Any) -> None:
-    """``meagraph outliers``."""
-    parser = commands.add_parser(
-        "outliers",
-        help="step 6: what looks unlike the rest",
-        description="Score every environment by how unlike the rest it and its labels are, with reasons in words. "
-        "Writes OUT, a table with the most suspicious first: rank, score, file, frame, structure, atom, reasons.",
-    )
-    parser.set_defaults(command=_outliers)
-    parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
-    parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
-    parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
-    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
-    add_common_options(parser, cache=False)
-    add_data(parser)
-
-
-def _outliers(options: argparse.Namespace) -> None:
-    from meagraph.clustering import cluster
-    from meagraph.condensation import unit_columns
-    from meagraph.datasets import read_dataset
-    from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_table
-    from meagraph.manifold import nearest_neighbours
-    from meagraph.outliers import score_outliers
-    from meagraph.progress import part
-
-    check_suffix(options.out, ".csv", ".npz")
-    if options.top < 0:
-        raise MEAGraphError(f"--top: expected 0 or more, got {options.top}.")
-    config = pipeline_config(options)
-    described, file = read_described(options.descriptors), read_latent(options.latent)
-    check_made_from(options.latent, file.about, descriptors=described.sha256)
-    if file.placement is not None:
-        raise MEAGraphError(
-            f"{options.latent}: expected the dataset's own latent space, but it is placed in another. Outliers are "
-            "told from the rest of their own dataset: run 'meagraph embed' without --onto."
-        )
-    with Bar("outliers") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
-        if dataset.fingerprint != described.fingerprint:
-            raise MEAGraphError(
-                f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
-                "from, but they differ. Give the same files in the same order, with the same options for reading."
-            )
-        latent = file.latent
-        if options.clusters_file is not None:
-            clusters = _read_clusters(options.clusters_file, file.sha256)
-        else:
-            neighbours = nearest_neighbours(latent.embedding.values, config.projection.n_neighbors)
-            clusters = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
-        points = unit_columns(described.descriptors.values)
-        found = score_outliers(points, latent.condensed, clusters, dataset, progress=part(progress, 0.3, 1.0))
-    order = np.argsort(-found.score, kind="stable")
-    structure = dataset.structure_of[order]
-    paths = np.array([source.path for source in dataset.sources])
-    columns = {
-        "rank": np.arange(1, len(order) + 1),
-        "score": found.score[order],
-        "file": paths[dataset.source_index[structure]],
-        "frame": dataset.frame_index[structure],
-        "structure": structure,
-        "atom": dataset.atom_of[order],
-        "reasons": np.array(["; ".join(found.reasons(row)) for row in order]),
-    }
-    made_from = {"latent": file.sha256, "descriptors": described.sha256}
-    write_table(options.out, columns, {"table": "outliers", "dataset": dataset.name, "made_from": made_from})
-    names = ("rank", "score", "file", "frame", "atom", "reasons")
-    top = [{name: columns[name][row].item() for name in names} for row in range(min(options.top, len(order)))]
-    figures = {
-        "environments": len(order),
-        "candidates": len(found.candidates),
-        "top": top,
-        "files": [options.out],
-    }
-    lines = [
-        f"{one['rank']:>4}  {one['score']:6.2f}  {one['file']}, frame {one['frame']}, atom {one['atom']}: "
-        f"{one['reasons']}"
-        for one in top
-    ]
-    line = f"{len(found.candidates):,} outlier candidates (score 1 and above) among {len(order):,} environments"
-    say(options.json, figures, line, *lines, f"wrote    {options.out}")
 
 
 def _add_latent(parser: argparse.ArgumentParser) -> None:
@@ -284,16 +208,6 @@ def _rows(offsets: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     sizes = np.diff(offsets)
     structure = np.repeat(np.arange(len(sizes)), sizes)
     return {"structure": structure, "atom": np.arange(offsets[-1]) - offsets[structure]}
-
-
-def _read_clusters(path: str, latent: str) -> Clusters:
-    """The clusters at ``path``, which must be those of the latent space with this SHA-256."""
-    from meagraph.clustering import Clusters
-    from meagraph.handover import check_made_from, read_table
-
-    columns, about = read_table(path, "clusters", "cluster")
-    check_made_from(path, about, latent=latent)
-    return Clusters(columns["cluster"], np.array(about["sizes"], dtype=np.int64), about["method"], about["settings"])
 
 
 def _refuse_without(onto: str | None, data: str, step: str, what: str) -> None:
@@ -311,4 +225,4 @@ def _refuse_onto(onto: str | None, data: str) -> None:
         )
 
 
-COMMANDS = (add_cluster, add_map, add_outliers)
+COMMANDS = (add_cluster, add_map)

@@ -83,6 +83,7 @@ def _train(options: argparse.Namespace) -> None:
     from meagraph.checkpoint import FORMAT
     from meagraph.handover import check_suffix, claim_details, read_described
     from meagraph.learning import learn, store_model
+    from meagraph.records import best_epoch
 
     check_suffix(options.out, ".safetensors")
     beside = claim_details(options.out, FORMAT)
@@ -92,19 +93,22 @@ def _train(options: argparse.Namespace) -> None:
         learned = learn(described, described.descriptors, config, cache=not options.no_cache, progress=progress)
     made_from = {"descriptors": described.sha256}
     store_model(options.out, learned, described.descriptors, config, dataset=described.name, made_from=made_from)
-    losses = [record.loss for record in learned.history]
+    best = best_epoch(learned.history)
     figures = {
         "environments": len(learned.points),
         "representatives": learned.condensed.size,
         "source": learned.source,
-        "loss": losses,
+        "loss": [record.loss for record in learned.history],
+        "validation": [record.validation for record in learned.history],
+        "best_epoch": best.epoch,
         "files": [options.out, str(beside)],
     }
     say(
         options.json,
         figures,
         f"{learned.condensed.size:,} representatives of {len(learned.points):,} environments",
-        f"loss     {losses[0]:.4g} in the first epoch, {losses[-1]:.4g} in the last of {len(losses)}",
+        f"loss     {best.judged:.4g} in epoch {best.epoch} of {len(learned.history)}, the best, "
+        + ("on structures held out" if best.validation is not None else "none held out"),
         f"wrote    {options.out}\nwrote    {beside}",
     )
 
