@@ -1,8 +1,9 @@
 """How time and memory grow: 10^4, 10^5, 10^6 environments from an extended XYZ file on disk to clusters and map.
 
-``python benchmarks/scaling.py Nb_bcc2020.extxyz [--sizes 10000 100000 1000000]``. The files are made of the given
-dataset: its structures in turn, every atom displaced at random (0.03 Å a coordinate), so that no two environments
-are equal. Each size runs in a process of its own without any cached result; making the file is not counted.
+``python benchmarks/scaling.py Nb_bcc2020.extxyz [--sizes 10000 100000 1000000] [--copies 10]``. The files are made of
+the given dataset: its structures in turn, every atom displaced at random (0.03 Å a coordinate), so that no two
+environments are equal. Each size runs in a process of its own without any cached result; making the file is not
+counted. With ``--copies`` each file holds everything so many times: what must cost the reading only.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--copies", type=int, default=1, help="of everything in a file (default: %(default)s)")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -102,6 +104,10 @@ def main() -> None:
         for size in options.sizes:
             file = Path(folder) / f"{size}.extxyz"
             make_file(options.data, size, file)
+            once = file.read_bytes()
+            with open(file, "ab") as stream:
+                for _ in range(options.copies - 1):
+                    stream.write(once)
             done = subprocess.run(
                 [sys.executable, __file__, str(file), "--measure"],
                 stdout=subprocess.PIPE,
@@ -121,7 +127,8 @@ def main() -> None:
             two["environments"] / one["environments"]
         )
         print(f"growth exponent from {one['environments']:,} to {two['environments']:,}: {growth:.2f}")
-    write_json(RESULTS / "scaling.json", found)
+    name = "scaling" if options.copies == 1 else f"copies-{options.copies}"
+    write_json(RESULTS / f"{name}.json", found)
 
 
 if __name__ == "__main__":

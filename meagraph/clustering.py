@@ -18,7 +18,7 @@ from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
 from meagraph.records import Embedding
 
 NOISE = -1
-STARTS, ITERATIONS = 5, 2  # attempts of Leiden, and its passes in each
+STARTS = 3  # attempts of Leiden
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -34,7 +34,7 @@ class ClusteringConfig:
     """
 
     method: str = "leiden"
-    neighbours: int = 30
+    neighbours: int = 45
     resolution: float = 0.05
     min_cluster_size: int = 60
     min_samples: int = 5
@@ -137,7 +137,6 @@ def communities(graph: csr_matrix, *, resolution: float, seed: int) -> NDArray[n
         [(names[a], names[b], weight) for a, b, weight in listed],
         resolution=resolution,
         use_modularity=True,
-        iterations=ITERATIONS,
         trials=STARTS,
         seed=seed,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.condensation import Condensed, unit_columns
+from meagraph.condensation import Condensed, Points, unit_columns
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 
@@ -58,7 +58,7 @@ class SimilarityGraph:
 
 
 def similarity_graph(
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     config: GraphConfig = GraphConfig(),
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.condensation import Condensed, column_norms
+from meagraph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.descriptors import Descriptors
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.progress import Progress, silent
@@ -47,7 +47,7 @@ def latent_space(
     from meagraph.model import embed
 
     norms = column_norms(descriptors.values)
-    rows = np.asarray(descriptors.values[condensed.representatives], dtype=np.float64) / norms
+    rows = ScaledRows(descriptors.values, norms)[condensed.representatives]
     embedding = embed(model, _graph(rows, condensed, graph, progress), rate=rate)
     return Latent(embedding, condensed, rows, norms, graph, descriptors.identity)
 

@@ -8,13 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from meagraph import compiling, manifold
 from meagraph.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.clustering import ClusteringConfig
-from meagraph.condensation import BUDGET, Condensed, condense, read_condensed, unit_columns, write_condensed
+from meagraph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
@@ -60,7 +57,7 @@ class Learned:
     shape: ModelConfig
     load: Callable[[], MEAGraph]  # the model; one from the cache is read when it is first asked for
     history: tuple[EpochRecord, ...]  # empty for a loaded model
-    points: NDArray[np.float64]  # (N, D) descriptors, columns of unit norm
+    points: Points  # (N, D) descriptors, columns of unit norm
     condensed: Condensed
     key: str  # of everything that the weights depend on
     source: str  # "trained", "cache", or the file it was loaded from
@@ -97,7 +94,7 @@ def learn(
     if cache and trains and (known := _recall(keys, descriptors)) is not None:
         progress(1, 1, "model from the cache")
         return known
-    points = unit_columns(descriptors.values)
+    points = scaled_rows(descriptors.values)
     condensed = read_cached(keys.condensed, read_condensed) if cache else None
     if condensed is None:
         condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
@@ -184,7 +181,7 @@ def _recall(keys: _Keys, descriptors: Descriptors) -> Learned | None:
     shape, details = found
     history = tuple(EpochRecord(**record) for record in details.get("history", []))
     load = functools.cache(lambda: load_model(keys.model)[0])
-    points = unit_columns(descriptors.values)
+    points = scaled_rows(descriptors.values)
     return Learned(shape, load, history, points, condensed, keys.key, "cache")
 
 

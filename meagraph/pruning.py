@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import Condensed
+from meagraph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.kernels import farthest_point_order
@@ -91,7 +91,7 @@ class PruningPlan:
 
 def rank_environments(
     clusters: Clusters,
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     *,
     within: str = "fps",
@@ -119,7 +119,7 @@ def rank_environments(
 
 
 def _farthest_point(
-    rows: NDArray[np.int64], points: NDArray[np.float64], condensed: Condensed, rng: np.random.Generator
+    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Farthest-point order, starting nearest to the centroid; second and later members of a representative follow."""
     owner = condensed.assignment[rows]
@@ -136,13 +136,13 @@ def _farthest_point(
 
 
 def _random(
-    rows: NDArray[np.int64], points: NDArray[np.float64], condensed: Condensed, rng: np.random.Generator
+    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Random order."""
     return rng.permutation(rows)
 
 
-Order = Callable[[NDArray[np.int64], NDArray[np.float64], Condensed, np.random.Generator], NDArray[np.int64]]
+Order = Callable[[NDArray[np.int64], Points, Condensed, np.random.Generator], NDArray[np.int64]]
 WITHIN: dict[str, Order] = {"fps": _farthest_point, "random": _random}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meagraph import compiling, manifold
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
-from meagraph.condensation import Condensed
+from meagraph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph import GraphConfig, similarity_graph
@@ -40,7 +40,7 @@ class Survey:
 def survey(
     dataset: AtomicDataset,
     model: MEAGraph,
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     *,
     graph: GraphConfig,
@@ -64,7 +64,7 @@ def survey(
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = project(neighbours, condensed, projection)
-    outliers = score_outliers(points, condensed, clusters, dataset, progress=part(progress, 0.8, 0.9))
+    outliers = score_outliers(np.asarray(points), condensed, clusters, dataset, progress=part(progress, 0.8, 0.9))
     ranking = rank_environments(clusters, points, condensed, seed=seed, progress=part(progress, 0.9, 1.0))
     return Survey(embedding, clusters, places, outliers, ranking)
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from meagraph.checkpoint import TrainingState, read_training, save_training
-from meagraph.condensation import Condensed, diameter
+from meagraph.condensation import Condensed, Points, diameter
 from meagraph.errors import MEAGraphError
 from meagraph.files import content_key
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
@@ -52,7 +52,7 @@ def choose_device(name: str = "auto") -> str:
 class _Data:
     """What batches are made of."""
 
-    points: NDArray[np.float64]  # (N, D)
+    points: Points  # (N, D)
     condensed: Condensed
     offsets: NDArray[np.int64]  # (S + 1,)
     graph: GraphConfig
@@ -63,7 +63,7 @@ class _Data:
 
 def train(
     model: MEAGraph,
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     offsets: NDArray[np.int64],
     graph: GraphConfig,
@@ -219,7 +219,8 @@ def _settled(history: Sequence[EpochRecord], patience: int) -> bool:
 def _identity(model: MEAGraph, data: _Data, config: TrainingConfig) -> str:
     """A key of everything that the weights depend on."""
     digest = hashlib.sha256()
-    for array in (data.points, data.condensed.representatives, data.condensed.assignment, data.offsets):
+    scaled = data.points[data.condensed.representatives]
+    for array in (scaled, data.condensed.representatives, data.condensed.assignment, data.offsets):
         digest.update(np.ascontiguousarray(array).data)
     for weights in model.state_dict().values():
         digest.update(weights.numpy().tobytes())
@@ -257,7 +258,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _batch_graph(
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     offsets: NDArray[np.int64],
     structures: NDArray[np.int64],

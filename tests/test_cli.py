@@ -267,7 +267,7 @@ def test_interrupted(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(meagraph.descriptors, "_fill", interrupt)
+    monkeypatch.setattr(meagraph.descriptors.filling, "fill", interrupt)
     assert main(["run", str(file), "--out", str(tmp_path / "out"), *QUICK]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

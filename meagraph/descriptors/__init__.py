@@ -1,0 +1,24 @@
+"""AtomicDataset -> one descriptor vector per atomic environment: computed, or ready-made and checked."""
+
+from meagraph.descriptors.computing import (
+    METHODS,
+    Descriptors,
+    check_same_descriptors,
+    compute_descriptors,
+    recall_descriptors,
+)
+from meagraph.descriptors.ready_made import READY_MADE
+from meagraph.descriptors.settings import KINDS, DescriptorConfig, Kind, Maker
+
+__all__ = [
+    "KINDS",
+    "METHODS",
+    "READY_MADE",
+    "DescriptorConfig",
+    "Descriptors",
+    "Kind",
+    "Maker",
+    "check_same_descriptors",
+    "compute_descriptors",
+    "recall_descriptors",
+]

@@ -1,0 +1,207 @@
+"""Describe a dataset chunk by chunk: equal structures once, and a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.descriptors.settings import Maker
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.files import read_cached, write_json
+from meagraph.progress import Progress, silent
+
+CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
+PARALLEL_ABOVE = 30_000  # environments; starting processes takes seconds
+STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """Descriptors on the way to ``target``: an array file beside it, and how many structures of it are there."""
+
+    target: Path
+
+    @property
+    def values(self) -> Path:
+        """The array, of full size from the beginning."""
+        return self.target.with_suffix(".partial")
+
+    @property
+    def record(self) -> Path:
+        """How far the array is filled; written after the array has reached the disk."""
+        return self.target.with_suffix(".partial.json")
+
+    def resume(self, size: int) -> tuple[NDArray[np.float32] | None, int]:
+        """The array with ``size`` rows and the number of distinct structures in it; (None, 0) where there is none."""
+        done = read_cached(self.record, lambda path: int(json.loads(path.read_text())["structures"]))
+        values = read_cached(self.values, functools.partial(np.lib.format.open_memmap, mode="r"))
+        if done is None or values is None or values.shape[0] != size or values.dtype != np.float32:
+            return None, 0
+        return np.lib.format.open_memmap(self.values, mode="r+"), done  # this alone would lengthen a file cut short
+
+    def create(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """An empty array; raises MEAGraphError where the disk has no room for it."""
+        self.record.unlink(missing_ok=True)
+        values = np.lib.format.open_memmap(self.values, mode="w+", dtype=np.float32, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # else a full disk would end the whole process later
+            try:
+                with open(self.values, "r+b") as stream:
+                    os.posix_fallocate(stream.fileno(), 0, self.values.stat().st_size)
+            except OSError as error:
+                raise MEAGraphError(
+                    f"{self.values}: expected room for {values.nbytes / 1e9:.1f} GB of descriptors, but it cannot be "
+                    f"had ({error.strerror}). Free some, or name another place in the variable MEAVIZ_CACHE."
+                ) from error
+        return values
+
+    def keep(self, values: NDArray[np.float32], structures: int) -> None:
+        """Bring ``values`` to the disk, then say that the first ``structures`` distinct ones are there."""
+        assert isinstance(values, np.memmap)
+        values.flush()
+        write_json(self.record, {"structures": structures})
+
+    def remove(self) -> None:
+        """Forget what is there."""
+        self.record.unlink(missing_ok=True)
+        self.values.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(target: Path, progress: Progress = silent) -> Iterator[None]:
+    """Hold the lock of a place in the cache, waiting for a run that holds it; the kernel frees it after a kill."""
+    lock = FileLock(target.with_suffix(".lock"))
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            progress(0, 1, "waiting for another run that computes these descriptors")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows keeps an open file
+            target.with_suffix(".lock").unlink()
+        lock.release()
+
+
+def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Progress) -> None:
+    """Write the descriptors of ``dataset`` to ``target``, continuing what a killed or cancelled run has left.
+
+    The caller holds the lock of ``target``. An error leaves nothing behind: the frame it names must change.
+    """
+    _sweep(target.parent)
+    partial = Partial(target)
+    try:
+        fill(dataset, maker, progress, partial)
+    except Cancelled:
+        raise
+    except Exception:
+        partial.remove()
+        raise
+    partial.values.replace(target)
+    partial.remove()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what runs killed more than STALE seconds ago have left and nobody is filling."""
+    for values in folder.glob("*.partial"):
+        target = values.with_suffix(".npy")
+        with contextlib.suppress(Timeout, OSError):
+            if time.time() - values.stat().st_mtime > STALE:
+                with FileLock(target.with_suffix(".lock"), timeout=0):
+                    Partial(target).remove()
+                    target.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def fill(
+    dataset: AtomicDataset, maker: Maker, progress: Progress, partial: Partial | None = None
+) -> NDArray[np.float32]:
+    """Descriptors (N, D) of all environments, in memory or in the file of ``partial``.
+
+    Structures of equal content are described once and copied. Raises MEAGraphError naming the frame that fails.
+    """
+    distinct, origin = _distinct(dataset.structure_keys)
+    rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
+    known = np.cumsum(np.bincount(origin, weights=np.diff(dataset.offsets))).astype(int)  # environments, copies too
+    workers = 1 if dataset.n_environments < PARALLEL_ABOVE else os.cpu_count() or 1
+    values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
+    for chunk in _chunks(distinct[done:], np.diff(dataset.offsets)):
+        for index, computed in zip(chunk, _compute(dataset, chunk, maker, workers), strict=True):
+            if values is None:
+                shape = (dataset.n_environments, computed.shape[1])
+                values = np.empty(shape, dtype=np.float32) if partial is None else partial.create(shape)
+            values[rows[index]] = computed
+        done += len(chunk)
+        assert values is not None  # a chunk is never empty
+        if partial is not None:
+            partial.keep(values, done)
+        progress(int(known[done - 1]), dataset.n_environments, "descriptors")
+    assert values is not None  # nor is a dataset
+    for index, at in enumerate(origin):
+        if distinct[at] != index:
+            values[rows[index]] = values[rows[distinct[at]]]
+    if isinstance(values, np.memmap):
+        values.flush()
+    return values
+
+
+def _distinct(keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first structure (U,) of each content in order, and each structure's place (S,) among them."""
+    _, first, inverse = np.unique(np.asarray(keys), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[inverse]
+
+
+def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Pieces of ``indices``, each of about CHUNK environments and at least one structure."""
+    ends = np.cumsum(sizes[indices])
+    first = 0
+    while first < len(indices):
+        before = ends[first - 1] if first else 0
+        last = max(int(np.searchsorted(ends, before + CHUNK, side="right")), first + 1)
+        yield indices[first:last]
+        first = last
+
+
+def _compute(
+    dataset: AtomicDataset, indices: NDArray[np.intp], maker: Maker, workers: int
+) -> Iterator[NDArray[np.floating]]:
+    """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
+    structures = [_bare(dataset.structures[index]) for index in indices]
+    try:
+        computed = maker(structures, workers)
+    except (ValueError, RuntimeError):
+        computed = (_one(dataset, int(i), maker, atoms) for i, atoms in zip(indices, structures, strict=True))
+    for index, rows in zip(indices, computed, strict=True):
+        if not np.isfinite(rows).all():
+            atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            raise MEAGraphError(
+                f"{dataset.locate(int(index))}, atom {atom}: the descriptor is not finite. "
+                "Look for overlapping atoms there."
+            )
+        yield rows
+
+
+def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:
+    try:
+        return next(iter(maker([atoms], 1)))
+    except (ValueError, RuntimeError) as error:
+        raise MEAGraphError(
+            f"{dataset.locate(index)}: the descriptor failed: {error}. Remove the frame, or repair its cell."
+        ) from error
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """Only what a descriptor depends on; other arrays would travel to the worker processes for nothing."""
+    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)

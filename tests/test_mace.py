@@ -1,0 +1,247 @@
+"""MACE: the values are those of mace itself, and a model file runs nothing, whatever it holds."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.build
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+
+from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
+from meagraph.descriptors.mace_based import _batches
+from meagraph.descriptors.mace_file import read_mace_file
+from meagraph.errors import MEAGraphError
+
+# What a file may hold
+
+
+class Call:
+    """Pickled as the call of a function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+def test_a_file_that_calls_a_system_function_is_refused_by_name(tmp_path: Path) -> None:
+    trace, file = tmp_path / "ran", tmp_path / "evil.model"
+    torch.save({"model": Call(os.mkdir, str(trace))}, file)
+    with pytest.raises(MEAGraphError, match=r"evil\.model: refused, because it would run posix\.mkdir"):
+        read_mace_file(file)
+    assert not trace.exists()
+    torch.load(file, weights_only=False)  # it would have run
+    assert trace.exists()
+
+
+def test_source_text_that_hides_behind_a_function_of_torch_is_not_run(tmp_path: Path) -> None:
+    """torch.fx compiles what the pickle carries; the name is let in, for every MACE model has it, but as a record."""
+    trace, file = tmp_path / "ran", tmp_path / "evil.model"
+    reduce_graph_module = torch.fx.graph_module.reduce_graph_module
+    source = f"import os\nos.mkdir({str(trace)!r})\ndef forward(self): pass\n"
+    torch.save(Call(reduce_graph_module, {"_code": source}, ""), file)
+    with pytest.raises(MEAGraphError, match="expected a MACE model"):
+        read_mace_file(file)
+    assert not trace.exists()
+    with pytest.raises(Exception):  # noqa: B017, PT011  (what comes after the source text has run)
+        torch.load(file, weights_only=False)
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("content", ["missing", "text", "weights", "module"])
+def test_files_that_are_no_mace_model(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "some.model"
+    match content:
+        case "text":
+            file.write_text("no model")
+        case "weights":
+            torch.save({"weight": torch.zeros(3)}, file)
+        case "module":
+            torch.save(torch.nn.Linear(2, 3), file)
+    with pytest.raises(MEAGraphError, match=r"some\.model: expected a .* model"):
+        read_mace_file(file)
+
+
+def test_batches_are_bounded_and_keep_the_order() -> None:
+    structures = [Atoms(f"H{n}") for n in (200, 300, 13, 600, 1, 511, 2)]
+    batches = list(_batches(structures))
+    assert [len(atoms) for batch in batches for atoms in batch] == [len(atoms) for atoms in structures]
+    assert [[len(atoms) for atoms in batch] for batch in batches] == [[200, 300], [13], [600], [1, 511], [2]]
+
+
+# A small model of mace's own making
+
+
+@functools.cache
+def modules() -> Any:
+    """The package mace.modules, imported without leaving PyTorch's safety switched off."""
+    with torch.serialization.safe_globals([slice]):
+        found = pytest.importorskip("mace.modules", reason="needs MACE: pip install meaviz[mace]")
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    return found
+
+
+def network(dtype: torch.dtype = torch.float32, **changed: Any) -> Any:
+    """Two layers for P and In, 4 Å, random weights."""
+    kinds = modules().interaction_classes
+    from e3nn.o3 import Irreps
+
+    torch.manual_seed(0)
+    torch.set_default_dtype(dtype)
+    settings: dict[str, Any] = {
+        "r_max": 4.0,
+        "num_bessel": 4,
+        "num_polynomial_cutoff": 5,
+        "max_ell": 2,
+        "interaction_cls": kinds["RealAgnosticResidualInteractionBlock"],
+        "interaction_cls_first": kinds["RealAgnosticInteractionBlock"],
+        "num_interactions": 2,
+        "num_elements": 2,
+        "hidden_irreps": Irreps("8x0e + 8x1o"),
+        "MLP_irreps": Irreps("4x0e"),
+        "atomic_energies": np.array([-1.0, -2.0]),
+        "avg_num_neighbors": 8.0,
+        "atomic_numbers": [15, 49],
+        "correlation": 2,
+        "gate": torch.nn.functional.silu,
+        "atomic_inter_scale": 1.5,
+        "atomic_inter_shift": 0.1,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return modules().ScaleShiftMACE(**settings | changed)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def saved(model: Any, path: Path) -> Path:
+    torch.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A model, and the file that it was saved to."""
+    made = network()
+    return made, saved(made, tmp_path_factory.mktemp("mace") / "tiny.model")
+
+
+def phosphides() -> list[Atoms]:
+    """Crystal, cluster, slab, an isolated atom."""
+    crystal = ase.build.bulk("InP", "zincblende", a=5.87, cubic=True)
+    crystal.rattle(0.1, seed=0)
+    cluster, slab = crystal[:5], crystal.copy()
+    cluster.pbc, slab.pbc = False, (True, False, True)
+    return [crystal, cluster, slab, Atoms("P")]
+
+
+def dataset(structures: list[Atoms]) -> AtomicDataset:
+    return dataset_from_structures(structures, name="phosphides", allow_unlabelled=True)
+
+
+def describe(path: Path, structures: list[Atoms]) -> Descriptors:
+    config = DescriptorConfig(method="mace", source=str(path))
+    return compute_descriptors(dataset(structures), config, cache=False)
+
+
+def by_mace_itself(model: Any, structures: list[Atoms], dtype: str) -> np.ndarray:
+    from mace.calculators import MACECalculator
+
+    calculator = MACECalculator(models=[model], device="cpu", default_dtype=dtype)
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    try:
+        return np.concatenate([calculator.get_descriptors(atoms, invariants_only=True) for atoms in structures])
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_values_are_those_of_mace(model: tuple[Any, Path]) -> None:
+    found = describe(model[1], phosphides())
+    assert found.values.shape == (8 + 5 + 8 + 1, 2 * 8)  # two layers of eight scalars
+    expected = by_mace_itself(model[0], phosphides(), "float32")
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-7)
+    assert np.ptp(expected, axis=0).min() > 1e-4
+    assert {key: found.parameters[key] for key in ("r_cut", "layers")} == {"r_cut": 4.0, "layers": 2}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dtype": torch.float64},
+        {"avg_num_neighbors": np.float64(7.5), "gate": torch.tanh},
+        {"num_interactions": 1},
+        {"num_interactions": 3, "hidden_irreps": "4x0e + 4x1o + 4x2e", "max_ell": 3, "correlation": 3},
+        {"interaction_cls_first": "RealAgnosticDensityInteractionBlock", "pair_repulsion": True},
+        {"distance_transform": "Agnesi", "radial_MLP": [16, 16], "heads": ["Default", "other"]},
+    ],
+    ids=["double", "numpy scalar", "one layer", "three layers", "density", "agnesi, heads"],
+)
+def test_other_shapes_of_model(tmp_path: Path, changed: dict[str, Any]) -> None:
+    kinds = modules().interaction_classes
+    from e3nn.o3 import Irreps
+
+    settings = dict(changed)
+    if "hidden_irreps" in settings:
+        settings["hidden_irreps"] = Irreps(settings["hidden_irreps"])
+    if "interaction_cls_first" in settings:
+        settings["interaction_cls_first"] = kinds[settings["interaction_cls_first"]]
+    if "heads" in settings:
+        settings |= {
+            "atomic_energies": np.array([[-1.0, -2.0]] * 2),
+            "atomic_inter_scale": [1.0, 1.0],
+            "atomic_inter_shift": [0.0, 0.0],
+        }
+    made = network(**settings)
+    found = describe(saved(made, tmp_path / "other.model"), phosphides())
+    dtype = "float64" if "dtype" in changed else "float32"
+    expected = by_mace_itself(made, phosphides(), dtype)
+    tolerance = 1e-6 if "dtype" in changed else 1e-4
+    np.testing.assert_allclose(found.values, expected, rtol=tolerance, atol=1e-7)
+
+
+def test_rotation_and_order_change_nothing(model: tuple[Any, Path]) -> None:
+    (crystal, *_) = phosphides()
+    turned = crystal.copy()
+    turned.rotate(40.0, (1.0, 1.0, 0.2), rotate_cell=True)
+    order = np.random.default_rng(0).permutation(len(crystal))
+    values = describe(model[1], [crystal, turned, crystal[order]]).values
+    np.testing.assert_allclose(values[8:16], values[:8], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(values[16:], values[:8][order], rtol=1e-3, atol=1e-6)
+
+
+def test_a_model_that_was_moved_is_the_same_model(model: tuple[Any, Path], tmp_path: Path) -> None:
+    here = describe(model[1], phosphides())
+    moved = tmp_path / "moved.model"
+    moved.write_bytes(model[1].read_bytes())
+    assert describe(moved, phosphides()).identity == here.identity
+    other = network(avg_num_neighbors=9.0)
+    with pytest.raises(MEAGraphError, match="model_sha256"):
+        check_same_descriptors(here.identity, describe(saved(other, moved), phosphides()))
+
+
+def test_an_element_that_the_model_does_not_know(model: tuple[Any, Path]) -> None:
+    with pytest.raises(MEAGraphError, match="holds Nb, which this MACE model does not know; it knows P, In"):
+        describe(model[1], [Atoms("Nb")])
+
+
+def test_importing_mace_leaves_the_safety_of_pytorch_on(model: tuple[Any, Path]) -> None:
+    describe(model[1], [Atoms("P")])
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+def test_a_model_with_wrong_tensors_is_refused(tmp_path: Path) -> None:
+    made = network()
+    made.interactions[0].linear.weight = torch.nn.Parameter(torch.zeros(3))
+    with pytest.raises(MEAGraphError, match=r"cannot build this model: .*size mismatch"):
+        describe(saved(made, tmp_path / "broken.model"), phosphides())
