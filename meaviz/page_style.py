@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bokeh.models import BasicTicker, ColumnDataSource, GlyphRenderer, HoverTool, Line, Scatter
+from bokeh.models import BasicTicker, ColumnDataSource, GlyphRenderer, HoverTool, Line, LogTicker, Scatter
 from bokeh.plotting import figure
 
 from meaviz.style import DARK, LIGHT, Theme
@@ -88,8 +88,11 @@ def loss_figure(points: ColumnDataSource) -> figure:
     )
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=5)
     for column, label, dash in (("loss", "training", "dashed"), ("validation", "held out", "solid")):
-        plot.line("epoch", column, line_width=2, line_dash=dash, source=points, legend_label=label)
-        plot.scatter("epoch", column, size=6, source=points, legend_label=label)
+        series = {"source": points, "name": column, "legend_label": label}
+        plot.line("epoch", column, line_width=2, line_dash=dash, **series)
+        plot.scatter("epoch", column, size=6, **series)
+    plot.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+    plot.legend.update(location="top_right", padding=2, spacing=0, glyph_height=12, glyph_width=18, border_line_alpha=0)
     return plot
 
 
@@ -116,13 +119,20 @@ def style_chart(plot: figure, tokens: Theme) -> None:
 
 
 def style_curve(plot: figure, tokens: Theme) -> None:
-    """Style a chart and colour its lines and points with the accent."""
+    """Style the chart of :func:`loss_figure`: what is held out has the accent."""
     style_chart(plot, tokens)
+    plot.legend.update(
+        background_fill_alpha=0,
+        label_text_color=tokens.text,
+        label_text_font=tokens.font,
+        label_text_font_size="11px",
+    )
     for renderer in plot.renderers:
         if isinstance(renderer, GlyphRenderer) and isinstance(renderer.glyph, (Line, Scatter)):
-            renderer.glyph.line_color = tokens.accent
+            colour = tokens.accent if renderer.name == "validation" else tokens.muted
+            renderer.glyph.line_color = colour
             if isinstance(renderer.glyph, Scatter):
-                renderer.glyph.fill_color = tokens.accent
+                renderer.glyph.fill_color = colour
 
 
 def chart_hook(tokens: Theme) -> Callable[[Any, Any], None]:

@@ -146,8 +146,7 @@ class ModelStep(Step):
             return ""
         if not learned.history:
             return "loaded"
-        best = best_epoch(learned.history)
-        return f"{len(learned.history)} epochs, best {best.epoch}, loss {best.judged:.3g}"
+        return f"loss {best_epoch(learned.history).judged:.3g}"
 
     def _configure(self) -> bool:
         config = self.session.config
