@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.condensation import Condensed, column_norms
+from meagraph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.descriptors import Descriptors
 from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.progress import Progress, silent
@@ -28,6 +28,7 @@ class Latent:
     norms: NDArray[np.float64]  # (D,) what the columns of the descriptors were divided by
     graph: GraphConfig
     descriptors: dict[str, Any]  # their identity
+    error: NDArray[np.float64]  # (M,) of the reconstruction of each representative
 
     def similarity_graph(self, progress: Progress = silent) -> SimilarityGraph:
         """The similarity graph that was embedded, made again."""
@@ -44,12 +45,13 @@ def latent_space(
     progress: Progress = silent,
 ) -> Latent:
     """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1)."""
-    from meagraph.model import embed
+    from meagraph.model import embed, reconstruction_errors
 
     norms = column_norms(descriptors.values)
-    rows = np.asarray(descriptors.values[condensed.representatives], dtype=np.float64) / norms
-    embedding = embed(model, _graph(rows, condensed, graph, progress), rate=rate)
-    return Latent(embedding, condensed, rows, norms, graph, descriptors.identity)
+    rows = ScaledRows(descriptors.values, norms)[condensed.representatives]
+    found = _graph(rows, condensed, graph, progress)
+    error = reconstruction_errors(model, found, rate=rate)
+    return Latent(embed(model, found, rate=rate), condensed, rows, norms, graph, descriptors.identity, error)
 
 
 def _graph(rows: NDArray[np.float64], condensed: Condensed, config: GraphConfig, progress: Progress) -> SimilarityGraph:

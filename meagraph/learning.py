@@ -12,14 +12,13 @@ from meagraph import compiling, manifold
 from meagraph.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.clustering import ClusteringConfig
 from meagraph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
-from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
 from meagraph.graph import GraphConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
+from meagraph.records import EpochRecord, Layout, ModelConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from meagraph.model import MEAGraph
@@ -65,7 +64,7 @@ class Learned:
 
 
 def learn(
-    dataset: AtomicDataset,
+    dataset: Layout,
     descriptors: Descriptors,
     config: PipelineConfig,
     *,
@@ -145,7 +144,7 @@ class _Keys:
     key: str  # of everything that the weights depend on
 
 
-def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig, start: str = "") -> _Keys:
+def _keys(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, start: str = "") -> _Keys:
     """Where the cache keeps, or would keep, what learning makes; ``start`` is the SHA-256 of a loaded model."""
     condensing: dict[str, Any] = {
         "version": CACHE_VERSION,
@@ -170,7 +169,7 @@ def _keys(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConf
     )
 
 
-def recall_learned(dataset: AtomicDataset, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
+def recall_learned(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
     """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
     return _recall(_keys(dataset, descriptors, config), descriptors)
 
@@ -186,8 +185,10 @@ def _recall(keys: _Keys, descriptors: Descriptors) -> Learned | None:
     return Learned(shape, load, history, points, condensed, keys.key, "cache")
 
 
-def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig) -> Path:
-    """Write a checkpoint that says what the model was trained on and how."""
+def store_model(
+    path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig, **details: Any
+) -> Path:
+    """Write a checkpoint that says what the model was trained on and how; ``details`` (JSON-like) go with it."""
     return save_model(
         path,
         learned.load(),
@@ -196,4 +197,5 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, co
         graph=asdict(config.graph),
         training=asdict(config.training),
         history=[asdict(record) for record in learned.history],
+        **details,
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import BUDGET, Condensed, column_norms, condense
+from meagraph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.descriptors import Descriptors, check_same_descriptors
 from meagraph.graph import distance_window
 from meagraph.latent import Latent
@@ -64,7 +64,7 @@ def place(
     from meagraph.model import embed_beside
 
     check_same_descriptors(reference.descriptors, descriptors)
-    points = np.asarray(descriptors.values, dtype=np.float64) / reference.norms
+    points = ScaledRows(descriptors.values, reference.norms)
     condensed = condense(points, budget=budget, progress=part(progress, 0.0, 0.4))
     rows = points[condensed.representatives]
     window = distance_window(reference.rows, reference.condensed, reference.graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,18 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")  # that a model can be trained on; auto is CUDA where there is one
+
+
+class Layout(Protocol):
+    """How a dataset's environments lie in its structures: all of it that a model's training depends on."""
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """(S + 1,): structure s holds the environments ``offsets[s]`` to ``offsets[s + 1] - 1``."""
+
+    @property
+    def structure_keys(self) -> tuple[str, ...]:
+        """(S,) content hash of each structure."""
 
 
 @dataclass(frozen=True)

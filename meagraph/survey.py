@@ -61,7 +61,7 @@ def survey(
     compiling.finish(manifold.__name__, part(progress, 0.25, 0.25))
     compiling.begin(quickfield.__name__)
     progress(250, 1000, "clusters")
-    neighbours = manifold.nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
+    neighbours = latent_neighbours(embedding, clustering, projection)
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = project(neighbours, condensed, projection)
@@ -77,6 +77,13 @@ def survey(
     )
     ranking = rank_environments(clusters, points, condensed, seed=seed, progress=part(progress, 0.9, 1.0))
     return Survey(embedding, clusters, places, outliers, ranking)
+
+
+def latent_neighbours(
+    embedding: Embedding, clustering: ClusteringConfig, projection: ProjectionConfig
+) -> manifold.Neighbours:
+    """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
+    return manifold.nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
 
 
 def write_survey(path: Path, result: Survey) -> None:

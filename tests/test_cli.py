@@ -234,7 +234,9 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     options = (
         "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --within random --rule all --percent 30 "
         "--protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 --threshold 0.7 "
-        "--neighbours 9 --epochs 3 --rate 0.25 --clusters components --format extxyz --energy-key E "
+        "--neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 --patience 0 "
+        "--source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
+        "--rate 0.25 --clusters components --format extxyz --energy-key E "
         "--forces-key F --group-key g --allow-unlabelled --max-atoms 77"
     )
     with pytest.raises(Stop):
@@ -243,7 +245,12 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     config, pruning = seen["config"], seen["pruning"]
     assert (config.descriptors.r_cut, config.descriptors.n_max, config.descriptors.l_max) == (4.5, 4, 2)
     assert (config.budget, config.graph.lower, config.graph.neighbours) == (99, 0.7, 9)
+    assert (config.descriptors.method, config.descriptors.source) == ("array", "there")
     assert (config.training.epochs, config.pooling_rate, config.clustering.method) == (3, 0.25, "components")
+    assert (config.training.batch, config.training.steps, config.training.learning_rate) == (5, 6, 0.02)
+    assert (config.training.validation, config.training.patience) == (0.2, 0)
+    assert (config.clustering.resolution, config.clustering.min_cluster_size) == (0.3, 8)
+    assert config.projection.min_dist == 0.4
     assert {config.training.seed, config.clustering.seed, config.projection.seed, pruning.seed} == {7}
     assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "all")
     assert pruning.percent == 30.0

@@ -29,7 +29,7 @@ STOREYS = {
             ("placement",),
             ("pruning",),
             ("metrics", "forcefit", "export", "survey"),
-            ("learning",),
+            ("learning", "handover"),
             ("pipeline",),
             ("cli",),
         ]

@@ -20,7 +20,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.export import verify
 from meagraph.graph import GraphConfig
 from meagraph.learning import PipelineConfig, store_model
-from meagraph.pipeline import Run, recall, run
+from meagraph.pipeline import Run, look_along_rates, recall, run
 from meagraph.pruning import PruningConfig
 from meagraph.records import TrainingConfig
 from meagraph.survey import read_survey, write_survey
@@ -138,6 +138,20 @@ def test_a_cache_file_that_cannot_be_read_is_made_anew(
     second = run(file, config=CONFIG, pruning=PRUNING)
     np.testing.assert_array_equal(second.survey.clusters.labels, first.survey.clusters.labels)
     assert recall(first.dataset, CONFIG) is not None
+
+
+def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(CONFIG, clustering=ClusteringConfig(method="components"), pooling_rate=0.5)
+    result = run(file, config=config, pruning=PRUNING)
+    first = look_along_rates(result.learned, config)
+    np.testing.assert_array_equal(first.at(0.5, result.learned.condensed).labels, result.survey.clusters.labels)
+    forbid(monkeypatch, "meagraph.pipeline.rate_stability")
+    second = look_along_rates(result.learned, replace(config, pooling_rate=0.7))  # moving the rate computes nothing
+    np.testing.assert_array_equal(second.labels, first.labels)
+    other = replace(config, graph=GraphConfig(lower=0.7))
+    learned = run(file, config=other, pruning=PRUNING).learned
+    with pytest.raises(AssertionError, match="computed although"):
+        look_along_rates(learned, other)
 
 
 def test_another_seed_gives_another_run(file: Path) -> None:

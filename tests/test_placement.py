@@ -21,9 +21,9 @@ from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph import GraphConfig
 from meagraph.latent import Latent, latent_space
+from meagraph.learning import PipelineConfig, learn
 from meagraph.manifold import nearest_neighbours, weights_among
 from meagraph.model import MEAGraph, embed, embed_beside, graph_edges
-from meagraph.pipeline import PipelineConfig, learn
 from meagraph.placement import Placement, inherit_clusters, place, place_on_map, usual_distance
 from meagraph.projection import Projection, project
 from meagraph.records import ModelConfig, TrainingConfig

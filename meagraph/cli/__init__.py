@@ -1,0 +1,44 @@
+"""The ``meagraph`` command: parse, call the library, print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from meagraph.cli import results, steps, suspects, whole
+from meagraph.cli.options import add_reading_options, reading_options
+from meagraph.errors import MEAGraphError
+
+__all__ = ["add_reading_options", "main", "reading_options"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status: 0 done, 1 bad input or no disk, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except MEAGraphError as error:
+        print(f"meagraph: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a file system that went away
+        print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nmeagraph: interrupted; no file was left half-written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="meagraph",
+        description="See what is in an atomistic dataset, and prune what repeats itself. 'run' does all of it; the "
+        "other commands are its steps, each reading the files that the steps before it wrote.",
+    )
+    parser.add_argument("--version", action="version", version=f"meagraph {version('meaviz')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (*whole.COMMANDS, *steps.COMMANDS, *results.COMMANDS, *suspects.COMMANDS):
+        add(commands)
+    return parser

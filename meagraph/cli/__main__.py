@@ -1,0 +1,9 @@
+"""``python -m meagraph.cli`` is the command ``meagraph``."""
+
+from __future__ import annotations
+
+import sys
+
+from meagraph.cli import main
+
+sys.exit(main())

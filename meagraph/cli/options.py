@@ -1,0 +1,198 @@
+"""Options that commands share, each declared once, and how they become settings again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meagraph.learning import PipelineConfig
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One option and the field of PipelineConfig that it sets; type and default are the field's."""
+
+    flag: str
+    field: str  # dotted, as in "graph.lower"
+    help: str
+    choices: Callable[[], tuple[str, ...]] | None = None
+    metavar: str | None = None
+    shown: str = "%(default)s"  # the default, in the help
+
+    @property
+    def destination(self) -> str:
+        """The name under which argparse keeps the value."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def _descriptors() -> tuple[str, ...]:
+    from meagraph.descriptors import KINDS
+
+    return tuple(KINDS)
+
+
+def _clusterings() -> tuple[str, ...]:
+    from meagraph.clustering import METHODS
+
+    return tuple(METHODS)
+
+
+SETTINGS: dict[str, tuple[Setting, ...]] = {
+    "descriptors": (
+        Setting(
+            "--descriptor",
+            "descriptors.method",
+            "snap and mace need the extras of these names",
+            _descriptors,
+        ),
+        Setting(
+            "--source",
+            "descriptors.source",
+            "of array the name of a per-atom array, of npy and mace the path of a file",
+            metavar="NAME",
+            shown="none",
+        ),
+        Setting("--r-cut", "descriptors.r_cut", "cutoff in Å"),
+        Setting("--n-max", "descriptors.n_max", "radial functions, of soap and acsf"),
+        Setting("--l-max", "descriptors.l_max", "angular degree; of snap half of twojmax"),
+    ),
+    "graph": (
+        Setting("--budget", "budget", "representatives at most"),
+        Setting("--threshold", "graph.lower", "similarity of an edge", shown="%(default)g"),
+        Setting("--neighbours", "graph.neighbours", "edges a representative at most"),
+    ),
+    "training": (
+        Setting("--epochs", "training.epochs", "passes over the structures at most"),
+        Setting("--batch", "training.batch", "structures a step"),
+        Setting("--steps", "training.steps", "steps an epoch at most"),
+        Setting("--learning-rate", "training.learning_rate", "of Adam"),
+        Setting("--validation", "training.validation", "share of the structures held out"),
+        Setting("--patience", "training.patience", "epochs without gain until training stops; 0: never"),
+    ),
+    "embedding": (Setting("--rate", "pooling_rate", "pooling rate"),),
+    "clustering": (
+        Setting("--clusters", "clustering.method", "how environments are grouped", _clusterings),
+        Setting("--resolution", "clustering.resolution", "of Leiden: more clusters the larger it is"),
+        Setting("--min-cluster-size", "clustering.min_cluster_size", "of HDBSCAN: environments at least"),
+    ),
+    "map": (Setting("--min-dist", "projection.min_dist", "of UMAP: how close points may lie"),),
+}
+
+
+def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
+    """Add the options of SETTINGS[name] for each of ``names``.
+
+    ``otherwise`` says in words what holds where an option is not given; without it, that is the usual default.
+    """
+    from meagraph.learning import PipelineConfig
+
+    usual = PipelineConfig()
+    for name in names:
+        group = parser.add_argument_group(name)
+        for setting in SETTINGS[name]:
+            value: Any = usual
+            for step in setting.field.split("."):
+                value = getattr(value, step)
+            group.add_argument(
+                setting.flag,
+                type=type(value),
+                default=None if otherwise else value,
+                choices=setting.choices() if setting.choices else None,
+                metavar=setting.metavar,
+                help=f"{setting.help} (default: {otherwise or setting.shown})",
+            )
+
+
+def given_settings(options: argparse.Namespace) -> list[Setting]:
+    """The settings whose options this command has and for which there is a value."""
+    return [s for group in SETTINGS.values() for s in group if getattr(options, s.destination, None) is not None]
+
+
+def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = None) -> PipelineConfig:
+    """The ``usual`` settings with those that the options name, and their seed everywhere.
+
+    Raises MEAGraphError for values out of range.
+    """
+    from meagraph.learning import PipelineConfig
+
+    config = usual or PipelineConfig()
+    changes: dict[str, dict[str, Any]] = {}
+    for setting in given_settings(options):
+        part, _, name = setting.field.rpartition(".")
+        changes.setdefault(part, {})[name] = getattr(options, setting.destination)
+    top = changes.pop("", {})
+    config = replace(config, **top, **{part: replace(getattr(config, part), **new) for part, new in changes.items()})
+    return config.with_seed(options.seed) if hasattr(options, "seed") else config
+
+
+def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True, cache: bool = True) -> None:
+    """Options of nearly every command: the seed, JSON, the cache."""
+    if seed:
+        parser.add_argument("--seed", type=int, default=0, help="for everything random (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    if cache:
+        parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """The files of the dataset, and how they are read."""
+    parser.add_argument("data", nargs="+", metavar="DATA", help="files that ASE reads, also compressed")
+    add_reading_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how files are read; :func:`reading_options` collects them again."""
+    group = parser.add_argument_group("reading")
+    group.add_argument("--format", help="ASE's name of the file format (default: from the suffix)")
+    group.add_argument("--energy-key", help="name of the energy in the file (default: the usual names)")
+    group.add_argument("--forces-key", help="name of the forces in the file (default: the usual names)")
+    group.add_argument("--group-key", default="config_type", help="name of the group label (default: %(default)s)")
+    group.add_argument("--allow-unlabelled", action="store_true", help="accept frames without energy or forces")
+    group.add_argument(
+        "--max-atoms",
+        type=int,
+        default=50_000,
+        metavar="N",
+        help="refuse larger frames (default: %(default)s)",
+    )
+
+
+def reading_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments for :func:`meagraph.datasets.read_dataset`."""
+    names = ("format", "energy_key", "forces_key", "group_key", "allow_unlabelled", "max_atoms")
+    return {name: getattr(options, name) for name in names}
+
+
+def add_pruning_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the pruning plan."""
+    group = parser.add_argument_group("pruning")
+    group.add_argument("--keep", type=float, default=0.2, metavar="F", help="fraction of environments (default: 0.2)")
+    group.add_argument(
+        "--alpha",
+        type=float,
+        default=0.75,
+        help="a cluster's share grows like size^alpha (default: %(default)s)",
+    )
+    group.add_argument("--within", default="fps", choices=("fps", "random"), help="order inside a cluster")
+    group.add_argument(
+        "--rule",
+        default="at-least",
+        choices=("at-least", "any", "all"),
+        help="when a structure stays (default: at-least)",
+    )
+    group.add_argument(
+        "--percent",
+        type=float,
+        metavar="X",
+        help="for at-least: share of kept environments (default: 100 × F)",
+    )
+    group.add_argument(
+        "--protect",
+        action="append",
+        default=[],
+        metavar="GROUP",
+        help="keep this group whole (isolated atoms always are)",
+    )

@@ -1,0 +1,49 @@
+"""What the commands print: a progress bar, values in words, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from meagraph.progress import Progress
+
+
+class Bar:
+    """A progress bar on the terminal; silent where there is none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> Progress:
+        from tqdm import tqdm
+
+        self.bar = tqdm(
+            total=1000,
+            desc=self.name,
+            disable=None,
+            bar_format="{desc:<28}{percentage:3.0f}%|{bar}| {elapsed}",
+        )
+
+        def report(done: int, total: int, message: str) -> None:
+            self.bar.set_description(message, refresh=False)
+            self.bar.update(max(0, round(1000 * done / max(total, 1)) - self.bar.n))
+
+        return report
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+
+def say(as_json: bool, figures: Mapping[str, Any], *lines: str) -> None:
+    """Print ``figures`` as JSON where that is asked for, else the ``lines``."""
+    print(json.dumps(figures, indent=2) if as_json else "\n".join(lines))
+
+
+def words(value: Any) -> str:
+    """A value of a summary as text."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {words(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(words(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,213 @@
+"""From a dataset to its latent space, step by step: ``describe``, ``train``, ``embed``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from meagraph.cli.options import (
+    add_common_options,
+    add_data,
+    add_settings,
+    given_settings,
+    pipeline_config,
+    reading_options,
+)
+from meagraph.cli.output import Bar, say
+from meagraph.errors import MEAGraphError
+
+
+def add_describe(commands: Any) -> None:
+    """``meagraph describe``."""
+    parser = commands.add_parser(
+        "describe",
+        help="step 1: descriptors of every environment",
+        description="Compute one descriptor vector for every atomic environment. Writes OUT, a NumPy array of float32 "
+        "with a row for each environment, and the same name with .json: what made it, from which files.",
+    )
+    parser.set_defaults(command=_describe)
+    parser.add_argument("--out", required=True, metavar="OUT.npy", help="file for the descriptors")
+    add_common_options(parser, seed=False)
+    add_settings(parser, "descriptors")
+    add_data(parser)
+
+
+def _describe(options: argparse.Namespace) -> None:
+    from meagraph.datasets import read_dataset
+    from meagraph.descriptors import compute_descriptors
+    from meagraph.handover import DESCRIPTORS, check_suffix, claim_details, write_described
+    from meagraph.progress import part
+
+    check_suffix(options.out, ".npy")
+    beside = claim_details(options.out, DESCRIPTORS)
+    config = pipeline_config(options)
+    with Bar("describe") as progress:
+        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
+        descriptors = compute_descriptors(
+            dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
+        )
+        write_described(options.out, dataset, descriptors)
+    size, width = descriptors.values.shape
+    figures = {
+        "structures": dataset.n_structures,
+        "environments": size,
+        "width": width,
+        "descriptors": descriptors.identity,
+        "files": [options.out, str(beside)],
+    }
+    say(
+        options.json,
+        figures,
+        f"{size:,} environments of {dataset.n_structures:,} structures, {width} values each",
+        f"wrote    {options.out}\nwrote    {beside}",
+    )
+
+
+def add_train(commands: Any) -> None:
+    """``meagraph train``."""
+    parser = commands.add_parser(
+        "train",
+        help="step 2: a model of the descriptors",
+        description="Train a graph autoencoder on descriptors. Writes OUT, the weights, and the same name with .json: "
+        "the model's shape, every setting, and the loss of each epoch.",
+    )
+    parser.set_defaults(command=_train)
+    parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
+    parser.add_argument("--out", required=True, metavar="OUT.safetensors", help="file for the model")
+    add_common_options(parser)
+    add_settings(parser, "graph", "training")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from meagraph.checkpoint import FORMAT
+    from meagraph.handover import check_suffix, claim_details, read_described
+    from meagraph.learning import learn, store_model
+    from meagraph.records import best_epoch
+
+    check_suffix(options.out, ".safetensors")
+    beside = claim_details(options.out, FORMAT)
+    config = pipeline_config(options)
+    described = read_described(options.data)
+    with Bar("train") as progress:
+        learned = learn(described, described.descriptors, config, cache=not options.no_cache, progress=progress)
+    made_from = {"descriptors": described.sha256}
+    store_model(options.out, learned, described.descriptors, config, dataset=described.name, made_from=made_from)
+    best = best_epoch(learned.history)
+    figures = {
+        "environments": len(learned.points),
+        "representatives": learned.condensed.size,
+        "source": learned.source,
+        "loss": [record.loss for record in learned.history],
+        "validation": [record.validation for record in learned.history],
+        "best_epoch": best.epoch,
+        "files": [options.out, str(beside)],
+    }
+    say(
+        options.json,
+        figures,
+        f"{learned.condensed.size:,} representatives of {len(learned.points):,} environments",
+        f"loss     {best.judged:.4g} in epoch {best.epoch} of {len(learned.history)}, the best, "
+        + ("on structures held out" if best.validation is not None else "none held out"),
+        f"wrote    {options.out}\nwrote    {beside}",
+    )
+
+
+def add_embed(commands: Any) -> None:
+    """``meagraph embed``."""
+    parser = commands.add_parser(
+        "embed",
+        help="step 3: the latent space",
+        description="Apply a model to descriptors, of the dataset it was trained on or of another. Writes OUT: latent "
+        "values and edges, representatives, and which environment belongs to which. With --onto the environments are "
+        "placed in the latent space of another dataset, which stays as it is, by the same model.",
+    )
+    parser.set_defaults(command=_embed)
+    parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
+    parser.add_argument("--model", required=True, metavar="FILE", help="a model, as 'meagraph train' writes it")
+    parser.add_argument("--onto", metavar="LATENT.npz", help="the latent space to place the environments in")
+    parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the latent space")
+    add_common_options(parser, seed=False)
+    add_settings(parser, "graph", otherwise="as in training")
+    add_settings(parser, "embedding", otherwise="0.5")
+
+
+def _embed(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from meagraph.checkpoint import load_model, model_files, read_details
+    from meagraph.files import sha256_file
+    from meagraph.graph import GraphConfig
+    from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
+    from meagraph.latent import latent_space
+    from meagraph.learning import PipelineConfig, learn
+    from meagraph.placement import place
+    from meagraph.progress import part
+
+    check_suffix(options.out, ".npz")
+    described = read_described(options.data)
+    _, details = read_details(options.model)
+    usual = PipelineConfig()
+    trained = replace(usual, graph=GraphConfig(**details.get("graph", {})), budget=details.get("budget", usual.budget))
+    config = pipeline_config(options, trained)
+    made_from = {"descriptors": described.sha256, "model": sha256_file(model_files(options.model)[0])}
+    about = {"dataset": described.name, "sources": described.sources, "budget": config.budget}
+    if options.onto is None:
+        with Bar("embed") as progress:
+            learned = learn(
+                described,
+                described.descriptors,
+                config,
+                model_path=options.model,
+                cache=not options.no_cache,
+                progress=part(progress, 0.0, 0.6),
+            )
+            latent = latent_space(
+                learned.load(),
+                described.descriptors,
+                learned.condensed,
+                graph=config.graph,
+                rate=config.pooling_rate,
+                progress=part(progress, 0.6, 1.0),
+            )
+        write_latent(options.out, latent, described.offsets, {**about, "made_from": made_from})
+        figures = {
+            "environments": len(learned.points),
+            "representatives": learned.condensed.size,
+            "latent_edges": latent.embedding.edge_index.shape[1] // 2,
+            "isolated": int((~latent.embedding.connected[learned.condensed.assignment]).sum()),
+            "files": [options.out],
+        }
+        line = (
+            f"{figures['representatives']:,} representatives of {figures['environments']:,} environments, "
+            f"{figures['latent_edges']:,} latent edges at the pooling rate {config.pooling_rate:g}"
+        )
+        say(options.json, figures, line, f"wrote    {options.out}")
+        return
+    given = [setting.flag for setting in given_settings(options) if setting.field != "budget"]
+    if given:
+        raise MEAGraphError(f"{', '.join(given)}: with --onto this is as in {options.onto}. Leave the option out.")
+    reference = read_latent(options.onto)
+    if reference.placement is not None:
+        raise MEAGraphError(f"{options.onto}: expected a latent space, but it is itself placed in one. Name that one.")
+    check_made_from(options.onto, reference.about, model=made_from["model"])
+    with Bar("embed") as progress:
+        model, _ = load_model(options.model)
+        found = place(model, reference.latent, described.descriptors, budget=config.budget, progress=progress)
+    made_from["reference"] = reference.sha256
+    write_latent(options.out, reference.latent, described.offsets, {**about, "made_from": made_from}, found)
+    outside = int(found.outside[found.condensed.assignment].sum())
+    total = len(found.condensed.assignment)
+    figures = {
+        "environments": total,
+        "representatives": found.condensed.size,
+        "known": int(found.known[found.condensed.assignment].sum()),
+        "outside": outside,
+        "usual_distance": found.usual,
+        "files": [options.out],
+    }
+    line = f"{total:,} environments placed in {Path(options.onto).name}; {outside:,} are unlike anything there"
+    say(options.json, figures, line, f"wrote    {options.out}")
+
+
+COMMANDS = (add_describe, add_train, add_embed)

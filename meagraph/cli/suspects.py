@@ -1,0 +1,125 @@
+"""What looks unlike the rest: ``outliers``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.cli.options import add_common_options, add_data, pipeline_config, reading_options
+from meagraph.cli.output import Bar, say
+from meagraph.errors import MEAGraphError
+
+
+def add_outliers(commands: Any) -> None:
+    """``meagraph outliers``."""
+    parser = commands.add_parser(
+        "outliers",
+        help="step 6: what looks unlike the rest",
+        description="Score every environment by how unlike the rest it and its labels are, with reasons in words. "
+        "Writes OUT, a table with the most suspicious first: rank, score, file, frame, structure, atom, reasons.",
+    )
+    parser.set_defaults(command=_outliers)
+    parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
+    parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
+    parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
+    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
+    add_common_options(parser, cache=False)
+    add_data(parser)
+
+
+def _outliers(options: argparse.Namespace) -> None:
+    from meagraph.clustering import cluster
+    from meagraph.condensation import unit_columns
+    from meagraph.datasets import read_dataset
+    from meagraph.handover import check_made_from, check_suffix, read_clusters, read_described, read_latent, write_table
+    from meagraph.outliers import linked_environments, score_outliers
+    from meagraph.progress import part
+    from meagraph.survey import latent_neighbours
+
+    check_suffix(options.out, ".csv", ".npz")
+    if options.top < 0:
+        raise MEAGraphError(f"--top: expected 0 or more, got {options.top}.")
+    config = pipeline_config(options)
+    described, file = read_described(options.descriptors), read_latent(options.latent)
+    check_made_from(options.latent, file.about, descriptors=described.sha256)
+    if file.placement is not None:
+        raise MEAGraphError(
+            f"{options.latent}: expected the dataset's own latent space, but it is placed in another. Outliers are "
+            "told from the rest of their own dataset: run 'meagraph embed' without --onto."
+        )
+    with Bar("outliers") as progress:
+        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
+        if dataset.fingerprint != described.fingerprint:
+            raise MEAGraphError(
+                f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
+                "from, but they differ. Give the same files in the same order, with the same options for reading."
+            )
+        latent = file.latent
+        if options.clusters_file is not None:
+            clusters = read_clusters(options.clusters_file, file.sha256)
+        else:
+            neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
+            clusters = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
+        points = unit_columns(described.descriptors.values)
+        found = score_outliers(
+            points,
+            latent.condensed,
+            clusters,
+            dataset,
+            error=latent.error[latent.condensed.assignment],
+            linked=linked_environments(latent.embedding, latent.condensed),
+            progress=part(progress, 0.3, 1.0),
+        )
+    order = np.argsort(-found.score, kind="stable")
+    structure = dataset.structure_of[order]
+    paths = np.array([source.path for source in dataset.sources])
+    columns = {
+        "rank": np.arange(1, len(order) + 1),
+        "score": found.score[order],
+        "file": paths[dataset.source_index[structure]],
+        "frame": dataset.frame_index[structure],
+        "structure": structure,
+        "atom": dataset.atom_of[order],
+        "reasons": np.array(["; ".join(found.reasons(row)) for row in order]),
+    }
+    made_from = {"latent": file.sha256, "descriptors": described.sha256}
+    write_table(options.out, columns, {"table": "outliers", "dataset": dataset.name, "made_from": made_from})
+    top = _first(columns, options.top)
+    figures = {
+        "environments": len(order),
+        "candidates": len(found.candidates),
+        "top": top,
+        "files": [options.out],
+    }
+    lines = [
+        f"{one['rank']:>5}  {one['score']:6.2f}  {one['file']}, frame {one['frame']}, "
+        f"{'atom' if len(one['atoms']) == 1 else 'atoms'} {_listed(one['atoms'])}: {one['reasons']}"
+        for one in top
+    ]
+    line = f"{len(found.candidates):,} outlier candidates (score 1 and above) among {len(order):,} environments"
+    say(options.json, figures, line, *lines, f"wrote    {options.out}")
+
+
+def _first(columns: dict[str, NDArray[Any]], count: int) -> list[dict[str, Any]]:
+    """The first ``count`` rows, atoms of a structure with the same score for the same reasons as one."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in range(len(columns["rank"])):
+        key = tuple(columns[name][row].item() for name in ("structure", "score", "reasons"))
+        if key not in found:
+            if len(found) == count:
+                break
+            names = ("rank", "score", "file", "frame", "reasons")
+            found[key] = {**{name: columns[name][row].item() for name in names}, "atoms": []}
+        found[key]["atoms"].append(columns["atom"][row].item())
+    return list(found.values())
+
+
+def _listed(atoms: list[int], most: int = 6) -> str:
+    return ", ".join(map(str, atoms[:most])) + (f" and {len(atoms) - most} more" if len(atoms) > most else "")
+
+
+COMMANDS = (add_outliers,)

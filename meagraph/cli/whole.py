@@ -1,0 +1,124 @@
+"""Commands that do everything at once: ``info`` and ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from meagraph.cli.options import (
+    add_common_options,
+    add_data,
+    add_pruning_options,
+    add_settings,
+    pipeline_config,
+    reading_options,
+)
+from meagraph.cli.output import Bar, words
+
+
+def add_info(commands: Any) -> None:
+    """``meagraph info``."""
+    parser = commands.add_parser("info", help="what a dataset holds", description="Print what a dataset holds.")
+    parser.set_defaults(command=_info)
+    add_common_options(parser, seed=False, cache=False)
+    add_data(parser)
+
+
+def add_run(commands: Any) -> None:
+    """``meagraph run``."""
+    parser = commands.add_parser(
+        "run",
+        help="from a dataset to a pruned one",
+        description="Describe, learn, cluster, prune; export kept structures, an index and a manifest.",
+    )
+    parser.set_defaults(command=_run)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the exported files")
+    parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
+    parser.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
+    add_common_options(parser)
+    add_pruning_options(parser)
+    add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
+    add_data(parser)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from meagraph.datasets import read_dataset, summarise
+
+    with Bar("reading") as progress:
+        dataset = read_dataset(options.data, progress=progress, **reading_options(options))
+    summary = summarise(dataset)
+    if options.json:
+        print(json.dumps(summary, indent=2))
+        return
+    print(f"{summary['name']}: {summary['structures']:,} structures, {summary['environments']:,} environments")
+    for key, value in summary.items():
+        if key not in ("name", "structures", "environments", "groups", "sources"):
+            print(f"  {key.replace('_', ' ')}: {words(value)}")
+    print(f"\n  {'group':<32}{'structures':>12}{'environments':>14}")
+    for group, counts in summary["groups"].items():
+        print(f"  {group:<32}{counts['structures']:>12,}{counts['environments']:>14,}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from meagraph.pipeline import run
+    from meagraph.pruning import PruningConfig
+
+    config = pipeline_config(options)
+    pruning = PruningConfig(
+        keep=options.keep,
+        alpha=options.alpha,
+        within=options.within,
+        rule=options.rule,
+        percent=options.percent,
+        protected=(*PruningConfig.protected, *options.protect),
+        seed=options.seed,
+    )
+    with Bar("meagraph") as progress:
+        result = run(
+            options.data,
+            options.out,
+            config=config,
+            pruning=pruning,
+            model_path=options.model,
+            cache=not options.no_cache,
+            overwrite=options.overwrite,
+            progress=progress,
+            **reading_options(options),
+        )
+    dataset, plan, clusters = result.dataset, result.plan, result.survey.clusters
+    assert result.files is not None
+    atoms = int((dataset.offsets[1:] - dataset.offsets[:-1])[plan.structures].sum())
+    figures = {
+        "structures": dataset.n_structures,
+        "structures_kept": plan.n_structures,
+        "environments": dataset.n_environments,
+        "environments_chosen": plan.n_environments,
+        "environments_in_kept_structures": atoms,
+        "representatives": result.learned.condensed.size,
+        "clusters": clusters.n_clusters,
+        "clusters_lost": int((plan.per_cluster[: clusters.n_clusters] == 0).sum()),
+        "unclustered": int((clusters.labels < 0).sum()),
+        "outlier_candidates": len(result.survey.outliers.candidates),
+        "files": [str(path) for path in vars(result.files).values()],
+    }
+    if options.json:
+        print(json.dumps(figures, indent=2))
+        return
+    total, whole = dataset.n_environments, dataset.n_structures
+    print(
+        f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {total:,} environments in none, "
+        f"{figures['outlier_candidates']:,} outlier candidates"
+    )
+    print(f"chosen   {plan.n_environments:,} of {total:,} environments ({plan.n_environments / total:.1%})")
+    print(
+        f"kept     {plan.n_structures:,} of {whole:,} structures ({plan.n_structures / whole:.1%}) with {atoms:,} "
+        f"environments ({atoms / total:.1%}), by the rule {pruning.rule!r}"
+    )
+    if figures["clusters_lost"]:
+        print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
+    for path in vars(result.files).values():
+        print(f"wrote    {path}")
+
+
+COMMANDS = (add_info, add_run)
