@@ -60,7 +60,7 @@ class Learned:
     points: Points  # (N, D) descriptors, columns of unit norm
     condensed: Condensed
     key: str  # of everything that the weights depend on
-    source: str  # "trained", "cache", or the file it was loaded from
+    source: str  # "trained", "fine-tuned from" a file, "cache", or the file it was loaded from
 
 
 def learn(
@@ -129,7 +129,8 @@ def learn(
         records.append(record)
         if on_epoch is not None:
             on_epoch(record)
-    learned = Learned(model.config, lambda: model, tuple(records), points, condensed, keys.key, "trained")
+    source = f"fine-tuned from {model_path}" if fine_tune else "trained"
+    learned = Learned(model.config, lambda: model, tuple(records), points, condensed, keys.key, source)
     if cache:
         store_model(keys.model, learned, descriptors, config)
         keys.state.unlink(missing_ok=True)

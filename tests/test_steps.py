@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 
 import meagraph.stability
@@ -448,3 +450,49 @@ def test_descriptors_of_the_library_can_be_handed_on(done: Chain) -> None:
     expected = compute_descriptors(read_dataset(done.data), CONFIG.descriptors, cache=False).values
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, expected)
+
+
+# Starting from a model, and going on after a stop
+
+
+def test_fine_tuning_starts_from_the_model(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", done.descriptors, "--out", str(tmp_path / "tuned.safetensors"), *TRAIN, "--json"]
+    assert main([*arguments, "--fine-tune", done.model]) == 0
+    tuned = json.loads(capsys.readouterr().out)
+    first = json.loads(Path(done.model).with_suffix(".json").read_text())["history"]
+    assert tuned["source"] == f"fine-tuned from {done.model}"
+    assert tuned["loss"][0] < first[0]["loss"]
+    other = make(tmp_path / "other", ase.io.read(done.data, ":"), steps=0)
+    assert main(other.describe("--r-cut", "4.0")) == 0
+    capsys.readouterr()
+    refused(capsys, other.train("--fine-tune", done.model), "r_cut: the model has 5.0, the dataset 4.0")
+    whole = ["run", str(done.data), "--out", str(tmp_path / "out"), "--model", done.model, "--fine-tune", done.model]
+    refused(capsys, whole, "--fine-tune trains one further. Give one of them")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics card")
+def test_a_device_that_is_not_there(done: Chain, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(capsys, done.train("--device", "cuda"), "no device 'cuda' here", "Choose auto or cpu")
+
+
+def test_the_same_command_goes_on_after_a_stop(
+    done: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[int] = []
+    real = meagraph.training._epoch
+
+    def stopped(model: Any, optimiser: Any, data: Any, learning: Any, config: Any, epoch: int, *rest: Any) -> Any:
+        seen.append(epoch)
+        if seen == [1, 2]:
+            raise KeyboardInterrupt
+        return real(model, optimiser, data, learning, config, epoch, *rest)
+
+    monkeypatch.setattr(meagraph.training, "_epoch", stopped)
+    out = tmp_path / "again.safetensors"
+    arguments = ["train", done.descriptors, "--out", str(out), *TRAIN]
+    assert main(arguments) == 130
+    assert not out.exists()
+    assert main(arguments) == 0
+    assert seen == [1, 2, 2]
+    again, before = load_model(out)[0].state_dict(), load_model(done.model)[0].state_dict()
+    assert all(torch.equal(again[name], before[name]) for name in before)

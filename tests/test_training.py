@@ -384,7 +384,7 @@ def test_fine_tuning_starts_from_the_loaded_weights(prepared: Prepared, tmp_path
     learned, file = trained_file(prepared, tmp_path)
     slow = replace(PIPELINE, training=replace(PIPELINE.training, epochs=1, learning_rate=1e-9))
     tuned = learn(prepared.dataset, prepared.descriptors, slow, model_path=file, fine_tune=True)
-    assert tuned.source == "trained"
+    assert tuned.source == f"fine-tuned from {file}"
     assert len(tuned.history) == 1
     for name, value in learned.load().state_dict().items():
         torch.testing.assert_close(tuned.load().state_dict()[name], value, rtol=0, atol=1e-6)

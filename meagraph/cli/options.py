@@ -106,6 +106,22 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
             )
 
 
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Where a training starts and where it runs; :func:`training_options` collects them again."""
+    from meagraph.records import DEVICES
+
+    parser.add_argument("--fine-tune", metavar="FILE", help="a trained model to start from instead of random weights")
+    parser.add_argument(
+        "--device", default="cpu", choices=DEVICES, help="auto is cuda where there is one (default: %(default)s)"
+    )
+
+
+def training_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments for :func:`meagraph.learning.learn`."""
+    start = options.fine_tune
+    return {"device": options.device, **({} if start is None else {"model_path": start, "fine_tune": True})}
+
+
 def given_settings(options: argparse.Namespace) -> list[Setting]:
     """The settings whose options this command has and for which there is a value."""
     return [s for group in SETTINGS.values() for s in group if getattr(options, s.destination, None) is not None]

@@ -10,9 +10,11 @@ from meagraph.cli.options import (
     add_common_options,
     add_data,
     add_settings,
+    add_training_options,
     given_settings,
     pipeline_config,
     reading_options,
+    training_options,
 )
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
@@ -70,12 +72,14 @@ def add_train(commands: Any) -> None:
         "train",
         help="step 2: a model of the descriptors",
         description="Train a graph autoencoder on descriptors. Writes OUT, the weights, and the same name with .json: "
-        "the model's shape, every setting, and the loss of each epoch.",
+        "the model's shape, every setting, and the loss of each epoch. A training that was stopped or killed goes on "
+        "where it was when the same command is given again.",
     )
     parser.set_defaults(command=_train)
     parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
     parser.add_argument("--out", required=True, metavar="OUT.safetensors", help="file for the model")
     add_common_options(parser)
+    add_training_options(parser)
     add_settings(parser, "graph", "training")
 
 
@@ -90,7 +94,14 @@ def _train(options: argparse.Namespace) -> None:
     config = pipeline_config(options)
     described = read_described(options.data)
     with Bar("train") as progress:
-        learned = learn(described, described.descriptors, config, cache=not options.no_cache, progress=progress)
+        learned = learn(
+            described,
+            described.descriptors,
+            config,
+            cache=not options.no_cache,
+            progress=progress,
+            **training_options(options),
+        )
     made_from = {"descriptors": described.sha256}
     store_model(options.out, learned, described.descriptors, config, dataset=described.name, made_from=made_from)
     best = best_epoch(learned.history)

@@ -11,10 +11,13 @@ from meagraph.cli.options import (
     add_data,
     add_pruning_options,
     add_settings,
+    add_training_options,
     pipeline_config,
     reading_options,
+    training_options,
 )
 from meagraph.cli.output import Bar, words
+from meagraph.errors import MEAGraphError
 
 
 def add_info(commands: Any) -> None:
@@ -37,6 +40,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
     parser.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     add_common_options(parser)
+    add_training_options(parser)
     add_pruning_options(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_data(parser)
@@ -64,7 +68,11 @@ def _run(options: argparse.Namespace) -> None:
     from meagraph.pipeline import run
     from meagraph.pruning import PruningConfig
 
-    config = pipeline_config(options)
+    config, training = pipeline_config(options), training_options(options)
+    if options.model is not None:
+        if options.fine_tune is not None:
+            raise MEAGraphError("--model applies a model as it is, --fine-tune trains one further. Give one of them.")
+        training["model_path"] = options.model
     pruning = PruningConfig(
         keep=options.keep,
         alpha=options.alpha,
@@ -80,7 +88,7 @@ def _run(options: argparse.Namespace) -> None:
             options.out,
             config=config,
             pruning=pruning,
-            model_path=options.model,
+            **training,
             cache=not options.no_cache,
             overwrite=options.overwrite,
             progress=progress,
