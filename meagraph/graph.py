@@ -15,7 +15,9 @@ from meagraph.progress import Progress, silent
 SHIFT = 1e-5  # the published constant that keeps normalised similarities above zero
 LOWER = 0.9 - SHIFT
 UPPER = 1.0 + SHIFT
-_BLOCK_VALUES = 16_000_000  # distances held at a time: 128 MB
+_BLOCK_VALUES = 4_000_000  # distances held at a time: 32 MB
+_QUERY = 2048  # representatives between two reports of progress
+_TREE_WIDTH = 100  # widest descriptors for which a tree finds neighbours faster than products of matrices
 
 
 @dataclass(frozen=True)
@@ -73,37 +75,11 @@ def similarity_graph(
     """
     rows = points[condensed.representatives]
     nearest, reach = distance_window(rows, condensed, config)
-    centred = rows - rows.mean(axis=0)  # distances by inner products lose no digits to a common offset
-    square = (centred**2).sum(axis=1)
-
-    size = len(rows)
-    block = max(1, _BLOCK_VALUES // size)
-    cap = config.neighbours
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    capped = 0
-    for start in range(0, size, block):
-        stop = min(start + block, size)
-        squared = square[start:stop, None] + square[None, :] - 2.0 * (centred[start:stop] @ centred.T)
-        np.fill_diagonal(squared[:, start:stop], np.inf)
-        if config.upper < 1.0:  # pairs too alike to be edges take no place under the cap
-            squared[squared <= max(nearest, 0.0) ** 2] = np.inf
-        if cap is not None and cap < size - 1:
-            near = np.argpartition(squared, cap, axis=1)[:, : cap + 1]  # one more, to know what the cap cuts
-            values = np.take_along_axis(squared, near, axis=1)
-            within = values < reach**2
-            full = within.all(axis=1)
-            capped += int(full.sum())
-            worst = values.argmax(axis=1)
-            within[full, worst[full]] = False
-            source, column = np.nonzero(within)
-            found.append((source + start, near[source, column]))
-        else:
-            source, target = np.nonzero(squared < reach**2)
-            found.append((source + start, target))
-        progress(stop, size, "similarity graph")
-
-    left = np.concatenate([pair[0] for pair in found]).astype(np.int64)
-    right = np.concatenate([pair[1] for pair in found]).astype(np.int64)
+    size, cap = len(rows), config.neighbours
+    if cap is not None and config.upper >= 1.0 and rows.shape[1] <= _TREE_WIDTH:
+        left, right, capped = _pairs_by_tree(rows, cap, reach, progress)
+    else:
+        left, right, capped = _pairs_by_blocks(rows, cap, nearest, reach, progress)
     code = np.unique(np.concatenate([right * size + left, left * size + right]))  # both directions, by target
     edge_index = np.stack([code % size, code // size])
     distance = _edge_lengths(rows, edge_index)
@@ -122,6 +98,65 @@ def similarity_graph(
         reach=reach,
         capped=capped,
     )
+
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], int]
+"""Two representatives each (P,), about within reach, and the number of those whose partners the cap has cut."""
+
+
+def _pairs_by_tree(rows: NDArray[np.float64], cap: int, reach: float, progress: Progress) -> Pairs:
+    """The ``cap`` nearest of ``rows`` (M, D) to each; fast where most are out of reach and D is not large."""
+    size = len(rows)
+    count = min(cap + 2, size)  # itself, and one more, to know what the cap cuts
+    tree = KDTree(rows)
+    left, right, capped = [], [], 0
+    for start in range(0, size, _QUERY):
+        own = np.arange(start, min(start + _QUERY, size))
+        distance, near = tree.query(rows[own], k=count, distance_upper_bound=reach, workers=-1)
+        within = np.isfinite(distance.reshape(len(own), count))
+        near = near.reshape(len(own), count)
+        within[near == own[:, None]] = False
+        full = within.sum(axis=1) > cap
+        capped += int(full.sum())
+        within[full, -1] = False  # they come in the order of their distance
+        source, column = np.nonzero(within)
+        left.append(own[source])
+        right.append(near[source, column])
+        progress(int(own[-1]) + 1, size, "similarity graph")
+    return np.concatenate(left), np.concatenate(right), capped
+
+
+def _pairs_by_blocks(
+    rows: NDArray[np.float64], cap: int | None, nearest: float, reach: float, progress: Progress
+) -> Pairs:
+    """All pairs of ``rows`` (M, D), a block at a time; those within ``nearest`` take no place under the cap."""
+    centred = rows - rows.mean(axis=0)  # distances by inner products lose no digits to a common offset
+    square = (centred**2).sum(axis=1)
+    size = len(rows)
+    block = max(1, _BLOCK_VALUES // size)
+    left, right, capped = [], [], 0
+    for start in range(0, size, block):
+        stop = min(start + block, size)
+        squared = square[start:stop, None] + square[None, :] - 2.0 * (centred[start:stop] @ centred.T)
+        np.fill_diagonal(squared[:, start:stop], np.inf)
+        if nearest >= 0.0:
+            squared[squared <= nearest**2] = np.inf
+        if cap is not None and cap < size - 1:
+            near = np.argpartition(squared, cap, axis=1)[:, : cap + 1]  # one more, to know what the cap cuts
+            values = np.take_along_axis(squared, near, axis=1)
+            within = values < reach**2
+            full = within.all(axis=1)
+            capped += int(full.sum())
+            worst = values.argmax(axis=1)
+            within[full, worst[full]] = False
+            source, column = np.nonzero(within)
+            target = near[source, column]
+        else:
+            source, target = np.nonzero(squared < reach**2)
+        left.append(source + start)
+        right.append(target)
+        progress(stop, size, "similarity graph")
+    return np.concatenate(left), np.concatenate(right), capped
 
 
 def _shortest(rows: NDArray[np.float64]) -> float:

@@ -115,6 +115,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, neighbours: int 
     x = random_descriptors(4, 3, duplicates=True)
     config = GraphConfig(lower=0.4, neighbours=neighbours)
     _, whole = build(x, config)
+    monkeypatch.setattr(meagraph.graph, "_TREE_WIDTH", 0)
     monkeypatch.setattr(meagraph.graph, "_BLOCK_VALUES", values)
     seen: list[int] = []
     points = unit_columns(x)
@@ -181,3 +182,22 @@ def test_progress_can_cancel() -> None:
     points = unit_columns(random_descriptors(0, 3, duplicates=False))
     with pytest.raises(Cancelled):
         similarity_graph(points, condense(points), progress=cancel)
+
+
+@pytest.mark.parametrize("cap", [1, 4, 38, 39, 40, 60])
+@pytest.mark.parametrize("lower", [0.3, 0.9, 0.99])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_tree_finds_what_the_blocks_find(
+    seed: int, lower: float, cap: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = unit_columns(random_descriptors(seed, 6, duplicates=True))
+    net = condense(points, epsilon=0.0)
+    config = GraphConfig(lower, neighbours=cap)
+    monkeypatch.setattr(meagraph.graph, "_QUERY", 7)
+    tree = similarity_graph(points, net, config)
+    monkeypatch.setattr(meagraph.graph, "_TREE_WIDTH", 0)
+    blocks = similarity_graph(points, net, config)
+    np.testing.assert_array_equal(tree.edge_index, blocks.edge_index)
+    np.testing.assert_array_equal(tree.connected, blocks.connected)
+    assert tree.capped == blocks.capped
+    assert cap > 30 or tree.capped > 0 or lower > 0.95
