@@ -39,11 +39,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def condensed_clusters(points: NDArray[np.float64], model: MEAGraph) -> NDArray[np.int64]:
-    """Ours: labels (N,)."""
+    """Ours: labels (N,); as in the reference, each singleton has a label of its own."""
     net = condense(points)
     embedding = embed(model, similarity_graph(points, net, GraphConfig(lower=THRESHOLD)), rate=RATE)
     near = nearest_neighbours(embedding.values, 2)
-    return cluster(embedding, near, net, ClusteringConfig(method="components")).labels
+    labels = cluster(embedding, near, net, ClusteringConfig(method="components")).labels
+    return np.where(labels < 0, len(labels) + np.arange(len(labels)), labels)
 
 
 def dense_clusters(points: NDArray[np.float64], model: MEAGraph) -> NDArray[np.int64]:
