@@ -180,7 +180,7 @@ class Observed:
 def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silent) -> Observed:
     """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it."""
     order = np.random.default_rng(seed).permutation(dataset.n_structures)
-    usual = _usual_distance(dataset, order)
+    usual = usual_distance(dataset, order)
     if not usual > 0.0:
         n, s = dataset.n_environments, dataset.n_structures
         alone, unknown = np.zeros(n), np.full(n, np.nan)
@@ -203,7 +203,7 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
     return Observed(usual, nearest, shell, forces, features)
 
 
-def _usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
+def usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
     """Median distance in Å to the nearest atom, of the first structures in ``order`` that hold SAMPLE atoms."""
     from vesin import NeighborList
 
