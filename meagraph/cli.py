@@ -86,8 +86,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_pruning_options(parser: argparse.ArgumentParser) -> None:
+    from meagraph.selectors import SELECTORS
+
     group = parser.add_argument_group("pruning")
     group.add_argument("--keep", type=float, default=0.2, metavar="F", help="fraction of environments (default: 0.2)")
+    group.add_argument("--selector", default="meagraph", choices=tuple(SELECTORS), help="which environments come first")
     group.add_argument(
         "--alpha",
         type=float,
@@ -224,6 +227,7 @@ def _run(options: argparse.Namespace) -> None:
     pruning = PruningConfig(
         keep=options.keep,
         alpha=options.alpha,
+        selector=options.selector,
         within=options.within,
         rule=options.rule,
         percent=options.percent,
