@@ -1,6 +1,6 @@
 """What does pruning cost? Every selector at equal numbers of environments, judged on structures held out.
 
-``python benchmarks/pruning.py DATA... [--fractions 0.05 0.1 0.2] [--seeds 3] [--budget environments|structures]``. Each
+``python benchmarks/pruning.py DATA... [--fractions 0.05 0.1 0.2] [--seeds 3] [--budget environments structures]``. Each
 seed splits the structures anew (70/30 within groups); descriptors are condensed, the model is trained and selectors
 choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
 (:mod:`meagraph.forcefit`). With ``structures``, whole structures are kept under the default rule, as many as hold about
@@ -10,6 +10,7 @@ the same number of environments.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from dataclasses import replace
@@ -35,8 +36,9 @@ from meagraph.selectors import SELECTORS
 from meagraph.training import new_model, train
 
 RESULTS = Path(__file__).parent / "results"
+BUDGETS = ("environments", "structures")
 MEASURES = ("rmse", "macro", "worst", "energy_rmse")
-Figures = dict[str, dict[str, list[dict[str, float | str]]]]  # fraction -> selector -> one a seed
+Figures = dict[str, dict[str, list[dict[str, float | str]]]]  # budget and fraction -> selector -> one a seed
 
 
 def rank_all(
@@ -94,12 +96,12 @@ def run(path: str, options: argparse.Namespace) -> Figures:
         part = dataset_from_structures(inside, allow_unlabelled=True)
         clusters, rankings = rank_all(np.asarray(values[prepared.fit.environments]), part, seed, options.selectors)
         everything = cost(prepared, np.ones(dataset.n_environments, dtype=bool))
-        figures.setdefault("1.0", {}).setdefault("all data", []).append(_record(everything))
-        for fraction in options.fractions:
+        figures.setdefault("all", {}).setdefault("all data", []).append(_record(everything))
+        for budget, fraction in itertools.product(options.budget, options.fractions):
             for name, ranking in rankings.items():
                 config = PruningConfig(keep=fraction, seed=seed, selector=name)
-                found = measure(ranking, clusters, part, prepared, config, options.budget == "structures")
-                figures.setdefault(str(fraction), {}).setdefault(name, []).append(_record(found))
+                found = measure(ranking, clusters, part, prepared, config, budget == "structures")
+                figures.setdefault(f"{budget}, {fraction}", {}).setdefault(name, []).append(_record(found))
         print(f"{dataset.name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
     return figures
 
@@ -133,13 +135,13 @@ def main() -> None:
     parser.add_argument("data", nargs="+")
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1, 0.2])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", choices=("environments", "structures"), default="environments")
+    parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=["environments"])
     parser.add_argument("--selectors", nargs="+", choices=tuple(SELECTORS), default=list(SELECTORS))
     options = parser.parse_args()
     for path in options.data:
         figures = run(path, options)
         print(table(figures))
-        name = Path(path).name.split(".")[0] + ("-structures" if options.budget == "structures" else "")
+        name = Path(path).name.split(".")[0]
         write_json(RESULTS / f"pruning-{name}.json", {"seeds": options.seeds, "figures": figures})
 
 

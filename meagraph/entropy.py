@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 NEIGHBOUR = 8  # the bandwidth is the median distance to the neighbour of this number
-_SAMPLE = 2000  # points whose neighbours are looked at
+_SAMPLE = 500  # points whose neighbours are looked at
 
 
 def bandwidth(points: NDArray[np.float64]) -> float:
@@ -52,9 +52,9 @@ def entropy(kernel: NDArray[np.floating], weights: NDArray[np.integer]) -> float
 
 
 def diversity(kernel: NDArray[np.floating], weights: NDArray[np.integer]) -> float:
-    """D = log Σ_i w_i / (Σ_j w_j K_ij) in nats: the logarithm of the number of environments that differ.
+    """D = log Σ_i w_i / (Σ_j w_j K_ij) in nats: about the logarithm of the number of environments that differ.
 
-    However often one repeats, it counts once. NaN for no points.
+    Where all that are not equal lie far apart, it is just that. NaN for no points.
     """
     density = _densities(kernel, weights)
     used = weights > 0

@@ -22,7 +22,7 @@ from meagraph.progress import Progress, silent
 from meagraph.ranking import rank_bins, rank_members
 
 CENTRES = 100  # of k-means
-LEAVES = 4000  # of the BIRCH tree at most, unless it has to be taken as it is
+LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more
 HALVINGS = 8  # of the BIRCH threshold
 SPREAD = 0.999  # share of the variance in the components whose leverage counts
 
