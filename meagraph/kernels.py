@@ -158,6 +158,38 @@ def farthest_first(
     return count
 
 
+@numba.njit(cache=True, nogil=True, fastmath=SUMS)
+def sparsest_first(rows: Floats, start: int) -> Indices:
+    """All rows of ``rows`` (M, D) from row ``start``, always the one where the kernel density of those before is least.
+
+    The density is the sum of exp(-d²/2) over them. Of equal ones, as where all vanish, the one farthest from those
+    before comes first, then the lower index.
+    """
+    count = rows.shape[0]
+    order = np.empty(count, np.int64)
+    density = np.zeros(count)
+    nearest = np.full(count, np.inf)
+    current = start
+    for step in range(count):
+        order[step] = current
+        nearest[current] = -1.0
+        following, least, far = -1, np.inf, -1.0
+        for i in range(count):
+            if nearest[i] < 0.0:
+                continue
+            total = rows.dtype.type(0.0)
+            for k in range(rows.shape[1]):
+                gap = rows[i, k] - rows[current, k]
+                total += gap * gap
+            if total < 100.0:  # beyond, the kernel is below 2e-22
+                density[i] += np.exp(-0.5 * total)
+            nearest[i] = min(nearest[i], total)
+            if density[i] < least or (density[i] == least and nearest[i] > far):
+                following, least, far = i, density[i], nearest[i]
+        current = following
+    return order
+
+
 @numba.njit(cache=True, nogil=True)
 def row_hashes(rows: Indices) -> Indices:
     """A 64-bit hash (N,) of each row of ``rows`` (N, D) uint64 (FNV-1a over words, then mixed)."""
@@ -179,6 +211,7 @@ def warm() -> None:
         row_distances(rows, ends, ends)
         row_products(rows, rows, ends, ends)
         farthest_point_order(rows, 0)
+    sparsest_first(np.zeros((2, 2), np.float32), 0)
     rows, square = np.zeros((2, 2)), np.zeros(2)
     row_hashes(rows.view(np.uint64))
     nearest_so_far(rows, ints, square, np.zeros(2, np.int64), 0, 1)

@@ -154,9 +154,16 @@ def run(
     )
     result = look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 0.95))
     ranking = result.ranking
-    if (pruning.within, pruning.seed) != (ranking.within, ranking.seed):
+    if not pruning.fits(ranking):
         ranking = rank_environments(
-            result.clusters, learned.points, learned.condensed, within=pruning.within, seed=pruning.seed
+            result.clusters,
+            learned.points,
+            learned.condensed,
+            selector=pruning.selector,
+            within=pruning.within,
+            groups=dataset.groups[dataset.structure_of],
+            seed=pruning.seed,
+            progress=part(progress, 0.95, 1.0),
         )
     plan = prune(ranking, result.clusters, dataset, pruning)
     files = None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.clustering import NOISE, Clusters
+from meagraph.clustering import Clusters
 from meagraph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.kernels import farthest_point_order
 from meagraph.progress import Progress, silent
+from meagraph.ranking import WITHIN, Ranking
+from meagraph.selectors import SELECTORS, Candidates, cluster_bins
 
 RULES = ("at-least", "any", "all")
 
@@ -22,8 +22,9 @@ RULES = ("at-least", "any", "all")
 class PruningConfig:
     """How much to keep, and how to choose.
 
-    ``keep`` is the fraction of all environments; a cluster's share grows like size^``alpha`` (1: faithful to the
-    distribution, 0: the same from each); ``within`` names the order inside a cluster. A structure stays if
+    ``keep`` is the fraction of all environments, ``selector`` says which come first. With ``meagraph`` and ``kmeans``,
+    a cluster's share grows like size^``alpha`` (1: faithful to the distribution, 0: the same from each), and ``within``
+    names the order inside a cluster; the other selectors have one order for all. A structure stays if
     ``any`` or ``all`` of its environments are kept, or ``at-least`` ``percent`` of them (None: as many as
     the keep fraction, so that structures which hold more than the average stay). Structures of ``protected``
     groups always stay.
@@ -36,12 +37,15 @@ class PruningConfig:
     percent: float | None = None
     protected: tuple[str, ...] = ("IsolatedAtom", "isolated_atom")
     seed: int = 0
+    selector: str = "meagraph"
 
     def __post_init__(self) -> None:
         if not 0.0 < self.keep <= 1.0:
             raise MEAGraphError(f"The keep fraction must be above 0 and at most 1, got {self.keep}.")
         if not 0.0 <= self.alpha <= 1.0:
             raise MEAGraphError(f"The allocation exponent alpha must lie between 0 and 1, got {self.alpha}.")
+        if self.selector not in SELECTORS:
+            raise MEAGraphError(f"Unknown selector {self.selector!r}; choose from {', '.join(SELECTORS)}.")
         if self.within not in WITHIN:
             raise MEAGraphError(f"Unknown order inside a cluster {self.within!r}; choose from {', '.join(WITHIN)}.")
         if self.rule not in RULES:
@@ -56,16 +60,9 @@ class PruningConfig:
         """The share of kept environments from which a structure stays under the rule ``at-least``."""
         return self.keep if self.percent is None else self.percent / 100.0
 
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """In which order each cluster gives up its environments: plans of any size are prefixes of it."""
-
-    rank: NDArray[np.int64]  # (N,) 0 for the first to be kept of its cluster
-    bin: NDArray[np.int64]  # (N,) cluster label; one more for all unclustered environments
-    sizes: NDArray[np.int64]  # (B,) environments a bin
-    within: str
-    seed: int
+    def fits(self, ranking: Ranking) -> bool:
+        """Whether plans of this configuration can be taken from ``ranking``."""
+        return (self.selector, self.within, self.seed) == (ranking.selector, ranking.within, ranking.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,56 +91,28 @@ def rank_environments(
     points: Points,
     condensed: Condensed,
     *,
+    selector: str = "meagraph",
     within: str = "fps",
+    groups: NDArray[np.str_] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Ranking:
-    """Order the environments of each cluster once; :func:`prune` then answers for any fraction at once.
+    """Order the environments once by a ``selector`` of SELECTORS; :func:`prune` then answers for any fraction at once.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm. The environments in no cluster share one bin
-    more: with a bin each they would take half of the budget from the clusters.
+    ``points`` (N, D) are the descriptors with columns of unit norm; ``groups`` (N,) is the group of each environment,
+    which ``stratified`` needs (MEAGraphError without).
     """
-    count = clusters.n_clusters + 1
-    bins = np.where(clusters.labels == NOISE, clusters.n_clusters, clusters.labels)
-    sizes = np.bincount(bins, minlength=count)
-    rank = np.zeros(len(bins), dtype=np.int64)
-    rng = np.random.default_rng(seed)
-    order = np.argsort(bins, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    for label in range(count):
-        rows = order[starts[label] : starts[label + 1]]
-        if len(rows):
-            rank[WITHIN[within](rows, points, condensed, rng)] = np.arange(len(rows))
-        progress(label + 1, count, "ranking")
-    return Ranking(rank, bins, sizes, within, seed)
-
-
-def _farthest_point(
-    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Farthest-point order, starting nearest to the centroid; second and later members of a representative follow."""
-    owner = condensed.assignment[rows]
-    by_owner = np.lexsort((condensed.distance[rows], owner))
-    rows, owner = rows[by_owner], owner[by_owner]
-    distinct, first = np.unique(owner, return_index=True)
-    turn = np.arange(len(rows)) - first[np.searchsorted(distinct, owner)]  # 0 for a representative's nearest member
-    leading = points[rows[first]]
-    start = int(((leading - leading.mean(axis=0)) ** 2).sum(axis=1).argmin())
-    place = np.empty(len(distinct), dtype=np.int64)
-    place[farthest_point_order(np.ascontiguousarray(leading, dtype=np.float32), start)] = np.arange(len(distinct))
-    ordered: NDArray[np.int64] = rows[np.lexsort((place[np.searchsorted(distinct, owner)], turn))]
-    return ordered
-
-
-def _random(
-    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Random order."""
-    return rng.permutation(rows)
-
-
-Order = Callable[[NDArray[np.int64], Points, Condensed, np.random.Generator], NDArray[np.int64]]
-WITHIN: dict[str, Order] = {"fps": _farthest_point, "random": _random}
+    if groups is None:
+        if selector == "stratified":
+            raise MEAGraphError(
+                "The selector 'stratified' expects the group of each environment, but none came. "
+                "Give groups=dataset.groups[dataset.structure_of]."
+            )
+        groups = np.zeros(len(clusters.labels), dtype="U1")
+    candidates = Candidates(points, condensed, clusters, groups, within)
+    rank, bins = SELECTORS[selector](candidates, seed, progress)
+    count = clusters.n_clusters + 1 if selector == "meagraph" else 0
+    return Ranking(rank, bins, np.bincount(bins, minlength=count), within, seed, selector)
 
 
 def allocate(sizes: NDArray[np.int64], budget: int, alpha: float) -> NDArray[np.int64]:
@@ -181,16 +150,18 @@ def prune(
     *,
     rejected: NDArray[np.bool_] | None = None,
 ) -> PruningPlan:
-    """Make the plan: environments by allocation over clusters, structures by the rule.
+    """Make the plan: environments by allocation over the ranking's bins, structures by the rule.
 
     Protected structures are kept whole and count towards the budget. Structures with an environment in
     ``rejected`` (N,) go whole, unless they are protected. The rest of the budget is shared among the environments of
-    all other structures. Raises MEAGraphError if ``ranking`` was made with another order or seed.
+    all other structures. Raises MEAGraphError if ``ranking`` was made with another
+    selector, order or seed.
     """
-    if (ranking.within, ranking.seed) != (config.within, config.seed):
+    if not config.fits(ranking):
         raise MEAGraphError(
-            f"The ranking was made with within={ranking.within!r}, seed={ranking.seed}; the plan asks for "
-            f"within={config.within!r}, seed={config.seed}. Rank the environments anew."
+            f"The ranking was made with selector={ranking.selector!r}, within={ranking.within!r}, seed={ranking.seed}; "
+            f"the plan asks for selector={config.selector!r}, within={config.within!r}, seed={config.seed}. "
+            "Rank the environments anew."
         )
     protected = np.isin(dataset.groups, config.protected)
     safe = protected[dataset.structure_of]
@@ -214,10 +185,7 @@ def prune(
         structures=structures | protected,
         protected=protected,
         config=config,
-        per_cluster=np.bincount(
-            np.where(clusters.labels == NOISE, clusters.n_clusters, clusters.labels)[keep],
-            minlength=clusters.n_clusters + 1,
-        ),
+        per_cluster=np.bincount(cluster_bins(clusters)[keep], minlength=clusters.n_clusters + 1),
     )
 
 

@@ -180,7 +180,7 @@ class Observed:
 def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silent) -> Observed:
     """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it."""
     order = np.random.default_rng(seed).permutation(dataset.n_structures)
-    usual = _usual_distance(dataset, order)
+    usual = usual_distance(dataset, order)
     if not usual > 0.0:
         n, s = dataset.n_environments, dataset.n_structures
         alone, unknown = np.zeros(n), np.full(n, np.nan)
@@ -203,25 +203,29 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
     return Observed(usual, nearest, shell, forces, features)
 
 
-def _usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
+def usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
     """Median distance in Å to the nearest atom, of the first structures in ``order`` that hold SAMPLE atoms."""
-    from vesin import NeighborList
-
-    finder = NeighborList(cutoff=CUTOFF, full_list=True)
     sample, count = [], 0
     for index in order:
-        atoms = dataset.structures[index]
-        i, distance = finder.compute(
-            points=atoms.positions, box=atoms.cell.complete().array, periodic=atoms.pbc, quantities="id"
-        )
-        nearest = np.full(len(atoms), np.inf)
-        np.minimum.at(nearest, i.astype(np.int64), distance)
+        nearest = nearest_distances(dataset.structures[index])
         sample.append(nearest[np.isfinite(nearest)])
-        count += len(atoms)
+        count += len(nearest)
         if count >= SAMPLE:
             break
     together = np.concatenate(sample)
     return float(np.median(together)) if len(together) else np.nan
+
+
+def nearest_distances(atoms: Atoms, cutoff: float = CUTOFF) -> NDArray[np.float64]:
+    """Distance (n,) in Å from each atom to the nearest one, infinity where none lies within ``cutoff`` Å."""
+    from vesin import NeighborList
+
+    i, distance = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=atoms.positions, box=atoms.cell.complete().array, periodic=atoms.pbc, quantities="id"
+    )
+    nearest = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, i.astype(np.int64), distance)
+    return nearest
 
 
 def _fit(

@@ -27,7 +27,7 @@ STOREYS = {
             ("training", "checkpoint"),
             ("clustering", "projection", "outliers", "quickfield", "stability", "latent"),
             ("placement",),
-            ("pruning",),
+            ("entropy", "ranking", "selectors", "pruning"),
             ("metrics", "forcefit", "export", "survey"),
             ("learning", "handover"),
             ("pipeline",),

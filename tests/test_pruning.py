@@ -341,6 +341,7 @@ def test_a_ranking_made_for_another_plan_is_refused() -> None:
         ({"keep": float("nan")}, "got nan"),
         ({"alpha": -0.1}, "alpha must lie between 0 and 1, got -0.1"),
         ({"alpha": 2.0}, "got 2.0"),
+        ({"selector": "best"}, "'best'; choose from meagraph, random, stratified, fps, cur, kmeans, direct, entropy"),
         ({"within": "best"}, "'best'; choose from fps, random"),
         ({"rule": "some"}, "'some'; choose from at-least, any, all"),
         ({"percent": 0.0}, "above 0 and at most 100, got 0.0"),

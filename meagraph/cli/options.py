@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meagraph.learning import PipelineConfig
+    from meagraph.pruning import PruningConfig
 
 
 @dataclass(frozen=True)
@@ -183,9 +184,14 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_pruning_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the pruning plan."""
+    """Options of the pruning plan; :func:`pruning_config` collects them again."""
+    from meagraph.selectors import SELECTORS
+
     group = parser.add_argument_group("pruning")
     group.add_argument("--keep", type=float, default=0.2, metavar="F", help="fraction of environments (default: 0.2)")
+    group.add_argument(
+        "--selector", default="meagraph", choices=tuple(SELECTORS), help="which come first (default: %(default)s)"
+    )
     group.add_argument(
         "--alpha",
         type=float,
@@ -211,4 +217,20 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="GROUP",
         help="keep this group whole (isolated atoms always are)",
+    )
+
+
+def pruning_config(options: argparse.Namespace) -> PruningConfig:
+    """The settings of the plan. Raises MEAGraphError for values out of range."""
+    from meagraph.pruning import PruningConfig
+
+    return PruningConfig(
+        keep=options.keep,
+        alpha=options.alpha,
+        selector=options.selector,
+        within=options.within,
+        rule=options.rule,
+        percent=options.percent,
+        protected=(*PruningConfig.protected, *options.protect),
+        seed=options.seed,
     )

@@ -13,6 +13,7 @@ from meagraph.cli.options import (
     add_settings,
     add_training_options,
     pipeline_config,
+    pruning_config,
     reading_options,
     training_options,
 )
@@ -66,22 +67,13 @@ def _info(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from meagraph.pipeline import run
-    from meagraph.pruning import PruningConfig
 
     config, training = pipeline_config(options), training_options(options)
     if options.model is not None:
         if options.fine_tune is not None:
             raise MEAGraphError("--model applies a model as it is, --fine-tune trains one further. Give one of them.")
         training["model_path"] = options.model
-    pruning = PruningConfig(
-        keep=options.keep,
-        alpha=options.alpha,
-        within=options.within,
-        rule=options.rule,
-        percent=options.percent,
-        protected=(*PruningConfig.protected, *options.protect),
-        seed=options.seed,
-    )
+    pruning = pruning_config(options)
     with Bar("meagraph") as progress:
         result = run(
             options.data,
