@@ -4,7 +4,7 @@
 seed splits the structures anew (70/30 within groups); descriptors are condensed, the model is trained and selectors
 choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
 (:mod:`meagraph.forcefit`). With ``structures``, whole structures are kept under the default rule, as many as hold about
-the same number of environments.
+the same number of environments; ``random`` then draws structures, and ``stratified`` draws them group by group.
 """
 
 from __future__ import annotations
@@ -67,10 +67,11 @@ def measure(
     ranking: Ranking, clusters: Clusters, part: AtomicDataset, prepared: Prepared, config: PruningConfig, whole: bool
 ) -> Cost:
     """What the plan of ``config`` costs; with ``whole``, a plan of structures that hold about as many environments."""
-    plan = prune(ranking, clusters, part, config)
-    keep = plan.keep
-    if whole:
-        sizes, wanted = np.diff(part.offsets), config.keep * part.n_environments
+    keep = prune(ranking, clusters, part, config).keep
+    sizes, wanted = np.diff(part.offsets), config.keep * part.n_environments
+    if whole and config.selector in ("random", "stratified"):
+        keep = draw(sizes, part.groups, wanted, config)[part.structure_of]
+    elif whole:
         low, high, best = 0.0, 1.0, np.inf
         for _ in range(14):
             middle = (low + high) / 2
@@ -82,6 +83,20 @@ def measure(
     everywhere = np.zeros(prepared.shape[0], dtype=bool)
     everywhere[prepared.fit.environments] = keep
     return cost(prepared, everywhere)
+
+
+def draw(sizes: NDArray[np.int64], groups: NDArray[np.str_], wanted: float, config: PruningConfig) -> NDArray[np.bool_]:
+    """Structures (S,) at random that hold about ``wanted`` environments; by ``stratified``, of each group its share."""
+    order = np.random.default_rng(config.seed).permutation(len(sizes))
+    of = groups[order] if config.selector == "stratified" else np.zeros(len(order), dtype="U1")
+    place = np.empty(len(order))
+    for group in np.unique(of):
+        rows = np.flatnonzero(of == group)
+        place[rows] = (np.cumsum(sizes[order[rows]]) - sizes[order[rows]] / 2) / sizes[order[rows]].sum()
+    order = order[np.argsort(place, kind="stable")]
+    chosen = np.zeros(len(sizes), dtype=bool)
+    chosen[order[: 1 + int(np.abs(np.cumsum(sizes[order]) - wanted).argmin())]] = True
+    return chosen
 
 
 def run(path: str, options: argparse.Namespace) -> Figures:

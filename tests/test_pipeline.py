@@ -213,6 +213,18 @@ def test_random_order_is_ranked_anew(file: Path) -> None:
     assert (fps.plan.keep != other.plan.keep).any()
 
 
+@pytest.mark.parametrize("selector", ["stratified", "kmeans", "direct"])
+def test_other_selectors_are_ranked_anew(file: Path, tmp_path: Path, selector: str) -> None:
+    config = PruningConfig(keep=0.3, rule="any", selector=selector)
+    result = run(file, tmp_path / "out", config=CONFIG, pruning=config)
+    assert result.files is not None
+    assert result.plan.n_environments == round(0.3 * result.dataset.n_environments)
+    assert json.loads(result.files.manifest.read_text())["pruning"]["selector"] == selector
+    usual = run(file, config=CONFIG, pruning=replace(config, selector="meagraph"))
+    assert (usual.plan.keep != result.plan.keep).any()
+    assert usual.survey.ranking.selector == "meagraph"
+
+
 def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
     result = run(file, tmp_path / "out", config=CONFIG, pruning=PRUNING)
     assert result.files is not None
