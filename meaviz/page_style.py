@@ -35,6 +35,12 @@ ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
 .figure b { font-size: 20px; font-weight: 600 }
 .figure span { display: block; font-size: 12px; opacity: 0.75 }
 .empty { opacity: 0.75; font-size: 14px }
+p { font-size: 13px; margin: 8px 0 0; max-width: 110ch }
+table.costs { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 4px 0 }
+table.costs th, table.costs td { padding: 4px 14px 4px 0; text-align: right; white-space: nowrap }
+table.costs th { font-weight: 600 }
+table.costs th:first-child { text-align: left }
+table.costs small { opacity: 0.75 }
 """
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
+from meagraph.evaluation import PlanCost
 from meagraph.export import ExportedFiles
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.pruning import PruningConfig, PruningPlan, prune
@@ -39,6 +40,7 @@ class Session(param.Parameterized):
     survey = param.ClassSelector(class_=Survey, allow_None=True)
     plan = param.ClassSelector(class_=PruningPlan, allow_None=True)
     exported = param.ClassSelector(class_=ExportedFiles, allow_None=True)
+    cost = param.ClassSelector(class_=PlanCost, allow_None=True, doc="What the plan that was measured last costs.")
     history = param.Parameter(default=(), doc="Epoch records of the training that runs or ran last.")
 
     selection = param.Parameter(default=None, doc="(N,) bool, or None before there is a map.")
@@ -92,6 +94,7 @@ class Session(param.Parameterized):
             "survey": None,
             "plan": None,
             "exported": None,
+            "cost": None,
             "selection": None,
             "flags": None,
             "inspected": -1,

@@ -12,17 +12,19 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation import PlanCost, evaluate
 from meagraph.export import ExportedFiles, export_plan
+from meagraph.forcefit import Prepared, prepare
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.pipeline import Recalled, describe_settings, look, recall
-from meagraph.progress import Progress
+from meagraph.progress import Progress, part
 from meagraph.records import EpochRecord
 from meagraph.survey import Survey
 from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.session import STEPS, Session
 
-EXPORT = "export"
+EXPORT, COST = "export", "cost"
 
 
 class Workflow:
@@ -31,6 +33,7 @@ class Workflow:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._epochs: list[EpochRecord] = []
+        self._prepared: tuple[AtomicDataset | None, Prepared | None] = None, None
         self._runner = JobRunner(self._on_progress)
 
     def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
@@ -107,6 +110,25 @@ class Workflow:
 
         self._start(EXPORT, work, lambda files: session.param.update(exported=files))
 
+    def measure_cost(self) -> None:
+        """Fit the quick force field to what the current plan keeps; its equations are computed once a dataset."""
+        dataset, plan = self.session.dataset, self.session.plan
+        if dataset is None or plan is None:
+            self._fail(COST, "There is no plan yet. Compute the map first.")
+            return
+
+        def work(progress: Progress) -> tuple[Prepared, PlanCost]:
+            of, prepared = self._prepared
+            if prepared is None or of is not dataset:
+                prepared = prepare(dataset, progress=part(progress, 0.0, 0.8))
+            return prepared, evaluate(prepared, plan, progress=part(progress, 0.8, 1.0))
+
+        def take(result: tuple[Prepared, PlanCost]) -> None:
+            self._prepared = dataset, result[0]
+            self.session.cost = result[1]
+
+        self._start(COST, work, take)
+
     # ---- the steps
 
     def _compute(self, step: str, **training: Any) -> None:
@@ -156,7 +178,7 @@ class Workflow:
                 self._fail(step, str(error))
                 return
             following = self.session.missing_step()
-            if step != EXPORT and following is not None:
+            if step not in (EXPORT, COST) and following is not None:
                 self._compute(following)
 
         def failed(message: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
@@ -18,6 +19,7 @@ import meagraph.pipeline
 from meagraph.cli import main
 from meagraph.datasets import read_dataset
 from meagraph.export import verify
+from tests.conftest import niobium_structures
 
 QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")
 HEAD = 'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3'
@@ -172,6 +174,22 @@ def test_nothing_to_keep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     path.write_text(FRAME + PAIR + PAIR.replace("1.5 1.5 1.5", "1.4 1.5 1.6"))
     options = ["--out", str(tmp_path / "out"), *QUICK, "--keep", "1e-9", "--threshold", "0.0"]
     check_refusal(capsys, main(["run", str(path), *options]), "drops all")
+
+
+def test_what_the_plan_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "more.extxyz"
+    ase.io.write(path, niobium_structures(20, 14), format="extxyz")
+    arguments = ["run", str(path), "--out", str(tmp_path / "out"), *QUICK, "--keep", "0.6", "--evaluate"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("quick force field"))
+    labels = [line.strip().split("  ")[0] for line in lines[start + 1 : start + 4]]
+    assert labels == ["kept structures", "random ones (median of 5)", "everything"]
+    assert main([*arguments, "--overwrite", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["cost"]
+    assert f"{figures['kept']['rmse']:.4f}" in lines[start + 1]
+    assert f"{figures['whole']['rmse']:.4f}" in lines[start + 3]
+    assert figures["kept"]["environments"] < figures["whole"]["environments"]
 
 
 def test_wrong_usage_is_argparse_business(capsys: pytest.CaptureFixture[str]) -> None:

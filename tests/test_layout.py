@@ -29,6 +29,7 @@ STOREYS = {
             ("placement",),
             ("entropy", "ranking", "selectors", "pruning"),
             ("metrics", "forcefit", "export", "survey"),
+            ("evaluation",),
             ("learning", "handover"),
             ("pipeline",),
             ("cli",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.options import (
     add_common_options,
@@ -19,6 +19,10 @@ from meagraph.cli.options import (
 )
 from meagraph.cli.output import Bar, words
 from meagraph.errors import MEAGraphError
+
+if TYPE_CHECKING:
+    from meagraph.evaluation import PlanCost
+    from meagraph.pipeline import Run
 
 
 def add_info(commands: Any) -> None:
@@ -38,6 +42,9 @@ def add_run(commands: Any) -> None:
     )
     parser.set_defaults(command=_run)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the exported files")
+    parser.add_argument(
+        "--evaluate", action="store_true", help="fit a quick force field to the kept structures, and test it"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
     parser.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     add_common_options(parser)
@@ -102,6 +109,9 @@ def _run(options: argparse.Namespace) -> None:
         "outlier_candidates": len(result.survey.outliers.candidates),
         "files": [str(path) for path in vars(result.files).values()],
     }
+    costs = _costs(result) if options.evaluate else None
+    if costs is not None:
+        figures["cost"] = costs.figures()
     if options.json:
         print(json.dumps(figures, indent=2))
         return
@@ -117,8 +127,30 @@ def _run(options: argparse.Namespace) -> None:
     )
     if figures["clusters_lost"]:
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
+    if costs is not None:
+        print(_cost_table(costs.figures()))
     for path in vars(result.files).values():
         print(f"wrote    {path}")
+
+
+def _costs(result: Run) -> PlanCost:
+    from meagraph.evaluation import evaluate
+    from meagraph.forcefit import prepare
+    from meagraph.progress import part
+
+    with Bar("cost") as progress:
+        prepared = prepare(result.dataset, progress=part(progress, 0.0, 0.7))
+        return evaluate(prepared, result.plan, progress=part(progress, 0.7, 1.0))
+
+
+def _cost_table(figures: dict[str, Any]) -> str:
+    """Errors of the quick force field as text."""
+    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]
+    for name, label in (("kept", "kept structures"), ("random", "random ones (median of 5)"), ("whole", "everything")):
+        one = {key: value[0] if isinstance(value, list) else value for key, value in figures[name].items()}
+        worst = "–" if one["worst"] is None else f"{one['worst']:.4f}"
+        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{worst:>13}")
+    return "\n".join([*rows, "  eV/Å, on structures held out of all fits; it ranks plans and forecasts no other model"])
 
 
 COMMANDS = (add_info, add_run)

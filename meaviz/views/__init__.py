@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meaviz.views.clusters import ClusterView
+from meaviz.views.cost import CostView
 from meaviz.views.data import DataStep
 from meaviz.views.export import ExportView
 from meaviz.views.map import MapView
@@ -11,6 +12,6 @@ from meaviz.views.structure import StructureView
 from meaviz.views.training import DescriptorStep, MapStep, ModelStep
 
 STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
-TABS = (("Clusters", ClusterView), ("Pruning", PruningView), ("Export", ExportView))
+TABS = (("Clusters", ClusterView), ("Pruning", PruningView), ("Cost", CostView), ("Export", ExportView))
 
 __all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]

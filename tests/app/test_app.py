@@ -122,6 +122,15 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     assert session.plan.n_environments == round(0.15 * data.n_environments) < before
     expect(page.get_by_text(f"{session.plan.n_environments:,}", exact=True)).to_be_visible()
 
+    # what the plan costs
+    page.get_by_role("tab", name="Cost").click()
+    button(page, "Measure").click()
+    wait_until(page, lambda: session.cost is not None or session.problem[1], what="the cost of the plan")
+    assert session.problem == ("", "")
+    assert session.cost.plan is session.plan
+    expect(page.get_by_role("cell", name=f"{session.cost.kept.environments:,}").first).to_be_visible()
+    assert session.cost.whole.rmse < session.cost.kept.rmse
+
     # export, and read it back
     page.get_by_role("tab", name="Export").click()
     folder = tmp_path / "export"

@@ -1,0 +1,114 @@
+"""What the plan costs: the errors of a quick force field fitted to what it keeps."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+
+from meagraph.evaluation import PlanCost
+from meagraph.forcefit import Cost
+from meaviz.page_style import FACTS_CSS
+from meaviz.session import Session
+from meaviz.views.step import alert
+from meaviz.workflow import COST, Workflow
+
+ABOUT = (
+    "A quick linear force field is fitted to the kept structures and tested on structures held out of every fit "
+    "(30 % of each group). Beside it: as many environments in structures drawn at random, and all data. It ranks "
+    "plans of this dataset; it is no forecast of the error of your model."
+)
+COLUMNS = (  # name, attribute of Cost, factor
+    ("force RMSE / meV/Å", "rmse", 1e3),
+    ("force MAE / meV/Å", "mae", 1e3),
+    ("99 % below / meV/Å", "p99", 1e3),
+    ("mean of groups / meV/Å", "macro", 1e3),
+    ("worst group / meV/Å", "worst", 1e3),
+    ("energy RMSE / meV/atom", "energy_rmse", 1e3),
+)
+
+
+class CostView(pn.viewable.Viewer):
+    """The button, progress, and the figures."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session = session
+        self._button = pmui.Button(label="Measure", variant="contained", size="small", margin=(10, 12), disabled=True)
+        self._button.on_click(lambda event: workflow.measure_cost())
+        self._cancel = pmui.Button(
+            label="Cancel", variant="text", size="small", color="error", margin=(10, 0), visible=False
+        )
+        self._cancel.on_click(lambda event: workflow.cancel())
+        self._message = pmui.Typography("", variant="caption", margin=(16, 12), sizing_mode="stretch_width")
+        about = pn.pane.HTML(f"<p>{ABOUT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self._layout = pn.Column(
+            pn.Row(self._button, self._cancel, self._message, margin=0, sizing_mode="stretch_width"),
+            self._problem,
+            self._figures,
+            about,
+            scroll="y-auto",
+            sizing_mode="stretch_both",
+            margin=0,
+        )
+        session.param.watch(self._show, ["plan", "cost"])
+        session.param.watch(self._show_activity, ["running", "progress", "plan"])
+        session.param.watch(self._show_problem, "problem")
+        self._show()
+        self._show_activity()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def _show(self, *events: object) -> None:
+        found, plan = self.session.cost, self.session.plan
+        if plan is None:
+            self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
+        elif found is None:
+            self._figures.object = '<p class="empty">Not measured yet.</p>'
+        else:
+            old = "" if found.plan is plan else '<p class="empty">Of an earlier plan; measure again for this one.</p>'
+            self._figures.object = old + cost_table(found)
+
+    def _show_activity(self, *events: object) -> None:
+        running = self.session.running == COST
+        self._button.disabled = self.session.plan is None or bool(self.session.running)
+        self._cancel.visible = running
+        self._message.object = f"{self.session.progress[1]} ({self.session.progress[0]:.0%})" if running else ""
+
+    def _show_problem(self, *events: object) -> None:
+        step, message = self.session.problem
+        self._problem.objects = [alert(message)] if step == COST and message else []
+
+
+def cost_table(found: PlanCost) -> str:
+    """The figures as a table of HTML; of random selections the median and the range."""
+    head = "".join(f"<th>{name}</th>" for name in ("fitted to", "environments", *(name for name, *_ in COLUMNS)))
+    rows = [
+        ("kept structures", [_one(found.kept, name, factor) for _, name, factor in COLUMNS], found.kept),
+        ("random structures", [_range(found.random, name, factor) for _, name, factor in COLUMNS], found.random[0]),
+        ("all data", [_one(found.whole, name, factor) for _, name, factor in COLUMNS], found.whole),
+    ]
+    body = "".join(
+        f"<tr><th>{label}</th><td>{of.environments:,}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for label, cells, of in rows
+    )
+    worst = f"<p>Worst group of the kept structures: {escape(found.kept.worst_group) or '–'}</p>"
+    return f'<table class="costs"><tr>{head}</tr>{body}</table>{worst}'
+
+
+def _one(cost: Cost, name: str, factor: float) -> str:
+    value = factor * getattr(cost, name)
+    return f"{value:.1f}" if np.isfinite(value) else "–"
+
+
+def _range(costs: tuple[Cost, ...], name: str, factor: float) -> str:
+    values = [factor * getattr(cost, name) for cost in costs]
+    if not np.isfinite(values).all():
+        return "–"
+    return f"{np.median(values):.1f} <small>({min(values):.1f} to {max(values):.1f})</small>"
