@@ -18,8 +18,8 @@ from meaviz.workflow import COST, Workflow
 ABOUT = (
     "A quick linear force field is fitted to the kept structures and tested on structures held out of every fit "
     "(30 % of each group). Beside it: as many environments in structures drawn at random, and all data. It ranks "
-    "plans of this dataset; it is no forecast of the error of your model. Wrong labels count as well, in the fits and in "
-    "the test: judge outliers first."
+    "plans of this dataset; it is no forecast of the error of your model. Wrong labels count as well, in the fits and "
+    "in the test: judge outliers first."
 )
 COLUMNS = (  # name, attribute of Cost, factor
     ("force RMSE / meV/Å", "rmse", 1e3),
