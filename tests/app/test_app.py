@@ -257,8 +257,9 @@ def test_cancel_keeps_what_was_there(
     session = open_app(write_dataset(structures))
     wait_map(page, session)
     unfold(page, 3)
-    page.get_by_label("Epochs").fill("10000")
-    page.get_by_label("Epochs").press("Enter")
+    for label, value in (("Epochs", "10000"), ("Patience", "0")):  # or it would soon stop by itself
+        page.get_by_label(label).fill(value)
+        page.get_by_label(label).press("Enter")
     button(page, "Train").click()
     wait_until(page, lambda: session.running == "model" and session.progress[0] > 0.3, what="progress")
     button(page, "Cancel").click()
