@@ -7,7 +7,7 @@ diversity of the data, not with its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -273,13 +273,23 @@ def _along_cells(
 
 def write_condensed(path: Path, condensed: Condensed) -> None:
     """Write for :func:`read_condensed`."""
-    write_arrays(path, {field.name: getattr(condensed, field.name) for field in fields(Condensed)})
+    write_arrays(path, arrays_of(condensed))
 
 
 def read_condensed(path: Path) -> Condensed:
     """Read what :func:`write_condensed` wrote."""
-    data: dict[str, Any] = read_arrays(path)
-    return Condensed(**{**data, "epsilon": float(data["epsilon"]), "diameter": float(data["diameter"])})
+    return condensed_from(read_arrays(path))
+
+
+def arrays_of(condensed: Condensed) -> dict[str, Any]:
+    """The fields by name, as files keep them."""
+    return {field.name: getattr(condensed, field.name) for field in fields(Condensed)}
+
+
+def condensed_from(data: Mapping[str, NDArray[Any]]) -> Condensed:
+    """The inverse of :func:`arrays_of`; other arrays in ``data`` do not matter. Raises KeyError for a missing one."""
+    found: dict[str, Any] = {field.name: data[field.name] for field in fields(Condensed)}
+    return Condensed(**{**found, "epsilon": float(found["epsilon"]), "diameter": float(found["diameter"])})
 
 
 def _exact_duplicates(points: Points) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

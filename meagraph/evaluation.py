@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meagraph.forcefit import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
@@ -60,7 +61,7 @@ def evaluate(
     return PlanCost(plan, kept, tuple(drawn), whole)
 
 
-def _random_structures(prepared: Prepared, environments: int, seed: int) -> np.ndarray:
+def _random_structures(prepared: Prepared, environments: int, seed: int) -> NDArray[np.bool_]:
     """A mask (S,) of structures drawn at random until they hold so many ``environments`` with forces."""
     fit = prepared.fit
     sizes = np.bincount(fit.structure_of[fit.known], minlength=len(fit.structures))

@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
+from meagraph.condensation import Condensed, arrays_of, condensed_from
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
@@ -212,22 +212,13 @@ def write_latent(
         "rows": latent.rows,
         "norms": latent.norms,
         "error": latent.error,
-        **_of(latent.condensed),
+        **arrays_of(latent.condensed),
         "offsets": offsets,
     }
     if placement is not None:
         arrays |= {f"placed_{name}": getattr(placement, name) for name in _PLACED}
-        arrays |= {f"net_{name}": value for name, value in _of(placement.condensed).items()}
+        arrays |= {f"net_{name}": value for name, value in arrays_of(placement.condensed).items()}
     write_arrays(path, arrays)
-
-
-def _of(condensed: Condensed) -> dict[str, Any]:
-    return {field.name: getattr(condensed, field.name) for field in fields(Condensed)}
-
-
-def _condensed(data: Mapping[str, NDArray[Any]]) -> Condensed:
-    found: dict[str, Any] = {field.name: data[field.name] for field in fields(Condensed)}
-    return Condensed(**{**found, "epsilon": float(data["epsilon"]), "diameter": float(data["diameter"])})
 
 
 def read_latent(path: str | Path) -> LatentFile:
@@ -242,7 +233,7 @@ def read_latent(path: str | Path) -> LatentFile:
             raise ValueError(f"its format is {about['format']!r}, expected {LATENT!r}")
         latent = Latent(
             Embedding(data["latent"], data["edge_index"], data["edge_score"], about["rate"], data["connected"]),
-            _condensed(data),
+            condensed_from(data),
             data["rows"],
             data["norms"],
             GraphConfig(**about["graph"]),
@@ -253,7 +244,7 @@ def read_latent(path: str | Path) -> LatentFile:
         if "net_assignment" in data:
             net = {name.removeprefix("net_"): value for name, value in data.items() if name.startswith("net_")}
             rest: dict[str, Any] = {name: data[f"placed_{name}"] for name in _PLACED}
-            placement = Placement(_condensed(net), **{**rest, "usual": float(rest["usual"])})
+            placement = Placement(condensed_from(net), **{**rest, "usual": float(rest["usual"])})
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise _unusable(Path(path), what, step, error) from error
     return LatentFile(latent, placement, data["offsets"], about, sha256_file(path))

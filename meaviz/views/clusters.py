@@ -7,6 +7,7 @@ import pandas as pd
 import panel as pn
 from numpy.typing import NDArray
 
+from meagraph.selectors import cluster_bins
 from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session, cluster_name
 from meaviz.style import NEUTRAL, palette
@@ -87,7 +88,7 @@ class ClusterView(pn.viewable.Viewer):
     def _per_cluster(self, values: NDArray[np.float64], *, total: bool = False) -> NDArray[np.float64]:
         """Sum or mean of ``values`` (N,) over each cluster, the unclustered ones last; NaN is left out."""
         clusters = self.session.survey.clusters
-        bins = np.where(clusters.labels < 0, clusters.n_clusters, clusters.labels)
+        bins = cluster_bins(clusters)
         known = np.isfinite(values)
         size = clusters.n_clusters + 1
         sums = np.bincount(bins[known], weights=values[known], minlength=size).astype(np.float64)

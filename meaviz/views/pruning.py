@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.pruning import RULES
+from meagraph.selectors import cluster_bins
 from meaviz.components.chart import Chart
 from meaviz.page_style import FACTS_CSS, chart_hook
 from meaviz.session import Session, cluster_name
@@ -148,7 +149,7 @@ class PruningView(pn.viewable.Viewer):
         chosen = np.bincount(codes[data.structure_of], weights=plan.keep)
         kept = np.bincount(codes, weights=sizes * plan.structures)
         groups = _Bars("group", names[order].tolist(), whole[order], chosen[order], kept[order])
-        bins = np.where(clusters.labels < 0, clusters.n_clusters, clusters.labels)
+        bins = cluster_bins(clusters)
         whole = np.bincount(bins, minlength=clusters.n_clusters + 1)
         kept = np.bincount(bins, weights=plan.structures[data.structure_of], minlength=clusters.n_clusters + 1)
         there = np.flatnonzero(whole)
