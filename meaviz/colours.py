@@ -1,63 +1,59 @@
-"""How environments are coloured, on the map and in 3D: name to what is shown and the function that colours."""
+"""How environments are coloured, on the map, in 3D and in the tables: by any property, or by density."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from ase.data import chemical_symbols
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
-from meaviz.session import Session, cluster_name
+from meagraph.properties import Property
+from meagraph.summaries import spans_decades
+from meaviz.session import Session
 from meaviz.style import Colouring
 
-
-def _clusters(session: Session) -> Colouring:
-    clusters = session.survey.clusters
-    names = [cluster_name(label) for label in range(clusters.n_clusters)]
-    return Colouring.categorical(clusters.labels, names, label="Cluster")
+FIRST = ("cluster", "group", "element", "energy", "force", "score", "flag", "kept")  # offered before all others
+DENSITY = "density"
+BINS, SMOOTHING = 256, 1.5  # of the density: a side, and in bins
 
 
-def _groups(session: Session) -> Colouring:
-    names, codes = np.unique(session.dataset.groups, return_inverse=True)
-    return Colouring.categorical(codes[session.dataset.structure_of], names.tolist(), label="Group")
-
-
-def _elements(session: Session) -> Colouring:
-    species = np.asarray(session.dataset.species)
-    codes = np.searchsorted(species, session.dataset.numbers)
-    return Colouring.categorical(codes, [chemical_symbols[z] for z in species], label="Element")
-
-
-def _energies(session: Session) -> Colouring:
-    data = session.dataset
-    per_atom = (data.energy / np.diff(data.offsets))[data.structure_of]
-    return Colouring.continuous(per_atom, label="Energy per atom", unit="eV/atom")
-
-
-def _forces(session: Session) -> Colouring:
-    sizes = np.linalg.norm(session.dataset.forces, axis=1)
-    return Colouring.continuous(sizes, label="Force", unit="eV/Å", log=bool((sizes > 0).any()))
-
-
-def _outliers(session: Session) -> Colouring:
-    return Colouring.continuous(session.survey.outliers.score, label="Outlier score", unit="1 = candidate")
-
-
-def _flags(session: Session) -> Colouring:
-    return Colouring.categorical(session.flags.astype(int), ["not flagged", "flagged"], label="Flag")
-
-
-COLOURINGS: dict[str, tuple[str, Callable[[Session], Colouring]]] = {
-    "cluster": ("Cluster", _clusters),
-    "group": ("Group", _groups),
-    "element": ("Element", _elements),
-    "energy": ("Energy per atom", _energies),
-    "force": ("Force", _forces),
-    "outlier": ("Outlier score", _outliers),
-    "flag": ("Flag", _flags),
-}
+def choices(session: Session) -> dict[str, list[tuple[str, str]]]:
+    """What can be coloured by: group of choices to (title, name) pairs."""
+    properties = session.properties
+    if properties is None:
+        return {}
+    first = [(properties.title_of(name), name) for name in FIRST if name in properties]
+    rest = [(properties.title_of(name), name) for name in properties if name not in FIRST]
+    return {"Often used": [*first, ("Density on the map", DENSITY)], "All properties": sorted(rest)}
 
 
 def colour(session: Session, name: str) -> Colouring:
-    """Colour all environments by ``name``, one of COLOURINGS; the session must have a survey."""
-    return COLOURINGS[name][1](session)
+    """Colour all environments by the property ``name``, or by DENSITY; the session must have properties."""
+    if name == DENSITY:
+        x, y = (session.properties[axis].values for axis in session.axes)
+        return Colouring.continuous(density(x, y), label="Density", unit="environments / bin", log=True)
+    return colouring(session.properties[name])
+
+
+def colouring(found: Property) -> Colouring:
+    """Colours of a property: of categories by name, of numbers on a linear or, where they span decades, a log scale."""
+    if found.kind == "category":
+        noise = "Unclustered" if found.name == "cluster" else "None"
+        return Colouring.categorical(found.values, found.names, label=found.title, noise=noise)
+    return Colouring.continuous(found.values, label=found.title, unit=found.unit, log=spans_decades(found.values))
+
+
+def density(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Environments a bin, smoothed, where each of N points lies in the plane; NaN for points without a place."""
+    known = np.isfinite(x) & np.isfinite(y)
+    result = np.full(len(x), np.nan)
+    if known.any():
+        bins = [_bins(values[known]) for values in (x, y)]
+        counts = np.zeros((BINS, BINS))
+        np.add.at(counts, tuple(bins), 1.0)
+        result[known] = gaussian_filter(counts, SMOOTHING)[tuple(bins)]
+    return result
+
+
+def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    low, high = values.min(), values.max()
+    return np.minimum((values - low) / max(high - low, np.finfo(float).tiny) * BINS, BINS - 1).astype(np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,13 @@ from meagraph.descriptors import Descriptors
 from meagraph.evaluation import PlanCost
 from meagraph.export import ExportedFiles
 from meagraph.learning import Learned, PipelineConfig
+from meagraph.properties import Properties, two_sided
 from meagraph.pruning import PruningConfig, PruningPlan, prune
 from meagraph.survey import Survey
 from meaviz.annotations import read_flags, write_flags
+from meaviz.selections import COMBINE, Filters, History, NamedSelections, named_selections
 
 STEPS = ("data", "descriptors", "model", "map")
-COMBINE: dict[str, Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.bool_]]] = {
-    "replace": lambda old, new: new,
-    "add": lambda old, new: old | new,
-    "remove": lambda old, new: old & ~new,
-    "intersect": lambda old, new: old & new,
-}
 
 
 class Session(param.Parameterized):
@@ -43,10 +38,16 @@ class Session(param.Parameterized):
     cost = param.ClassSelector(class_=PlanCost, allow_None=True, doc="What the plan that was measured last costs.")
     history = param.Parameter(default=(), doc="Epoch records of the training that runs or ran last.")
 
+    properties = param.ClassSelector(class_=Properties, allow_None=True, doc="What is known of each environment.")
     selection = param.Parameter(default=None, doc="(N,) bool, or None before there is a map.")
+    named = param.ClassSelector(class_=NamedSelections, allow_None=True, doc="Selections kept under names.")
+    filters = param.ClassSelector(class_=Filters, default=Filters(), doc="What is shown; see set_filters.")
+    shown = param.Parameter(default=None, doc="(N,) bool: environments that pass the filters, None for all.")
     flags = param.Parameter(default=None, doc="(N,) bool: environments judged outliers by hand.")
     inspected = param.Integer(default=-1, doc="Row of the environment in the 3D view, -1 for none.")
     colour_by = param.String(default="cluster")
+    size_by = param.String(default="", doc="A property of numbers, empty for equal sizes.")
+    axes = param.Tuple(default=("umap_1", "umap_2"), doc="Properties along x and y of the map.")
     leave_out_flagged = param.Boolean(default=True, doc="Structures with flagged environments are not exported.")
     show_pruned = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     dark = param.Boolean(default=False)
@@ -59,13 +60,15 @@ class Session(param.Parameterized):
         values.setdefault("config", PipelineConfig())
         values.setdefault("pruning", PruningConfig())
         super().__init__(**values)
+        self.history_of_selection = History()
 
     # ---- results: assigning one clears what depends on it
 
     def set_dataset(self, dataset: AtomicDataset | None) -> None:
         """Take a new dataset; everything else starts again."""
         self._clear_from("descriptors")
-        self.dataset = dataset
+        named = None if dataset is None else named_selections(dataset)
+        self.param.update(dataset=dataset, properties=self._properties(dataset), named=named)
 
     def set_descriptors(self, descriptors: Descriptors) -> None:
         """Take new descriptors; model and map are gone."""
@@ -82,9 +85,14 @@ class Session(param.Parameterized):
         self._clear_from("map")
         assert self.dataset is not None
         flags = read_flags(self.dataset)
+        nothing = np.zeros(self.dataset.n_environments, dtype=bool)
+        self.history_of_selection.start(nothing)
+        properties = self._properties(self.dataset, survey)
         self.param.update(
+            **self._known(properties),
+            properties=properties,
             survey=survey,
-            selection=np.zeros(self.dataset.n_environments, dtype=bool),
+            selection=nothing,
             flags=flags,
             plan=self._plan(survey, flags),
         )
@@ -98,6 +106,8 @@ class Session(param.Parameterized):
             "selection": None,
             "flags": None,
             "inspected": -1,
+            "filters": Filters(),
+            "shown": None,
             "problem": ("", ""),
         }
         if step in ("descriptors", "model"):
@@ -114,14 +124,66 @@ class Session(param.Parameterized):
     # ---- selection and flags
 
     def select(self, mask: NDArray[np.bool_], mode: str = "replace") -> None:
-        """Combine the selection with ``mask`` (N,); ``mode`` is one of COMBINE."""
+        """Combine the selection with what is shown of ``mask`` (N,); ``mode`` is one of COMBINE."""
         if self.selection is not None:
-            self.selection = COMBINE[mode](self.selection, mask)
+            shown = mask if self.shown is None else mask & self.shown
+            self._take_selection(COMBINE[mode](self.selection, shown))
 
     def clear_selection(self) -> None:
         """Select nothing."""
         if self.selection is not None:
-            self.selection = np.zeros_like(self.selection)
+            self._take_selection(np.zeros_like(self.selection))
+
+    def invert_selection(self) -> None:
+        """Select what is shown and was not selected."""
+        if self.selection is not None:
+            self.select(~self.selection)
+
+    def grow_selection(self) -> None:
+        """Select the whole clusters that the selection touches; unclustered environments stay single."""
+        if self.selection is not None and self.survey is not None:
+            labels = self.survey.clusters.labels
+            touched = np.zeros(self.survey.clusters.n_clusters + 1, dtype=bool)
+            touched[labels[self.selection]] = True  # noise is -1, the last
+            touched[-1] = False
+            self.select(touched[labels], "add")
+
+    def move_in_history(self, by: int) -> None:
+        """Undo (-1) or redo (1) a step of the selection."""
+        mask = self.history_of_selection.move(by)
+        if mask is not None:
+            self.selection = mask
+
+    def search(self, text: str, mode: str = "replace") -> int:
+        """Select what ``text`` finds (see :meth:`Properties.find`); return how many. Raises MEAGraphError."""
+        if self.properties is None or self.selection is None:
+            return 0
+        found = self.properties.find(text)
+        self.select(found, mode)
+        return int(found.sum())
+
+    def set_filters(self, filters: Filters) -> None:
+        """Show only what passes ``filters``; the rest leaves the selection. Raises MEAGraphError, changing nothing."""
+        if self.properties is None or self.selection is None:
+            return
+        shown = filters.mask(self.properties)
+        self.param.update(filters=filters, shown=shown)
+        if shown is not None:
+            self._take_selection(self.selection & shown)
+
+    def keep_selection(self, name: str) -> None:
+        """Keep the selection under ``name``, on disk. Raises MEAGraphError."""
+        if self.named is not None and self.selection is not None:
+            self.named = self.named.keep(name, self.selection)
+
+    def recall_selection(self, name: str, mode: str = "replace") -> None:
+        """Combine the selection with the one kept under ``name``."""
+        if self.named is not None:
+            self.select(self.named.mask(name), mode)
+
+    def _take_selection(self, mask: NDArray[np.bool_]) -> None:
+        self.history_of_selection.push(mask)
+        self.selection = mask
 
     def flag_selection(self, outlier: bool) -> int:
         """Flag (or unflag) the selection, or the inspected environment where nothing is selected; return how many."""
@@ -153,6 +215,29 @@ class Session(param.Parameterized):
         elif step < 0:
             place -= 1
         self.inspected = int(rows[place % len(rows)])
+
+    # ---- properties
+
+    def _properties(self, dataset: AtomicDataset | None, survey: Survey | None = None) -> Properties | None:
+        if dataset is None:
+            return None
+        if survey is None or self.learned is None:
+            return Properties(dataset)
+        live = {
+            "flag": lambda: two_sided("flag", "Flag", self.flags, ("not flagged", "flagged")),
+            "kept": lambda: two_sided("kept", "Plan", self.plan.keep, ("pruned", "kept")),
+            "selected": lambda: two_sided("selected", "Selection", self.selection, ("not selected", "selected")),
+        }
+        return Properties(dataset, survey, self.learned.condensed, live=live)
+
+    def _known(self, properties: Properties | None) -> dict[str, Any]:
+        """What the map shows, or what it shows at first where that is no property of this dataset."""
+        names: Any = properties or {}
+        return {
+            "colour_by": self.colour_by if self.colour_by in (*names, "density") else "cluster",
+            "size_by": self.size_by if self.size_by in names else "",
+            "axes": self.axes if all(name in names for name in self.axes) else ("umap_1", "umap_2"),
+        }
 
     # ---- pruning
 

@@ -17,7 +17,18 @@ STOREYS = {
     name: storey
     for storey, names in enumerate(
         [
-            ("errors", "files", "progress", "kernels", "fieldkernels", "environments", "manifold", "records"),
+            (
+                "errors",
+                "expressions",
+                "files",
+                "progress",
+                "kernels",
+                "fieldkernels",
+                "environments",
+                "manifold",
+                "records",
+                "summaries",
+            ),
             ("compiling", "datasets"),
             ("descriptors",),
             ("condensation",),
@@ -29,7 +40,7 @@ STOREYS = {
             ("placement",),
             ("entropy", "ranking", "selectors", "pruning"),
             ("metrics", "forcefit", "export", "survey"),
-            ("evaluation",),
+            ("evaluation", "properties"),
             ("learning", "handover"),
             ("pipeline",),
             ("cli",),

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import panel as pn
 import param
-from bokeh.events import DoubleTap, PointEvent, RangesUpdate, Tap
-from bokeh.models import ColumnDataSource, CustomJS
+from bokeh.models import ColumnDataSource
 from bokeh.models.annotations import Label
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from meaviz.components import map_layers, selection
-from meaviz.components.map_figure import apply_theme, empty_figure, select_tools, view_of
+from meaviz.components.map_figure import apply_theme, empty_figure, extent, select_tools, view_of
+from meaviz.components.map_gestures import Reports, listen
 from meaviz.components.map_legend import MapLegend
 from meaviz.style import Colouring, Theme, pack, theme
 
@@ -30,45 +30,6 @@ REACH = 8.0  # pixels between the pointer and the point it means
 REDRAW_DELAY = 30  # ms; wheel and resize come in bursts
 MIN_HEIGHT = 380  # pixels
 _MESSAGE_STYLE = "display:flex;align-items:center;justify-content:center;height:100%;padding:24px;"
-
-# Bokeh takes a press of 0.3 s for a gesture of its own, after which a drag draws nothing; who aims a lasso
-# may rest longer than that.
-_ALLOW_SLOW_DRAGS = """
-const gestures = Bokeh.index.find_one(cb_obj.origin)?.canvas?.ui_event_bus?.ui_gestures
-if (gestures != null) gestures.constructor.press_threshold = 1e9
-"""
-# Bokeh's selection geometry carries no modifier keys and its events no Meta key, so they are read from the
-# pointer event that ends the drag, before Bokeh sees it.
-_WATCH_KEYS = """
-gesture.dragging = true
-clearTimeout(pointer.timer)
-if (tip.visible) tip.visible = false
-window.addEventListener("pointerup", (event) => {
-  gesture.dragging = false
-  gesture.keys = [event.shiftKey, event.ctrlKey || event.metaKey]
-}, {capture: true, once: true})
-"""
-# The time makes two messages of two equal gestures: Bokeh drops a change to an equal value.
-_SEND_GEOMETRY = """
-if (!cb_obj.final) return
-const {type, x, y, x0, x1, y0, y1} = cb_obj.geometry
-const shape = type == "rect" ? {type, x0, x1, y0, y1} : {type, x: Array.from(x), y: Array.from(y)}
-const [shift, ctrl] = gesture.keys ?? [false, false]
-gesture.data = {shape: [shape], shift: [shift], ctrl: [ctrl], time: [performance.now()]}
-"""
-_SEND_POINTER = """
-if (gesture.dragging) return
-clearTimeout(pointer.timer)
-if (tip.visible && Math.hypot(cb_obj.sx - pointer.sx, cb_obj.sy - pointer.sy) > reach) tip.visible = false
-pointer.timer = setTimeout(() => {
-  [pointer.sx, pointer.sy] = [cb_obj.sx, cb_obj.sy]
-  pointer.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}
-}, 60)
-"""
-_POINTER_LEFT = """
-clearTimeout(pointer.timer)
-pointer.data = {x: [NaN], y: [NaN], time: [performance.now()]}
-"""
 
 
 class EnvironmentMap(pn.viewable.Viewer):
@@ -90,7 +51,6 @@ class EnvironmentMap(pn.viewable.Viewer):
     hover: Any = param.Callable(
         default=None, doc="Called with the row under the resting pointer; returns lines of text to show."
     )
-    axis_labels: Any = param.Tuple(default=("UMAP 1", "UMAP 2"), doc="Names of the axes, read by set_points.")
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
@@ -103,26 +63,30 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     def clear(self, message: str) -> None:
         """Show ``message`` in the map's place and forget the points."""
-        self._xy = np.zeros((0, 2), dtype=np.float32)
+        self._xy = self._shown_xy = np.zeros((0, 2), dtype=np.float32)
         self._plot: figure | None = None
         self._message = message
         self._show_message()
 
-    def set_points(self, xy: NDArray[np.floating]) -> None:
-        """Show other points ``xy`` (N, 2), all of them in view, without selection, marker or colouring.
+    def set_points(
+        self, xy: NDArray[np.floating], *, labels: tuple[str, str] = ("UMAP 1", "UMAP 2"), ticks: bool = False
+    ) -> None:
+        """Show other points ``xy`` (N, 2), all of them in view, without selection, marker, sizes or colouring.
 
-        NaN coordinates are allowed: such a point is neither drawn nor ever selected. Raises ValueError for
-        another shape or if no point is finite.
+        ``labels`` name the axes, which have ``ticks`` where the coordinates themselves mean something. NaN
+        coordinates are allowed: such a point is neither drawn nor ever selected. Raises ValueError for another shape
+        or if no point is finite.
         """
         xy = np.ascontiguousarray(xy, dtype=np.float32)
         if xy.ndim != 2 or xy.shape[1] != 2 or not np.isfinite(xy).all(axis=1).any():
             raise ValueError(f"set_points expects (N, 2) coordinates, one finite at least; got shape {xy.shape}.")
-        self._xy = xy
+        self._xy = self._shown_xy = xy
+        self._sizes: NDArray[np.uint8] | None = None
         self._colouring: Colouring | None = None
         self._selected: NDArray[np.bool_] | None = None
         self._pruned: NDArray[np.bool_] | None = None
         self._redraw_due = False
-        self._plot = plot = empty_figure(xy, self.axis_labels)
+        self._plot = plot = empty_figure(xy, labels, ticks=ticks)
         self._layer = map_layers.make_layer(plot, xy, view_of(plot))
         self._marker = ColumnDataSource({"x": [], "y": []})
         self._halo = plot.scatter("x", "y", size=17, line_width=5, fill_color=None, source=self._marker)
@@ -131,7 +95,14 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._tip.update(padding=7, border_radius=4)
         plot.add_layout(self._tip)
         self._legend = MapLegend(plot)
-        self._listen(plot)
+        report = Reports(
+            self._select,
+            tap=lambda x, y: self._tap(plot, x, y),
+            point=lambda x, y: self._point_at(plot, x, y),
+            view=lambda: self._schedule_redraw(plot),
+            mode=self._take_mode,
+        )
+        listen(plot, self._tip, REACH, report)
         self._layer.arrange(self._levels())
         self._restyle()
         self._show_mode()
@@ -156,6 +127,38 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._layer.arrange(self._levels())
         self._paint()
 
+    def set_shown(self, mask: NDArray[np.bool_] | None) -> None:
+        """Draw only the points of ``mask`` (N,), None for all; others are neither drawn nor ever selected."""
+        shown = None if mask is None else self._check(mask, "mask of what is shown").astype(np.bool_)
+        self._shown_xy = self._xy if shown is None else np.where(shown[:, None], self._xy, np.float32(np.nan))
+        self._place()
+
+    def set_sizes(self, classes: NDArray[np.integer] | None) -> None:
+        """Draw the points in sizes: the index (N,) into ``map_layers.SIZES``; None for equal ones."""
+        self._sizes = None if classes is None else self._check(classes, "sizes").astype(np.uint8)
+        self._place()
+
+    @property
+    def view(self) -> map_layers.View | None:
+        """What part of the plane is in sight; None without points."""
+        return None if self._plot is None else view_of(self._plot)
+
+    def zoom_to(self, mask: NDArray[np.bool_] | None) -> None:
+        """Let the view enclose the points of ``mask`` (N,) that are shown; None, or none of them, for all."""
+        if self._plot is None:
+            return
+        xy = self._xy if mask is None else self._shown_xy[mask]
+        if not np.isfinite(xy).all(axis=1).any():
+            xy = self._xy
+        whole = [extent(column) for column in self._xy.T]
+        for axis, column, (low, high) in zip((self._plot.x_range, self._plot.y_range), xy.T, whole, strict=True):
+            start, end = extent(column)
+            if not np.nanmax(column) > np.nanmin(column):  # of one point its surroundings
+                middle, reach = (start + end) / 2, 0.02 * (high - low)
+                start, end = middle - reach, middle + reach
+            axis.update(start=start, end=end)
+        self._schedule_redraw(self._plot)
+
     def set_marker(self, row: int) -> None:
         """Draw a ring around the point ``row``; -1 removes it."""
         if not -1 <= row < len(self._xy):
@@ -167,6 +170,11 @@ class EnvironmentMap(pn.viewable.Viewer):
     @property
     def _theme(self) -> Theme:
         return theme(self.dark)
+
+    def _place(self) -> None:
+        self._layer.place(self._shown_xy, self._sizes)
+        self._layer.arrange(self._levels())
+        self._paint()
 
     def _levels(self) -> NDArray[np.uint8]:
         return map_layers.levels(len(self._xy), self._selected, self._pruned)
@@ -236,29 +244,9 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     # ---- gestures
 
-    def _listen(self, plot: figure) -> None:
-        """Make the browser report gestures: one message a drag, one a click, one a rest of the pointer."""
-        gesture = ColumnDataSource({"shape": [], "shift": [], "ctrl": [], "time": []})
-        pointer = ColumnDataSource({"x": [], "y": [], "time": []})
-        models = {"gesture": gesture, "pointer": pointer, "tip": self._tip}
-        plot.js_on_event("mouseenter", CustomJS(code=_ALLOW_SLOW_DRAGS))
-        plot.js_on_event("panstart", CustomJS(args=models, code=_WATCH_KEYS))
-        plot.js_on_event("selectiongeometry", CustomJS(args=models, code=_SEND_GEOMETRY))
-        plot.js_on_event("mousemove", CustomJS(args={**models, "reach": REACH}, code=_SEND_POINTER))
-        plot.js_on_event("mouseleave", CustomJS(args=models, code=_POINTER_LEFT))
-        gesture.on_change("data", lambda attr, old, new: self._select(new))
-        pointer.on_change("data", lambda attr, old, new: self._point_at(plot, new["x"][0], new["y"][0]))
-        for tool in select_tools(plot):  # a long press on their buttons offers the modes too
-            tool.on_change("mode", lambda attr, old, new: self._take_mode(new))
-        for event in (Tap, DoubleTap):  # Bokeh takes two quick clicks for a double one, however far apart
-            plot.on_event(event, lambda tap: self._tap(plot, tap))
-        plot.on_event(RangesUpdate, lambda update: self._schedule_redraw(plot))
-        for side in ("inner_width", "inner_height"):
-            plot.on_change(side, lambda attr, old, new: self._schedule_redraw(plot))
-
     def _select(self, gesture: Mapping[str, Any]) -> None:
         if self.on_select is not None:
-            mask = selection.geometry_mask(self._xy, gesture["shape"][0])
+            mask = selection.geometry_mask(self._shown_xy, gesture["shape"][0])
             self.on_select(mask, self._mode_of(bool(gesture["shift"][0]), bool(gesture["ctrl"][0])))
 
     def _mode_of(self, shift: bool, ctrl: bool) -> str:
@@ -279,11 +267,11 @@ class EnvironmentMap(pn.viewable.Viewer):
         view = view_of(plot)
         if not (view.x[0] <= x <= view.x[1] and view.y[0] <= y <= view.y[1]):
             return -1
-        return selection.nearest(self._xy, (x, y), view.scale, REACH)
+        return selection.nearest(self._shown_xy, (x, y), view.scale, REACH)
 
-    def _tap(self, plot: figure, event: PointEvent) -> None:
-        if self.on_tap is not None and event.x is not None and event.y is not None:
-            self.on_tap(self._row_at(plot, event.x, event.y))
+    def _tap(self, plot: figure, x: float | None, y: float | None) -> None:
+        if self.on_tap is not None and x is not None and y is not None:
+            self.on_tap(self._row_at(plot, x, y))
 
     def _point_at(self, plot: figure, x: float, y: float) -> None:
         """The pointer rests at (x, y): show what :attr:`hover` says, on the side that has room."""

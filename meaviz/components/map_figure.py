@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from bokeh.core.property.descriptors import UnsetValueError
-from bokeh.models import BoxSelectTool, LassoSelectTool, PanTool, Range1d, ResetTool, SaveTool, WheelZoomTool
+from bokeh.models import (
+    BoxSelectTool,
+    LassoSelectTool,
+    PanTool,
+    PolySelectTool,
+    Range1d,
+    ResetTool,
+    WheelZoomTool,
+)
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -22,8 +30,13 @@ _STYLESHEET = ".bk-Canvas { --outline-style: none }"  # no dotted frame around t
 _TOOLBAR_STYLESHEET = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool
 
 
-def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str]) -> figure:
+SelectTool: TypeAlias = BoxSelectTool | LassoSelectTool | PolySelectTool
+
+
+def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks: bool = False) -> figure:
     """Return a figure with tools and without points, in whose ranges all of ``xy`` (N, 2) lie.
+
+    ``ticks`` says that the coordinates themselves have a meaning.
 
     The browser tests no point against box and lasso: that is done on all points, in ``selection.py``.
     """
@@ -42,14 +55,16 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str]) -> figur
         y_axis_label=axis_labels[1],
     )
     lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool()
-    plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool(), SaveTool(filename="map"))
+    polygon = PolySelectTool(renderers=[], description="Polygon Select: click the corners, double click the last")
+    plot.add_tools(lasso, BoxSelectTool(renderers=[]), polygon, PanTool(), wheel, ResetTool())
     plot.toolbar.active_drag, plot.toolbar.active_scroll = lasso, wheel
     plot.toolbar.logo = None
     plot.toolbar.stylesheets = [_TOOLBAR_STYLESHEET]
     plot.stylesheets = [_STYLESHEET]
     plot.grid.visible = False
-    plot.axis.ticker = []  # the coordinates have no meaning, only nearness has
-    plot.axis.axis_line_color = None
+    if not ticks:  # the coordinates have no meaning, only nearness has
+        plot.axis.ticker = []
+        plot.axis.axis_line_color = None
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.axis_label_text_font_size = "12px"
     return plot
@@ -63,6 +78,16 @@ def apply_theme(plot: figure, theme: Theme) -> None:
     plot.outline_line_color = None
     plot.axis.axis_label_text_color = theme.muted
     plot.axis.axis_label_text_font = theme.font
+    for axis in plot.axis:
+        axis.update(
+            major_label_text_color=theme.muted,
+            major_label_text_font=theme.font,
+            major_label_text_font_size="11px",
+            major_tick_line_color=theme.border,
+            minor_tick_line_color=None,
+        )
+        if axis.axis_line_color is not None:
+            axis.axis_line_color = theme.border
     for tool in select_tools(plot):
         tool.overlay.update(
             fill_color=theme.accent,
@@ -73,9 +98,9 @@ def apply_theme(plot: figure, theme: Theme) -> None:
         )
 
 
-def select_tools(plot: figure) -> list[BoxSelectTool | LassoSelectTool]:
-    """Return the tools that draw a box or a lasso."""
-    return [tool for tool in plot.toolbar.tools if isinstance(tool, BoxSelectTool | LassoSelectTool)]
+def select_tools(plot: figure) -> list[SelectTool]:
+    """Return the tools that draw a box, a lasso or a polygon."""
+    return [tool for tool in plot.toolbar.tools if isinstance(tool, SelectTool)]
 
 
 def view_of(plot: figure) -> View:
@@ -91,7 +116,13 @@ def view_of(plot: figure) -> View:
     return View((x.start, x.end), (y.start, y.end), width, height)
 
 
-def _range_around(values: NDArray[np.float32]) -> Range1d:
+def extent(values: NDArray[np.floating]) -> tuple[float, float]:
+    """The range of an axis on which all finite ``values`` lie, with a margin."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = MARGIN * (high - low) or 1.0
-    return Range1d(start=low - margin, end=high + margin)
+    return low - margin, high + margin
+
+
+def _range_around(values: NDArray[np.float32]) -> Range1d:
+    low, high = extent(values)
+    return Range1d(start=low, end=high, reset_start=low, reset_end=high)

@@ -26,6 +26,7 @@ OPACITY = (
     0.8,
 )  # of one point, by level: not selected and pruned, not selected, pruned, plain
 PASTEL = (0.4, 0.0, 0.7, 0.0)  # share of the background in the colour, by level
+SIZES = (0.5, 0.8, 1.2, 1.7, 2.3)  # diameter by size class, in units of that of equal points
 
 _Columns = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]  # x, y and row of each point
 
@@ -82,6 +83,9 @@ def _towards(rgba: NDArray[np.uint32], colour: str, share: float) -> NDArray[np.
 class Layer(Protocol):
     """What the map asks of either way of drawing."""
 
+    def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
+        """Take other coordinates (N, 2), NaN for a point that is not drawn, and size classes (N,); then arrange."""
+
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Take new levels (N,) of the points."""
 
@@ -96,11 +100,17 @@ class ScatterLayer:
     """Every point a disc, drawn by the graphics card."""
 
     def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
-        self._xy = xy
-        self._shuffled = _shuffle(xy)
-        self.source = ColumnDataSource({"x": [], "y": [], "fill": []})
+        self.source = ColumnDataSource({"x": [], "y": [], "fill": [], "size": []})
         self._size = point_size(len(xy))
         self._discs = plot.scatter("x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source)
+        self.place(xy, None)
+
+    def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
+        """Take other coordinates and size classes; sent with the next paint."""
+        self._xy = xy
+        self._shuffled = _shuffle(xy)
+        self._factors = None if sizes is None else np.asarray(SIZES, dtype=np.float32)[sizes]
+        self._discs.glyph.size = self._size if sizes is None else "size"
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; sent with the next paint."""
@@ -112,7 +122,11 @@ class ScatterLayer:
         """Fit the size of the discs to what is in view; the browser has all points."""
         size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))))
         if abs(size - self._size) > 0.2:
-            self._discs.glyph.size = self._size = size
+            self._size = size
+            if self._factors is None:
+                self._discs.glyph.size = size
+            else:
+                self.source.data["size"] = size * self._factors[self._rows]
         return False
 
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
@@ -121,7 +135,8 @@ class ScatterLayer:
         packed = shade(rgba[self._rows], level, theme, np.asarray(OPACITY)[level])
         fill = packed.view(np.uint8).reshape(-1, 4)
         if self._rearranged:
-            self.source.data = {"x": self._x, "y": self._y, "fill": fill}
+            factors = np.ones(len(self._rows), dtype=np.float32) if self._factors is None else self._factors[self._rows]
+            self.source.data = {"x": self._x, "y": self._y, "fill": fill, "size": self._size * factors}
             self._rearranged = False
         else:
             self.source.data["fill"] = fill
@@ -131,11 +146,16 @@ class RasterLayer:
     """An image: Datashader finds each pixel's topmost point, whose colour is then looked up."""
 
     def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
-        self._shuffled = _shuffle(xy)
         self._view = view
-        self._stale = True
+        self.place(xy, None)
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
+
+    def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
+        """Take other coordinates and size classes; aggregated with the next paint."""
+        self._shuffled = _shuffle(xy)
+        self._sizes = sizes
+        self._stale = True
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; aggregated with the next paint."""
@@ -152,12 +172,9 @@ class RasterLayer:
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
         """Send the image; only its colours are new if neither view nor levels changed."""
         if self._stale:
-            self._rows, self._alpha = _aggregate(self._points, self._level, self._view)
+            self._rows, self._alpha = _aggregate(self._points, self._level, self._view, self._sizes)
             self._stale = False
-        drawn = self._rows >= 0
-        rows = self._rows[drawn]
-        image = np.zeros(self._rows.shape, dtype=np.uint32)
-        image[drawn] = shade(rgba[rows], self._level[rows], theme, self._alpha[drawn])
+        image = _coloured(self._rows, self._alpha, rgba, self._level, theme)
         (x0, x1), (y0, y1) = self._view.x, self._view.y
         self.source.data = {"image": [image], "x": [x0], "y": [y0], "dw": [x1 - x0], "dh": [y1 - y0]}
 
@@ -165,6 +182,32 @@ class RasterLayer:
 def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
     """The way of drawing that suits the number of points ``xy`` (N, 2)."""
     return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
+
+
+def picture(
+    xy: NDArray[np.float32],
+    rgba: NDArray[np.uint32],
+    level: NDArray[np.uint8],
+    sizes: NDArray[np.uint8] | None,
+    view: View,
+    theme: Theme,
+) -> NDArray[np.uint8]:
+    """What the raster of ``view`` looks like, as (height, width, 4) RGBA, the highest y last."""
+    rows, alpha = _aggregate(_by_level(*_shuffle(xy), level, len(OPACITY)), level, view, sizes)
+    return _coloured(rows, alpha, rgba, level, theme).view(np.uint8).reshape(*rows.shape, 4)
+
+
+def _coloured(
+    rows: NDArray[np.int32],
+    alpha: NDArray[np.float32],
+    rgba: NDArray[np.uint32],
+    level: NDArray[np.uint8],
+    theme: Theme,
+) -> NDArray[np.uint32]:
+    drawn = rows >= 0
+    image = np.zeros(rows.shape, dtype=np.uint32)
+    image[drawn] = shade(rgba[rows[drawn]], level[rows[drawn]], theme, alpha[drawn])
+    return image
 
 
 def _shuffle(xy: NDArray[np.float32]) -> _Columns:
@@ -190,11 +233,11 @@ def _by_level(x: Any, y: Any, rows: Any, level: Any, n_levels: int) -> Any:
 
 
 def _aggregate(
-    columns: _Columns, level: NDArray[np.uint8], view: View
+    columns: _Columns, level: NDArray[np.uint8], view: View, sizes: NDArray[np.uint8] | None = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity.
 
-    Of the points in ``columns``, later ones lie above earlier ones; ``level`` (N,) goes by row.
+    Of the points in ``columns``, later ones lie above earlier ones; ``level`` and ``sizes`` (N,) go by row.
     """
     import datashader  # here, for it takes seconds, and most datasets are drawn without it
     import pandas as pd
@@ -206,8 +249,13 @@ def _aggregate(
     )
     count, row = pixels["count"].data, pixels["row"].data
     last = np.where(np.isnan(row), -1, row).astype(np.int32)
-    offsets, cover = _disc(point_size(int(count.sum())))
-    return _stamp(last, count.astype(np.int64), level, offsets, cover, np.asarray(OPACITY, dtype=np.float32))
+    size = point_size(int(count.sum()))
+    discs = [_disc(size * factor) for factor in ((1.0,) if sizes is None else SIZES)]
+    start = np.cumsum([0, *(len(cover) for _, cover in discs)])
+    offsets, cover = (np.concatenate(parts) for parts in zip(*discs, strict=True))
+    classes = np.zeros(1, dtype=np.uint8) if sizes is None else sizes
+    opacity = np.asarray(OPACITY, dtype=np.float32)
+    return _stamp(last, count.astype(np.int64), level, classes, start, offsets, cover, opacity)
 
 
 def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -228,8 +276,11 @@ def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 
 
 @nb.njit(cache=True, nogil=True)
-def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity: Any) -> Any:
+def _stamp(rows: Any, count: Any, level: Any, classes: Any, start: Any, offsets: Any, cover: Any, opacity: Any) -> Any:
     """Grow every occupied pixel to a disc and lay the discs over each other.
+
+    ``classes`` (N,) are size classes, or (1,) where all are alike; the disc of class c is ``start[c]`` to
+    ``start[c + 1]`` of ``offsets`` and ``cover``.
 
     A pixel shows the disc of the highest level that covers at least half of it, or else the one that covers
     most; its opacity is that of all discs on it together, as if each had been drawn.
@@ -244,7 +295,8 @@ def _stamp(rows: Any, count: Any, level: Any, offsets: Any, cover: Any, opacity:
             if row < 0:
                 continue
             one = opacity[level[row]]
-            for k in range(offsets.shape[0]):
+            size = classes[row] if classes.size > 1 else classes[0]
+            for k in range(start[size], start[size + 1]):
                 a, b = i + offsets[k, 0], j + offsets[k, 1]
                 if a < 0 or b < 0 or a >= height or b >= width:
                     continue

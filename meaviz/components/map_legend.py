@@ -74,7 +74,7 @@ def _power_of_ten(mantissa: str, exponent: int) -> str:
     return f"10{raised}" if mantissa == "1" else f"{mantissa}×10{raised}"
 
 
-def _listed(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+def listed_entries(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     """The entries a legend has room for, noise always among them, and the rest."""
     if len(entries) <= MOST_ENTRIES:
         return list(entries), []
@@ -105,7 +105,7 @@ class MapLegend:
             self._plot.right = [self._bar(colouring, theme)]
 
     def _categories(self, colouring: Colouring, theme: Theme) -> Legend:
-        listed, rest = _listed(colouring.entries)
+        listed, rest = listed_entries(colouring.entries)
         nowhere = [math.nan] * len(listed)
         self._swatches.data = {"x": nowhere, "y": nowhere, "fill": [entry.colour for entry in listed]}
         items = [

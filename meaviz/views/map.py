@@ -1,25 +1,37 @@
-"""The map of environments: colour, brush, flag, click."""
+"""The map of environments: colour, brush, search, flag, click."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from dataclasses import replace
+from html import escape
+from typing import Any
 
+import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from numpy.typing import NDArray
 
-from meaviz.colours import COLOURINGS, colour
+from meagraph.errors import MEAGraphError
+from meaviz.colours import choices, colour
+from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
+from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
 from meaviz.page_style import DENSE, SEGMENT
 from meaviz.session import Session
-from meaviz.style import Colouring
+from meaviz.style import Colouring, theme
+from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
 from meaviz.workflow import Workflow
 
 EMPTY = "The map appears here once the steps on the left have run."
+MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}
+ICON = {"padding": "4px", "fontSize": "18px", "& .MuiIcon-root, & .material-icons": {"fontSize": "18px"}}
 
 
 class MapView(pn.viewable.Viewer):
-    """The UMAP map and what is done with the selection."""
+    """The map and what is done with the selection."""
 
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
@@ -27,44 +39,93 @@ class MapView(pn.viewable.Viewer):
         self.map = EnvironmentMap(on_select=session.select, on_tap=self._tap, hover=self._hover)
         self.map.clear(EMPTY)
         self._drawn: object = None  # the survey whose points are on the map
+        self._sizes: NDArray[np.uint8] | None = None
         self._colour = pmui.Select(
             label="Colour by",
-            options={title: name for name, (title, _) in COLOURINGS.items()},
-            value=session.colour_by,
+            groups={},
+            value=None,
+            searchable=True,
+            filter_on_search=False,
             size="small",
-            width=150,
-            margin=(6, 8, 0, 0),
+            width=190,
+            margin=(6, 4, 0, 0),
+        )
+        self._search = pmui.TextInput(
+            label="Search",
+            placeholder='12 · liquid · Nb · fmax > 5 and group == "liquid"',
+            size="small",
+            min_width=150,
+            sizing_mode="stretch_width",
+            margin=(6, 4, 0, 0),
+            description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",
+        )
+        self._only = self._action("Show only", self._show_only, "Show nothing but what the search finds")
+        rows = {
+            "View": ViewRow(session, self.picture),
+            "Filter": FilterRow(session),
+            "Kept": KeptRow(session, self.mode),
+        }
+        toggles = []
+        for title, row in rows.items():
+            toggle = pmui.Toggle(
+                label=title, value=False, size="small", variant="outlined", sx=DENSE, margin=(6, 2, 0, 0)
+            )
+            toggle.param.watch(lambda event, row=row: setattr(row, "open", event.new), "value")
+            toggles.append(toggle)
+        first = pn.Row(
+            self._colour,
+            self._search,
+            self._only,
+            *toggles,
+            align="center",
+            sizing_mode="stretch_width",
+            margin=(4, 8, 0, 8),
         )
         self._mode = pmui.RadioButtonGroup(
-            options={"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"},
+            options=MODES,
             value="replace",
             size="small",
             sx=SEGMENT,
-            margin=(0, 8, 0, 0),
-            description="What a box or lasso does to the selection; keys: Shift adds, Ctrl removes, both intersect",
+            margin=(0, 6, 0, 0),
+            description="What a box, lasso, polygon or search does; keys: Shift adds, Ctrl removes, both intersect",
         )
-        self._clear = self._action("Clear", session.clear_selection)
+        self._undo = self._icon("undo", "Undo the last selection", lambda: session.move_in_history(-1))
+        self._redo = self._icon("redo", "Redo the selection", lambda: session.move_in_history(1))
+        self._buttons = [
+            self._icon("clear", "Select nothing", session.clear_selection),
+            self._icon("flip", "Invert the selection", session.invert_selection),
+            self._icon("hub", "Grow to whole clusters", session.grow_selection),
+            self._icon("center_focus_strong", "Zoom to the selection", held(self.zoom)),
+        ]
         self._flag = self._action("Flag", lambda: session.flag_selection(True), color="error")
         self._unflag = self._action("Unflag", lambda: session.flag_selection(False))
-        self._count = pn.pane.HTML("", margin=(0, 4), css_classes=["selection-count"], min_width=150)
-        tools = pn.FlexBox(
-            self._colour,
+        self._count = pn.pane.HTML("", margin=(4, 4), css_classes=["selection-count"], min_width=150)
+        second = pn.FlexBox(
             self._mode,
-            self._clear,
+            self._undo,
+            self._redo,
+            *self._buttons,
             self._flag,
             self._unflag,
             self._count,
             align_items="center",
-            gap="4px",
+            gap="3px",
             sizing_mode="stretch_width",
             margin=(4, 8, 4, 8),
         )
-        self._layout = pn.Column(tools, self.map, sizing_mode="stretch_both", margin=0)
-        self._colour.link(session, value="colour_by")
+        self._problem = pn.pane.HTML("", visible=False, margin=(0, 12), css_classes=["search-problem"])
+        self._layout = pn.Column(
+            first, second, *rows.values(), self._problem, self.map, sizing_mode="stretch_both", margin=0
+        )
+        self._colour.param.watch(self._choose_colour, "value")
+        self._search.param.watch(lambda event: self._find(), "enter_pressed")
         self._mode.param.watch(held(lambda event: setattr(self.map, "mode", event.new)), "value")
         self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
         session.param.watch(held(self._show_survey), "survey")
+        session.param.watch(held(self._show_axes), "axes")
         session.param.watch(held(self._recolour), "colour_by")
+        session.param.watch(held(self._resize), "size_by")
+        session.param.watch(held(self._show_filters), "shown")
         session.param.watch(held(self._show_selection), ["selection", "flags"])
         session.param.watch(held(self._mark), "inspected")
         session.param.watch(held(self._show_plan), ["plan", "show_pruned"])
@@ -75,62 +136,194 @@ class MapView(pn.viewable.Viewer):
         """Return the view for Panel to lay out."""
         return self._layout
 
+    def mode(self) -> str:
+        """What a selection does to the one that is there."""
+        return str(self._mode.value)
+
+    def zoom(self) -> None:
+        """Zoom to the selection, to everything where nothing is selected."""
+        chosen = self.session.selection
+        self.map.zoom_to(chosen if chosen is not None and chosen.any() else None)
+
+    def picture(self, format: str) -> io.BytesIO:
+        """The map as it is shown, as a PNG or SVG file. Raises MEAGraphError where there is none."""
+        session, view = self.session, self.map.view
+        if view is None or session.survey is None:
+            raise MEAGraphError("There is no map to save yet.")
+        xy, labels, ticks = self._places()
+        pruned = ~session.plan.keep if session.show_pruned and session.plan is not None else None
+        shown = MapPicture(
+            xy=xy if session.shown is None else np.where(session.shown[:, None], xy, np.float32(np.nan)),
+            colouring=colour(session, session.colour_by),
+            level=map_layers.levels(len(xy), session.selection, pruned),
+            sizes=self._sizes,
+            view=view,
+            labels=labels,
+            ticks=ticks,
+        )
+        return io.BytesIO(draw(shown, "svg" if format == "svg" else "png", theme(session.dark)))
+
     def colours(self) -> Colouring | None:
         """The colours on the map; None while it is empty."""
-        if self.session.survey is None or self.session.dataset is None:
-            return None
-        return colour(self.session, self.session.colour_by)
+        return None if self.session.survey is None else colour(self.session, self.session.colour_by)
 
-    def _action(self, label: str, act: Callable[[], object], color: str = "primary") -> pmui.Button:
+    def _action(self, label: str, act: Callable[[], object], description: str = "", color: str = "primary") -> Any:
         widget = pmui.Button(
-            label=label, variant="outlined", size="small", color=color, sx=DENSE, margin=0, disabled=True
+            label=label,
+            variant="outlined",
+            size="small",
+            color=color,
+            sx=DENSE,
+            margin=(6, 2, 0, 0) if description else 0,
+            disabled=True,
+            description=description or None,
         )
         widget.on_click(lambda event: act())
         return widget
 
+    def _icon(self, icon: str, label: str, act: Callable[[], object]) -> pmui.IconButton:
+        widget = pmui.IconButton(
+            label=label, icon=icon, description=label, size="small", sx=ICON, margin=0, disabled=True
+        )
+        widget.on_click(lambda event: act())
+        return widget
+
+    # ---- what is drawn
+
+    def _places(self) -> tuple[NDArray[np.float32], tuple[str, str], bool]:
+        """Coordinates (N, 2), names of the axes, and whether the coordinates mean something."""
+        found = [self.session.properties[name] for name in self.session.axes]
+        xy = np.stack([one.values for one in found], axis=1).astype(np.float32)
+        return xy, (found[0].label, found[1].label), not all(name.startswith("umap_") for name in self.session.axes)
+
     def _show_survey(self, *events: object) -> None:
-        survey = self.session.survey
-        if survey is None:
-            self.map.clear(EMPTY)
+        there = self.session.survey is not None
+        for widget in (*self._buttons, self._only, self._flag, self._unflag):
+            widget.disabled = not there
+        if there:
+            self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
+            self._colour.value = self.session.colour_by
+            self._drawn = self.session.survey
+            self._show_axes()
         else:
-            self.map.set_points(survey.projection.xy)
-            self._drawn = survey
-            self._recolour()
-            self._show_plan()
+            self.map.clear(EMPTY)
+            self._show_selection()
+
+    def _show_axes(self, *events: object) -> None:
+        if not self._ready:
+            return
+        xy, labels, ticks = self._places()
+        try:
+            self.map.set_points(xy, labels=labels, ticks=ticks)
+        except ValueError:
+            self.map.clear(f"No environment has both {labels[0]} and {labels[1]}. Choose other axes under View.")
+            return
+        self._recolour()
+        self._resize()
+        self._show_filters()
+        self._show_plan()
         self._show_selection()
+        self._mark()
+
+    @property
+    def _ready(self) -> bool:
+        """The points of the session's survey are on the map, or about to be."""
+        return self.session.survey is not None and self._drawn is self.session.survey
+
+    @property
+    def _drawable(self) -> bool:
+        return self._ready and self.map.view is not None
 
     def _recolour(self, *events: object) -> None:
-        colours = self.colours()
-        if colours is not None and self._drawn is self.session.survey:
-            self.map.set_colouring(colours)
+        if self._drawable:
+            self._colour.value = self.session.colour_by
+            self.map.set_colouring(colour(self.session, self.session.colour_by))
+
+    def _resize(self, *events: object) -> None:
+        name = self.session.size_by
+        if self._drawable and (name or self._sizes is not None):
+            self._sizes = size_classes(self.session.properties[name].values) if name else None
+            self.map.set_sizes(self._sizes)
+
+    def _show_filters(self, *events: object) -> None:
+        if self._drawable and (self.session.shown is not None or events):
+            self.map.set_shown(self.session.shown)
+        self._show_count()
 
     def _show_selection(self, *events: object) -> None:
-        selection = self.session.selection
-        there = selection is not None
-        self._clear.disabled = self._flag.disabled = self._unflag.disabled = not there
-        if not there:
+        session = self.session
+        self._undo.disabled = session.selection is None or not session.history_of_selection.can_undo
+        self._redo.disabled = session.selection is None or not session.history_of_selection.can_redo
+        self._show_count()
+        if session.selection is None or not self._drawable:
+            return
+        self.map.set_selection(session.selection if session.selection.any() else None)
+        if session.colour_by in ("flag", "selected"):
+            self._recolour()
+
+    def _show_count(self) -> None:
+        session = self.session
+        if session.selection is None:
             self._count.object = ""
             return
-        if self._drawn is not self.session.survey:
-            return
-        chosen = int(selection.sum())
-        flagged = int(self.session.flags.sum()) if self.session.flags is not None else 0
-        self._count.object = f"<b>{chosen:,}</b> of {len(selection):,} selected · <b>{flagged:,}</b> flagged"
-        self.map.set_selection(selection if chosen else None)
-        if self.session.colour_by == "flag":
-            self._recolour()
+        flagged = int(session.flags.sum()) if session.flags is not None else 0
+        hidden = "" if session.shown is None else f" · <b>{int((~session.shown).sum()):,}</b> filtered out"
+        self._count.object = (
+            f"<b>{int(session.selection.sum()):,}</b> of {len(session.selection):,} selected · "
+            f"<b>{flagged:,}</b> flagged{hidden}"
+        )
 
     def _show_plan(self, *events: object) -> None:
         plan = self.session.plan
-        if self._drawn is self.session.survey is not None:  # else the new map follows in a moment
+        if self._drawable:  # else the new map follows in a moment
             self.map.set_pruned(~plan.keep if self.session.show_pruned and plan is not None else None)
+            if self.session.colour_by == "kept":
+                self._recolour()
 
     def _mark(self, *events: object) -> None:
-        if self._drawn is self.session.survey is not None:
+        if self._drawable:
             self.map.set_marker(self.session.inspected)
+
+    # ---- what the user does
+
+    def _choose_colour(self, event: Any) -> None:
+        if event.new and event.new != self.session.colour_by:
+            self.session.colour_by = event.new
+
+    def _find(self) -> None:
+        self._attempt(lambda: self.session.search(self._search.value_input, self.mode()))
+
+    def _show_only(self) -> None:
+        text = self._search.value_input
+        self._attempt(lambda: self.session.set_filters(replace(self.session.filters, condition=text)))
+
+    def _attempt(self, act: Callable[[], object]) -> None:
+        """Do what the search says; what is wrong with it is written below."""
+        try:
+            found = act()
+        except MEAGraphError as error:
+            self._say(str(error))
+            return
+        self._say("Nothing is found." if found == 0 and type(found) is int else "")
+
+    def _say(self, text: str) -> None:
+        self._search.error_state = bool(text)
+        self._problem.object = escape(text)
+        self._problem.visible = bool(text)
 
     def _tap(self, row: int) -> None:
         self.session.inspected = row
 
     def _hover(self, row: int) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.session.describe(row).items())
+
+
+def size_classes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Size class (N,) of each value: fifths of the range of their ranks, the smallest where there is none."""
+    known = np.isfinite(values)
+    classes = np.zeros(len(values), dtype=np.uint8)
+    if known.any():
+        count = len(map_layers.SIZES)
+        edges = np.quantile(values[known], np.arange(1, count) / count)
+        classes[known] = np.searchsorted(edges, values[known], side="left")
+    return classes

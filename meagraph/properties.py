@@ -1,0 +1,315 @@
+"""The table of properties: what is known of each environment, by name, with title and unit, computed on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from meagraph.clustering import NOISE
+from meagraph.condensation import Condensed
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
+from meagraph.expressions import ExpressionError, evaluate
+from meagraph.survey import Survey
+
+MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
+LATENT = 6  # principal latent components that are offered
+MEASURED = {  # signals of the outlier score whose value is a property of its own: name, title, unit
+    "short distance": ("nearest_distance", "Nearest atom", "Å"),
+    "coordination": ("coordination", "Atoms in the first shell", ""),
+    "reconstruction": ("reconstruction_error", "Reconstruction error", "× usual"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """One column: numbers with a unit, or categories."""
+
+    name: str  # as in conditions: an identifier
+    title: str
+    unit: str  # "" for none
+    level: Literal["environment", "structure"]  # equal for all environments of a structure, or not
+    kind: Literal["number", "category"]
+    values: NDArray[Any]  # (N,) float64; of categories the int64 code, -1 for none
+    names: tuple[str, ...] = ()  # of the categories
+
+    @property
+    def label(self) -> str:
+        """Title with unit, for an axis."""
+        return f"{self.title} / {self.unit}" if self.unit else self.title
+
+    @cached_property
+    def column(self) -> NDArray[Any]:
+        """What conditions compare: the numbers, or the categories' names."""
+        if self.kind == "number":
+            return self.values
+        return np.array([*self.names, ""])[self.values]
+
+
+def two_sided(name: str, title: str, mask: NDArray[np.bool_], names: tuple[str, str]) -> Property:
+    """The property that a mask (N,) is; ``names`` say what False and True mean."""
+    return Property(name, title, "", "environment", "category", mask.astype(np.int64), names)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    title: str
+    unit: str
+    level: Literal["environment", "structure"]
+    kind: Literal["number", "category"]
+    make: Callable[[], Any] = field(compare=False)  # numbers (N,) or (S,); of categories (codes, names)
+
+
+class Properties(Mapping[str, Property]):
+    """All properties of a dataset, and of its survey where there is one; each is computed when first asked for."""
+
+    def __init__(
+        self,
+        dataset: AtomicDataset,
+        survey: Survey | None = None,
+        condensed: Condensed | None = None,
+        *,
+        live: Mapping[str, Callable[[], Property]] | None = None,
+    ) -> None:
+        """``live`` are properties that change, computed anew each time."""
+        self._dataset = dataset
+        self._live = dict(live or {})
+        self._entries = _of_dataset(dataset)
+        if survey is not None:
+            self._entries |= _of_survey(survey)
+            if condensed is not None:
+                self._entries |= _of_latent_space(survey, condensed)
+        self._entries |= {
+            name: entry for name, entry in _of_files(dataset).items() if name not in self._entries
+        }  # our names first: theirs may mean anything
+        self._made: dict[str, Property] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._entries, *self._live))
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self._live)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._live
+
+    def __getitem__(self, name: str) -> Property:
+        if name in self._live:
+            return self._live[name]()
+        if name not in self._made:
+            entry = self._entries[name]
+            made = entry.make()
+            values, names = made if entry.kind == "category" else (np.asarray(made, dtype=np.float64), ())
+            if entry.level == "structure":
+                values = values[self._dataset.structure_of]
+            self._made[name] = Property(name, entry.title, entry.unit, entry.level, entry.kind, values, tuple(names))
+        return self._made[name]
+
+    def kind_of(self, name: str) -> str:
+        """``"number"`` or ``"category"``, without computing the column."""
+        return self._live[name]().kind if name in self._live else self._entries[name].kind
+
+    def title_of(self, name: str) -> str:
+        """Title with unit, without computing the column."""
+        if name in self._live:
+            return self._live[name]().label
+        entry = self._entries[name]
+        return f"{entry.title} / {entry.unit}" if entry.unit else entry.title
+
+    def find(self, text: str) -> NDArray[np.bool_]:
+        """Environments (N,) that a search means.
+
+        A whole number is a structure's index; the name of a group, a file or a cluster, or the symbol of an element,
+        is all of it (``*`` stands for anything); all else is a condition (see :mod:`meagraph.expressions`).
+        Raises ExpressionError for a condition that is not understood, MEAGraphError for a structure that is not there.
+        """
+        text = text.strip()
+        data = self._dataset
+        if text.isdecimal():
+            if int(text) >= data.n_structures:
+                raise MEAGraphError(
+                    f"There is no structure {text}: the dataset has structures 0 to {data.n_structures - 1:,}."
+                )
+            return np.asarray(data.structure_of == int(text))
+        for name in ("element", "group", "file"):
+            found = self[name]
+            hits = [code for code, known in enumerate(found.names) if _matches(known, text)]
+            if hits:
+                return np.isin(found.values, hits)
+        columns = _Columns(self)
+        try:
+            return evaluate(text, columns, data.n_environments)
+        except ExpressionError as error:
+            if text.isidentifier():
+                raise ExpressionError(
+                    f"There is no group, element or file {text!r}, and it is no condition such as fmax > 5."
+                ) from error
+            raise
+
+
+class _Columns(Mapping[str, NDArray[Any]]):
+    """The columns of conditions by name."""
+
+    def __init__(self, properties: Properties) -> None:
+        self._properties = properties
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._properties)
+
+    def __len__(self) -> int:
+        return len(self._properties)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._properties
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._properties[name].column
+
+
+def _matches(name: str, text: str) -> bool:
+    """Whether ``text``, in which ``*`` stands for any characters, names ``name``; case counts."""
+    return name == text or ("*" in text and fnmatchcase(name, text.replace("[", "[[]")))
+
+
+def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
+    sizes = np.diff(data.offsets)
+
+    def forces() -> NDArray[np.float64]:
+        return np.linalg.norm(data.forces, axis=1)
+
+    def per_structure(values: NDArray[np.float64], reduce: np.ufunc) -> NDArray[np.float64]:
+        return np.asarray(reduce.reduceat(values, data.offsets[:-1]))
+
+    def files() -> tuple[NDArray[np.int64], list[str]]:
+        return data.source_index.astype(np.int64), [Path(s.path).name or data.name for s in data.sources]
+
+    def elements() -> tuple[NDArray[np.int64], list[str]]:
+        species = np.asarray(data.species)
+        return np.searchsorted(species, data.numbers), [chemical_symbols[z] for z in species]
+
+    def formulas() -> tuple[NDArray[np.int64], list[str]]:
+        return _codes(np.array([atoms.get_chemical_formula() for atoms in data.structures]))
+
+    def volumes() -> NDArray[np.float64]:
+        return np.array([a.cell.volume / len(a) if a.cell.rank == 3 else np.nan for a in data.structures])
+
+    return {
+        "group": _Entry("Group", "", "structure", "category", lambda: _codes(data.groups)),
+        "element": _Entry("Element", "", "environment", "category", elements),
+        "formula": _Entry("Formula", "", "structure", "category", formulas),
+        "file": _Entry("File", "", "structure", "category", files),
+        "environment": _Entry("Environment", "", "environment", "number", lambda: np.arange(data.n_environments)),
+        "structure": _Entry("Structure", "", "structure", "number", lambda: np.arange(data.n_structures)),
+        "frame": _Entry("Frame in its file", "", "structure", "number", lambda: data.frame_index),
+        "atom": _Entry("Atom", "", "environment", "number", lambda: data.atom_of),
+        "n_atoms": _Entry("Atoms in the structure", "", "structure", "number", lambda: sizes),
+        "energy": _Entry("Energy per atom", "eV/atom", "structure", "number", lambda: data.energy / sizes),
+        "force": _Entry("Force", "eV/Å", "environment", "number", forces),
+        "fmax": _Entry("Largest force", "eV/Å", "structure", "number", lambda: per_structure(forces(), np.maximum)),
+        "net_force": _Entry(
+            "Net force",
+            "eV/Å",
+            "structure",
+            "number",
+            lambda: np.linalg.norm(np.add.reduceat(data.forces, data.offsets[:-1], axis=0), axis=1),
+        ),
+        "volume": _Entry("Volume per atom", "Å³", "structure", "number", volumes),
+    }
+
+
+def _of_survey(survey: Survey) -> dict[str, _Entry]:
+    labels, xy = survey.clusters.labels, survey.projection.xy
+    names = [str(number + 1) for number in range(survey.clusters.n_clusters)]
+    entries = {
+        "cluster": _Entry(
+            "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
+        ),
+        "score": _Entry("Outlier score", "1 = candidate", "environment", "number", lambda: survey.outliers.score),
+        "umap_1": _Entry("UMAP 1", "", "environment", "number", lambda: xy[:, 0]),
+        "umap_2": _Entry("UMAP 2", "", "environment", "number", lambda: xy[:, 1]),
+    }
+    for signal in survey.outliers.signals:
+        name = signal.name.replace(" ", "_").replace("-", "_")
+        if signal.name in MEASURED:
+            own, title, unit = MEASURED[signal.name]
+            entries[own] = _Entry(title, unit, "environment", "number", _constant(signal.value))
+        title = f"Suspicion: {signal.name}"
+        entries[f"by_{name}"] = _Entry(title, "decades", "environment", "number", _constant(signal.rarity))
+    return entries
+
+
+def _of_latent_space(survey: Survey, condensed: Condensed) -> dict[str, _Entry]:
+    made: list[NDArray[np.float64]] = []
+
+    def component(number: int) -> NDArray[np.float64]:
+        if not made:
+            made.append(principal_components(survey.embedding.values, condensed.multiplicity, LATENT))
+        return np.asarray(made[0][condensed.assignment, number])
+
+    count = min(LATENT, *survey.embedding.values.shape)
+    of = condensed.assignment
+    entries = {
+        f"latent_{number + 1}": _Entry(
+            f"Latent component {number + 1}", "", "environment", "number", partial(component, number)
+        )
+        for number in range(count)
+    }
+    entries["twins"] = _Entry(
+        "Environments with the same representative", "", "environment", "number", lambda: condensed.multiplicity[of]
+    )
+    return entries
+
+
+def principal_components(values: NDArray[np.floating], weights: NDArray[np.integer], count: int) -> NDArray[np.float64]:
+    """The first ``count`` principal components (M, count) of rows (M, H) that count ``weights`` (M,) times each.
+
+    The sign is such that the largest entry of each axis is positive.
+    """
+    share = weights / weights.sum()
+    centred = np.asarray(values, dtype=np.float64) - share @ values
+    _, axes = np.linalg.eigh((share[:, None] * centred).T @ centred)
+    axes = axes[:, ::-1][:, :count]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    return np.asarray(centred @ axes)
+
+
+def _of_files(data: AtomicDataset) -> dict[str, _Entry]:
+    """Scalars of all frames (ASE's ``info``) and per-atom scalars (``arrays``), where every structure has them."""
+    first = data.structures[0]
+    entries: dict[str, _Entry] = {}
+    for key in first.info:
+        if not key.isidentifier() or key in ("energy", "config_type"):
+            continue
+        values = [atoms.info.get(key) for atoms in data.structures]
+        if all(isinstance(v, int | float | np.integer | np.floating | np.bool_) for v in values):
+            entries[key] = _Entry(key, "", "structure", "number", _constant(np.array(values, dtype=np.float64)))
+        elif all(isinstance(v, str) for v in values) and len(set(values)) <= MOST_CATEGORIES:
+            entries[key] = _Entry(key, "", "structure", "category", _constant(_codes(np.array(values))))
+    for key in first.arrays:
+        if not key.isidentifier() or key in ("numbers", "positions"):
+            continue
+        columns = [atoms.arrays.get(key, np.empty((0, 0))) for atoms in data.structures]
+        if all(column.ndim == 1 and column.dtype.kind in "fiub" for column in columns):
+            entries[key] = _Entry(key, "", "environment", "number", partial(_gathered, columns))
+    return entries
+
+
+def _gathered(columns: list[NDArray[Any]]) -> NDArray[np.float64]:
+    return np.concatenate(columns).astype(np.float64)
+
+
+def _constant(made: Any) -> Callable[[], Any]:
+    return lambda: made
+
+
+def _codes(texts: NDArray[np.str_]) -> tuple[NDArray[np.int64], list[str]]:
+    names, codes = np.unique(texts, return_inverse=True)
+    return codes.astype(np.int64), [str(name) for name in names]

@@ -1,0 +1,103 @@
+"""Bars of one property: all environments, those selected, and a brush along the axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import panel as pn
+from bokeh.models import BoxSelectTool, ColumnDataSource, CustomJS, HoverTool
+from bokeh.plotting import figure
+
+from meagraph.summaries import Histogram
+from meaviz.page_style import style_chart
+from meaviz.style import theme
+
+HEIGHT = 150  # pixels at least
+# as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
+_WATCH_KEYS = """
+window.addEventListener("pointerup", (event) => {
+  gesture.keys = [event.shiftKey, event.ctrlKey || event.metaKey]
+}, {capture: true, once: true})
+"""
+_SEND = """
+if (!cb_obj.final) return
+const {x0, x1} = cb_obj.geometry
+const [shift, ctrl] = gesture.keys ?? [false, false]
+gesture.data = {x0: [x0], x1: [x1], shift: [shift], ctrl: [ctrl], time: [performance.now()]}
+"""
+
+
+class HistogramChart(pn.viewable.Viewer):
+    """The chart of one :class:`Histogram`; a drag along the axis calls ``on_brush(low, high, mode)``."""
+
+    def __init__(self, name: str, on_brush: Callable[[float, float, str], None], *, log: bool) -> None:
+        super().__init__()
+        self._on_brush = on_brush
+        self._source = ColumnDataSource({"left": [], "right": [], "all": [], "selected": []})
+        self.figure = plot = figure(
+            name=f"histogram-{name}",
+            height=HEIGHT,
+            min_height=HEIGHT,
+            sizing_mode="stretch_both",
+            tools=[],
+            toolbar_location=None,
+            x_axis_type="log" if log else "linear",
+            y_axis_label="environments",
+            y_range=(0, 1),
+            x_range=(0.1, 1),
+        )
+        bars = {"left": "left", "right": "right", "bottom": 0, "source": self._source, "line_color": None}
+        self._all = plot.quad(top="all", **bars)
+        self._selected = plot.quad(top="selected", **bars)
+        brush = BoxSelectTool(dimensions="width", renderers=[])
+        tips = [
+            ("from", "@left{0.000a}"),
+            ("to", "@right{0.000a}"),
+            ("all", "@all{0,0}"),
+            ("selected", "@selected{0,0}"),
+        ]
+        plot.add_tools(brush, HoverTool(renderers=[self._all], tooltips=tips))
+        plot.toolbar.active_drag = brush
+        plot.yaxis.formatter.use_scientific = False
+        self._brush = brush
+        gesture = ColumnDataSource({"x0": [], "x1": [], "shift": [], "ctrl": [], "time": []})
+        plot.js_on_event("panstart", CustomJS(args={"gesture": gesture}, code=_WATCH_KEYS))
+        plot.js_on_event("selectiongeometry", CustomJS(args={"gesture": gesture}, code=_SEND))
+        gesture.on_change("data", lambda attr, old, new: self._report(new))
+        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=HEIGHT, margin=(0, 6))
+
+    def __panel__(self) -> pn.pane.Bokeh:
+        """Return the chart for Panel to lay out."""
+        return self._pane
+
+    def show(self, found: Histogram, label: str, *, dark: bool) -> None:
+        """Draw the bars of all environments, none selected."""
+        tokens = theme(dark)
+        style_chart(self.figure, tokens)
+        self.figure.xaxis.axis_label = label
+        self.figure.xgrid.grid_line_color = None
+        self._all.glyph.update(fill_color=tokens.dim)
+        self._selected.glyph.update(fill_color=tokens.accent)
+        self._brush.overlay.update(
+            fill_color=tokens.accent, fill_alpha=0.12, line_color=tokens.accent, line_dash="solid"
+        )
+        self.figure.x_range.update(start=float(found.edges[0]), end=float(found.edges[-1]))
+        self.figure.y_range.update(start=0, end=1.05 * float(found.counts.max()))
+        self._source.data = {
+            "left": found.edges[:-1],
+            "right": found.edges[1:],
+            "all": found.counts,
+            "selected": np.zeros(len(found.counts), dtype=np.int64),
+        }
+
+    def select(self, counts: np.ndarray) -> None:
+        """Draw how many of each bar (B,) are selected."""
+        self._source.data["selected"] = counts
+
+    def _report(self, gesture: Mapping[str, Any]) -> None:
+        shift, ctrl = bool(gesture["shift"][0]), bool(gesture["ctrl"][0])
+        mode = "intersect" if shift and ctrl else "add" if shift else "remove" if ctrl else "replace"
+        low, high = sorted((float(gesture["x0"][0]), float(gesture["x1"][0])))
+        self._on_brush(low, high, mode)

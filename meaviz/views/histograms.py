@@ -1,0 +1,112 @@
+"""Histograms of chosen properties, brushed like the map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from numpy.typing import NDArray
+
+from meagraph.summaries import Histogram, histogram
+from meaviz.components.histogram import HistogramChart
+from meaviz.jobs import held
+from meaviz.page_style import FACTS_CSS
+from meaviz.session import Session
+from meaviz.workflow import Workflow
+
+FIRST = ("energy", "force", "score")
+MOST = 6
+EMPTY = '<p class="empty">No histograms yet: compute the map first.</p>'
+
+
+class HistogramsView(pn.viewable.Viewer):
+    """Up to six properties; a drag along an axis selects, with Shift it adds, with Ctrl it removes."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session = session
+        self._charts: dict[str, tuple[Histogram, HistogramChart]] = {}
+        self._choice = pmui.MultiChoice(
+            label=f"Properties (at most {MOST})",
+            options={},
+            value=[],
+            max_items=MOST,
+            searchable=True,
+            sizing_mode="stretch_width",
+            margin=(6, 12, 0, 12),
+        )
+        self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._row = pn.FlexBox(sizing_mode="stretch_both", margin=0, flex_wrap="wrap", align_content="stretch")
+        self._layout = pn.Column(
+            self._choice, self._hint, self._row, sizing_mode="stretch_both", scroll="y-auto", margin=0
+        )
+        self._choice.param.watch(held(self._draw), "value")
+        session.param.watch(held(self._offer), "survey")
+        session.param.watch(held(self._select), "selection")
+        session.param.watch(held(self._restyle), "dark")
+        self._offer()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def _offer(self, *events: object) -> None:
+        known = self.session.properties
+        self._charts = {}
+        if self.session.survey is None or known is None:
+            self._choice.param.update(options={}, value=[])
+            self._hint.object = EMPTY
+            self._row.objects = []
+            return
+        numbers = {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
+        value = [name for name in self._choice.value or FIRST if name in numbers.values()]
+        self._choice.param.update(options=numbers, value=[])
+        self._choice.value = value
+
+    def _draw(self, *events: object) -> None:
+        """Charts of the chosen properties; those that were there stay."""
+        known = self.session.properties
+        if known is None or self.session.survey is None:
+            return
+        charts: dict[str, tuple[Histogram, HistogramChart]] = {}
+        missing = []
+        for name in self._choice.value:
+            if name in self._charts:
+                charts[name] = self._charts[name]
+                continue
+            found = histogram(known[name].values)
+            if found is None:
+                missing.append(known.title_of(name))
+                continue
+            chart = HistogramChart(name, self._brush(found), log=found.log)
+            chart.show(found, known.title_of(name), dark=self.session.dark)
+            charts[name] = (found, chart)
+        self._charts = charts
+        self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
+        self._row.objects = [
+            pn.Column(chart, styles={"flex": "1 1 300px"}, sizing_mode="stretch_height", margin=0)
+            for _, chart in charts.values()
+        ]
+        self._select()
+
+    def _brush(self, found: Histogram) -> Any:
+        def brush(low: float, high: float, mode: str) -> None:
+            self.session.select(found.between(low, high), mode)
+
+        return brush
+
+    def _select(self, *events: object) -> None:
+        selection: NDArray[np.bool_] | None = self.session.selection
+        if selection is None:
+            return
+        for found, chart in self._charts.values():
+            chart.select(found.of(selection))
+
+    def _restyle(self, *events: object) -> None:
+        known = self.session.properties
+        for name, (found, chart) in self._charts.items():
+            if known is not None and name in known:
+                chart.show(found, known.title_of(name), dark=self.session.dark)
+        self._select()

@@ -1,0 +1,292 @@
+"""Rows of settings above the map that fold away: what is drawn, what is filtered, which selections are kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from meagraph.errors import MEAGraphError
+from meaviz.page_style import DENSE
+from meaviz.session import Session
+
+FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
+MOST_CHOICES = 400  # categories offered one by one
+
+
+class MapRow(pn.viewable.Viewer):
+    """A row that is shown while it is ``open``."""
+
+    open = param.Boolean(default=False)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._problem = pn.pane.HTML("", visible=False, margin=(2, 4))
+        self._row = pn.FlexBox(
+            *self.widgets(),
+            self._problem,
+            align_items="center",
+            gap="2px",
+            sizing_mode="stretch_width",
+            margin=(0, 8, 4, 8),
+        )
+        self._layout = pn.Column(self._row, visible=False, sizing_mode="stretch_width", margin=0)
+        self.param.watch(lambda event: setattr(self._layout, "visible", event.new), "open")
+        session.param.watch(self.offer, "survey")
+        self.offer()
+
+    def __panel__(self) -> pn.Column:
+        """Return the row for Panel to lay out."""
+        return self._layout
+
+    def widgets(self) -> list[Any]:
+        """What stands in the row."""
+        raise TypeError(f"{type(self).__name__} must list its widgets")
+
+    def offer(self, *events: object) -> None:
+        """Take the choices of the session's data."""
+        raise TypeError(f"{type(self).__name__} must offer its choices")
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something that may be refused; the reason is shown in the row."""
+        try:
+            act()
+            problem = ""
+        except MEAGraphError as error:
+            problem = str(error)
+        self._problem.object = escape(problem)
+        self._problem.visible = bool(problem)
+
+    def numbers(self) -> dict[str, str]:
+        """Title to name of all properties that are numbers."""
+        known = self.session.properties
+        if known is None:
+            return {}
+        return {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
+
+    def act(self, label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
+        """A button that does something that may be refused."""
+        widget = pmui.Button(label=label, variant="outlined", size="small", sx=DENSE, margin=(6, 6, 0, 0), **options)
+        widget.on_click(lambda event: self.attempt(act))
+        return widget
+
+
+class ViewRow(MapRow):
+    """Axes, sizes, and the picture as a file."""
+
+    def __init__(self, session: Session, picture: Callable[[str], io.BytesIO]) -> None:
+        self._picture = picture
+        super().__init__(session)
+        self._size.param.watch(lambda event: setattr(session, "size_by", event.new or ""), "value")
+        for widget in (self._x, self._y):
+            widget.param.watch(self._choose_axes, "value")
+
+    def widgets(self) -> list[Any]:
+        """Axes, size, swap back, and downloads."""
+        search = {"searchable": True, "filter_on_search": False, "width": 170, **FIELD}
+        self._x = pmui.Select(label="Horizontal axis", options={}, **search)
+        self._y = pmui.Select(label="Vertical axis", options={}, **search)
+        self._size = pmui.Select(label="Size by", options={"Equal sizes": ""}, value="", **search)
+        files = [
+            pmui.FileDownload(
+                label=kind.upper(),
+                callback=pn.bind(self._picture, kind),
+                filename=f"map.{kind}",
+                button_type="default",
+                variant="outlined",
+                size="small",
+                sx=DENSE,
+                margin=(6, 4, 0, 0),
+                icon=None,
+                description=f"Save the map as {kind.upper()}",
+            )
+            for kind in ("png", "svg")
+        ]
+        return [self._x, self._y, self._size, self.act("UMAP", self._back), *files]
+
+    def offer(self, *events: object) -> None:
+        """All properties that are numbers."""
+        if self.session.survey is None:
+            return
+        numbers = self.numbers()
+        axes = self.session.axes
+        for widget, value in ((self._x, axes[0]), (self._y, axes[1])):
+            widget.param.update(options=numbers, value=value)
+        self._size.param.update(options={"Equal sizes": "", **numbers}, value=self.session.size_by)
+
+    def _choose_axes(self, *events: object) -> None:
+        if self._x.value and self._y.value and (self._x.value, self._y.value) != self.session.axes:
+            self.session.axes = (self._x.value, self._y.value)
+
+    def _back(self) -> None:
+        self.session.axes = ("umap_1", "umap_2")
+        self._x.value, self._y.value = self.session.axes
+
+
+class FilterRow(MapRow):
+    """One property at a time is limited to a range or to categories; all limits hold together."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._setting = False
+        self._property.param.watch(self._show_limits, "value")
+        self._range.param.watch(self._limit, "value_throttled")
+        self._range.param.watch(self._limit_typed, "value")
+        self._categories.param.watch(self._choose, "value")
+        session.param.watch(self._show_chips, "filters")
+
+    def widgets(self) -> list[Any]:
+        """The property, its limits, and all limits that hold."""
+        self._property = pmui.Select(
+            label="Filter by", options={}, searchable=True, filter_on_search=False, width=190, **FIELD
+        )
+        self._range = pmui.EditableRangeSlider(label="Range", start=0.0, end=1.0, value=(0.0, 1.0), width=300, **FIELD)
+        self._categories = pmui.MultiChoice(label="Show only", options=[], value=[], width=300, margin=(6, 6, 0, 0))
+        self._holders = [pn.Column(widget, visible=False, margin=0) for widget in (self._range, self._categories)]
+        self._chips = pn.FlexBox(gap="4px", align_items="center", margin=(6, 0, 0, 0))
+        return [self._property, *self._holders, self._chips]
+
+    def offer(self, *events: object) -> None:
+        """All properties."""
+        known = self.session.properties
+        if self.session.survey is None or known is None:
+            return
+        self._property.param.update(options={known.title_of(name): name for name in known}, value=None)
+        self._show_chips()
+
+    def _show_limits(self, *events: object) -> None:
+        """Offer the limits of the chosen property, as they are."""
+        name = self._property.value
+        for holder in self._holders:
+            holder.visible = False
+        if not name or self.session.properties is None:
+            return
+        found = self.session.properties[name]
+        self._setting = True
+        if found.kind == "number":
+            known = found.values[np.isfinite(found.values)]
+            low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+            high = high if high > low else low + 1.0
+            now = next(((a, b) for key, a, b in self.session.filters.ranges if key == name), (low, high))
+            self._range.param.update(
+                label=found.label,
+                start=low,
+                end=high,
+                step=(high - low) / 200,
+                fixed_start=low,
+                fixed_end=high,
+                value=now,
+            )
+            self._holders[0].visible = True
+        else:
+            names = [*found.names, *([""] if (found.values < 0).any() else [])][:MOST_CHOICES]
+            now_shown = next((list(chosen) for key, chosen in self.session.filters.choices if key == name), [])
+            options = {one or "none": one for one in names}
+            self._categories.param.update(label=f"Show only: {found.title}", options=options, value=now_shown)
+            self._holders[1].visible = True
+        self._setting = False
+
+    def _limit_typed(self, event: Any) -> None:
+        self._limit()
+
+    def _limit(self, *events: object) -> None:
+        name = self._property.value
+        if self._setting or not name:
+            return
+        low, high = self._range.value
+        whole = low <= self._range.start and high >= self._range.end
+        filters = self.session.filters
+        wanted = filters.without(name) if whole else filters.with_range(name, float(low), float(high))
+        if wanted != filters:
+            self.attempt(lambda: self.session.set_filters(wanted))
+
+    def _choose(self, event: Any) -> None:
+        name = self._property.value
+        if self._setting or not name:
+            return
+        filters = self.session.filters
+        wanted = filters.with_choice(name, tuple(event.new)) if event.new else filters.without(name)
+        if wanted != filters:
+            self.attempt(lambda: self.session.set_filters(wanted))
+
+    def _show_chips(self, *events: object) -> None:
+        filters, known = self.session.filters, self.session.properties
+        if known is None:
+            return
+        texts = {name: f"{known.title_of(name)}: {low:.4g} to {high:.4g}" for name, low, high in filters.ranges}
+        texts |= {
+            name: f"{known.title_of(name)}: {', '.join(one or 'none' for one in names)}"
+            for name, names in filters.choices
+        }
+        if filters.condition:
+            texts["condition"] = filters.condition
+        self._chips.objects = [self._chip(name, text) for name, text in texts.items()]
+        if not texts and not self._setting:
+            self._show_limits()
+
+    def _chip(self, name: str, text: str) -> pmui.Button:
+        shown = text if len(text) <= 48 else f"{text[:45]}…"
+        widget = pmui.Button(
+            label=f"{shown}  ✕",
+            description=f"Remove this filter: {text}",
+            variant="contained",
+            size="small",
+            sx=DENSE,
+            margin=0,
+        )
+        widget.on_click(
+            lambda event: self.attempt(lambda: self.session.set_filters(self.session.filters.without(name)))
+        )
+        return widget
+
+
+class KeptRow(MapRow):
+    """Selections under names."""
+
+    def __init__(self, session: Session, mode: Callable[[], str]) -> None:
+        self._mode = mode
+        super().__init__(session)
+        session.param.watch(self.offer, "named")
+        self._name.param.watch(lambda event: self.attempt(self._keep), "enter_pressed")
+
+    def widgets(self) -> list[Any]:
+        """A name for the selection that is there, and those that were kept."""
+        self._name = pmui.TextInput(label="Name of the selection", placeholder="strained liquid", width=190, **FIELD)
+        self._kept = pmui.Select(label="Kept selections", options=[], width=190, **FIELD)
+        return [
+            self._name,
+            self.act("Keep", self._keep),
+            self._kept,
+            self.act("Recall", self._recall, description="Select it, in the way set below: new, add, remove, overlap"),
+            self.act("Forget", self._forget),
+        ]
+
+    def offer(self, *events: object) -> None:
+        """The names."""
+        names = self.session.named.names if self.session.named is not None else []
+        value = self._kept.value if self._kept.value in names else (names[0] if names else None)
+        self._kept.param.update(options=names, value=value)
+
+    def _keep(self) -> None:
+        name = self._name.value_input
+        if self.session.selection is None or not self.session.selection.any():
+            raise MEAGraphError("Nothing is selected. Select something first.")
+        self.session.keep_selection(name)
+        self._kept.value = name.strip()
+        self._name.param.update(value="", value_input="")
+
+    def _recall(self) -> None:
+        if not self._kept.value:
+            raise MEAGraphError("No selection has been kept yet.")
+        self.session.recall_selection(self._kept.value, self._mode())
+
+    def _forget(self) -> None:
+        if self._kept.value and self.session.named is not None:
+            self.session.named = self.session.named.forget(self._kept.value)
