@@ -232,7 +232,7 @@ def _of_survey(survey: Survey) -> dict[str, _Entry]:
         "cluster": _Entry(
             "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
         ),
-        "score": _Entry("Outlier score", "1 = candidate", "environment", "number", lambda: survey.outliers.score),
+        "score": _Entry("Outlier score", "", "environment", "number", lambda: survey.outliers.score),
         "umap_1": _Entry("UMAP 1", "", "environment", "number", lambda: xy[:, 0]),
         "umap_2": _Entry("UMAP 2", "", "environment", "number", lambda: xy[:, 1]),
     }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 BINS = 60
 WIDE = 30.0  # ratio of the 99th to the 1st percentile from which positive numbers are binned by their logarithm
-OUTER = 0.001  # share of the numbers at either end that falls into the outermost bins
+OUTER = 0.01  # share of the numbers at either end that falls into the outermost bins
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +44,16 @@ def histogram(values: NDArray[np.floating], bins: int = BINS) -> Histogram | Non
         return None
     numbers = values[known]
     log = spans_decades(numbers)
-    if not log and (numbers == np.round(numbers)).all() and np.ptp(numbers) < bins:
+    if not log and np.abs(numbers).max() < 2**50 and (numbers == np.round(numbers)).all() and np.ptp(numbers) < bins:
         edges = np.arange(numbers.min(), numbers.max() + 2) - 0.5
     else:
         scaled = np.log10(numbers[numbers > 0]) if log else numbers
         low, high = np.quantile(scaled, [OUTER, 1 - OUTER])
         if not high > low:
-            low, high = float(scaled.min()), float(scaled.max())
+            low, high = scaled.min(), scaled.max()
         if not high > low:
-            low, high = low - 0.5, high + 0.5
-        edges = np.linspace(low, high, bins + 1)
+            low, high = low - max(0.5, 1e-6 * abs(low)), high + max(0.5, 1e-6 * abs(high))
+        edges = np.unique(np.linspace(low, high, bins + 1))  # as many as the precision of the numbers allows
         edges = 10.0**edges if log else edges
     count = len(edges) - 1
     bin = np.full(len(values), count, dtype=np.int16)
@@ -82,7 +82,7 @@ def contingency(first: NDArray[np.integer], second: NDArray[np.integer], shape: 
 def mean_and_spread(
     values: NDArray[np.floating], bins: NDArray[np.integer], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (count,) of the finite ``values`` (N,) in each of ``count`` bins (N,); NaN for none."""
+    """Mean and standard deviation (count,) of the finite ``values`` (N,) in each bin (N,); NaN for none."""
     known = np.isfinite(values)
     sizes = np.bincount(bins[known], minlength=count).astype(np.float64)
     with np.errstate(invalid="ignore"):

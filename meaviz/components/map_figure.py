@@ -57,7 +57,7 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
     lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool()
     polygon = PolySelectTool(renderers=[], description="Polygon Select: click the corners, double click the last")
     plot.add_tools(lasso, BoxSelectTool(renderers=[]), polygon, PanTool(), wheel, ResetTool())
-    plot.toolbar.active_drag, plot.toolbar.active_scroll = lasso, wheel
+    plot.toolbar.update(active_drag=lasso, active_scroll=wheel, active_tap=None)
     plot.toolbar.logo = None
     plot.toolbar.stylesheets = [_TOOLBAR_STYLESHEET]
     plot.stylesheets = [_STYLESHEET]

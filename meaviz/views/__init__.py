@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from meaviz.views.clusters import ClusterView
+from meaviz.views.composition import CompositionView
 from meaviz.views.cost import CostView
 from meaviz.views.data import DataStep
 from meaviz.views.export import ExportView
+from meaviz.views.histograms import HistogramsView
 from meaviz.views.map import MapView
 from meaviz.views.pruning import PruningView
 from meaviz.views.structure import StructureView
+from meaviz.views.table import TableView
 from meaviz.views.training import DescriptorStep, MapStep, ModelStep
 
 STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
-TABS = (("Clusters", ClusterView), ("Pruning", PruningView), ("Cost", CostView), ("Export", ExportView))
+TABS = (
+    ("Clusters", ClusterView),
+    ("Composition", CompositionView),
+    ("Histograms", HistogramsView),
+    ("Table", TableView),
+    ("Pruning", PruningView),
+    ("Cost", CostView),
+    ("Export", ExportView),
+)
 
 __all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]

@@ -39,9 +39,7 @@ class HistogramsView(pn.viewable.Viewer):
         )
         self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._row = pn.FlexBox(sizing_mode="stretch_both", margin=0, flex_wrap="wrap", align_content="stretch")
-        self._layout = pn.Column(
-            self._choice, self._hint, self._row, sizing_mode="stretch_both", scroll="y-auto", margin=0
-        )
+        self._layout = pn.Column(self._choice, self._hint, self._row, sizing_mode="stretch_both", margin=0)
         self._choice.param.watch(held(self._draw), "value")
         session.param.watch(held(self._offer), "survey")
         session.param.watch(held(self._select), "selection")
@@ -86,7 +84,7 @@ class HistogramsView(pn.viewable.Viewer):
         self._charts = charts
         self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
         self._row.objects = [
-            pn.Column(chart, styles={"flex": "1 1 300px"}, sizing_mode="stretch_height", margin=0)
+            pn.Column(chart, styles={"flex": "1 1 240px"}, sizing_mode="stretch_both", margin=0)
             for _, chart in charts.values()
         ]
         self._select()

@@ -65,18 +65,25 @@ class MapView(pn.viewable.Viewer):
             "Filter": FilterRow(session),
             "Kept": KeptRow(session, self.mode),
         }
-        toggles = []
-        for title, row in rows.items():
-            toggle = pmui.Toggle(
-                label=title, value=False, size="small", variant="outlined", sx=DENSE, margin=(6, 2, 0, 0)
-            )
-            toggle.param.watch(lambda event, row=row: setattr(row, "open", event.new), "value")
-            toggles.append(toggle)
+        toggles = {
+            row: pmui.Toggle(label=title, value=False, size="small", variant="outlined", sx=DENSE, margin=(6, 2, 0, 0))
+            for title, row in rows.items()
+        }
+
+        def unfold(event: Any) -> None:
+            """One row at a time: the map needs the room."""
+            for row, toggle in toggles.items():
+                if event.new and toggle is not event.obj:
+                    toggle.value = False
+                row.open = toggle.value
+
+        for toggle in toggles.values():
+            toggle.param.watch(unfold, "value")
         first = pn.Row(
             self._colour,
             self._search,
             self._only,
-            *toggles,
+            *toggles.values(),
             align="center",
             sizing_mode="stretch_width",
             margin=(4, 8, 0, 8),
@@ -248,6 +255,7 @@ class MapView(pn.viewable.Viewer):
     def _show_filters(self, *events: object) -> None:
         if self._drawable and (self.session.shown is not None or events):
             self.map.set_shown(self.session.shown)
+            self.map.zoom_to(self.session.shown)
         self._show_count()
 
     def _show_selection(self, *events: object) -> None:

@@ -83,14 +83,16 @@ class ViewRow(MapRow):
 
     def __init__(self, session: Session, picture: Callable[[str], io.BytesIO]) -> None:
         self._picture = picture
+        self._following = False
         super().__init__(session)
         self._size.param.watch(lambda event: setattr(session, "size_by", event.new or ""), "value")
         for widget in (self._x, self._y):
             widget.param.watch(self._choose_axes, "value")
+        session.param.watch(self._follow, ["axes", "size_by"])
 
     def widgets(self) -> list[Any]:
         """Axes, size, swap back, and downloads."""
-        search = {"searchable": True, "filter_on_search": False, "width": 170, **FIELD}
+        search = {"searchable": True, "filter_on_search": False, "width": 150, **FIELD}
         self._x = pmui.Select(label="Horizontal axis", options={}, **search)
         self._y = pmui.Select(label="Vertical axis", options={}, **search)
         self._size = pmui.Select(label="Size by", options={"Equal sizes": ""}, value="", **search)
@@ -116,18 +118,25 @@ class ViewRow(MapRow):
         if self.session.survey is None:
             return
         numbers = self.numbers()
-        axes = self.session.axes
-        for widget, value in ((self._x, axes[0]), (self._y, axes[1])):
+        self._following = True
+        for widget, value in zip((self._x, self._y), self.session.axes, strict=True):
             widget.param.update(options=numbers, value=value)
+        self._following = False
         self._size.param.update(options={"Equal sizes": "", **numbers}, value=self.session.size_by)
 
+    def _follow(self, *events: object) -> None:
+        self._following = True  # one axis after the other: between them lies a pair that nobody asked for
+        self._x.value, self._y.value = self.session.axes
+        self._size.value = self.session.size_by
+        self._following = False
+
     def _choose_axes(self, *events: object) -> None:
-        if self._x.value and self._y.value and (self._x.value, self._y.value) != self.session.axes:
-            self.session.axes = (self._x.value, self._y.value)
+        wanted = (self._x.value, self._y.value)
+        if not self._following and all(wanted) and wanted != self.session.axes:
+            self.session.axes = wanted
 
     def _back(self) -> None:
         self.session.axes = ("umap_1", "umap_2")
-        self._x.value, self._y.value = self.session.axes
 
 
 class FilterRow(MapRow):
