@@ -23,14 +23,16 @@ TITLE = "MEAViz"
 def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **reading: Any) -> pmui.Page:
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
-    ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's own can be watched.
+    ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's own can be watched,
+    and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
     session = session or Session()
     workflow = Workflow(session)
     page = _page(session, workflow)
-    workflow.open(list(data) or [demo_path()], **reading)
+    if session.dataset is None:
+        workflow.open(list(data) or [demo_path()], **reading)
     if pn.state.curdoc is not None:
         pn.state.on_session_destroyed(lambda context: workflow.cancel())
     return page

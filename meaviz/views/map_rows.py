@@ -143,8 +143,8 @@ class FilterRow(MapRow):
     """One property at a time is limited to a range or to categories; all limits hold together."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
         self._setting = False
+        super().__init__(session)
         self._property.param.watch(self._show_limits, "value")
         self._range.param.watch(self._limit, "value_throttled")
         self._range.param.watch(self._limit_typed, "value")

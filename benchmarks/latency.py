@@ -1,0 +1,215 @@
+"""From a gesture to its picture in the browser, on maps of 10^4, 10^5 and 10^6 environments.
+
+``python benchmarks/latency.py [SIZE ...]`` shows the whole app with a made-up dataset of that many environments (blobs
+in the plane with clusters, groups, energies and forces; nothing is computed), drives a real browser, and measures the
+time from the end of the gesture (the button let go, the last turn of the wheel, the click) to the first frame that
+shows the new picture: lasso, box, recolouring, zoom by the wheel. Median of several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from playwright.sync_api import Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from meagraph.clustering import Clusters
+from meagraph.condensation import Condensed
+from meagraph.datasets import AtomicDataset, Source
+from meagraph.descriptors import Descriptors
+from meagraph.files import write_json
+from meagraph.learning import Learned
+from meagraph.outliers import Outliers, Signal
+from meagraph.projection import Projection
+from meagraph.ranking import Ranking
+from meagraph.records import Embedding, ModelConfig
+from meagraph.survey import Survey
+from meaviz.app import build
+from meaviz.components import environment_map
+from meaviz.session import Session
+from tests.app.browser import CHROMIUM_ARGUMENTS, FIND_FIGURE, Served, data_to_page, drag, find_chromium, wait_figure
+
+RESULTS = Path(__file__).parent / "results"
+ATOMS = 100  # a structure
+BLOBS = 12
+COLOURS = ("energy", "group", "force", "cluster")
+# When the gesture ends, and when the first frame after new data of the map is there.
+WATCH = """
+window.gestureEnd = 0
+for (const type of ["pointerup", "wheel"])
+  window.addEventListener(type, () => { window.gestureEnd = performance.now() }, {capture: true})
+"""
+NEXT_PICTURE = """([name, fields]) => {
+  const find = FIND
+  const view = find(name)
+  window.picture = new Promise((resolve) => {
+    for (const renderer of view.model.renderers) {
+      const source = renderer.data_source
+      if (source == null || !fields.some((field) => field in source.data)) continue
+      const stop = () => source.properties.data.change.disconnect(seen)
+      const seen = () => {
+        stop()
+        requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - window.gestureEnd)))
+      }
+      source.properties.data.change.connect(seen)
+    }
+  })
+}"""
+
+
+def session_of(n: int) -> Session:
+    """A session that shows ``n`` environments, all of it made up."""
+    rng = np.random.default_rng(0)
+    structures = n // ATOMS
+    positions = rng.uniform(0, 12, size=(ATOMS, 3))
+    atoms = tuple(
+        Atoms("Nb" * ATOMS, positions + rng.normal(0, 0.1, (ATOMS, 3)), cell=[12] * 3, pbc=True)
+        for _ in range(structures)
+    )
+    data = AtomicDataset(
+        structures=atoms,
+        groups=np.array([f"group {i % 7}" for i in range(structures)]),
+        name="made up",
+        sources=(Source("", "", "memory", structures),),
+        source_index=np.zeros(structures, dtype=np.int32),
+        frame_index=np.arange(structures),
+        frame_span=np.full((structures, 2), -1),
+        energy=ATOMS * rng.normal(-9.8, 0.2, structures),
+        forces=rng.normal(0, 1, (n, 3)) * rng.lognormal(0, 1, (n, 1)),
+    )
+    centres = rng.uniform(-10, 10, (BLOBS, 2))
+    blob = rng.integers(0, BLOBS, n)
+    xy = (centres[blob] + rng.normal(0, 1.2, (n, 2))).astype(np.float32)
+    sizes = np.bincount(blob, minlength=BLOBS)
+    order = np.argsort(-sizes)
+    labels = np.argsort(order)[blob]
+    m = min(n, 20_000)
+    condensed = Condensed(
+        np.arange(m), np.arange(n) % m, np.zeros(n), np.bincount(np.arange(n) % m, minlength=m), 0.0, 1.0
+    )
+    latent = rng.normal(size=(m, 8)).astype(np.float32)
+    score = rng.gamma(1.0, 0.3, n)
+    signal = Signal("force", score, score, 6 * score, "its force is {value:.3g} eV/Å")
+    survey = Survey(
+        Embedding(latent, np.zeros((2, 0), np.int64), np.zeros(0, np.float32), 0.5, np.ones(m, bool)),
+        Clusters(labels, sizes[order], "leiden"),
+        Projection(xy),
+        Outliers(score, np.zeros(n, bool), (signal,)),
+        rankings(n, labels),
+    )
+    values = np.zeros((n, 4), dtype=np.float32)
+    session = Session()
+    session.set_dataset(data)
+    session.set_descriptors(Descriptors(values, "array", {"r_cut": 5.0}))
+    session.set_learned(Learned(ModelConfig(4), lambda: None, (), values, condensed, "made up", "made up"))  # type: ignore[arg-type, return-value]
+    session.set_survey(survey)
+    return session
+
+
+def rankings(n: int, labels: np.ndarray) -> Ranking:
+    """An order of all environments, as the default selector would leave one."""
+    rank = np.empty(n, dtype=np.int64)
+    for label in range(BLOBS):
+        rows = np.flatnonzero(labels == label)
+        rank[rows] = np.arange(len(rows))
+    config = Session().pruning
+    return Ranking(rank, labels, np.bincount(labels, minlength=BLOBS), config.within, config.seed, config.selector)
+
+
+def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of each gesture, ``repeats`` times."""
+    xy = session.survey.projection.xy
+    centre = np.median(xy[session.survey.clusters.labels == 0], axis=0)
+    angles = np.linspace(0, 2 * np.pi, 150)
+
+    def ring(radius: float) -> list[tuple[float, float]]:
+        return data_to_page(page, "map", centre + radius * np.column_stack([np.cos(angles), np.sin(angles)]))
+
+    def box(radius: float) -> list[tuple[float, float]]:
+        return data_to_page(page, "map", [centre - radius, centre + radius])
+
+    def recolour(step: int) -> None:
+        page.get_by_role("combobox", name="Colour by").click()
+        title = session.properties.title_of(COLOURS[step % len(COLOURS)])
+        page.wait_for_timeout(300)
+        page.get_by_role("menuitem", name=title, exact=True).or_(
+            page.get_by_role("option", name=title, exact=True)
+        ).first.click()
+
+    def zoom(step: int) -> None:
+        page.mouse.move(*data_to_page(page, "map", [centre])[0])
+        page.mouse.wheel(0, -240 if step % 2 == 0 else 240)
+
+    figures: dict[str, list[float]] = {}
+    figures["lasso"] = timed(page, lambda step: drag(page, ring(1.0 + 0.2 * step), steps=1), repeats)
+    page.locator('[title="Box Select"]').first.click()
+    figures["box"] = timed(page, lambda step: drag(page, box(1.0 + 0.2 * step), steps=5), repeats)
+    figures["recolour"] = timed(page, recolour, repeats)
+    if len(xy) > environment_map.map_layers.SCATTER_MAX:
+        figures["zoom"] = timed(page, zoom, repeats)  # below, the browser has all points and nothing is sent
+    return figures
+
+
+def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[float]:
+    """Milliseconds from the end of ``act(step)`` to the new picture; the first one warms up and does not count."""
+    found = []
+    for step in range(repeats + 1):
+        page.evaluate(NEXT_PICTURE.replace("FIND", FIND_FIGURE), ["map", ["image", "fill"]])
+        act(step)
+        found.append(float(page.evaluate("() => window.picture")))
+        page.wait_for_timeout(700)
+    return found[1:]
+
+
+def run(n: int, repeats: int) -> dict[str, Any]:
+    """Serve, open, measure."""
+    environment_map.warm(n)
+    made: list[Session] = []
+
+    def app() -> Any:
+        made.append(session_of(n))
+        return build(session=made[-1])
+
+    served = Served(app, timeout=300)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+            context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+            page = context.new_page()
+            page.set_default_timeout(300_000)
+            page.add_init_script(WATCH)
+            page.goto(served.url)
+            wait_figure(page, "map", 300)
+            page.wait_for_timeout(3000)
+            figures = measure(page, made[-1], repeats)
+            browser.close()
+    finally:
+        served.stop()
+    return {
+        "environments": n,
+        "milliseconds": {name: [round(value) for value in values] for name, values in figures.items()},
+        "median": {name: round(statistics.median(values)) for name, values in figures.items()},
+    }
+
+
+def main() -> None:
+    """Measure each size and write ``results/latency.json``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    found = [run(n, options.repeats) for n in options.sizes]
+    for figures in found:
+        print(figures["environments"], figures["median"], figures["milliseconds"])
+    write_json(RESULTS / "latency.json", found)
+
+
+if __name__ == "__main__":
+    main()
