@@ -31,8 +31,8 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
 
     They equal ``MACECalculator.get_descriptors(invariants_only=True)``. The model brings its own cutoff, and the
     identity holds its SHA-256, not its path. One process shares the work among PyTorch's threads; of several, each
-    reads the file, builds the network once and shares the cores with the others. Values depend on the number of
-    threads by rounding only, and on that of processes by nothing else.
+    reads the file, builds the network once and shares the cores with the others. How many there are changes values
+    by rounding only, about 1e-6 of a feature's largest value.
 
     Raises MEAGraphError where mace is missing, the file is refused, or the model does not know an element.
     """
