@@ -208,7 +208,7 @@ def test_pieces_and_processes_change_nothing(
 ) -> None:
     whole = compute_descriptors(niobium, small, cache=False)
     monkeypatch.setattr(filling, "CHUNK", 20)
-    monkeypatch.setattr(filling, "PARALLEL_ABOVE", 0)
+    monkeypatch.setitem(KINDS, small.method, replace(KINDS[small.method], parallel_above=0))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     seen: list[int] = []
     pieces = compute_descriptors(niobium, small, cache=False, progress=lambda done, total, message: seen.append(done))

@@ -161,6 +161,47 @@ def test_a_cancelled_run_goes_on_where_it_stopped(
     assert left(own_cache) == ["json", "npy"]
 
 
+def one_by_one(monkeypatch: pytest.MonkeyPatch, fails_at: int | None = None) -> list[int]:
+    """Make SOAP hand out each structure as soon as it is described; return the list of what it has described."""
+    described: list[int] = []
+    soap = METHODS["soap"]
+
+    def lazy(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Any]:
+        parameters, maker = soap(config, species)
+
+        def make(structures: Sequence[Atoms], workers: int) -> Any:
+            for atoms in structures:
+                if len(atoms) == fails_at:
+                    raise ValueError("no way")
+                described.append(len(atoms))
+                yield from maker([atoms], workers)
+
+        return parameters, make
+
+    monkeypatch.setitem(METHODS, "soap", lazy)
+    monkeypatch.setattr(filling, "SILENCE", -1.0)
+    return described
+
+
+def test_a_slow_descriptor_reports_and_stops_within_a_chunk(
+    niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = np.asarray(compute_descriptors(niobium, SMALL, cache=False).values)
+    described = one_by_one(monkeypatch)
+    with pytest.raises(Cancelled):
+        compute_descriptors(niobium, SMALL, progress=cancel_after(3))
+    assert len(described) == 3
+    np.testing.assert_array_equal(compute_descriptors(niobium, SMALL).values, whole)
+    assert len(described) == DISTINCT
+
+
+def test_a_failure_within_a_chunk_names_the_frame(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = one_by_one(monkeypatch, fails_at=8)
+    with pytest.raises(MEAGraphError, match=r"frame 7.*descriptor failed: no way"):
+        compute_descriptors(niobium, SMALL)
+    assert described == [16] * 6
+
+
 def test_of_two_runs_that_want_the_same_the_second_waits(
     niobium: AtomicDataset, own_cache: Path, described: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import functools
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ import torch
 from ase import Atoms
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
-from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors, compute_descriptors
-from meagraph.descriptors.mace_based import _batches
+from meagraph.descriptors import (
+    KINDS,
+    DescriptorConfig,
+    Descriptors,
+    check_same_descriptors,
+    compute_descriptors,
+    mace_based,
+)
 from meagraph.descriptors.mace_file import read_mace_file
 from meagraph.errors import MEAGraphError
 
@@ -73,10 +80,10 @@ def test_files_that_are_no_mace_model(tmp_path: Path, content: str) -> None:
 
 
 def test_batches_are_bounded_and_keep_the_order() -> None:
-    structures = [Atoms(f"H{n}") for n in (200, 300, 13, 600, 1, 511, 2)]
-    batches = list(_batches(structures))
+    structures = [Atoms(f"H{n}") for n in (50, 70, 13, 150, 1, 127, 2)]
+    batches = list(mace_based._batches(structures))
     assert [len(atoms) for batch in batches for atoms in batch] == [len(atoms) for atoms in structures]
-    assert [[len(atoms) for atoms in batch] for batch in batches] == [[200, 300], [13], [600], [1, 511], [2]]
+    assert [[len(atoms) for atoms in batch] for batch in batches] == [[50, 70], [13], [150], [1, 127], [2]]
 
 
 # A small model of mace's own making
@@ -238,6 +245,26 @@ def test_an_element_that_the_model_does_not_know(model: tuple[Any, Path]) -> Non
 def test_importing_mace_leaves_the_safety_of_pytorch_on(model: tuple[Any, Path]) -> None:
     describe(model[1], [Atoms("P")])
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+def test_processes_change_nothing(model: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = describe(model[1], phosphides()).values
+    monkeypatch.setitem(KINDS, "mace", replace(KINDS["mace"], parallel_above=0))
+    monkeypatch.setattr(mace_based, "BATCH", 8)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(mace_based, "build", None)  # nothing of the work is done here
+    shared = describe(model[1], phosphides()).values
+    np.testing.assert_allclose(shared, alone, rtol=1e-5, atol=1e-7)
+
+
+def test_each_process_reads_the_file_that_was_asked_for(model: tuple[Any, Path], tmp_path: Path) -> None:
+    file = read_mace_file(saved(network(avg_num_neighbors=9.0), tmp_path / "other.model"))
+    (rows,) = mace_based._describe(file.path, file.sha256, 1, [Atoms("P")])
+    assert rows.shape == (1, 16)
+    Path(file.path).write_bytes(model[1].read_bytes())
+    mace_based._network.cache_clear()
+    with pytest.raises(MEAGraphError, match="the file has changed since"):
+        mace_based._describe(file.path, file.sha256, 1, [Atoms("P")])
 
 
 def test_a_model_with_wrong_tensors_is_refused(tmp_path: Path) -> None:

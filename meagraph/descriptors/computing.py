@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from meagraph.descriptors import filling
 from meagraph.descriptors.dscribe_based import acsf, soap
 from meagraph.descriptors.mace_based import mace
 from meagraph.descriptors.ready_made import READY_MADE, read_ready_made
-from meagraph.descriptors.settings import DescriptorConfig, Maker
+from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
 from meagraph.descriptors.snap import snap
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, write_json
@@ -79,8 +80,9 @@ def compute_descriptors(
             f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species."
         )
     parameters, maker = METHODS[config.method](config, present)
+    workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
     if not cache:
-        return Descriptors(filling.fill(dataset, maker, progress), config.method, parameters)
+        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters)
     stored = _stored(dataset, config.method, parameters)
     if (known := _read(stored, dataset, config.method, parameters)) is not None:
         progress(1, 1, "descriptors from the cache")
@@ -88,7 +90,7 @@ def compute_descriptors(
     with filling.alone(stored, progress):
         if (known := _read(stored, dataset, config.method, parameters)) is not None:  # made while this run waited
             return known
-        filling.fill_file(stored, dataset, maker, progress)
+        filling.fill_file(stored, dataset, maker, progress, workers=workers)
         write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
     return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from meagraph.files import read_cached, write_json
 from meagraph.progress import Progress, silent
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
-PARALLEL_ABOVE = 30_000  # environments; starting processes takes seconds
+SILENCE = 2.0  # seconds after which a slow descriptor reports within a chunk
 STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away
 
 
@@ -95,7 +96,7 @@ def alone(target: Path, progress: Progress = silent) -> Iterator[None]:
         lock.release()
 
 
-def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Progress) -> None:
+def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Progress, *, workers: int = 1) -> None:
     """Write the descriptors of ``dataset`` to ``target``, continuing what a killed or cancelled run has left.
 
     The caller holds the lock of ``target``. An error leaves nothing behind: the frame it names must change.
@@ -103,7 +104,7 @@ def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Prog
     _sweep(target.parent)
     partial = Partial(target)
     try:
-        fill(dataset, maker, progress, partial)
+        fill(dataset, maker, progress, partial, workers=workers)
     except Cancelled:
         raise
     except Exception:
@@ -125,7 +126,7 @@ def _sweep(folder: Path) -> None:
 
 
 def fill(
-    dataset: AtomicDataset, maker: Maker, progress: Progress, partial: Partial | None = None
+    dataset: AtomicDataset, maker: Maker, progress: Progress, partial: Partial | None = None, *, workers: int = 1
 ) -> NDArray[np.float32]:
     """Descriptors (N, D) of all environments, in memory or in the file of ``partial``.
 
@@ -134,19 +135,21 @@ def fill(
     distinct, origin = _distinct(dataset.structure_keys)
     rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
     known = np.cumsum(np.bincount(origin, weights=np.diff(dataset.offsets))).astype(int)  # environments, copies too
-    workers = 1 if dataset.n_environments < PARALLEL_ABOVE else os.cpu_count() or 1
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
     for chunk in _chunks(distinct[done:], np.diff(dataset.offsets)):
+        heard = math.inf
         for index, computed in zip(chunk, _compute(dataset, chunk, maker, workers), strict=True):
             if values is None:
                 shape = (dataset.n_environments, computed.shape[1])
                 values = np.empty(shape, dtype=np.float32) if partial is None else partial.create(shape)
             values[rows[index]] = computed
-        done += len(chunk)
-        assert values is not None  # a chunk is never empty
-        if partial is not None:
-            partial.keep(values, done)
-        progress(int(known[done - 1]), dataset.n_environments, "descriptors")
+            done += 1
+            heard = min(heard, time.monotonic())  # most makers compute the whole chunk before the first structure
+            if index == chunk[-1] or time.monotonic() > heard + SILENCE:
+                if partial is not None:
+                    partial.keep(values, done)
+                progress(int(known[done - 1]), dataset.n_environments, "descriptors")
+                heard = time.monotonic()
     assert values is not None  # nor is a dataset
     for index, at in enumerate(origin):
         if distinct[at] != index:
@@ -179,11 +182,7 @@ def _compute(
 ) -> Iterator[NDArray[np.floating]]:
     """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
     structures = [_bare(dataset.structures[index]) for index in indices]
-    try:
-        computed = maker(structures, workers)
-    except (ValueError, RuntimeError):
-        computed = (_one(dataset, int(i), maker, atoms) for i, atoms in zip(indices, structures, strict=True))
-    for index, rows in zip(indices, computed, strict=True):
+    for index, rows in zip(indices, _together(dataset, indices, structures, maker, workers), strict=True):
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise MEAGraphError(
@@ -191,6 +190,20 @@ def _compute(
                 "Look for overlapping atoms there."
             )
         yield rows
+
+
+def _together(
+    dataset: AtomicDataset, indices: NDArray[np.intp], structures: list[Atoms], maker: Maker, workers: int
+) -> Iterator[NDArray[np.floating]]:
+    """What ``maker`` makes of ``structures``; after a failure one by one, to find the frame."""
+    done = 0
+    try:
+        for rows in maker(structures, workers):
+            yield rows
+            done += 1
+    except (ValueError, RuntimeError):
+        for index, atoms in zip(indices[done:], structures[done:], strict=True):
+            yield _one(dataset, int(index), maker, atoms)
 
 
 def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:

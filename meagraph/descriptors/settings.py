@@ -23,13 +23,14 @@ class Kind:
     label: str
     settings: tuple[str, ...] = ()  # the numbers of DescriptorConfig that it heeds
     source: str = ""  # what DescriptorConfig.source names for it; empty where it needs none
+    parallel_above: int = 30_000  # environments; starting processes takes seconds
 
 
 KINDS: dict[str, Kind] = {
     "soap": Kind("SOAP", ("r_cut", "n_max", "l_max")),
     "acsf": Kind("ACSF", ("r_cut", "n_max", "l_max")),
     "snap": Kind("SNAP", ("r_cut", "l_max")),
-    "mace": Kind("MACE", source="the path of a MACE model"),
+    "mace": Kind("MACE", source="the path of a MACE model", parallel_above=3_000),
     "array": Kind("Array in the file", source="the name of a per-atom array"),
     "npy": Kind("NumPy file", source="the path of a .npy file"),
 }
