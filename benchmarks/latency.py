@@ -16,29 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
-from meagraph.datasets import AtomicDataset, Source
-from meagraph.descriptors import Descriptors
 from meagraph.files import write_json
-from meagraph.learning import Learned
-from meagraph.outliers import Outliers, Signal
-from meagraph.projection import Projection
-from meagraph.ranking import Ranking
-from meagraph.records import Embedding, ModelConfig
-from meagraph.survey import Survey
 from meaviz.app import build
 from meaviz.components import environment_map
 from meaviz.session import Session
 from tests.app.browser import CHROMIUM_ARGUMENTS, FIND_FIGURE, Served, data_to_page, drag, find_chromium, wait_figure
+from tests.app.made_up import session_of
 
 RESULTS = Path(__file__).parent / "results"
-ATOMS = 100  # a structure
-BLOBS = 12
 COLOURS = ("energy", "group", "force", "cluster")
 # When the gesture ends, and when the first frame after new data of the map is there.
 WATCH = """
@@ -62,65 +50,6 @@ NEXT_PICTURE = """([name, fields]) => {
     }
   })
 }"""
-
-
-def session_of(n: int) -> Session:
-    """A session that shows ``n`` environments, all of it made up."""
-    rng = np.random.default_rng(0)
-    structures = n // ATOMS
-    positions = rng.uniform(0, 12, size=(ATOMS, 3))
-    atoms = tuple(
-        Atoms("Nb" * ATOMS, positions + rng.normal(0, 0.1, (ATOMS, 3)), cell=[12] * 3, pbc=True)
-        for _ in range(structures)
-    )
-    data = AtomicDataset(
-        structures=atoms,
-        groups=np.array([f"group {i % 7}" for i in range(structures)]),
-        name="made up",
-        sources=(Source("", "", "memory", structures),),
-        source_index=np.zeros(structures, dtype=np.int32),
-        frame_index=np.arange(structures),
-        frame_span=np.full((structures, 2), -1),
-        energy=ATOMS * rng.normal(-9.8, 0.2, structures),
-        forces=rng.normal(0, 1, (n, 3)) * rng.lognormal(0, 1, (n, 1)),
-    )
-    centres = rng.uniform(-10, 10, (BLOBS, 2))
-    blob = rng.integers(0, BLOBS, n)
-    xy = (centres[blob] + rng.normal(0, 1.2, (n, 2))).astype(np.float32)
-    sizes = np.bincount(blob, minlength=BLOBS)
-    order = np.argsort(-sizes)
-    labels = np.argsort(order)[blob]
-    m = min(n, 20_000)
-    condensed = Condensed(
-        np.arange(m), np.arange(n) % m, np.zeros(n), np.bincount(np.arange(n) % m, minlength=m), 0.0, 1.0
-    )
-    latent = rng.normal(size=(m, 8)).astype(np.float32)
-    score = rng.gamma(1.0, 0.3, n)
-    signal = Signal("force", score, score, 6 * score, "its force is {value:.3g} eV/Å")
-    survey = Survey(
-        Embedding(latent, np.zeros((2, 0), np.int64), np.zeros(0, np.float32), 0.5, np.ones(m, bool)),
-        Clusters(labels, sizes[order], "leiden"),
-        Projection(xy),
-        Outliers(score, np.zeros(n, bool), (signal,)),
-        rankings(n, labels),
-    )
-    values = np.zeros((n, 4), dtype=np.float32)
-    session = Session()
-    session.set_dataset(data)
-    session.set_descriptors(Descriptors(values, "array", {"r_cut": 5.0}))
-    session.set_learned(Learned(ModelConfig(4), lambda: None, (), values, condensed, "made up", "made up"))  # type: ignore[arg-type, return-value]
-    session.set_survey(survey)
-    return session
-
-
-def rankings(n: int, labels: np.ndarray) -> Ranking:
-    """An order of all environments, as the default selector would leave one."""
-    rank = np.empty(n, dtype=np.int64)
-    for label in range(BLOBS):
-        rows = np.flatnonzero(labels == label)
-        rank[rows] = np.arange(len(rows))
-    config = Session().pruning
-    return Ranking(rank, labels, np.bincount(labels, minlength=BLOBS), config.within, config.seed, config.selector)
 
 
 def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]]:

@@ -54,14 +54,14 @@ def evaluate(
     progress(1, steps, "cost of the plan")
     drawn = []
     for done, seed in enumerate(seeds, 2):
-        drawn.append(cost(prepared, _random_structures(prepared, kept.environments, seed)))
+        drawn.append(cost(prepared, random_structures(prepared, kept.environments, seed)))
         progress(done, steps, "cost of random selections")
     whole = cost(prepared, np.ones(prepared.shape[1], dtype=bool))
     progress(steps, steps, "cost of everything")
     return PlanCost(plan, kept, tuple(drawn), whole)
 
 
-def _random_structures(prepared: Prepared, environments: int, seed: int) -> NDArray[np.bool_]:
+def random_structures(prepared: Prepared, environments: int, seed: int) -> NDArray[np.bool_]:
     """A mask (S,) of structures drawn at random until they hold so many ``environments`` with forces."""
     fit = prepared.fit
     sizes = np.bincount(fit.structure_of[fit.known], minlength=len(fit.structures))

@@ -54,8 +54,8 @@ def describe_export(
             }
             for index, source in enumerate(dataset.sources)
         ],
-        "pruning": _jsonable(plan.config),
-        "settings": _jsonable(settings),
+        "pruning": jsonable(plan.config),
+        "settings": jsonable(settings),
         "counts": {
             "all": _counts(dataset, plan, np.ones(dataset.n_structures, dtype=bool)),
             "groups": {group: _counts(dataset, plan, dataset.groups == group) for group in groups},
@@ -104,16 +104,16 @@ def _relative(path: str, folder: Path) -> str:
         return os.path.abspath(path)
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Return a setting in JSON's terms; what has none is written as text."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, np.ndarray | np.generic):
-        return _jsonable(value.tolist())
+        return jsonable(value.tolist())
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(entry) for key, entry in value.items()}
+        return {str(key): jsonable(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(entry) for entry in value]
+        return [jsonable(entry) for entry in value]
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,0 +1,245 @@
+"""A plan on one page: a self-contained HTML file with its plots, settings and figures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.costcurve import CostCurves, median
+from meagraph.datasets import AtomicDataset
+from meagraph.evaluation import PlanCost
+from meagraph.metrics import Measures
+from meagraph.pruning import PruningPlan
+from meagraph.selectors import cluster_bins
+from meagraph.survey import Survey
+
+KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
+COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
+MOST = 30  # bars; more cannot be read
+DPI = 160
+SURROGATE = (
+    "The quick force field is linear, fitted in a moment and tested on structures held out of every fit. It ranks "
+    "plans of one dataset by what a short-ranged, smooth model can learn from them. It does not foretell the error of "
+    "another model, says nothing of what the held-out structures do not contain, and wrong labels count in fit and "
+    "test alike."
+)
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+STYLE = f"""
+body {{ font: 15px/1.5 'Helvetica Neue', Helvetica, Arial, sans-serif; color: {TEXT};
+  margin: 32px auto; max-width: 1000px; padding: 0 24px }}
+h1 {{ font-size: 26px; margin: 0 }} h2 {{ font-size: 18px; margin: 32px 0 8px }}
+.lead {{ color: {LINE}; margin: 4px 0 20px }}
+.figures {{ display: flex; flex-wrap: wrap; gap: 32px }}
+.figures b {{ display: block; font-size: 24px; font-variant-numeric: tabular-nums }}
+.plots {{ display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start }} img {{ max-width: 100%; height: auto }}
+table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }}
+th, td {{ text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid #E3E7EB; overflow-wrap: anywhere }}
+th:first-child, td:first-child {{ text-align: left }}
+.note {{ color: {LINE}; max-width: 90ch; font-size: 13px }}
+@media print {{ body {{ margin: 0 }} h2, img, tr {{ break-inside: avoid }} }}
+"""
+
+
+def report_html(
+    dataset: AtomicDataset,
+    survey: Survey,
+    plan: PruningPlan,
+    *,
+    settings: Mapping[str, Any],
+    measures: Measures | None = None,
+    cost: PlanCost | None = None,
+    curves: CostCurves | None = None,
+) -> str:
+    """The page as text; it refers to nothing outside itself and holds no script.
+
+    ``settings`` are JSON-like, nested or not. ``cost`` must be that of ``plan``; it and ``curves`` are left out where
+    they were not computed.
+    """
+    sizes = np.diff(dataset.offsets)
+    inside = int(sizes[plan.structures].sum())
+    share = 100 * plan.n_environments / dataset.n_environments
+    figures = [
+        (f"{plan.n_structures:,}", f"of {dataset.n_structures:,} structures kept"),
+        (f"{inside:,}", f"of {dataset.n_environments:,} environments in them"),
+        (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
+    ]
+    kept = plan.structures[dataset.structure_of]  # (N,)
+    names, codes = np.unique(dataset.groups, return_inverse=True)
+    count = survey.clusters.n_clusters + 1
+    labels = [*(str(number + 1) for number in range(count - 1)), "unclustered"]
+    bars = _bars("group", names.tolist(), codes[dataset.structure_of], kept)
+    bars += _bars("cluster", labels, cluster_bins(survey.clusters), kept)
+    sections = [
+        _section("Map", _image(_map(survey.projection.xy, kept), "Map of the kept part")),
+        _section("What is kept", f'<div class="plots">{bars}</div>'),
+    ]
+    if measures is not None:
+        sections.append(_section("Coverage", _measures(measures)))
+    if cost is not None:
+        sections.append(_section("What it costs", _cost(cost) + f'<p class="note">{SURROGATE}</p>'))
+    if curves is not None:
+        picture = _image(_curves(curves, plan), "Force error against the keep fraction")
+        sections.append(_section("Along the keep fraction", picture))
+    sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
+    sources = "".join(
+        f"<tr><td>{escape(source.path or dataset.name)}</td><td>{source.n_frames:,}</td><td>{source.sha256}</td></tr>"
+        for source in dataset.sources
+    )
+    table = f"<table><tr><th>file</th><th>frames</th><th>SHA-256</th></tr>{sources}</table>"
+    sections.append(_section("Sources", table))
+    lead = "".join(f"<div><b>{value}</b>{escape(words)}</div>" for value, words in figures)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{escape(dataset.name)}: pruning report</title><style>{STYLE}</style></head><body>
+<h1>{escape(dataset.name)}</h1><p class="lead">Pruning report · dataset {dataset.fingerprint[:16]}</p>
+<div class="figures">{lead}</div>
+{"".join(sections)}
+</body></html>
+"""
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{escape(title)}</h2>{content}"
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure  # here, for it takes half a second
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(LINE)
+    axes.tick_params(colors=LINE, labelsize=8)
+    return figure, axes
+
+
+def _image(figure: Any, words: str) -> str:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    data = base64.b64encode(stream.getvalue()).decode()
+    width = round(figure.get_figwidth() * 96)
+    return f'<img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{data}">'
+
+
+def _map(xy: NDArray[np.floating], kept: NDArray[np.bool_]) -> Any:
+    figure, axes = _figure(6.5, 4.6)
+    size = float(np.clip(400 / np.sqrt(max(len(xy), 1)), 0.3, 12))
+    for mask, colour, words in ((~kept, PRUNED, "pruned"), (kept, KEPT, "in kept structures")):
+        axes.scatter(*xy[mask].T, s=size, c=colour, linewidths=0, label=f"{words} ({int(mask.sum()):,})")
+    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
+    legend = axes.legend(frameon=False, fontsize=8, markerscale=max(1.0, 5 / np.sqrt(size)), loc="best")
+    for text in legend.get_texts():
+        text.set_color(TEXT)
+    return figure
+
+
+def _bars(what: str, names: Sequence[str], codes: NDArray[np.integer], mask: NDArray[np.bool_]) -> str:
+    """Environments of each category before and after; ``codes`` (N,) index ``names``, ``mask`` (N,) is what stays."""
+    whole = np.bincount(codes, minlength=len(names))
+    kept = np.bincount(codes[mask], minlength=len(names))
+    there = np.flatnonzero(whole)
+    order = there[np.argsort(-whole[there], kind="stable")]
+    shown = order[:MOST][::-1]
+    figure, axes = _figure(4.6, 0.9 + 0.19 * len(shown))
+    places = np.arange(len(shown))
+    axes.barh(places, whole[shown], color=PRUNED, height=0.75, label="before")
+    axes.barh(places, kept[shown], color=KEPT, height=0.75, label="after")
+    axes.set_yticks(places, [str(names[row]) for row in shown])
+    axes.set_xscale("symlog", linthresh=10)
+    axes.set_xlabel("environments")
+    more = f" (largest {MOST} of {len(order)})" if len(order) > MOST else ""
+    axes.set_title(f"Per {what}{more}", fontsize=9, color=TEXT, loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
+    return _image(figure, f"Environments per {what} before and after")
+
+
+def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
+    figure, axes = _figure(6.5, 3.8)
+    axes.fill_between(
+        curves.keep,
+        1e3 * np.nanmin(curves.random, axis=1, initial=np.inf, where=np.isfinite(curves.random)),
+        1e3 * np.nanmax(curves.random, axis=1, initial=-np.inf, where=np.isfinite(curves.random)),
+        where=np.isfinite(curves.random).any(axis=1),
+        color=PRUNED,
+        alpha=0.6,
+        linewidth=0,
+        label="random, as many environments",
+    )
+    axes.plot(curves.keep, 1e3 * np.array([median(row) for row in curves.random]), color=LINE, linewidth=1)
+    for line, colour in zip(curves.lines, COLOURS, strict=False):
+        axes.plot(curves.keep, 1e3 * line.rmse(), color=colour, marker="o", markersize=3, label=line.selector)
+    axes.axhline(1e3 * curves.whole, color=LINE, linestyle=":", linewidth=1, label="all data")
+    axes.axvline(plan.config.keep, color=TEXT, linewidth=0.8, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="keep fraction of environments / %", ylabel="force RMSE / meV/Å")
+    axes.set_xticks(curves.keep, [f"{100 * keep:g}" for keep in curves.keep], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _measures(found: Measures) -> str:
+    rows = [
+        ("representatives covered", f"{100 * found.covered_representatives:.1f} %"),
+        ("environments covered", f"{100 * found.covered_environments:.1f} %"),
+        ("bins of the principal components covered", f"{100 * found.covered_bins:.1f} %"),
+        ("entropy", f"{found.entropy:.3f} nats"),
+        ("diversity", f"{found.diversity:.3f} nats"),
+        ("redundancy left", f"{100 * found.redundancy:.1f} %"),
+        *((f"kept of the {name}", f"{100 * share:.1f} %") for name, share in found.extremes.items()),
+        *((f"kept of {name}", f"{100 * share:.1f} %") for name, share in found.elements.items()),
+    ]
+    return _table(("measure", "of the chosen environments"), rows)
+
+
+def _cost(found: PlanCost) -> str:
+    columns = ("rmse", "mae", "p99", "macro", "worst", "energy_rmse")
+    heads = (
+        "fitted to", "environments", "force RMSE / meV/Å", "force MAE / meV/Å", "99 % below / meV/Å",
+        "mean of groups / meV/Å", "worst group / meV/Å", "energy RMSE / meV/atom",
+    )  # fmt: skip
+
+    def cells(costs: Sequence[Any]) -> list[str]:
+        values = np.array([[1e3 * getattr(cost, name) for name in columns] for cost in costs])
+        return [f"{median(column):.1f}" if np.isfinite(column).any() else "–" for column in values.T]
+
+    rows = [
+        ("kept structures", f"{found.kept.environments:,}", *cells([found.kept])),
+        ("random structures (median)", f"{found.random[0].environments:,}", *cells(found.random)),
+        ("all data", f"{found.whole.environments:,}", *cells([found.whole])),
+    ]
+    return _table(heads, rows)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    from meagraph.export.manifest import jsonable
+
+    rows: list[tuple[str, str]] = []
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, entry in value.items():
+                walk(f"{name} · {key}" if name else str(key), entry)
+        elif isinstance(value, list) and len(value) > 12:
+            rows.append((name, f"{len(value):,} entries, see the manifest"))
+        else:
+            rows.append((name, str(value)))
+
+    walk("", jsonable(settings))
+    return _table(("setting", "value"), rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"

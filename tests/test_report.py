@@ -1,0 +1,160 @@
+"""The pruning report and the cost along the keep fraction, on a small dataset with a force field to be found."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from meagraph.clustering import Clusters
+from meagraph.condensation import condense
+from meagraph.costcurve import CostCurves, cost_curves, median
+from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.evaluation import evaluate
+from meagraph.forcefit import Prepared, prepare
+from meagraph.metrics import Yardstick, measure, yardstick
+from meagraph.outliers import Outliers
+from meagraph.projection import Projection
+from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.ranking import Ranking
+from meagraph.records import Embedding
+from meagraph.report import report_html
+from meagraph.survey import Survey
+
+NAME = "<script>alert(1)</script> & co"
+
+
+@pytest.fixture(scope="module")
+def dataset() -> AtomicDataset:
+    rng = np.random.default_rng(5)
+    frames: list[Atoms] = []
+    for number in range(60):
+        atoms = bulk("Ar", "fcc", a=5.3 + 0.2 * rng.random(), cubic=True) * (2, 1, 1)
+        atoms.positions += rng.normal(0, 0.15, atoms.positions.shape)
+        atoms.calc = LennardJones(sigma=3.4, epsilon=0.01, rc=4.5, smooth=True)
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        atoms.info["config_type"] = NAME if number % 3 else "rare"
+        frames.append(atoms)
+    return dataset_from_structures(frames, name=NAME)
+
+
+@pytest.fixture(scope="module")
+def points(dataset: AtomicDataset) -> np.ndarray:
+    rows = np.random.default_rng(1).normal(size=(dataset.n_environments, 5))
+    return rows / np.linalg.norm(rows, axis=0)
+
+
+@pytest.fixture(scope="module")
+def survey(dataset: AtomicDataset, points: np.ndarray) -> Survey:
+    n = dataset.n_environments
+    labels = np.where(np.arange(n) < 7, -1, (np.arange(n) % 3 > 0).astype(int))
+    sizes = np.bincount(labels[labels >= 0])
+    clusters = Clusters(1 - labels if sizes[0] < sizes[1] else labels, np.sort(sizes)[::-1], "by hand")
+    clusters = Clusters(np.where(labels < 0, -1, clusters.labels), clusters.sizes, "by hand")
+    nothing = np.zeros((2, 0), dtype=np.int64)
+    embedding = Embedding(np.zeros((n, 2), np.float32), nothing, np.zeros(0, np.float32), 0.5, np.ones(n, bool))
+    ranking = rank_environments(clusters, points, condense(points, epsilon=0.0))
+    outliers = Outliers(np.zeros(n), labels < 0, ())
+    return Survey(embedding, clusters, Projection(points[:, :2].astype(np.float32)), outliers, ranking)
+
+
+@pytest.fixture(scope="module")
+def prepared(dataset: AtomicDataset) -> Prepared:
+    return prepare(dataset)
+
+
+@pytest.fixture(scope="module")
+def stick(dataset: AtomicDataset, points: np.ndarray, survey: Survey) -> Yardstick:
+    return yardstick(dataset, points, condense(points, epsilon=0.0), survey.clusters)
+
+
+@pytest.fixture(scope="module")
+def curves(
+    dataset: AtomicDataset, points: np.ndarray, survey: Survey, prepared: Prepared, stick: Yardstick
+) -> CostCurves:
+    condensed = condense(points, epsilon=0.0)
+    rankings = {"meagraph": survey.ranking}
+    rankings["random"] = rank_environments(survey.clusters, points, condensed, selector="random", seed=0)
+
+    def plan_of(ranking: Ranking, config: PruningConfig) -> PruningPlan:
+        return prune(ranking, survey.clusters, dataset, config)
+
+    return cost_curves(
+        prepared, rankings, plan_of, PruningConfig(rule="any"), stick=stick, keeps=(0.001, 0.1, 0.5), seeds=(0, 1)
+    )
+
+
+def test_each_point_of_a_line_is_the_cost_of_its_plan(
+    dataset: AtomicDataset, survey: Survey, prepared: Prepared, stick: Yardstick, curves: CostCurves
+) -> None:
+    plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig(rule="any", keep=0.1))
+    found = evaluate(prepared, plan, seeds=(0, 1))
+    line = curves.lines[0]
+    assert line.selector == "meagraph"
+    assert line.costs[1] is not None
+    assert line.costs[1].rmse == found.kept.rmse
+    assert curves.random[1].tolist() == [one.rmse for one in found.random]
+    assert curves.whole == found.whole.rmse
+    assert asdict(line.measures[1]) == asdict(measure(stick, plan.keep))
+
+
+def test_too_little_data_is_no_point(curves: CostCurves) -> None:
+    """A fraction of a thousandth is one environment: no fit, no random band, and no failure."""
+    assert curves.lines[0].costs[0] is None
+    assert np.isnan(curves.random[0]).all()
+    assert np.isnan(median(curves.random[0]))
+    assert curves.figures()["force_rmse"]["meagraph"][0] is None
+    assert np.isfinite(curves.lines[1].rmse()[1:]).all()
+
+
+class Page(HTMLParser):
+    """What a page refers to, and the cells of its tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+def test_report_holds_everything_and_refers_to_nothing(
+    dataset: AtomicDataset, survey: Survey, prepared: Prepared, stick: Yardstick, curves: CostCurves
+) -> None:
+    config = replace(PruningConfig(), keep=0.3)
+    plan = prune(survey.ranking, survey.clusters, dataset, config)
+    found = evaluate(prepared, plan, seeds=(0,))
+    settings = {"descriptors": {"method": "soap", "r_cut": 5.0}, "flagged": list(range(40))}
+    text = report_html(
+        dataset, survey, plan, settings=settings, measures=measure(stick, plan.keep), cost=found, curves=curves
+    )
+    page = Page(text)
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 4
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert not re.search(r"https?://", text)
+    numbers = [f"{plan.n_structures:,}", f"{plan.n_environments:,}", f"{1e3 * found.kept.rmse:.1f}", "0.3"]
+    for wanted in (NAME, *numbers, "descriptors · r_cut", "40 entries, see the manifest", "pruning · keep"):
+        assert any(wanted in one for one in page.texts), wanted
+
+
+def test_report_without_figures_of_cost(dataset: AtomicDataset, survey: Survey) -> None:
+    plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig())
+    page = Page(report_html(dataset, survey, plan, settings={}))
+    assert page.tags.count("img") == 3
+    assert "What it costs" not in page.texts
