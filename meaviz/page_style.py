@@ -43,6 +43,26 @@ table.costs th:first-child { text-align: left }
 table.costs small { opacity: 0.75 }
 """
 
+WHY_CSS = """
+:host { font-size: 13px }
+h4 { margin: 0 0 2px; font-size: 14px; font-weight: 600 }
+p { margin: 2px 0 4px; font-size: 13px }
+ul.said { list-style: none; margin: 2px 0 6px; padding-left: 0; font-size: 13px }
+small { opacity: 0.75 }
+.beside { display: flex; flex-wrap: wrap; gap: 4px 20px; align-items: flex-start }
+table.why { border-collapse: collapse; font-size: 12px; font-variant-numeric: tabular-nums; margin: 2px 0 }
+table.why th, table.why td { padding: 2px 8px 2px 0; text-align: right; font-weight: 400; white-space: nowrap }
+table.why th:first-child { text-align: left }
+table.why tr:first-child th { opacity: 0.75 }
+.track { position: relative; width: 110px; height: 12px }
+.track::after { content: ""; position: absolute; left: 50%; top: -2px; bottom: -2px }
+.track::after { border-left: 1px solid; opacity: 0.5 }
+.track i, .track b { position: absolute; top: 0; height: 12px; border-radius: 2px }
+.track b { top: 3px; height: 6px }
+.progress { height: 4px; border-radius: 2px; overflow: hidden; margin: 4px 0; background: rgba(128, 128, 128, 0.3) }
+.progress div { height: 100%; background: #009E73 }
+"""
+
 
 def page_theme() -> dict[str, Any]:
     """Material UI's theme, light and dark, from our tokens."""

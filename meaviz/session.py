@@ -12,19 +12,20 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
+from meagraph.errors import MEAGraphError
 from meagraph.evaluation import PlanCost
 from meagraph.export import ExportedFiles
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.properties import Properties, two_sided
 from meagraph.pruning import PruningConfig, PruningPlan, prune
 from meagraph.survey import Survey
-from meaviz.annotations import read_flags, write_flags
+from meaviz.judging import FORGOTTEN, Judging
 from meaviz.selections import COMBINE, Filters, History, NamedSelections, named_selections
 
 STEPS = ("data", "descriptors", "model", "map")
 
 
-class Session(param.Parameterized):
+class Session(Judging):
     """The state of the app. Replacing a result clears everything that was computed from it."""
 
     config = param.ClassSelector(class_=PipelineConfig, doc="Settings of the next computation.")
@@ -43,7 +44,6 @@ class Session(param.Parameterized):
     named = param.ClassSelector(class_=NamedSelections, allow_None=True, doc="Selections kept under names.")
     filters = param.ClassSelector(class_=Filters, default=Filters(), doc="What is shown; see set_filters.")
     shown = param.Parameter(default=None, doc="(N,) bool: environments that pass the filters, None for all.")
-    flags = param.Parameter(default=None, doc="(N,) bool: environments judged outliers by hand.")
     inspected = param.Integer(default=-1, doc="Row of the environment in the 3D view, -1 for none.")
     colour_by = param.String(default="cluster")
     size_by = param.String(default="", doc="A property of numbers, empty for equal sizes.")
@@ -81,10 +81,10 @@ class Session(param.Parameterized):
         self.param.update(learned=learned, history=learned.history)
 
     def set_survey(self, survey: Survey) -> None:
-        """Take a new map with its clusters; selection, flags and plan follow it."""
+        """Take a new map with its clusters; selection, judgements and plan follow it."""
         self._clear_from("map")
         assert self.dataset is not None
-        flags = read_flags(self.dataset)
+        remembered = self._remembered(self.dataset)
         nothing = np.zeros(self.dataset.n_environments, dtype=bool)
         self.history_of_selection.start(nothing)
         properties = self._properties(self.dataset, survey)
@@ -93,8 +93,8 @@ class Session(param.Parameterized):
             properties=properties,
             survey=survey,
             selection=nothing,
-            flags=flags,
-            plan=self._plan(survey, flags),
+            **remembered,
+            plan=self._plan(survey, remembered["flags"]),
         )
 
     def _clear_from(self, step: str) -> None:
@@ -104,7 +104,7 @@ class Session(param.Parameterized):
             "exported": None,
             "cost": None,
             "selection": None,
-            "flags": None,
+            **FORGOTTEN,
             "inspected": -1,
             "filters": Filters(),
             "shown": None,
@@ -186,20 +186,24 @@ class Session(param.Parameterized):
         self.selection = mask
 
     def flag_selection(self, outlier: bool) -> int:
-        """Flag (or unflag) the selection, or the inspected environment where nothing is selected; return how many."""
-        if self.dataset is None or self.flags is None:
+        """Flag (or unflag) the selection, or the inspected environment where nothing is selected; return how many.
+
+        To unflag leaves open whether they are outliers. What goes wrong is told in ``problem``.
+        """
+        if self.flags is None:
             return 0
         mask = self.selection.copy()
         if not mask.any() and self.inspected >= 0:
             mask[self.inspected] = True
-        changed = self.flags != outlier
-        count = int((changed & mask).sum())
-        if count:
-            flags = self.flags.copy()
-            flags[mask] = outlier
-            write_flags(self.dataset, flags)
-            self.param.update(flags=flags, plan=self._plan(self.survey, flags), exported=None)
-        return count
+        try:
+            return self.judge(mask & (self.flags != outlier), "outlier" if outlier else "open")
+        except MEAGraphError as error:
+            self.problem = ("map", str(error))
+            return 0
+
+    def follow_flags(self, flags: NDArray[np.bool_]) -> dict[str, Any]:
+        """Another plan; an export of the old one is no longer shown."""
+        return {"plan": self._plan(self.survey, flags), "exported": None}
 
     def step_through(self, step: int) -> None:
         """Inspect the next (or previous) environment of the selection, of all where nothing is selected."""
@@ -272,7 +276,7 @@ class Session(param.Parameterized):
             label = int(self.survey.clusters.labels[row])
             facts["cluster"] = cluster_name(label)
             facts["outlier score"] = f"{self.survey.outliers.score[row]:.2f}"
-            facts["flag"] = "outlier" if self.flags is not None and self.flags[row] else "none"
+            facts["judged"] = self.verdicts(row)
         return facts
 
 

@@ -6,7 +6,7 @@ Energies and forces come from one pair potential: cheap, smooth and consistent w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,18 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
+from meagraph.clustering import Clusters
+from meagraph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
+from meagraph.descriptors import Descriptors
 from meagraph.layers import DecoderAttention, MultiKernelAttention
+from meagraph.learning import Learned
 from meagraph.model import MEAGraph
+from meagraph.outliers import Outliers, Signal
+from meagraph.projection import Projection
+from meagraph.pruning import rank_environments
+from meagraph.records import Embedding, ModelConfig
+from meagraph.survey import Survey
 from tests import oracle
 
 torch.set_num_threads(1)
@@ -109,6 +118,45 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
 
 def _matrix(linear: Any) -> np.ndarray:
     return linear.weight.detach().numpy().T
+
+
+@pytest.fixture(scope="session")
+def survey_by_hand() -> Callable[..., tuple[Descriptors, Learned, Survey]]:
+    """``survey_by_hand(dataset, scores)``: what a session needs at the map, without training or UMAP.
+
+    Descriptors and places are random; ``scores`` gives rows their outlier score, 0 the others. The signal "force"
+    suspects the candidates, "short distance" every second one of them.
+    """
+
+    def make(dataset: AtomicDataset, scores: Mapping[int, float]) -> tuple[Descriptors, Learned, Survey]:
+        size = dataset.n_environments
+        rng = np.random.default_rng(0)
+        descriptors = Descriptors(rng.normal(size=(size, 4)).astype(np.float32), "npy")
+        points = unit_columns(descriptors.values)
+        condensed = condense(points)
+        learned = Learned(ModelConfig(4), lambda: MEAGraph(ModelConfig(4)), (), points, condensed, "by hand", "by hand")
+        score = np.zeros(size)
+        score[list(scores)] = list(scores.values())
+        second = np.where(np.isin(np.arange(size), list(scores)[::2]), 6 * score, 0.0)
+        signals = (
+            Signal("force", np.linalg.norm(dataset.forces, axis=1), score, 6 * score, "the force is {value:.3g} eV/Å"),
+            Signal("short distance", np.full(size, 2.8), second, second, "an atom is {value:.3g} Å away"),
+        )
+        clusters = Clusters(np.zeros(size, dtype=np.int64), np.array([size]), "by hand")
+        latent = np.zeros((condensed.size, 2), dtype=np.float32)
+        embedding = Embedding(
+            latent, np.empty((2, 0), np.int64), np.empty(0, np.float32), 0.5, np.ones(len(latent), dtype=bool)
+        )
+        survey = Survey(
+            embedding,
+            clusters,
+            Projection(rng.normal(size=(size, 2)).astype(np.float32)),
+            Outliers(score, np.zeros(size, dtype=bool), signals),
+            rank_environments(clusters, points, condensed),
+        )
+        return descriptors, learned, survey
+
+    return make
 
 
 class Weights:

@@ -7,6 +7,7 @@ from meagraph.descriptors.computing import (
     compute_descriptors,
     recall_descriptors,
 )
+from meagraph.descriptors.naming import component_names
 from meagraph.descriptors.ready_made import READY_MADE
 from meagraph.descriptors.settings import KINDS, DescriptorConfig, Kind, Maker
 
@@ -19,6 +20,7 @@ __all__ = [
     "Kind",
     "Maker",
     "check_same_descriptors",
+    "component_names",
     "compute_descriptors",
     "recall_descriptors",
 ]

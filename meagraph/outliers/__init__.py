@@ -1,8 +1,22 @@
 """Which environments look unlike the rest or carry suspicious labels, and why: start reading at scoring."""
 
 from meagraph.outliers.calibration import robust_deviation, tail_rarity
+from meagraph.outliers.explaining import Explanation, Fact, Reference, explain, ordinary_reference
 from meagraph.outliers.novelty import linked_environments
 from meagraph.outliers.scoring import score_outliers
 from meagraph.outliers.signals import ALARM, Outliers, Signal
 
-__all__ = ["ALARM", "Outliers", "Signal", "linked_environments", "robust_deviation", "score_outliers", "tail_rarity"]
+__all__ = [
+    "ALARM",
+    "Explanation",
+    "Fact",
+    "Outliers",
+    "Reference",
+    "Signal",
+    "explain",
+    "linked_environments",
+    "ordinary_reference",
+    "robust_deviation",
+    "score_outliers",
+    "tail_rarity",
+]

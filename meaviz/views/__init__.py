@@ -8,6 +8,7 @@ from meaviz.views.cost import CostView
 from meaviz.views.data import DataStep
 from meaviz.views.export import ExportView
 from meaviz.views.histograms import HistogramsView
+from meaviz.views.inbox import InboxView
 from meaviz.views.map import MapView
 from meaviz.views.pruning import PruningView
 from meaviz.views.structure import StructureView
@@ -20,6 +21,7 @@ TABS = (
     ("Composition", CompositionView),
     ("Histograms", HistogramsView),
     ("Table", TableView),
+    ("Outliers", InboxView),
     ("Pruning", PruningView),
     ("Cost", CostView),
     ("Export", ExportView),

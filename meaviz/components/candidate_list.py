@@ -1,0 +1,44 @@
+"""The list of candidates, and the keys that work on it wherever the focus is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from meaviz.style import DARK, LIGHT
+
+
+class CandidateList(JSComponent):
+    """Rows that can be chosen, one of them current.
+
+    Keys: J and K, or the arrows while the list has the focus, go down and up; A, R and U are handed on. They work while
+    the list is in sight, but not while somebody types, chooses from a menu, or holds Ctrl, Alt or Meta.
+    """
+
+    rows: Any = param.List(default=[], doc="Dictionaries of row, rank, score, title, text, and verdict or ''.")
+    current = param.Integer(default=-1, doc="Row that is marked.")
+    empty = param.String(default="", doc="Text in place of rows.")
+    dark = param.Boolean(default=False)
+
+    _esm = "candidate_list.js"
+    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+
+    def __init__(
+        self,
+        *,
+        on_choose: Callable[[int], object] = lambda row: None,
+        on_key: Callable[[str], object] = lambda key: None,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._on_choose, self._on_key = on_choose, on_key
+
+    def _handle_msg(self, data: dict[str, Any]) -> None:
+        if data["type"] == "choose":
+            self._on_choose(int(data["row"]))
+        elif data["current"] == self.current:  # else pressed for a row that has been left meanwhile
+            self._on_key(str(data["key"]))

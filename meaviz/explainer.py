@@ -1,0 +1,53 @@
+"""Why a candidate stands out, worked out off the event loop; of several questions only the newest is answered."""
+
+from __future__ import annotations
+
+from meagraph.errors import MEAGraphError
+from meagraph.outliers import Explanation, Reference, explain, ordinary_reference
+from meagraph.progress import Progress
+from meagraph.survey import Survey
+from meaviz.jobs import JobRunner
+from meaviz.session import Session
+
+
+class Explainer:
+    """Answers for one session in ``session.explanation``."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._wanted = -1
+        self._known: tuple[Survey | None, Reference | None] = None, None
+        self._runner = JobRunner(lambda fraction, message: None)
+        session.param.watch(self._ask, "candidate")
+
+    def _ask(self, *events: object) -> None:
+        self._wanted = self.session.candidate
+        self.session.explanation = None
+        if self._wanted >= 0 and not self._runner.busy:
+            self._start(self._wanted)
+
+    def _start(self, row: int) -> None:
+        dataset, learned, survey = self.session.dataset, self.session.learned, self.session.survey
+        of, known = self._known
+
+        def work(progress: Progress) -> tuple[Reference, Explanation]:
+            reference = known
+            if reference is None or of is not survey:
+                reference = ordinary_reference(learned.points, learned.condensed, survey.outliers, dataset)
+            return reference, explain(row, reference, learned.points, survey.outliers, dataset)
+
+        def done(result: tuple[Reference, Explanation] | None, message: str = "") -> None:
+            if self._wanted != row or self.session.survey is not survey:
+                if self._wanted >= 0:
+                    self._start(self._wanted)
+                return
+            if result is None:
+                self.session.problem = ("outliers", message)
+                return
+            self._known = survey, result[0]
+            self.session.explanation = result[1]
+
+        try:
+            self._runner.start(work, done, lambda message: done(None, message))
+        except MEAGraphError as error:
+            self.session.problem = ("outliers", str(error))

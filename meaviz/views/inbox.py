@@ -1,0 +1,325 @@
+"""The inbox of outlier candidates: judge one after the other, with what sets each apart beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+
+from meagraph.errors import MEAGraphError
+from meaviz.candidates import Candidates, find_candidates, next_place
+from meaviz.components.candidate_list import CandidateList
+from meaviz.explainer import Explainer
+from meaviz.jobs import held
+from meaviz.ledger import VERDICTS
+from meaviz.page_style import DENSE, FACTS_CSS, SEGMENT, WHY_CSS
+from meaviz.session import Session
+from meaviz.style import theme
+from meaviz.views.step import alert
+from meaviz.views.why import why
+from meaviz.workflow import Workflow
+
+PAGE = 50  # candidates on the list at a time
+NEIGHBOURS = 8  # that can be looked at in 3D
+ANY = "any reason"
+REASONS = (
+    "wrong label",
+    "calculation not converged",
+    "atoms too close",
+    "not a physical structure",
+    "outside the intended use",
+    "duplicate",
+    "rare but sound",
+    "needed for the intended use",
+)
+FIELD: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 0)}
+
+
+class InboxView(pn.viewable.Viewer):
+    """At left the candidates, beside them the verdict, at right why the current one stands out."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session = session
+        self.explainer = Explainer(session)
+        self._candidates: Candidates | None = None
+        self._trail: list[int] = []  # leads in the order they were judged, to come back to
+        self._list = CandidateList(
+            on_choose=self._choose, on_key=self._press, sizing_mode="stretch_both", margin=(0, 0, 0, 12)
+        )
+        controls = pn.Column(
+            *self._verdict_widgets(), width=200, sizing_mode="stretch_height", scroll="y-auto", margin=(4, 12)
+        )
+        self._layout = pn.Row(self._list_column(), controls, self._why_column(), sizing_mode="stretch_both", margin=0)
+        session.param.watch(held(self._renew), "survey")
+        session.param.watch(held(self._show_list), ["judgements", "candidate"])
+        session.param.watch(held(self._show_why), ["explanation", "candidate", "judgements", "dark"])
+        session.param.watch(held(self._mark_neighbour), ["inspected", "explanation"])
+        session.param.watch(held(self._show_problem), "problem")
+        session.param.watch(held(lambda event: setattr(self._list, "dark", event.new)), "dark")
+        self._list.dark = session.dark
+        self._renew()
+        self._show_why()
+
+    def __panel__(self) -> pn.Row:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    # ---- layout
+
+    def _list_column(self) -> pn.Column:
+        self._which = pmui.RadioButtonGroup(
+            options={"Open": "open", "Judged": "judged", "All": "all"},
+            value="open",
+            size="small",
+            sx=SEGMENT,
+            margin=(4, 6, 4, 0),
+        )
+        self._signal = pmui.Select(
+            label="Reason", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
+        )
+        self._grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
+        self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0), stylesheets=[WHY_CSS])
+        self._pages = pn.pane.HTML("", margin=(4, 6), stylesheets=[WHY_CSS])
+        back, forth = self._button("‹", lambda: self._turn(-1)), self._button("›", lambda: self._turn(1))
+        self._pager = pn.Column(
+            pn.Row(back, self._pages, forth, margin=0), visible=False, margin=(4, 0, 0, 12), sizing_mode="stretch_width"
+        )
+        self._page = 0
+        self._which.param.watch(held(self._show_list), "value")
+        self._signal.param.watch(held(self._find), "value")
+        self._grouped.param.watch(held(self._find), "value")
+        filters = pn.Row(self._which, self._signal, margin=(8, 0, 0, 12), sizing_mode="stretch_width")
+        return pn.Column(
+            filters,
+            pn.Row(self._progress, self._grouped, margin=(0, 0, 0, 12), sizing_mode="stretch_width"),
+            self._list,
+            self._pager,
+            sizing_mode="stretch_both",
+            margin=(0, 0, 8, 0),
+            styles={"flex": "3 1 0", "min-width": "290px"},
+        )
+
+    def _verdict_widgets(self) -> list[pn.viewable.Viewable]:
+        self._accept = self._button("Outlier (A)", lambda: self._judge("outlier"), color="error")
+        self._reject = self._button("Ordinary (R)", lambda: self._judge("ordinary"))
+        back, forth = self._button("Previous (K)", lambda: self._step(-1)), self._button("Next (J)", self._step)
+        self._undo = self._button("Undo (U)", self._take_back)
+        again = self._button("Refresh", self._refresh, description="Read what others have judged meanwhile")
+        self._reason = pmui.AutocompleteInput(
+            label="Reason", options=list(REASONS), restrict=False, min_characters=0, value="", **FIELD
+        )
+        self._note = pmui.TextInput(label="Note", value="", **FIELD)
+        self._name = pmui.TextInput(label="Your name", value=self.session.author, **FIELD)
+        self._name.link(self.session, value="author")
+        self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
+        rows = ((self._accept, self._reject), (back, forth), (self._undo, again))
+        return [
+            *(pn.Row(*pair, sizing_mode="stretch_width", margin=0) for pair in rows),
+            self._reason,
+            self._note,
+            self._name,
+            self._problem,
+        ]
+
+    def _why_column(self) -> pn.Column:
+        self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
+        self._own = self._button("This one", lambda: self._inspect(-1))
+        self._others = [self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)]
+        look = pn.Row(
+            pn.pane.HTML("In 3D:", margin=(5, 4, 0, 0), stylesheets=[WHY_CSS]),
+            self._own,
+            pn.pane.HTML("neighbour", margin=(5, 4, 0, 6), stylesheets=[WHY_CSS]),
+            *self._others,
+            margin=(0, 0, 4, 0),
+        )
+        self._look = pn.Column(look, visible=False, margin=0)
+        return pn.Column(
+            self._look,
+            self._why,
+            scroll="y-auto",
+            sizing_mode="stretch_both",
+            margin=(8, 12),
+            styles={"flex": "6 1 0", "min-width": "380px"},
+        )
+
+    @staticmethod
+    def _button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
+        layout = {"variant": "outlined", "size": "small", "sx": DENSE, "margin": (2, 2)} | options
+        widget = pmui.Button(label=label, **layout)
+        widget.on_click(lambda event: act())
+        return widget
+
+    # ---- the list
+
+    def _renew(self, *events: object) -> None:
+        """A new map, or none: other candidates, other signals."""
+        survey = self.session.survey
+        self._trail.clear()
+        if survey is not None:
+            outliers = survey.outliers
+            rows = outliers.candidates
+            names = [one.name for one in outliers.signals if (one.rarity[rows] >= 3.0).any()]
+            self._signal.param.update(options={ANY: "", **{name: name for name in names}}, value="")
+        self._find()
+
+    def _find(self, *events: object) -> None:
+        survey, data = self.session.survey, self.session.dataset
+        if survey is None or data is None:
+            self._candidates = None
+        else:
+            self._candidates = find_candidates(
+                survey.outliers, data, by_structure=self._grouped.value, signal=self._signal.value
+            )
+        self._show_list()
+
+    def _judged(self) -> Any:
+        return self.session.judgements.verdict != VERDICTS.index("open")
+
+    def _show_list(self, *events: Any) -> None:
+        found = self._candidates
+        if found is None or self.session.judgements is None:
+            self._list.param.update(rows=[], current=-1, empty="No candidates yet: compute the map first.")
+            self._progress.object = ""
+            self._pager.visible = False
+            return
+        done = found.done(self._judged())
+        total = len(done)
+        share = 100 * done.sum() / max(total, 1)
+        self._progress.object = (
+            f'<div class="progress"><div style="width:{share:.1f}%"></div></div>'
+            f"<b>{done.sum():,}</b> of {total:,} judged"
+        )
+        shown = found.shown(self._judged(), self._which.value)
+        pages = max(-(-len(shown) // PAGE), 1)
+        at = int(np.searchsorted(shown, found.place(self.session.candidate)))
+        if any(event.name == "candidate" for event in events) and at < len(shown):
+            self._page = at // PAGE
+        self._page = min(self._page, pages - 1)
+        self._pages.object = f"page {self._page + 1} of {pages}"
+        self._pager.visible = pages > 1
+        places = shown[self._page * PAGE : (self._page + 1) * PAGE]
+        nothing = {"open": "All judged.", "judged": "None judged yet.", "all": "No candidates: nothing stands out."}
+        self._list.param.update(
+            rows=[self._row(found, place) for place in places.tolist()],
+            current=self.session.candidate,
+            empty=nothing[self._which.value if total else "all"],
+        )
+
+    def _row(self, found: Candidates, place: int) -> dict[str, Any]:
+        session, lead = self.session, int(found.leads[place])
+        data, outliers, judgements = session.dataset, session.survey.outliers, session.judgements
+        count = len(found.members(lead))
+        which = f"{count} atoms" if count > 1 else f"atom {data.atom_of[lead]}"
+        verdict = VERDICTS[judgements.verdict[lead]]
+        return {
+            "row": lead,
+            "rank": place + 1,
+            "score": f"{outliers.score[lead]:.2f}",
+            "title": f"structure {data.structure_of[lead]}, {which}",
+            "text": "; ".join(outliers.reasons(lead)),
+            "verdict": "disputed" if judgements.disputed[lead] else "" if verdict == "open" else verdict,
+        }
+
+    def _turn(self, step: int) -> None:
+        self._page = max(self._page + step, 0)
+        held(self._show_list)()
+
+    # ---- what people do
+
+    def _press(self, key: str) -> None:
+        {
+            "j": self._step,
+            "k": lambda: self._step(-1),
+            "a": lambda: self._judge("outlier"),
+            "r": lambda: self._judge("ordinary"),
+            "u": self._take_back,
+        }[key]()
+
+    def _choose(self, row: int) -> None:
+        self.session.param.update(candidate=row, inspected=row)
+
+    def _step(self, step: int = 1) -> None:
+        found = self._candidates
+        if found is None or self.session.judgements is None:
+            return
+        shown = found.shown(self._judged(), self._which.value)
+        place = found.place(self.session.candidate)
+        if place < 0 and step < 0:
+            place = len(found.leads)
+        following = next_place(shown, place, step)
+        if following >= 0:
+            self._choose(int(found.leads[following]))
+
+    def _judge(self, verdict: str) -> None:
+        session, lead = self.session, self.session.candidate
+        if self._candidates is None or lead < 0:
+            return
+        members = self._candidates.members(lead)
+        try:
+            session.judge(
+                members,
+                verdict,
+                reason=self._reason.value_input or self._reason.value or "",
+                note=self._note.value_input or self._note.value,
+            )
+        except MEAGraphError as error:
+            session.problem = ("outliers", str(error))
+            return
+        self._trail.append(lead)
+        session.problem = ("", "")
+        self._reason.value, self._note.value = "", ""
+        self._step()
+
+    def _take_back(self) -> None:
+        try:
+            act = self.session.undo_judgement()
+        except MEAGraphError as error:
+            self.session.problem = ("outliers", str(error))
+            return
+        if act is not None and self._trail:
+            self._choose(self._trail.pop())
+
+    def _refresh(self) -> None:
+        try:
+            self.session.refresh_judgements()
+        except MEAGraphError as error:
+            self.session.problem = ("outliers", str(error))
+
+    def _inspect(self, neighbour: int) -> None:
+        """Look at a neighbour in 3D, at the candidate itself for -1."""
+        found = self.session.explanation
+        if neighbour < 0:
+            self.session.inspected = self.session.candidate
+        elif found is not None and neighbour < len(found.neighbours):
+            self.session.inspected = int(found.neighbours[neighbour])
+
+    # ---- why
+
+    def _show_why(self, *events: object) -> None:
+        session = self.session
+        self._look.visible = session.candidate >= 0
+        self._accept.disabled = self._reject.disabled = session.candidate < 0
+        self._undo.disabled = session.judgements is None
+        if session.candidate < 0:
+            text = "Press J, or choose a candidate: what sets it apart appears here." if session.survey else ""
+            self._why.object = f'<p class="empty">{text}</p>'
+        else:
+            self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
+
+    def _mark_neighbour(self, *events: object) -> None:
+        """Fill the button of what the 3D view shows."""
+        found, inspected = self.session.explanation, self.session.inspected
+        rows = [] if found is None else found.neighbours.tolist()
+        self._own.variant = "contained" if inspected == self.session.candidate else "outlined"
+        for place, widget in enumerate(self._others):
+            widget.disabled = place >= len(rows)
+            widget.variant = "contained" if place < len(rows) and rows[place] == inspected else "outlined"
+
+    def _show_problem(self, *events: object) -> None:
+        step, message = self.session.problem
+        self._problem.objects = [alert(message)] if step == "outliers" and message else []
