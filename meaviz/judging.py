@@ -65,11 +65,16 @@ class Judging(param.Parameterized):
         self.refresh_judgements()
         return len(rows)
 
+    @property
+    def last_judgement(self) -> Act | None:
+        """What :meth:`undo_judgement` would take back."""
+        return self._judged[-1] if self._judged else None
+
     def undo_judgement(self) -> Act | None:
         """Take back the last judgement made in this session that was not taken back; return it, or None."""
-        if not self._judged:
+        act = self.last_judgement
+        if act is None:
             return None
-        act = self._judged[-1]
         undo_judgement(ledger_path(), act.uid, author=act.author)
         self._judged.pop()
         self.refresh_judgements()

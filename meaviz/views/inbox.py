@@ -25,7 +25,7 @@ from meaviz.workflow import Workflow
 
 PAGE = 50  # candidates on the list at a time
 NEIGHBOURS = 8  # that can be looked at in 3D
-ANY = "any reason"
+ANY = "any signal"
 REASONS = (
     "wrong label",
     "calculation not converged",
@@ -47,7 +47,7 @@ class InboxView(pn.viewable.Viewer):
         self.session = session
         self.explainer = Explainer(session)
         self._candidates: Candidates | None = None
-        self._trail: list[int] = []  # leads in the order they were judged, to come back to
+        self._trail: dict[str, int] = {}  # acts of judging made here, and the candidate that was current then
         self._list = CandidateList(
             on_choose=self._choose, on_key=self._press, sizing_mode="stretch_both", margin=(0, 0, 0, 12)
         )
@@ -80,7 +80,7 @@ class InboxView(pn.viewable.Viewer):
             margin=(4, 6, 4, 0),
         )
         self._signal = pmui.Select(
-            label="Reason", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
+            label="Signal", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
         )
         self._grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
         self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0), stylesheets=[WHY_CSS])
@@ -270,7 +270,8 @@ class InboxView(pn.viewable.Viewer):
         except MEAGraphError as error:
             session.problem = ("outliers", str(error))
             return
-        self._trail.append(lead)
+        if session.last_judgement is not None:
+            self._trail[session.last_judgement.uid] = lead
         session.problem = ("", "")
         self._reason.value, self._note.value = "", ""
         self._step()
@@ -281,8 +282,8 @@ class InboxView(pn.viewable.Viewer):
         except MEAGraphError as error:
             self.session.problem = ("outliers", str(error))
             return
-        if act is not None and self._trail:
-            self._choose(self._trail.pop())
+        if act is not None and act.uid in self._trail:
+            self._choose(self._trail[act.uid])
 
     def _refresh(self) -> None:
         try:

@@ -98,7 +98,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     note.fill("")
     note.press_sequentially("a jar, kr")
     assert session.candidate == 20
-    reason = page.get_by_label("Reason").last
+    reason = page.get_by_label("Reason")
     reason.click()
     page.get_by_role("option", name="wrong label").click()
     page.get_by_role("listbox", name="Outlier candidates").focus()
@@ -164,6 +164,6 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     page.get_by_label("By structure").click()
     expect(options).to_have_count(6)
     expect(options.nth(1)).to_contain_text("atom 8")
-    page.get_by_role("combobox", name="Reason").first.click()
+    page.get_by_role("combobox", name="Signal").click()
     page.get_by_role("menuitem", name="short distance").click()
     expect(options).to_have_count(3)

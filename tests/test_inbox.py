@@ -1,0 +1,187 @@
+"""The inbox without a browser: what is on the list, what keys do, and what is said when something goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from meagraph.datasets import AtomicDataset
+from meaviz.ledger import ledger_path
+from meaviz.session import Session
+from meaviz.views import inbox
+from meaviz.views.inbox import InboxView
+from meaviz.workflow import Workflow
+
+# rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
+SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def at_the_map(niobium: AtomicDataset, survey_by_hand: Callable[..., Any]) -> Callable[..., tuple[Session, InboxView]]:
+    """``at_the_map(scores)``: a session with candidates, and its inbox."""
+
+    def start(scores: dict[int, float] = SCORES) -> tuple[Session, InboxView]:
+        descriptors, learned, survey = survey_by_hand(niobium, scores)
+        session = Session(author="Ana")
+        view = InboxView(session, Workflow(session))
+        session.set_dataset(niobium)
+        session.set_descriptors(descriptors)
+        session.set_learned(learned)
+        session.set_survey(survey)
+        return session, view
+
+    return start
+
+
+def run(work: Callable[[], Any]) -> None:
+    """Run ``work``, which may start jobs, on an event loop as the server does."""
+
+    async def within() -> None:
+        result = work()
+        if result is not None:
+            await result
+
+    asyncio.run(within())
+
+
+def leads(view: InboxView) -> list[int]:
+    return [row["row"] for row in view._list.rows]
+
+
+def press(view: InboxView, key: str, current: int | None = None) -> None:
+    view._list._handle_msg({"type": "key", "key": key, "current": view._list.current if current is None else current})
+
+
+def test_keys_judge_and_go_on(at_the_map: Callable[..., tuple[Session, InboxView]]) -> None:
+    session, view = at_the_map()
+
+    def work() -> None:
+        assert leads(view) == [20, 40, 115, 90]
+        press(view, "a")  # nothing chosen
+        assert not session.flags.any()
+        press(view, "j")
+        assert session.candidate == session.inspected == view._list.current == 20
+        press(view, "a")
+        assert np.flatnonzero(session.flags).tolist() == [20, 21, 22]
+        assert session.candidate == 40
+        assert leads(view) == [40, 115, 90]
+        assert "<b>1</b> of 4 judged" in view._progress.object
+        press(view, "a", current=20)  # pressed while the page still showed the one before
+        assert session.candidate == 40
+        assert session.flags.sum() == 3
+        press(view, "r")
+        press(view, "k")
+        assert session.candidate == 90  # the ends meet
+        press(view, "u")
+        assert session.candidate == 40
+        assert not session.ordinary.any()
+        view._which.value = "all"
+        assert [row["verdict"] for row in view._list.rows] == ["outlier", "", "", ""]
+        session.inspected = 60
+        session.flag_selection(True)
+        press(view, "u")  # of the map, not of the inbox
+        assert not session.flags[60]
+        assert session.candidate == 40
+
+    run(work)
+
+
+def test_an_explanation_of_the_newest_question(at_the_map: Callable[..., tuple[Session, InboxView]]) -> None:
+    session, view = at_the_map()
+
+    async def work() -> None:
+        for _ in range(3):
+            press(view, "j")
+        deadline = time.monotonic() + 30
+        while session.explanation is None:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        assert session.explanation.row == session.candidate == 115
+        assert "descriptor component" in view._why.object
+        assert "component 4" in view._why.object
+        view._others[3].clicks += 1
+        assert session.inspected == session.explanation.neighbours[3]
+        assert view._others[3].variant == "contained"
+        assert session.candidate == 115
+        session.set_dataset(session.dataset)
+        assert session.explanation is None
+        assert "Comparing" not in view._why.object
+
+    run(work)
+
+
+def test_pages_follow_the_candidate(
+    at_the_map: Callable[..., tuple[Session, InboxView]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PAGE", 2)
+    session, view = at_the_map()
+
+    def work() -> None:
+        assert leads(view) == [20, 40]
+        assert view._pages.object == "page 1 of 2"
+        for _ in range(3):
+            press(view, "j")
+        assert session.candidate == 115
+        assert leads(view) == [115, 90]
+        view._turn(-1)
+        assert leads(view) == [20, 40]
+        view._turn(-1)
+        assert view._pages.object == "page 1 of 2"
+        view._signal.value = "short distance"
+        assert leads(view) == [20]
+        assert not view._pager.visible
+        view._grouped.value = False
+        assert leads(view) == [20, 21]
+        view._turn(5)
+        assert leads(view) == [22]
+
+    run(work)
+
+
+def test_without_candidates(at_the_map: Callable[..., tuple[Session, InboxView]]) -> None:
+    session, view = at_the_map({})
+
+    def work() -> None:
+        for key in "jkaru":
+            press(view, key)
+        assert session.candidate == -1
+        assert view._list.empty == "No candidates: nothing stands out."
+        session.set_dataset(None)
+        press(view, "j")
+        assert view._list.empty == "No candidates yet: compute the map first."
+
+    run(work)
+
+
+def test_a_judgement_that_fails_is_told_and_stays_open(
+    at_the_map: Callable[..., tuple[Session, InboxView]], home: Path
+) -> None:
+    session, view = at_the_map()
+
+    def work() -> None:
+        press(view, "j")
+        home.mkdir()
+        ledger_path().write_text("no database " * 100)
+        view._note.value = "spin"
+        press(view, "a")
+        assert "not a database" in view._problem.objects[0].object
+        assert session.candidate == 20
+        assert view._note.value == "spin"
+        ledger_path().unlink()
+        press(view, "a")
+        assert view._problem.objects == []
+        assert session.judgements.of(20)[0].note == "spin"
+
+    run(work)
