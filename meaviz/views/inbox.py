@@ -11,6 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
+from meagraph.outliers import ALARM
 from meaviz.candidates import Candidates, find_candidates, next_place
 from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
@@ -163,7 +164,7 @@ class InboxView(pn.viewable.Viewer):
         if survey is not None:
             outliers = survey.outliers
             rows = outliers.candidates
-            names = [one.name for one in outliers.signals if (one.rarity[rows] >= 3.0).any()]
+            names = [one.name for one in outliers.signals if (one.rarity[rows] >= ALARM / 2).any()]
             self._signal.param.update(options={ANY: "", **{name: name for name in names}}, value="")
         self._find()
 

@@ -26,9 +26,9 @@ def _head(session: Session, row: int) -> str:
     structure = int(data.structure_of[row])
     reasons = escape("; ".join(outliers.reasons(row)))
     said = "".join(
-        f"<li><b>{escape(act.author)}</b>: {act.verdict}"
+        f"<li><b>{escape(act.author)}</b>: {escape(act.verdict)}"
         + "".join(f" · {escape(text)}" for text in (act.reason, act.note) if text)
-        + f" <small>{act.time[:16].replace('T', ' ')} UTC</small></li>"
+        + f" <small>{escape(act.time)[:16].replace('T', ' ')} UTC</small></li>"
         for act in judgements.of(row)
     )
     return (
