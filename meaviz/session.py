@@ -13,30 +13,24 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.evaluation import PlanCost
-from meagraph.export import ExportedFiles
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.properties import Properties, two_sided
-from meagraph.pruning import PruningConfig, PruningPlan, prune
 from meagraph.survey import Survey
 from meaviz.judging import FORGOTTEN, Judging
+from meaviz.planning import UNPLANNED, Planning
 from meaviz.selections import COMBINE, Filters, History, NamedSelections, named_selections
 
 STEPS = ("data", "descriptors", "model", "map")
 
 
-class Session(Judging):
+class Session(Judging, Planning):
     """The state of the app. Replacing a result clears everything that was computed from it."""
 
     config = param.ClassSelector(class_=PipelineConfig, doc="Settings of the next computation.")
-    pruning = param.ClassSelector(class_=PruningConfig)
     dataset = param.ClassSelector(class_=AtomicDataset, allow_None=True)
     descriptors = param.ClassSelector(class_=Descriptors, allow_None=True)
     learned = param.ClassSelector(class_=Learned, allow_None=True)
     survey = param.ClassSelector(class_=Survey, allow_None=True)
-    plan = param.ClassSelector(class_=PruningPlan, allow_None=True)
-    exported = param.ClassSelector(class_=ExportedFiles, allow_None=True)
-    cost = param.ClassSelector(class_=PlanCost, allow_None=True, doc="What the plan that was measured last costs.")
     history = param.Parameter(default=(), doc="Epoch records of the training that runs or ran last.")
 
     properties = param.ClassSelector(class_=Properties, allow_None=True, doc="What is known of each environment.")
@@ -48,8 +42,6 @@ class Session(Judging):
     colour_by = param.String(default="cluster")
     size_by = param.String(default="", doc="A property of numbers, empty for equal sizes.")
     axes = param.Tuple(default=("umap_1", "umap_2"), doc="Properties along x and y of the map.")
-    leave_out_flagged = param.Boolean(default=True, doc="Structures with flagged environments are not exported.")
-    show_pruned = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     dark = param.Boolean(default=False)
 
     running = param.String(default="", doc="The step that is being computed, or 'export'; empty for none.")
@@ -58,7 +50,6 @@ class Session(Judging):
 
     def __init__(self, **values: Any) -> None:
         values.setdefault("config", PipelineConfig())
-        values.setdefault("pruning", PruningConfig())
         super().__init__(**values)
         self.history_of_selection = History()
 
@@ -88,23 +79,24 @@ class Session(Judging):
         nothing = np.zeros(self.dataset.n_environments, dtype=bool)
         self.history_of_selection.start(nothing)
         properties = self._properties(self.dataset, survey)
+        ranking = survey.ranking
+        rankings = {(ranking.selector, ranking.within, ranking.seed): ranking}
         self.param.update(
             **self._known(properties),
             properties=properties,
             survey=survey,
             selection=nothing,
             **remembered,
-            plan=self._plan(survey, remembered["flags"]),
+            rankings=rankings,
         )
+        self._replan()
 
     def _clear_from(self, step: str) -> None:
         cleared: dict[str, Any] = {
             "survey": None,
-            "plan": None,
-            "exported": None,
-            "cost": None,
             "selection": None,
             **FORGOTTEN,
+            **UNPLANNED,
             "inspected": -1,
             "filters": Filters(),
             "shown": None,
@@ -203,7 +195,7 @@ class Session(Judging):
 
     def follow_flags(self, flags: NDArray[np.bool_]) -> dict[str, Any]:
         """Another plan; an export of the old one is no longer shown."""
-        return {"plan": self._plan(self.survey, flags), "exported": None}
+        return {"plan": self.make_plan(self.pruning, flags=flags), "exported": None}
 
     def step_through(self, step: int) -> None:
         """Inspect the next (or previous) environment of the selection, of all where nothing is selected."""
@@ -229,10 +221,24 @@ class Session(Judging):
             return Properties(dataset)
         live = {
             "flag": lambda: two_sided("flag", "Flag", self.flags, ("not flagged", "flagged")),
-            "kept": lambda: two_sided("kept", "Plan", self.plan.keep, ("pruned", "kept")),
+            "kept": lambda: two_sided("kept", "Plan", self._kept(), ("pruned", "kept")),
             "selected": lambda: two_sided("selected", "Selection", self.selection, ("not selected", "selected")),
         }
+        if all(self.compared):
+            live["difference"] = self.difference
         return Properties(dataset, survey, self.learned.condensed, live=live)
+
+    def _kept(self) -> NDArray[np.bool_]:
+        """Environments (N,) that the plan chooses; all while there is none."""
+        return np.ones_like(self.selection) if self.plan is None else self.plan.keep
+
+    @param.depends("compared", watch=True)
+    def _offer_difference(self) -> None:
+        """The comparison of plans is a property only while two are compared."""
+        if self.survey is None:
+            return
+        properties = self._properties(self.dataset, self.survey)
+        self.param.update(properties=properties, colour_by="difference" if all(self.compared) else "cluster")
 
     def _known(self, properties: Properties | None) -> dict[str, Any]:
         """What the map shows, or what it shows at first where that is no property of this dataset."""
@@ -242,18 +248,6 @@ class Session(Judging):
             "size_by": self.size_by if self.size_by in names else "",
             "axes": self.axes if all(name in names for name in self.axes) else ("umap_1", "umap_2"),
         }
-
-    # ---- pruning
-
-    @param.depends("pruning", "leave_out_flagged", watch=True)
-    def _replan(self) -> None:
-        if self.survey is not None:
-            self.param.update(plan=self._plan(self.survey, self.flags), exported=None)
-
-    def _plan(self, survey: Survey, flags: NDArray[np.bool_]) -> PruningPlan:
-        assert self.dataset is not None
-        rejected = flags if self.leave_out_flagged else None
-        return prune(survey.ranking, survey.clusters, self.dataset, self.pruning, rejected=rejected)
 
     # ---- facts
 

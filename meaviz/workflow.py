@@ -12,28 +12,27 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.evaluation import PlanCost, evaluate
 from meagraph.export import ExportedFiles, export_plan
-from meagraph.forcefit import Prepared, prepare
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.pipeline import Recalled, describe_settings, look, recall
-from meagraph.progress import Progress, part
+from meagraph.progress import Progress
 from meagraph.records import EpochRecord
+from meagraph.report import report_html
 from meagraph.survey import Survey
 from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain
+from meaviz.planwork import PlanWork
 from meaviz.session import STEPS, Session
 
-EXPORT, COST = "export", "cost"
+EXPORT = "export"
 
 
-class Workflow:
+class Workflow(PlanWork):
     """Starts the steps of one session in their order, and carries on to the map."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        super().__init__(session)
         self._epochs: list[EpochRecord] = []
-        self._prepared: tuple[AtomicDataset | None, Prepared | None] = None, None
         self._runner = JobRunner(self._on_progress)
 
     def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
@@ -70,6 +69,7 @@ class Workflow:
     def cancel(self) -> None:
         """Stop the running step; results that were there stay."""
         self._runner.cancel()
+        self.cancel_figures()
 
     def save_model(self, path: str) -> Path:
         """Write the model as a checkpoint. Raises MEAGraphError where there is none, or no path."""
@@ -88,6 +88,8 @@ class Workflow:
         session = self.session
         dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
         survey, plan, flags, config = session.survey, session.plan, session.flags, session.config
+        cost, curves = session.cost, session.curves
+        found = None if session.figures is None or session.figures.plan is not plan else session.figures.measures
         if dataset is None or descriptors is None or learned is None or survey is None or plan is None:
             self._fail(EXPORT, "There is nothing to export yet. Compute the map first.")
             return
@@ -106,28 +108,20 @@ class Workflow:
 
         def work(progress: Progress) -> ExportedFiles:
             target = Path(directory).expanduser()
-            return export_plan(dataset, plan, target, settings=settings, overwrite=overwrite, progress=progress)
+            report = report_html(
+                dataset,
+                survey,
+                plan,
+                settings=settings,
+                measures=found,
+                cost=cost if cost is not None and cost.plan is plan else None,
+                curves=curves,
+            )
+            return export_plan(
+                dataset, plan, target, settings=settings, report=report, overwrite=overwrite, progress=progress
+            )
 
         self._start(EXPORT, work, lambda files: session.param.update(exported=files))
-
-    def measure_cost(self) -> None:
-        """Fit the quick force field to what the current plan keeps; its equations are computed once a dataset."""
-        dataset, plan = self.session.dataset, self.session.plan
-        if dataset is None or plan is None:
-            self._fail(COST, "There is no plan yet. Compute the map first.")
-            return
-
-        def work(progress: Progress) -> tuple[Prepared, PlanCost]:
-            of, prepared = self._prepared
-            if prepared is None or of is not dataset:
-                prepared = prepare(dataset, progress=part(progress, 0.0, 0.8))
-            return prepared, evaluate(prepared, plan, progress=part(progress, 0.8, 1.0))
-
-        def take(result: tuple[Prepared, PlanCost]) -> None:
-            self._prepared = dataset, result[0]
-            self.session.cost = result[1]
-
-        self._start(COST, work, take)
 
     # ---- the steps
 
@@ -178,7 +172,7 @@ class Workflow:
                 self._fail(step, str(error))
                 return
             following = self.session.missing_step()
-            if step not in (EXPORT, COST) and following is not None:
+            if step in STEPS and following is not None:
                 self._compute(following)
 
         def failed(message: str) -> None:

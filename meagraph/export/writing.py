@@ -40,6 +40,7 @@ class ExportedFiles:
     structures: Path  # kept structures, extended XYZ
     index: Path  # CSV, one row a structure, dropped ones included
     manifest: Path  # JSON
+    report: Path | None = None  # self-contained HTML
 
 
 def export_plan(
@@ -48,13 +49,14 @@ def export_plan(
     directory: str | Path,
     *,
     settings: Mapping[str, Any],
+    report: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the structures that a plan keeps, in their original order, with an index and a manifest.
 
     Frames from extended XYZ are copied byte for byte from their source, which must not have changed since it
-    was read. Structures of other formats are written as extended XYZ with all digits. All three files appear
+    was read. Structures of other formats are written as extended XYZ with all digits. All files appear
     together at the end; a failure or a cancellation leaves none behind.
 
     Args:
@@ -62,6 +64,7 @@ def export_plan(
         plan: ``keep`` (N,) bool, ``structures`` (S,) bool and the pruning ``config``; it alone decides.
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
+        report: a page about the plan, to be written beside it (see :func:`meagraph.report.report_html`).
         overwrite: replace files of an earlier export. A source is never replaced.
         progress: called with the number of structures done.
 
@@ -77,6 +80,7 @@ def export_plan(
         structures=folder / f"{stem}-kept.extxyz",
         index=folder / f"{stem}-kept-index.csv",
         manifest=folder / "manifest.json",
+        report=None if report is None else folder / f"{stem}-report.html",
     )
     _check_targets(files, dataset, overwrite)
     try:
@@ -85,12 +89,17 @@ def export_plan(
             manifest = stack.enter_context(atomic_path(files.manifest))
             index = stack.enter_context(atomic_path(files.index))
             structures = stack.enter_context(atomic_path(files.structures))
+            written = [(files.structures, structures), (files.index, index)]
+            if files.report is not None and report is not None:
+                page = stack.enter_context(atomic_path(files.report))
+                page.write_text(report, encoding="utf-8")
+                written.append((files.report, page))
             with open(structures, "wb") as stream:
                 lost = _write_structures(stream, dataset, plan.structures, progress)
             _write_index(index, dataset, plan)
             outputs = [
-                {"file": target.name, "sha256": sha256_file(written), "bytes": written.stat().st_size}
-                for target, written in ((files.structures, structures), (files.index, index))
+                {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
+                for target, path in written
             ]
             content = describe_export(
                 dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost
@@ -121,7 +130,7 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
 
 
 def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool) -> None:
-    targets = (files.structures, files.index, files.manifest)
+    targets = [path for path in (files.structures, files.index, files.manifest, files.report) if path is not None]
     sources = {os.path.realpath(source.path) for source in dataset.sources if source.path}
     for target in targets:
         if os.path.realpath(target) in sources:

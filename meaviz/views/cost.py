@@ -10,10 +10,14 @@ import panel_material_ui as pmui
 
 from meagraph.evaluation import PlanCost
 from meagraph.forcefit import Cost
+from meagraph.selectors import SELECTORS
+from meaviz.components.cost_chart import CostChart
+from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS
+from meaviz.planwork import COST, CURVES, RANK
 from meaviz.session import Session
 from meaviz.views.step import alert
-from meaviz.workflow import COST, Workflow
+from meaviz.workflow import Workflow
 
 ABOUT = (
     "A quick linear force field is fitted to the kept structures and tested on structures held out of every fit "
@@ -44,13 +48,40 @@ class CostView(pn.viewable.Viewer):
         )
         self._cancel.on_click(lambda event: workflow.cancel())
         self._message = pmui.Typography("", variant="caption", margin=(16, 12), sizing_mode="stretch_width")
+        self._other = pmui.Select(
+            label="Compare with",
+            options=[name for name in SELECTORS if name not in ("meagraph", "random")],
+            value="fps",
+            size="small",
+            width=140,
+            margin=(6, 8, 0, 12),
+        )
+        self._trace = pmui.Button(
+            label="Along the keep fraction",
+            variant="outlined",
+            size="small",
+            margin=(10, 4),
+            disabled=True,
+            description="Error and coverage at seven keep fractions, beside random selections and the other selector",
+        )
+        self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
+        self._chart = CostChart()
         about = pn.pane.HTML(f"<p>{ABOUT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
-            pn.Row(self._button, self._cancel, self._message, margin=0, sizing_mode="stretch_width"),
+            pn.Row(
+                self._button,
+                self._trace,
+                self._other,
+                self._cancel,
+                self._message,
+                margin=0,
+                sizing_mode="stretch_width",
+            ),
             self._problem,
             self._figures,
+            self._chart,
             about,
             scroll="y-auto",
             sizing_mode="stretch_both",
@@ -59,6 +90,8 @@ class CostView(pn.viewable.Viewer):
         session.param.watch(self._show, ["plan", "cost"])
         session.param.watch(self._show_activity, ["running", "progress", "plan"])
         session.param.watch(self._show_problem, "problem")
+        session.param.watch(held(self._show_curves), ["curves", "dark"])
+        session.param.watch(held(lambda event: self._chart.mark(event.new.keep)), "pruning")
         self._show()
         self._show_activity()
 
@@ -77,14 +110,17 @@ class CostView(pn.viewable.Viewer):
             self._figures.object = old + cost_table(found)
 
     def _show_activity(self, *events: object) -> None:
-        running = self.session.running == COST
-        self._button.disabled = self.session.plan is None or bool(self.session.running)
+        running = self.session.running in (COST, CURVES, RANK)
+        self._button.disabled = self._trace.disabled = self.session.plan is None or bool(self.session.running)
         self._cancel.visible = running
         self._message.object = f"{self.session.progress[1]} ({self.session.progress[0]:.0%})" if running else ""
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step == COST and message else []
+        self._problem.objects = [alert(message)] if step in (COST, CURVES) and message else []
+
+    def _show_curves(self, *events: object) -> None:
+        self._chart.show(self.session.curves, keep=self.session.pruning.keep, dark=self.session.dark)
 
 
 def cost_table(found: PlanCost) -> str:

@@ -16,6 +16,7 @@ WHAT = {
     "structures": "kept structures",
     "index": "index of all structures",
     "manifest": "manifest with every setting",
+    "report": "report: plots, settings and figures on one page",
 }
 
 

@@ -130,6 +130,7 @@ class MapView(pn.viewable.Viewer):
         self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
         session.param.watch(held(self._show_survey), "survey")
         session.param.watch(held(self._show_axes), "axes")
+        session.param.watch(self._offer_colours, "properties")
         session.param.watch(held(self._recolour), "colour_by")
         session.param.watch(held(self._resize), "size_by")
         session.param.watch(held(self._show_filters), "shown")
@@ -208,13 +209,17 @@ class MapView(pn.viewable.Viewer):
         for widget in (*self._buttons, self._only, self._flag, self._unflag):
             widget.disabled = not there
         if there:
-            self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
-            self._colour.value = self.session.colour_by
+            self._offer_colours()
             self._drawn = self.session.survey
             self._show_axes()
         else:
             self.map.clear(EMPTY)
             self._show_selection()
+
+    def _offer_colours(self, *events: object) -> None:
+        if self.session.survey is not None:
+            self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
+            self._colour.value = self.session.colour_by
 
     def _show_axes(self, *events: object) -> None:
         if not self._ready:

@@ -13,15 +13,21 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.pruning import RULES
-from meagraph.selectors import cluster_bins
+from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
 from meaviz.page_style import FACTS_CSS, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
+from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
 BARS = 24  # at most; more cannot be read
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
+WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
+SELECTOR_WORDS = (
+    "meagraph: latent clusters; random; stratified: random in each group; fps: farthest points; cur: leverage; "
+    "kmeans; direct: BIRCH; entropy: sparsest first"
+)
 RULE_NAMES = {"At least a share": RULES[0], "Any environment": RULES[1], "All environments": RULES[2]}
 
 
@@ -32,6 +38,23 @@ class PruningView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         config = session.pruning
+        self._selector = pmui.Select(
+            label="Selector",
+            options=list(SELECTORS),
+            value=config.selector,
+            size="small",
+            sizing_mode="stretch_width",
+            margin=(8, 4, 2, 12),
+            description=SELECTOR_WORDS,
+        )
+        self._undo, self._redo = (
+            pmui.IconButton(
+                label=label, icon=icon, description=label, size="small", margin=(10, 2, 0, 0), disabled=True
+            )
+            for label, icon in (("Undo settings", "undo"), ("Redo settings", "redo"))
+        )
+        self._undo.on_click(lambda event: session.move_in_settings(-1))
+        self._redo.on_click(lambda event: session.move_in_settings(1))
         self._keep = pmui.FloatSlider(value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER)
         self._alpha = pmui.FloatSlider(
             value=config.alpha,
@@ -56,12 +79,16 @@ class PruningView(pn.viewable.Viewer):
             size="small",
             margin=(2, 12),
         )
+        self._ordinary = pmui.Switch(
+            label="Always keep what was judged ordinary", value=session.keep_ordinary, size="small", margin=(2, 12)
+        )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
             Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=120) for what in ("group", "cluster")
         ]
         controls = pn.Column(
+            pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
             self._keep,
             self._alpha,
             self._rule,
@@ -69,7 +96,9 @@ class PruningView(pn.viewable.Viewer):
             self._percent,
             self._protect,
             self._flagged,
+            self._ordinary,
             self._faint,
+            PlanNames(session),
             width=330,
             scroll="y-auto",
             sizing_mode="stretch_height",
@@ -78,9 +107,14 @@ class PruningView(pn.viewable.Viewer):
         charts = pn.Row(*self._charts, sizing_mode="stretch_both", margin=0)
         effect = pn.Column(self._figures, charts, sizing_mode="stretch_both", margin=0)
         self._layout = pn.Row(controls, effect, sizing_mode="stretch_both", margin=0)
-        for widget in (self._keep, self._alpha, self._rule, self._own, self._percent, self._protect):
+        self._taking = False
+        widgets = (self._selector, self._keep, self._alpha, self._rule, self._own, self._percent, self._protect)
+        for widget in widgets:
             widget.param.watch(self._configure, "value")
+        session.param.watch(self._take, "pruning")
+        session.param.watch(self._show_figures, "figures")
         self._flagged.link(session, value="leave_out_flagged")
+        self._ordinary.link(session, value="keep_ordinary")
         self._faint.link(session, value="show_pruned")
         session.param.watch(self._offer_groups, "dataset")
         session.param.watch(self._show, ["plan", "dark"])
@@ -97,14 +131,35 @@ class PruningView(pn.viewable.Viewer):
         self._protect.value = []
         self._protect.options = [] if data is None else sorted(set(data.groups.tolist()))
 
-    def _configure(self, *events: object) -> None:
+    def _take(self, *events: object) -> None:
+        """Show settings that came from elsewhere: undo, or a plan with a name."""
+        config = self.session.pruning
+        self._undo.disabled = not self.session.can_move_in_settings(-1)
+        self._redo.disabled = not self.session.can_move_in_settings(1)
+        self._taking = True
+        self._selector.value, self._keep.value, self._alpha.value = config.selector, config.keep, config.alpha
+        self._rule.value, self._own.value = config.rule, config.percent is not None
+        if config.percent is not None:
+            self._percent.value = config.percent
+        self._protect.value = [name for name in config.protected if name in self._protect.options]
+        self._show_rule()
+        self._taking = False
+
+    def _show_rule(self) -> None:
         share = self._rule.value == RULES[0]
         self._own.visible = share
-        self._label()
         self._percent.visible = share and self._own.value
+        self._alpha.visible = self._selector.value in WITH_SHARES
+        self._label()
+
+    def _configure(self, *events: object) -> None:
+        if self._taking:
+            return
+        self._show_rule()
         try:
             self.session.pruning = replace(
                 self.session.pruning,
+                selector=self._selector.value,
                 keep=self._keep.value,
                 alpha=self._alpha.value,
                 rule=self._rule.value,
@@ -119,6 +174,25 @@ class PruningView(pn.viewable.Viewer):
         self._keep.label = f"Keep fraction of environments: {100 * self._keep.value:.0f} %"
         self._alpha.label = f"Allocation exponent α: {self._alpha.value:.2f} (0 flat, 1 faithful)"
         self._percent.label = f"Share of kept environments: {self._percent.value:.0f} %"
+
+    def _show_figures(self, *events: object) -> None:
+        if self.session.figures is not None:
+            self._show()
+
+    def _measured(self) -> str:
+        """Figures that follow the plan, once they have been prepared in the tab Cost."""
+        found = self.session.figures
+        if found is None or found.plan is not self.session.plan:
+            return ""
+        figures = []
+        if found.cost is not None:
+            figures.append((f"{1e3 * found.cost.rmse:.0f}", "meV/Å", "force RMSE, quick field"))
+        if found.measures is not None:
+            words = f"covered · entropy {found.measures.entropy:.2f} nats"
+            figures.append((f"{100 * found.measures.covered_environments:.1f}", "%", words))
+        return "".join(
+            f'<div class="figure"><b>{value}</b> {unit}<span>{what}</span></div>' for value, unit, what in figures
+        )
 
     def _show(self, *events: object) -> None:
         plan, data, survey = self.session.plan, self.session.dataset, self.session.survey
@@ -140,6 +214,7 @@ class PruningView(pn.viewable.Viewer):
             f'<div class="figure"><b>{kept:,}</b> of {whole:,}<span>{name} · {100 * kept / whole:.1f} %</span></div>'
             for name, kept, whole in figures
         )
+        cells += self._measured()
         warning = f'<div class="figure bad"><b>{lost}</b><span>clusters without any</span></div>' if lost else ""
         self._figures.object = f'<div class="figures">{cells}{warning}</div>'
 

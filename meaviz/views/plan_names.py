@@ -1,0 +1,101 @@
+"""Plans under names, and two of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+
+from meagraph.errors import MEAGraphError
+from meaviz.page_style import DENSE, FACTS_CSS
+from meaviz.session import Session
+
+
+class PlanNames(pn.viewable.Viewer):
+    """Keep the plan under a name, take one up again, compare two: the map is then coloured by who keeps what."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._name = pmui.TextInput(
+            label="Name of the plan",
+            placeholder="plan A",
+            size="small",
+            margin=(8, 4, 2, 12),
+            sizing_mode="stretch_width",
+        )
+        self._first, self._second = (
+            pmui.Select(label=label, options=[], size="small", margin=margin, sizing_mode="stretch_width")
+            for label, margin in (("Plan", (6, 4, 2, 12)), ("Compare with", (6, 12, 2, 4)))
+        )
+        self._said = pn.pane.HTML("", margin=(2, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._stop = self._button("End the comparison", self._end)
+        self._stop.visible = False
+        self._layout = pn.Column(
+            pn.Row(self._name, self._button("Keep", self._keep), margin=0, sizing_mode="stretch_width"),
+            pn.Row(self._first, self._second, margin=0, sizing_mode="stretch_width"),
+            pn.FlexBox(
+                self._button("Use", lambda: session.use_plan(self._first.value or "")),
+                self._button("Forget", lambda: session.forget_plan(self._first.value or "")),
+                self._button("Compare", self._compare),
+                self._stop,
+                margin=(0, 8),
+            ),
+            self._said,
+            sizing_mode="stretch_width",
+            margin=0,
+        )
+        session.param.watch(self._offer, "plans")
+        session.param.watch(self._show, "compared")
+        self._offer()
+
+    def __panel__(self) -> pn.Column:
+        """Return the controls for Panel to lay out."""
+        return self._layout
+
+    def _button(self, label: str, act: Callable[[], object]) -> pmui.Button:
+        widget = pmui.Button(label=label, variant="outlined", size="small", sx=DENSE, margin=(8, 4, 2, 4))
+
+        def attempt(event: object) -> None:
+            try:
+                act()
+            except MEAGraphError as error:
+                self._said.object = f"<p>{escape(str(error))}</p>"
+
+        widget.on_click(attempt)
+        return widget
+
+    def _offer(self, *events: object) -> None:
+        names = list(self.session.plans)
+        for widget, place in ((self._first, 0), (self._second, -1)):
+            value = widget.value if widget.value in names else (names[place] if names else None)
+            widget.param.update(options=names, value=value, disabled=not names)
+
+    def _keep(self) -> None:
+        name = self._name.value_input.strip()
+        self.session.keep_plan(name)
+        self._second.value = name
+        self._name.param.update(value="", value_input="")
+        self._said.object = ""
+
+    def _compare(self) -> None:
+        if self._first.value == self._second.value:
+            raise MEAGraphError("Choose two different plans: keep one, change the settings, keep another.")
+        self.session.compare(self._first.value or "", self._second.value or "")
+
+    def _end(self) -> None:
+        self.session.compared = ("", "")
+
+    def _show(self, *events: object) -> None:
+        session = self.session
+        self._stop.visible = all(session.compared)
+        if not all(session.compared):
+            self._said.object = ""
+            return
+        codes = session.difference()
+        counts = np.bincount(codes.values, minlength=len(codes.names))
+        lines = "".join(f"<dt>{escape(n)}</dt><dd>{c:,}</dd>" for n, c in zip(codes.names, counts, strict=True))
+        self._said.object = f'<dl class="facts" style="grid-template-columns:max-content 1fr">{lines}</dl>'
