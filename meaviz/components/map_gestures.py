@@ -39,11 +39,16 @@ const [shift, ctrl] = gesture.keys ?? [false, false]
 gesture.keys = undefined
 gesture.data = {shape: [shape], shift: [shift], ctrl: [ctrl], time: [performance.now()]}
 """
-# A click belongs to the polygon while one is being drawn. Bokeh takes two quick clicks for a double one.
+# A click belongs to the polygon while one is being drawn, and a double click ends it: of itself Bokeh ends it at a long
+# press, which is switched off above, and at Enter. Elsewhere it takes two quick clicks for a double one.
 _SEND_TAP = """
-const {shift, ctrl} = cb_obj.modifiers ?? {}
-gesture.keys = [shift, ctrl]
-if (polygon.active) return
+if (polygon.active) {
+  const {shift, ctrl} = cb_obj.modifiers ?? {}
+  gesture.keys = [shift, ctrl]
+  const drawn = Bokeh.index.find_one(cb_obj.origin)?.tool_views.get(polygon)
+  if (cb_obj.event_name == "doubletap") drawn?._finish_selection(cb_obj.modifiers)
+  return
+}
 tapped.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}
 """
 _SEND_POINTER = """

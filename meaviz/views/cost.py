@@ -62,7 +62,7 @@ class CostView(pn.viewable.Viewer):
             size="small",
             margin=(10, 4),
             disabled=True,
-            description="Error and coverage at seven keep fractions, beside random selections and the other selector",
+            description="Along the keep fraction: error and coverage, beside random selections and the other selector",
         )
         self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
         self._chart = CostChart()

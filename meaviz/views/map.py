@@ -59,7 +59,7 @@ class MapView(pn.viewable.Viewer):
             margin=(6, 4, 0, 0),
             description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",
         )
-        self._only = self._action("Show only", self._show_only, "Show nothing but what the search finds")
+        self._only = self._action("Show only", self._show_only, "Show only what the search finds")
         rows = {
             "View": ViewRow(session, self.picture),
             "Filter": FilterRow(session),

@@ -273,7 +273,7 @@ class KeptRow(MapRow):
             self._name,
             self.act("Keep", self._keep),
             self._kept,
-            self.act("Recall", self._recall, description="Select it, in the way set below: new, add, remove, overlap"),
+            self.act("Recall", self._recall, description="Recall it in the way that is set: new, add, remove, overlap"),
             self.act("Forget", self._forget),
         ]
 

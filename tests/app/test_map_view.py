@@ -83,12 +83,12 @@ def test_search_history_filters_and_kept_selections(session: Session, page: Page
     wait_until(page, lambda: session.named.names == ["strong"], what="a kept selection")
     press(page, "Select nothing")
     wait_until(page, lambda: not session.selection.any(), what="an empty selection")
-    press(page, "Recall")
+    page.get_by_role("button", name="Recall").click()
     wait_until(page, chosen(session, first), what="the kept selection")
 
     # filtered environments are gone from map and selection, and a lasso cannot reach them
     search.fill("group 2")
-    page.get_by_role("button", name="Show only").click()
+    page.get_by_role("button", name="Show only").first.click()
     wait_until(page, lambda: session.shown is not None, what="a filter")
     assert np.array_equal(session.shown, groups == "group 2")
     xy = session.survey.projection.xy
