@@ -12,7 +12,7 @@ from meaviz.page_style import style_chart
 from meaviz.style import palette, theme
 
 LINES = 3  # at most
-HEIGHT = 170  # pixels at least
+HEIGHT = 230  # pixels
 
 
 class CostChart(pn.viewable.Viewer):
@@ -44,11 +44,14 @@ class CostChart(pn.viewable.Viewer):
         for plot in (self.error, self.coverage):
             plot.legend.update(location="top_right", padding=3, spacing=0, glyph_width=16, border_line_alpha=0)
         panes = [
-            pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=HEIGHT, margin=(0, 6))
+            pn.pane.Bokeh(plot, height=HEIGHT, sizing_mode="stretch_width", margin=(0, 6))
             for plot in (self.error, self.coverage)
         ]
         self._layout = pn.Column(
-            pn.Row(*panes, sizing_mode="stretch_both", margin=0), visible=False, sizing_mode="stretch_both", margin=0
+            pn.Row(*panes, sizing_mode="stretch_width", height=HEIGHT, margin=0),
+            visible=False,
+            sizing_mode="stretch_width",
+            margin=(6, 0),
         )
 
     def __panel__(self) -> pn.Column:
@@ -114,8 +117,7 @@ class CostChart(pn.viewable.Viewer):
         plot = figure(
             name=name,
             height=HEIGHT,
-            min_height=HEIGHT,
-            sizing_mode="stretch_both",
+            sizing_mode="stretch_width",
             x_axis_type="log",
             y_axis_type="log" if log else "linear",
             x_axis_label="keep fraction of environments / %",
