@@ -184,8 +184,8 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
             view.visible = index == event.new
 
     menu.param.watch(show, "active")
-    for index, (title, _) in enumerate(TABS[:9]):
-        shortcuts.add(str(index + 1), f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
+    for index, (title, _) in enumerate(TABS[:10]):
+        shortcuts.add("1234567890"[index], f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
     return pn.Column(menu, *views, sizing_mode="stretch_both", margin=0)
 
 
