@@ -15,7 +15,7 @@ from panel.util import edit_readonly
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
-from meaviz.page_style import HEAD_BUTTON, PAGE_CSS, page_theme
+from meaviz.page_style import HEAD_BUTTON, page_theme
 from meaviz.session import Session
 from meaviz.shortcuts import Shortcuts
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -24,6 +24,10 @@ from meaviz.workflow import Workflow
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
+# Panel takes the sum of what the children want as the least size, which would push the rest out of the window
+SHRINKS = ":host { min-height: 0 !important; min-width: 0 !important }"
+FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
+ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 STOPS = (
     Stop(
@@ -92,12 +96,11 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         _panel(MapView(session, workflow), "map", before("columns", COLUMNS)),
         columns,
         _panel(StructureView(session, workflow), "structure", after("columns", COLUMNS)),
-        sizing_mode="stretch_both",
-        margin=0,
-        styles={**before("rows", ROWS), "min-height": "0"},
+        styles=before("rows", ROWS),
+        **FILL,
     )
-    tabs = _panel(_tabs(session, workflow, shortcuts), "tabs", {**after("rows", ROWS), "min-height": "0"})
-    panes = pn.Column(upper, rows, tabs, sizing_mode="stretch_both", margin=0)
+    tabs = _panel(_tabs(session, workflow, shortcuts), "tabs", after("rows", ROWS))
+    panes = pn.Column(upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
         header=[_head(shortcuts, tour)],
@@ -105,10 +108,9 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Row(side, panes, shortcuts, tour, sizing_mode="stretch_both", margin=0, css_classes=["workspace"])],
+        main=[pn.Row(side, panes, shortcuts, tour, styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
-        raw_css=[PAGE_CSS],
     )
     with edit_readonly(page):
         page.busy = False  # bound to Panel's own state, it would make Bokeh walk the whole page twice an event
@@ -175,7 +177,7 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
     """
     menu = pmui.TabMenu(items=[{"label": title} for title, _ in TABS], active=0, margin=0, sizing_mode="stretch_width")
     views = [
-        pn.Column(view(session, workflow), visible=index == 0, sizing_mode="stretch_both", margin=0)
+        pn.Column(view(session, workflow), visible=index == 0, scroll=True, **FILL)
         for index, (_, view) in enumerate(TABS)
     ]
 
@@ -186,7 +188,7 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
     menu.param.watch(show, "active")
     for index, (title, _) in enumerate(TABS[:10]):
         shortcuts.add("1234567890"[index], f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
-    return pn.Column(menu, *views, sizing_mode="stretch_both", margin=0)
+    return pn.Column(menu, *views, **FILL)
 
 
 def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
@@ -194,8 +196,7 @@ def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
         view,
         elevation=0,
         variant="outlined",
-        sizing_mode="stretch_both",
-        margin=0,
-        styles=styles,
+        styles={**styles, "overflow": "auto" if name == "structure" else "hidden"},
         css_classes=[f"pane-{name}"],
+        **FILL,
     )

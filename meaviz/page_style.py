@@ -21,10 +21,6 @@ SEGMENT = {"& .MuiToggleButton-root": DENSE}
 
 HEAD_BUTTON = {"color": "#FFFFFF", "borderColor": "#FFFFFF80", "&:hover": {"borderColor": "#FFFFFF"}, **DENSE}
 
-PAGE_CSS = """
-.workspace { height: calc(100vh - 48px); padding: 8px 8px 8px 0; box-sizing: border-box }
-"""
-
 KEYS_CSS = """
 :host { font-size: 14px }
 section { break-inside: avoid; margin: 0 0 16px }

@@ -52,9 +52,9 @@ class Splitter(JSComponent):
 
 def before(pane: str, initial: float) -> dict[str, str]:
     """Styles of the pane before the bar of this name."""
-    return {"flex": f"var(--pane-{pane}, {initial}) 1 0", "min-width": "0"}
+    return {"flex": f"var(--pane-{pane}, {initial}) 1 0"}
 
 
 def after(pane: str, initial: float) -> dict[str, str]:
     """Styles of the pane after the bar of this name."""
-    return {"flex": f"calc(100 - var(--pane-{pane}, {initial})) 1 0", "min-width": "0"}
+    return {"flex": f"calc(100 - var(--pane-{pane}, {initial})) 1 0"}

@@ -134,7 +134,9 @@ def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> Non
     wait_until(page, lambda: session.inspected == -1, what="nothing inspected")
     for index, (title, _) in enumerate(TABS[:10]):
         page.keyboard.press("1234567890"[index])
-        expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
+            "aria-selected", "true", timeout=30_000
+        )
     page.get_by_label("Files").fill("f?")  # typing is typing
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert not session.flags.any()
@@ -217,7 +219,9 @@ def test_no_serious_violation_of_accessibility(open_app: Callable[[], Session], 
             wait_until(page, lambda: session.dark, what="the dark theme")
         for index, (title, _) in enumerate(TABS[:10]):
             page.keyboard.press("1234567890"[index])
-            expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute("aria-selected", "true")
+            expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
+                "aria-selected", "true", timeout=30_000
+            )
             page.wait_for_timeout(400)  # colours fade from one theme to the other
             found[f"{title}, {'dark' if dark else 'light'}"] = violations(page)
         page.keyboard.press("?")
