@@ -16,7 +16,8 @@ from typing import Any
 import platformdirs
 
 SIZE, SMALLEST = (1440, 900), (1024, 640)  # pixels of the desktop, width and height
-NO_SANDBOX = "QTWEBENGINE_DISABLE_SANDBOX"
+NO_SANDBOX, FLAGS = "QTWEBENGINE_DISABLE_SANDBOX", "QTWEBENGINE_CHROMIUM_FLAGS"
+BY_SOFTWARE = "--ignore-gpu-blocklist --disable-gpu-compositing"  # else there is no WebGL, or it is not seen
 
 
 def main(url: str, title: str) -> int:
@@ -44,6 +45,12 @@ def _prepare_engine() -> None:
     os.environ.setdefault("QT_API", "pyside6")  # LGPL; qtpy would take PyQt5 first, which is under the GPL
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.environ.setdefault(NO_SANDBOX, "1")  # Chromium has none for root, and would refuse to start
+    if sys.platform.startswith("linux") and not _graphics_processor():
+        os.environ.setdefault(FLAGS, BY_SOFTWARE)
+
+
+def _graphics_processor() -> bool:
+    return any(Path("/dev/dri").glob("renderD*")) or Path("/dev/nvidia0").exists()
 
 
 def _close_at_end(window: Any) -> None:

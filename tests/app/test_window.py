@@ -123,6 +123,7 @@ async def look(port: int, alive: Callable[[], bool], picture: str | None) -> tup
     await tools.wait("!!find('b', '0') && text().includes('of 145 selected')", MAP_TIMEOUT)
     await tools.evaluate("find('button', 'Next').click()")
     await tools.wait("text().includes('eV/atom')")
+    assert not await tools.evaluate("text().includes('needs WebGL')")
     await asyncio.sleep(4)  # for the software renderer
     shot = (await tools.call("Page.captureScreenshot"))["data"]
     if picture:
