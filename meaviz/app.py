@@ -155,7 +155,7 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
     shortcuts.add(
         "f", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
     )
-    shortcuts.add("u", "Take their flags back", lambda: session.flag_selection(False), "Environments")
+    shortcuts.add("Shift+f", "Take their flags back", lambda: session.flag_selection(False), "Environments")
     for keys, title in (
         ("Drag", "Select with a lasso, or a box (toolbar)"),
         ("Shift + drag", "Add to the selection"),
@@ -165,6 +165,13 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
         ("Wheel", "Zoom"),
     ):
         shortcuts.note(keys, title, "Map")
+    for keys, title in (
+        ("J K", "Next candidate, the one before"),
+        ("A", "An outlier"),
+        ("R", "Ordinary"),
+        ("U", "Undo"),
+    ):
+        shortcuts.note(keys, title, "Tab Outliers")
     shortcuts.note("← → ↑ ↓", "Turn, while the 3D view has the focus", "3D view")
     shortcuts.note("Drag · wheel", "Turn · zoom", "3D view")
     shortcuts.note("Arrow keys · Enter", "Move · reset a bar between panes that has the focus", "Page")
@@ -175,7 +182,13 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
 
     All stay rendered, for Bokeh cannot lay out a chart that a container of the page has not rendered yet.
     """
-    menu = pmui.TabMenu(items=[{"label": title} for title, _ in TABS], active=0, margin=0, sizing_mode="stretch_width")
+    menu = pmui.TabMenu(
+        items=[{"label": title} for title, _ in TABS],
+        variant="scrollable",
+        active=0,
+        margin=0,
+        sizing_mode="stretch_width",
+    )
     views = [
         pn.Column(view(session, workflow), visible=index == 0, scroll=True, **FILL)
         for index, (_, view) in enumerate(TABS)

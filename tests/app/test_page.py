@@ -128,7 +128,7 @@ def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> Non
     page.keyboard.press("f")
     wait_until(page, lambda: session.flags.any(), what="a flag")
     assert np.flatnonzero(session.flags).tolist() == [0]
-    page.keyboard.press("u")
+    page.keyboard.press("Shift+F")
     wait_until(page, lambda: not session.flags.any(), what="no flag")
     page.keyboard.press("Escape")
     wait_until(page, lambda: session.inspected == -1, what="nothing inspected")
