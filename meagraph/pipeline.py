@@ -21,10 +21,11 @@ from typing import Any
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors, recall_descriptors
 from meagraph.export import ExportedFiles, export_plan
-from meagraph.files import cache_directory, content_key, read_cached
+from meagraph.files import cache_directory, content_key, read_arrays, read_cached, write_arrays
 from meagraph.graph import similarity_graph
 from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.progress import Progress, part, silent
+from meagraph.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.survey import Survey, read_survey, survey, write_survey
@@ -38,11 +39,13 @@ def look(
     cache: bool = True,
     progress: Progress = silent,
 ) -> Survey:
-    """The survey of ``dataset`` by the model, from the cache where it was made before."""
+    """The survey of ``dataset`` by the model, from the cache where it was made before; a map serves other clusters."""
     stored = _survey_file(dataset, learned, config)
     if cache and (known := read_cached(stored, read_survey)) is not None:
         progress(1, 1, "map from the cache")
         return known
+    mapped = _places_file(learned, config)
+    places = read_cached(mapped, _read_places) if cache else None
     result = survey(
         dataset,
         learned.load(),
@@ -53,11 +56,30 @@ def look(
         clustering=config.clustering,
         projection=config.projection,
         seed=config.training.seed,
+        places=places,
         progress=progress,
     )
     if cache:
         write_survey(stored, result)
+        if places is None:
+            write_arrays(mapped, {"xy": result.projection.xy})
     return result
+
+
+def _places_file(learned: Learned, config: PipelineConfig) -> Path:
+    """Where the cache keeps the map itself, which other clusters leave as it is."""
+    depends = {
+        "version": CACHE_VERSION,
+        "model": learned.key,
+        "graph": asdict(config.graph),
+        "rate": config.pooling_rate,
+        "projection": asdict(config.projection),
+    }
+    return cache_directory("maps") / f"map-{content_key(depends)}.npz"
+
+
+def _read_places(path: Path) -> Projection:
+    return Projection(read_arrays(path)["xy"])
 
 
 def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Path:

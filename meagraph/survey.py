@@ -48,11 +48,13 @@ def survey(
     clustering: ClusteringConfig,
     projection: ProjectionConfig,
     seed: int = 0,
+    places: Projection | None = None,
     progress: Progress = silent,
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1).
+    ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1). ``places``
+    is the map where it is known: it hangs on the model, the rate and ``projection``, not on the clusters.
     """
     from meagraph.model import embed, reconstruction_errors
 
@@ -64,7 +66,7 @@ def survey(
     neighbours = latent_neighbours(embedding, clustering, projection)
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
-    places = project(neighbours, condensed, projection)
+    places = places or project(neighbours, condensed, projection)
     compiling.finish(quickfield.__name__, part(progress, 0.8, 0.8))
     outliers = score_outliers(
         np.asarray(points),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,61 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.util import edit_readonly
 
+from meaviz.components.splitter import Splitter, after, before
+from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
-from meaviz.page_style import PAGE_CSS, page_theme
+from meaviz.page_style import HEAD_BUTTON, page_theme
 from meaviz.session import Session
+from meaviz.shortcuts import Shortcuts
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 from meaviz.workflow import Workflow
 
 TITLE = "MEAViz"
+COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
+SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
+# Panel takes the sum of what the children want as the least size, which would push the rest out of the window
+SHRINKS = ":host { min-height: 0 !important; min-width: 0 !important }"
+FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
+ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
+
+STOPS = (
+    Stop(
+        ".MuiDrawer-paper",
+        "Four steps to a map",
+        "Open your files here. Descriptors, model and map then follow by themselves; unfold a step to change its "
+        "settings and compute from there. Without files you see the embedded demo.",
+    ),
+    Stop(
+        ".pane-map",
+        "The map",
+        "Each point is an atomic environment; alike ones lie together. Drag to select with a lasso, click a point to "
+        "see its environment, and choose what colours the points.",
+    ),
+    Stop(
+        ".pane-structure",
+        "One environment in 3D",
+        "The chosen atom and its neighbours within the cutoff stand out. Drag to turn, scroll to zoom; Next and "
+        "Previous go through the selection.",
+    ),
+    Stop(
+        ".pane-tabs",
+        "Look, judge, prune",
+        "Clusters in a table, how much to keep of what, and what that costs a force field. The bars between the panes "
+        "can be dragged; the page remembers where you left them.",
+    ),
+    Stop(
+        "[role=tab]",
+        "Export",
+        "Writes the kept structures as they were, an index of all, and a manifest with every setting.",
+        holds="Export",
+    ),
+    Stop(
+        "button",
+        "Help",
+        "Press ? at any time for the keys, and to see this tour again.",
+        holds="Keyboard",
+    ),
+)
 
 
 def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **reading: Any) -> pmui.Page:
@@ -39,39 +88,109 @@ def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **
 
 
 def _page(session: Session, workflow: Workflow) -> pmui.Page:
+    shortcuts, tour = Shortcuts(), Tour(*STOPS)
+    side = Splitter(pane="side", label="Width of the steps", pixels=True, **SIDE)
+    columns = Splitter(pane="columns", label="Width of the map", initial=COLUMNS, low=25, high=75)
+    rows = Splitter(pane="rows", label="Height of map and 3D view", orientation="horizontal", initial=ROWS, low=30)
     upper = pn.Row(
-        _panel(MapView(session, workflow), styles={"flex": "3 1 0"}),
-        _panel(StructureView(session, workflow), styles={"flex": "2 1 0"}),
-        sizing_mode="stretch_both",
-        margin=0,
-        styles={"flex": "3 1 0", "min-height": "420px"},
+        _panel(MapView(session, workflow), "map", before("columns", COLUMNS)),
+        columns,
+        _panel(StructureView(session, workflow), "structure", after("columns", COLUMNS)),
+        styles=before("rows", ROWS),
+        **FILL,
     )
-    lower = _panel(_tabs(session, workflow), styles={"flex": "2 1 0", "min-height": "300px"})
+    tabs = _panel(_tabs(session, workflow, shortcuts), "tabs", after("rows", ROWS))
+    panes = pn.Column(upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
+        header=[_head(shortcuts, tour)],
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
-        sidebar_width=330,
+        sidebar_width=SIDE["initial"],
+        sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Column(upper, lower, sizing_mode="stretch_both", margin=0, css_classes=["workspace"])],
+        main=[pn.Row(side, panes, shortcuts, tour, styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
-        raw_css=[PAGE_CSS],
     )
     with edit_readonly(page):
         page.busy = False  # bound to Panel's own state, it would make Bokeh walk the whole page twice an event
-    session.dark = bool(page.dark_theme)
+    side.param.watch(lambda event: setattr(page, "sidebar_width", int(event.new)), "value")
+    session.dark = tour.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
+    session.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
+    _add_shortcuts(shortcuts, session, page)
     return page
 
 
-def _tabs(session: Session, workflow: Workflow) -> pn.Column:
+def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
+    """The buttons in the page's head, and the one under the list of keys that starts the tour."""
+    keys = pmui.Button(label="Keyboard", variant="outlined", size="small", sx=HEAD_BUTTON, margin=0)
+    keys.on_click(lambda event: shortcuts.show())
+    begin = pmui.Button(label="Show the tour", variant="outlined", size="small", margin=0)
+
+    def show_tour(event: Any) -> None:
+        shortcuts.dialog.open = False
+        tour.start()
+
+    begin.on_click(show_tour)
+    shortcuts.foot.append(begin)
+    return pn.Row(pn.layout.HSpacer(), keys, sizing_mode="stretch_width", margin=0)
+
+
+def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> None:
+    """The keys that belong to no view."""
+
+    def let_go() -> None:
+        if session.selection is not None and session.selection.any():
+            session.clear_selection()
+        else:
+            session.inspected = -1
+
+    shortcuts.add("t", "Light or dark", lambda: setattr(page, "dark_theme", not page.dark_theme))
+    shortcuts.add("Escape", "Clear the selection, then let go of the environment", let_go, "Environments")
+    shortcuts.add(
+        "ArrowRight", "Next environment of the selection, or of all", lambda: session.step_through(1), "Environments"
+    )
+    shortcuts.add("ArrowLeft", "The one before", lambda: session.step_through(-1), "Environments")
+    shortcuts.add(
+        "f", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
+    )
+    shortcuts.add("Shift+f", "Take their flags back", lambda: session.flag_selection(False), "Environments")
+    for keys, title in (
+        ("Drag", "Select with a lasso, or a box (toolbar)"),
+        ("Shift + drag", "Add to the selection"),
+        ("Ctrl + drag", "Remove from it"),
+        ("Ctrl + Shift + drag", "Keep what both hold"),
+        ("Click", "Show the environment in 3D"),
+        ("Wheel", "Zoom"),
+    ):
+        shortcuts.note(keys, title, "Map")
+    for keys, title in (
+        ("J K", "Next candidate, the one before"),
+        ("A", "An outlier"),
+        ("R", "Ordinary"),
+        ("U", "Undo"),
+    ):
+        shortcuts.note(keys, title, "Tab Outliers")
+    shortcuts.note("← → ↑ ↓", "Turn, while the 3D view has the focus", "3D view")
+    shortcuts.note("Drag · wheel", "Turn · zoom", "3D view")
+    shortcuts.note("Arrow keys · Enter", "Move · reset a bar between panes that has the focus", "Page")
+
+
+def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Column:
     """The lower views, one in sight at a time.
 
     All stay rendered, for Bokeh cannot lay out a chart that a container of the page has not rendered yet.
     """
-    menu = pmui.TabMenu(items=[{"label": title} for title, _ in TABS], active=0, margin=0, sizing_mode="stretch_width")
+    menu = pmui.TabMenu(
+        items=[{"label": title} for title, _ in TABS],
+        variant="scrollable",
+        active=0,
+        margin=0,
+        sizing_mode="stretch_width",
+    )
     views = [
-        pn.Column(view(session, workflow), visible=index == 0, sizing_mode="stretch_both", margin=0)
+        pn.Column(view(session, workflow), visible=index == 0, scroll=True, **FILL)
         for index, (_, view) in enumerate(TABS)
     ]
 
@@ -80,8 +199,17 @@ def _tabs(session: Session, workflow: Workflow) -> pn.Column:
             view.visible = index == event.new
 
     menu.param.watch(show, "active")
-    return pn.Column(menu, *views, sizing_mode="stretch_both", margin=0)
+    for index, (title, _) in enumerate(TABS[:10]):
+        shortcuts.add("1234567890"[index], f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
+    return pn.Column(menu, *views, **FILL)
 
 
-def _panel(view: Any, **options: Any) -> pmui.Paper:
-    return pmui.Paper(view, elevation=0, variant="outlined", sizing_mode="stretch_both", margin=6, **options)
+def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
+    return pmui.Paper(
+        view,
+        elevation=0,
+        variant="outlined",
+        styles={**styles, "overflow": "auto" if name == "structure" else "hidden"},
+        css_classes=[f"pane-{name}"],
+        **FILL,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from meagraph.cli import add_reading_options, reading_options
+from meaviz import desktop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,9 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=5006, help="(default: %(default)s; 0: any free port)")
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
+    parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
     add_reading_options(parser)
     options = parser.parse_args(arguments)
+    if options.desktop and options.address != desktop.ADDRESS:
+        parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
 
     print("meaviz: starting ...", file=sys.stderr)
     from meagraph import compiling, manifold
@@ -33,9 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from meaviz.app import TITLE, build
 
     reading = reading_options(options)
+
+    def app() -> object:
+        return build(options.data, **reading)
+
     try:
+        if options.desktop:
+            obstacle = desktop.why_no_window()
+            if not obstacle:
+                return desktop.run(app, title=TITLE, port=options.port, browser=not options.no_browser)
+            print(f"meaviz: no window: {obstacle}; the browser shows the app instead.", file=sys.stderr)
         pn.serve(
-            lambda: build(options.data, **reading),
+            app,
             title=TITLE,
             port=options.port,
             address=options.address,

@@ -19,8 +19,16 @@ DENSE = {
 }  # buttons above the views
 SEGMENT = {"& .MuiToggleButton-root": DENSE}
 
-PAGE_CSS = """
-.workspace { height: calc(100vh - 48px); padding: 6px; box-sizing: border-box }
+HEAD_BUTTON = {"color": "#FFFFFF", "borderColor": "#FFFFFF80", "&:hover": {"borderColor": "#FFFFFF"}, **DENSE}
+
+KEYS_CSS = """
+:host { font-size: 14px }
+section { break-inside: avoid; margin: 0 0 16px }
+h3 { font-size: 13px; font-weight: 600; margin: 0 0 6px; opacity: 0.75 }
+dl { display: grid; grid-template-columns: 150px minmax(260px, 1fr); gap: 6px 12px; margin: 0 }
+dt { white-space: nowrap }
+dd { margin: 0 }
+kbd { font: inherit; font-size: 12px; padding: 1px 7px; border: 1px solid currentColor; border-radius: 4px }
 """
 
 FACTS_CSS = """

@@ -15,9 +15,11 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.properties import Properties, two_sided
+from meagraph.stability import Stability
 from meagraph.survey import Survey
 from meaviz.judging import FORGOTTEN, Judging
 from meaviz.planning import UNPLANNED, Planning
+from meaviz.runs import remember
 from meaviz.selections import COMBINE, Filters, History, NamedSelections, named_selections
 
 STEPS = ("data", "descriptors", "model", "map")
@@ -32,6 +34,8 @@ class Session(Judging, Planning):
     learned = param.ClassSelector(class_=Learned, allow_None=True)
     survey = param.ClassSelector(class_=Survey, allow_None=True)
     history = param.Parameter(default=(), doc="Epoch records of the training that runs or ran last.")
+    runs = param.Parameter(default=(), doc="TrainingRun of every model that these descriptors had.")
+    stability = param.ClassSelector(class_=Stability, allow_None=True, doc="Of the model, along the pooling rate.")
 
     properties = param.ClassSelector(class_=Properties, allow_None=True, doc="What is known of each environment.")
     selection = param.Parameter(default=None, doc="(N,) bool, or None before there is a map.")
@@ -66,10 +70,11 @@ class Session(Judging, Planning):
         self._clear_from("model")
         self.descriptors = descriptors
 
-    def set_learned(self, learned: Learned) -> None:
-        """Take a model; the map is gone."""
+    def set_learned(self, learned: Learned, config: PipelineConfig | None = None) -> None:
+        """Take a model that came with ``config`` (those of the next computation where None); the map is gone."""
         self._clear_from("map")
-        self.param.update(learned=learned, history=learned.history)
+        runs = remember(self.runs, learned, config or self.config)
+        self.param.update(learned=learned, history=learned.history, stability=None, runs=runs)
 
     def set_survey(self, survey: Survey) -> None:
         """Take a new map with its clusters; selection, judgements and plan follow it."""
@@ -103,7 +108,7 @@ class Session(Judging, Planning):
             "problem": ("", ""),
         }
         if step in ("descriptors", "model"):
-            cleared |= {"learned": None, "history": ()}
+            cleared |= {"learned": None, "history": (), "stability": None, "runs": ()}
         if step == "descriptors":
             cleared["descriptors"] = None
         self.param.update(**cleared)

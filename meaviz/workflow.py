@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
-from meagraph.pipeline import Recalled, describe_settings, look, recall
+from meagraph.pipeline import Recalled, describe_settings, look, look_along_rates, recall
 from meagraph.progress import Progress
 from meagraph.records import EpochRecord
 from meagraph.report import report_html
@@ -22,9 +23,10 @@ from meagraph.survey import Survey
 from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.planwork import PlanWork
+from meaviz.runs import TrainingRun
 from meaviz.session import STEPS, Session
 
-EXPORT = "export"
+EXPORT, STABILITY = "export", "stability"
 
 
 class Workflow(PlanWork):
@@ -123,6 +125,32 @@ class Workflow(PlanWork):
 
         self._start(EXPORT, work, lambda files: session.param.update(exported=files))
 
+    def use(self, run: TrainingRun) -> None:
+        """Take the model of an earlier training again, as it is; only the map is made anew."""
+        session = self.session
+        if self._runner.busy:
+            self._fail("model", "Another step is being computed. Wait for it, or cancel it.")
+            return
+        session.config = replace(session.config, training=run.config.training, graph=run.config.graph).with_seed(
+            run.config.training.seed
+        )
+        session.pruning = replace(session.pruning, seed=run.config.training.seed)
+        session.set_learned(run.learned, run.config)
+        self.run("map")
+
+    def measure_stability(self) -> None:
+        """Find the published clusters along the pooling rate, once a model: then any rate is looked up."""
+        session, config = self.session, self.session.config
+        learned = session.learned
+        if learned is None:
+            self._fail(STABILITY, "There is no model yet. Train one first.")
+            return
+        self._start(
+            STABILITY,
+            lambda progress: look_along_rates(learned, config, progress=progress),
+            lambda found: session.param.update(stability=found),
+        )
+
     # ---- the steps
 
     def _compute(self, step: str, **training: Any) -> None:
@@ -149,7 +177,7 @@ class Workflow(PlanWork):
                     on_epoch=self._epochs.append,
                     progress=progress,
                 ),
-                session.set_learned,
+                lambda learned: session.set_learned(learned, config),
             )
         else:
             self._start(step, lambda progress: self._look(dataset, learned, config, progress), session.set_survey)

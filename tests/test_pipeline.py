@@ -167,7 +167,7 @@ def test_another_seed_gives_another_run(file: Path) -> None:
     ("change", "kept"),
     [
         ({"pooling_rate": 0.3}, COMPUTATIONS[:2]),
-        ({"clustering": ClusteringConfig(method="components")}, COMPUTATIONS[:2]),
+        ({"clustering": ClusteringConfig(method="components")}, (*COMPUTATIONS[:2], "meagraph.survey.project")),
         ({"kernels": 1}, COMPUTATIONS[:1]),
         ({"graph": GraphConfig(lower=0.7)}, COMPUTATIONS[:1]),
         ({"descriptors": DescriptorConfig(n_max=2, l_max=1)}, ()),

@@ -11,6 +11,8 @@ from meaviz.views.histograms import HistogramsView
 from meaviz.views.inbox import InboxView
 from meaviz.views.map import MapView
 from meaviz.views.pruning import PruningView
+from meaviz.views.runs import RunsView
+from meaviz.views.stability import StabilityView
 from meaviz.views.structure import StructureView
 from meaviz.views.table import TableView
 from meaviz.views.training import DescriptorStep, MapStep, ModelStep
@@ -24,6 +26,8 @@ TABS = (
     ("Outliers", InboxView),
     ("Pruning", PruningView),
     ("Cost", CostView),
+    ("Models", RunsView),
+    ("Pooling rate", StabilityView),
     ("Export", ExportView),
 )
 

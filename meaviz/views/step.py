@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import panel as pn
 import panel_material_ui as pmui
 
 from meaviz.session import STEPS, Session
+from meaviz.timeleft import TimeLeft, in_words
 from meaviz.workflow import Workflow
 
 STILL = {"& .MuiLinearProgress-bar": {"transition": "none"}}  # an endless animation takes a core without a GPU
@@ -34,6 +37,7 @@ class Step(pn.viewable.Viewer):
             margin=(0, 12, 4, 12),
             sizing_mode="stretch_width",
         )
+        self._left = TimeLeft()
         self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
         self._card = pmui.Card(
             *self.settings(),
@@ -74,11 +78,14 @@ class Step(pn.viewable.Viewer):
 
     def _show_activity(self, *events: object) -> None:
         running = self.session.running == self.step
+        if running and not self._activity.visible:
+            self._left.restart(time.monotonic())
         self._activity.visible = running
         if running:
             fraction, message = self.session.progress
             self._bar.value = int(100 * fraction)
-            self._message.object = message or "starting"
+            left = in_words(self._left.report(fraction, time.monotonic()))
+            self._message.object = " · ".join(filter(None, (message or "starting", left)))
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem

@@ -248,7 +248,11 @@ class MapStep(Step):
             self._resolution.visible = event.new == "leiden"
             by_density.visible = event.new == "hdbscan"
 
+        def follow(event: Any) -> None:
+            self._rate.value, self._method.value = event.new.pooling_rate, event.new.clustering.method
+
         self._method.param.watch(show_settings, "value")
+        self.session.param.watch(follow, "config")
         return [self._rate, self._method, self._resolution, by_density, update]
 
     def summary(self) -> str:

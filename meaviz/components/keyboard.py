@@ -1,0 +1,25 @@
+"""The keys of the page, wherever the focus is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import param
+from panel.custom import JSComponent
+
+
+class Keyboard(JSComponent):
+    """Calls ``on_key(name)`` for every key of ``keys`` that no field, menu or dialog has a use for."""
+
+    keys = param.List(default=[], item_type=str, doc="Names as in :class:`meaviz.shortcuts.Shortcuts`.")
+
+    _esm = Path(__file__).with_suffix(".js")
+
+    def __init__(self, on_key: Callable[[str], None]) -> None:
+        super().__init__(width=0, height=0, margin=0)
+        self._on_key = on_key
+
+    def _handle_msg(self, data: str) -> None:
+        if data in self.keys:
+            self._on_key(data)

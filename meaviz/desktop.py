@@ -1,0 +1,125 @@
+"""``meaviz --desktop``: the app in a native window, or in the browser where no window can be had."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+INSTALL = 'pip install "meaviz[desktop]"'
+ADDRESS = "127.0.0.1"
+WINDOW = (sys.executable, "-m", "meaviz.window")
+START, STOP = 60.0, 10.0  # s to wait for the server to listen, and for window and server to end
+LAST_LINES = 5  # of what a window said that failed
+
+
+@dataclass(frozen=True)
+class Closed:
+    """How a window ended."""
+
+    status: int  # 0: the user closed it
+    said: str  # the last lines of its standard error
+
+
+def why_no_window() -> str:
+    """Why no window can be opened here, with the remedy; empty where nothing speaks against one."""
+    if importlib.util.find_spec("webview") is None:
+        return f"pywebview is not installed. Install it with: {INSTALL}"
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, displays)):
+        return "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+    return ""
+
+
+def run(app: Callable[[], Any], *, title: str, port: int, browser: bool = True) -> int:
+    """Serve ``app`` and show it in a window until that is closed; return the exit status.
+
+    ``port`` is taken if it is free, any other if not. A window that fails is replaced by a tab of the ``browser``, and
+    the app served on until it is interrupted.
+    """
+    import panel as pn
+
+    port = free_port(port)
+    server = pn.serve(app, title=title, port=port, address=ADDRESS, show=False, threaded=True, verbose=False)
+    url = f"http://localhost:{port}/"
+    try:
+        _wait_until_listening(port, server)
+        closed = show_window(url, title)
+        if closed.status != 0:
+            print(_failure(closed, url), file=sys.stderr)
+            if browser:
+                webbrowser.open(url)
+            while server.is_alive():
+                server.join(1.0)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()
+        server.join(STOP)
+    return 0
+
+
+def show_window(url: str, title: str, *, command: Sequence[str] = WINDOW) -> Closed:
+    """Open the window in a process of its own and wait until it is closed; an interrupt closes it first."""
+    said: deque[str] = deque(maxlen=LAST_LINES)
+    process = subprocess.Popen(
+        [*command, url, title], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
+    assert process.stdin is not None
+    assert process.stderr is not None
+    reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
+    reader.start()
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        process.stdin.close()
+        try:
+            process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+    reader.join(STOP)
+    return Closed(process.returncode, "".join(said).strip())
+
+
+def free_port(preferred: int) -> int:
+    """``preferred`` where nobody listens on it, else a free one: what the page remembers is bound to its port."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            if os.name == "posix":  # a port whose last connections are still winding down is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no port of {ADDRESS} is free")
+
+
+def _wait_until_listening(port: int, server: threading.Thread) -> None:
+    deadline = time.monotonic() + START
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex((ADDRESS, port)) == 0:
+                return
+        if not server.is_alive() or time.monotonic() > deadline:
+            raise OSError(f"the server does not answer on port {port} of {ADDRESS}")
+        time.sleep(0.05)
+
+
+def _failure(closed: Closed, url: str) -> str:
+    said = "".join(f"\n    {line}" for line in closed.said.splitlines())
+    return (
+        f"meaviz: the window ended with status {closed.status}:{said}\n"
+        f"meaviz: a web engine is needed: {INSTALL}; docs/desktop.md lists the system's packages.\n"
+        f"meaviz: the app is at {url} in the browser instead; Ctrl-C ends it."
+    )

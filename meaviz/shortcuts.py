@@ -1,0 +1,99 @@
+"""What the keys do, and the dialog under ``?`` that lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+import panel as pn
+import panel_material_ui as pmui
+
+from meagraph.errors import MEAGraphError
+from meaviz.components.keyboard import Keyboard
+from meaviz.page_style import KEYS_CSS
+
+HELP = "?"
+MODIFIERS = ("Ctrl", "Alt", "Shift")
+SHOWN = {"Escape": "Esc", "ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", " ": "Space"}
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A key and what it does."""
+
+    key: str
+    title: str
+    action: Callable[[], object]
+    group: str
+
+
+class Shortcuts(pn.viewable.Viewer):
+    """The keys of one page: views add theirs, the browser reports them, ``?`` lists them.
+
+    A key is named as browsers name it (``"ArrowLeft"``, ``"Escape"``, ``"z"``, ``"?"``), after its modifiers in the
+    order ``Ctrl+Alt+Shift+``; Command counts as Ctrl. Shift is named with letters and long names only, for ``"?"`` has
+    it already. Nothing is called while the user types in a field or a dialog or menu is open.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Shortcut] = {}
+        self._notes: list[tuple[str, str, str]] = []  # what is no key of ours, to be listed: group, keys, title
+        self._keyboard = Keyboard(self.press)
+        self._list = pn.pane.HTML("", stylesheets=[KEYS_CSS], margin=0)
+        self.foot = pn.Row(margin=0)  # for buttons under the list
+        self.dialog = pmui.Dialog(
+            self._list, self.foot, title="Keyboard and mouse", close_on_click=True, show_close_button=True
+        )
+        self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)
+        self.add(HELP, "This list", self.show, "Page")
+
+    def __panel__(self) -> pn.Column:
+        """Return the listener and the dialog for Panel to lay out; they take no room."""
+        return self._layout
+
+    def add(self, key: str, title: str, action: Callable[[], object], group: str = "Page") -> None:
+        """Let ``key`` call ``action``. Raises MEAGraphError for a key that has a meaning already, or none."""
+        *modifiers, name = key.split("+") if len(key) > 1 else [key]
+        in_order = [modifier for modifier in MODIFIERS if modifier in modifiers]
+        if not name or modifiers != in_order or (len(name) == 1 and name != name.lower()):
+            raise MEAGraphError(f"Expected a key such as 'z', 'Ctrl+Shift+z' or 'ArrowLeft', got {key!r}.")
+        if key in self._known:
+            raise MEAGraphError(f"The key {key!r} is taken by {self._known[key].title!r}. Choose another.")
+        self._known[key] = Shortcut(key, title, action, group)
+        self._keyboard.keys = list(self._known)
+        self._write()
+
+    def note(self, keys: str, title: str, group: str) -> None:
+        """List a gesture that is handled elsewhere, such as a drag with Shift."""
+        self._notes.append((group, keys, title))
+        self._write()
+
+    def press(self, key: str) -> None:
+        """Do what ``key`` does."""
+        self._known[key].action()
+
+    def show(self) -> None:
+        """Open the list."""
+        self.dialog.open = True
+
+    def _write(self) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for known in self._known.values():
+            groups.setdefault(known.group, []).append((shown(known.key), known.title))
+        for group, keys, title in self._notes:
+            groups.setdefault(group, []).append((f"<kbd>{escape(keys)}</kbd>", title))
+        self._list.object = "".join(
+            f"<section><h3>{escape(group)}</h3><dl>"
+            + "".join(f"<dt>{keys}</dt><dd>{escape(title)}</dd>" for keys, title in entries)
+            + "</dl></section>"
+            for group, entries in groups.items()
+        )
+
+
+def shown(key: str) -> str:
+    """A key for people, as HTML."""
+    parts = key.split("+") if len(key) > 1 else [key]
+    names = [SHOWN.get(part, part.upper() if len(part) == 1 else part) for part in parts]
+    return " + ".join(f"<kbd>{escape(name)}</kbd>" for name in names)

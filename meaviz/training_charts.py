@@ -1,0 +1,97 @@
+"""The charts that compare trainings, and those of the pooling rate."""
+
+from __future__ import annotations
+
+from bokeh.models import BasicTicker, BoxAnnotation, ColumnDataSource, HoverTool, LogTicker, Range1d, Span
+from bokeh.plotting import figure
+
+from meaviz.page_style import style_chart
+from meaviz.style import Theme
+
+
+def runs_figure(lines: ColumnDataSource) -> figure:
+    """The loss of every run against its epochs; ``lines`` has the columns epoch, loss, run, colour, width."""
+    plot = figure(
+        sizing_mode="stretch_both",
+        y_axis_type="log",
+        x_axis_label="epoch",
+        y_axis_label="held-out loss",
+        toolbar_location=None,
+        tools=[HoverTool(tooltips=[("model", "@run")], line_policy="nearest")],
+    )
+    plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
+    plot.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+    plot.multi_line("epoch", "loss", line_color="colour", line_width="width", legend_field="run", source=lines)
+    plot.legend.update(location="top_right", padding=2, spacing=0, glyph_height=12, glyph_width=18, border_line_alpha=0)
+    return plot
+
+
+def style_runs(plot: figure, tokens: Theme) -> None:
+    """Give the chart of :func:`runs_figure` the colours and the font of the page."""
+    style_chart(plot, tokens)
+    plot.legend.update(
+        background_fill_alpha=0,
+        label_text_color=tokens.text,
+        label_text_font=tokens.font,
+        label_text_font_size="11px",
+    )
+
+
+class RateCharts:
+    """Number of clusters and their agreement against the pooling rate, with a mark at one rate.
+
+    ``points`` has the columns rate and clusters, ``pairs`` rate and agreement, between two rates each.
+    """
+
+    def __init__(self, points: ColumnDataSource, pairs: ColumnDataSource, tokens: Theme) -> None:
+        x_range = Range1d(0.0, 1.0)
+        count = figure(y_axis_type="log", y_axis_label="clusters", **_layout(x_range, "@rate{0.00}", "@clusters{0}"))
+        same = figure(
+            y_range=Range1d(-0.03, 1.06),
+            y_axis_label="agreement (adjusted Rand)",
+            **_layout(x_range, "@rate{0.00}", "@agreement{0.00}"),
+        )
+        self.figures = count, same
+        self._glyphs = []
+        for plot, source, column in ((count, points, "clusters"), (same, pairs, "agreement")):
+            line = plot.line("rate", column, source=source, line_width=2)
+            dots = plot.scatter("rate", column, source=source, size=5)
+            self._glyphs.append((line.glyph, dots.glyph))
+        count.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+        self._marks = [Span(dimension="height", location=0.5, line_width=2) for _ in self.figures]
+        self._plateaus = [BoxAnnotation(left=0, right=0, visible=False, line_alpha=0) for _ in self.figures]
+        for plot, mark, plateau in zip(self.figures, self._marks, self._plateaus, strict=True):
+            plot.add_layout(plateau)
+            plot.add_layout(mark)
+        self.style(tokens)
+
+    def show_rate(self, rate: float) -> None:
+        """Move the mark."""
+        for mark in self._marks:
+            mark.location = rate
+
+    def show_plateau(self, plateau: tuple[float, float] | None) -> None:
+        """Shade the rates between which clusters hardly change; None shades nothing."""
+        for box in self._plateaus:
+            box.visible = plateau is not None
+            if plateau is not None:
+                box.left, box.right = plateau
+
+    def style(self, tokens: Theme) -> None:
+        """Give the charts the colours and the font of the page."""
+        for plot, glyphs, mark, box in zip(self.figures, self._glyphs, self._marks, self._plateaus, strict=True):
+            style_chart(plot, tokens)
+            line, dots = glyphs
+            line.line_color = dots.line_color = dots.fill_color = tokens.accent
+            mark.line_color = tokens.text
+            box.fill_color, box.fill_alpha = tokens.good, 0.15
+
+
+def _layout(x_range: Range1d, *facts: str) -> dict[str, object]:
+    return {
+        "x_range": x_range,
+        "x_axis_label": "pooling rate",
+        "sizing_mode": "stretch_both",
+        "toolbar_location": None,
+        "tools": [HoverTool(tooltips=" · ".join(facts))],
+    }

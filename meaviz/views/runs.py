@@ -1,0 +1,164 @@
+"""The trainings of this session side by side, and the way back to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource
+
+from meagraph.records import best_epoch
+from meaviz.jobs import held
+from meaviz.page_style import FACTS_CSS
+from meaviz.runs import TrainingRun
+from meaviz.session import Session
+from meaviz.style import palette, theme
+from meaviz.training_charts import runs_figure, style_runs
+from meaviz.views.step import alert
+from meaviz.workflow import Workflow
+
+COLUMNS = {
+    "colour": ("", 30),
+    "run": ("Run", 60),
+    "source": ("Model", 110),
+    "seed": ("Seed", 65),
+    "epochs": ("Epochs", 80),
+    "held_out": ("Held-out loss", 115),
+    "loss": ("Training loss", 115),
+    "seconds": ("Time / s", 85),
+    "edges": ("Edge from", 95),
+}
+NUMBERS = ("run", "seed", "epochs", "held_out", "loss", "seconds", "edges")
+EMPTY = "No model yet: train one in step 3. Every training of this dataset is listed here, with its losses."
+RUNNING = "at work"
+
+
+class RunsView(pn.viewable.Viewer):
+    """A table of models, their loss curves, and a button that takes one of them again without training."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session, self.workflow = session, workflow
+        self._empty = pn.pane.HTML(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
+        self._table = pn.widgets.Tabulator(
+            pd.DataFrame(columns=list(COLUMNS)),
+            show_index=False,
+            disabled=True,
+            selectable=1,
+            layout="fit_data",
+            sizing_mode="stretch_both",
+            min_height=110,
+            titles={name: title for name, (title, _) in COLUMNS.items()},
+            widths={name: width for name, (_, width) in COLUMNS.items()},
+            formatters={"colour": {"type": "color"}},
+            text_align=dict.fromkeys(NUMBERS, "right"),
+            header_align=dict.fromkeys(NUMBERS, "right"),
+            stylesheets=[":host .tabulator { font-size: 13px }"],
+        )
+        self._use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
+        self._use.on_click(lambda event: self._take())
+        self._note = pmui.Typography("", variant="caption", margin=(14, 8), sizing_mode="stretch_width")
+        self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self._lines = ColumnDataSource({"epoch": [], "loss": [], "colour": [], "run": [], "width": []})
+        self._figure = runs_figure(self._lines)
+        style_runs(self._figure, theme(session.dark))
+        left = pn.Column(
+            pn.Row(self._use, self._note, margin=0, sizing_mode="stretch_width"),
+            self._problem,
+            self._table,
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"flex": "1 1 0", "min-width": "0"},
+        )
+        right = pn.Column(
+            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", min_height=130),
+            sizing_mode="stretch_both",
+            margin=(4, 8),
+            styles={"flex": "1 1 0", "min-width": "0"},
+        )
+        self._content = pn.Row(left, right, sizing_mode="stretch_both", margin=0)
+        self._layout = pn.Column(self._empty, self._content, sizing_mode="stretch_both", margin=0)
+        self._table.param.watch(self._show_choice, "selection")
+        session.param.watch(self._show_runs, ["runs", "learned"])
+        session.param.watch(held(self._show_lines), ["runs", "history", "running"])
+        session.param.watch(self._show_choice, ["running", "learned"])
+        session.param.watch(held(self._show_theme), "dark")
+        self._show_runs()
+        self._show_theme()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    @property
+    def chosen(self) -> TrainingRun | None:
+        """The run whose row is chosen."""
+        rows = self._table.selection
+        return self.session.runs[rows[0]] if rows and rows[0] < len(self.session.runs) else None
+
+    def _show_runs(self, *events: object) -> None:
+        runs = self.session.runs
+        self._table.value = pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+        learned = self.session.learned
+        self._table.selection = [
+            index for index, run in enumerate(runs) if learned is not None and run.learned.key == learned.key
+        ]
+        self._show_lines()
+        self._show_choice()
+
+    def _show_lines(self, *events: object) -> None:
+        session = self.session
+        curves: list[tuple[str, Any]] = [(f"{run.number}", run.learned.history) for run in session.runs]
+        if session.running == "model" and session.history:
+            curves.append((RUNNING, session.history))
+        tokens = theme(session.dark)
+        colours = palette(len(session.runs))
+        self._lines.data = {
+            "epoch": [[record.epoch for record in history] for _, history in curves],
+            "loss": [[record.judged for record in history] for _, history in curves],
+            "run": [name for name, _ in curves],
+            "colour": [tokens.text if name == RUNNING else colours[int(name) - 1] for name, _ in curves],
+            "width": [2.0] * len(curves),
+        }
+        self._empty.visible, self._content.visible = not curves, bool(curves)
+
+    def _show_choice(self, *events: object) -> None:
+        run, learned = self.chosen, self.session.learned
+        in_use = run is not None and learned is not None and run.learned.key == learned.key
+        self._use.disabled = run is None or in_use or bool(self.session.running)
+        if run is None:
+            self._note.object = "Choose a row to go back to its model."
+        elif in_use:
+            self._note.object = f"Model {run.number} is in use."
+        else:
+            self._note.object = f"Model {run.number} is kept as it is: only the map is made anew."
+
+    def _show_theme(self, *events: object) -> None:
+        style_runs(self._figure, theme(self.session.dark))
+        self._table.theme = "midnight" if self.session.dark else "simple"
+
+    def _take(self) -> None:
+        run = self.chosen
+        if run is None:
+            self._problem.objects = [alert("Choose a row of the table first.")]
+            return
+        self._problem.objects = []
+        self.workflow.use(run)
+
+
+def _row(run: TrainingRun) -> dict[str, object]:
+    history, config = run.learned.history, run.config
+    best = best_epoch(history) if history else None
+    return {
+        "colour": palette(run.number)[run.number - 1],
+        "run": run.number,
+        "source": run.learned.source.split(" ")[0] if history else "loaded",
+        "seed": config.training.seed,
+        "epochs": len(history) or None,
+        "held_out": None if best is None or best.validation is None else float(f"{best.validation:.4g}"),
+        "loss": None if best is None else float(f"{best.loss:.4g}"),
+        "seconds": round(run.seconds, 1) if history else None,
+        "edges": round(config.graph.lower, 4),
+    }

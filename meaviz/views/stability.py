@@ -1,0 +1,155 @@
+"""The pooling rate beside its stability curve: how many clusters each rate gives, and how much they hang on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource
+
+from meagraph.stability import METHOD, Stability
+from meaviz.jobs import held
+from meaviz.page_style import FACTS_CSS
+from meaviz.session import Session
+from meaviz.style import theme
+from meaviz.training_charts import RateCharts
+from meaviz.views.step import alert
+from meaviz.workflow import STABILITY, Workflow
+
+PUBLISHED = METHOD["pooling_rate"]
+ABOUT = (
+    "Clusters are here the published ones, connected components of the pooled latent graph. Where the "
+    "curves are flat and the agreement is near 1, they do not hang on the rate."
+)
+
+
+class StabilityView(pn.viewable.Viewer):
+    """Computed once a model; from then on every rate of the grid is looked up."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session, self.workflow = session, workflow
+        self._measure = pmui.Button(label="Compute the curve", variant="contained", size="small", margin=(8, 0))
+        self._measure.on_click(lambda event: workflow.measure_stability())
+        self._cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=(8, 8))
+        self._cancel.on_click(lambda event: workflow.cancel())
+        self._message = pmui.Typography("", variant="caption", margin=0, sizing_mode="stretch_width")
+        self._rate = pmui.FloatSlider(
+            label="Pooling rate",
+            value=session.config.pooling_rate,
+            start=0.02,
+            end=0.98,
+            step=0.02,
+            size="small",
+            sizing_mode="stretch_width",
+            margin=(4, 8, 0, 8),
+        )
+        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
+        self._keep = pmui.Button(label="Use this rate", variant="outlined", size="small", margin=(8, 8, 8, 0))
+        self._keep.on_click(lambda event: self._use(published=False))
+        self._publish = pmui.Button(label="Use these clusters", variant="contained", size="small", margin=(8, 0))
+        self._publish.on_click(lambda event: self._use(published=True))
+        self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
+        about = pn.pane.HTML(f"<p>{ABOUT}</p>", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
+        start = pn.Row(self._measure, self._cancel, margin=0)
+        self._chosen = pn.Column(
+            self._rate,
+            self._facts,
+            pn.Row(self._keep, self._publish, margin=0),
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self._start = pn.Column(start, self._message, margin=0, sizing_mode="stretch_width")
+        controls = pn.Column(
+            self._start,
+            self._problem,
+            self._chosen,
+            about,
+            width=360,
+            scroll="y-auto",
+            sizing_mode="stretch_height",
+            margin=(4, 12),
+        )
+        self._points = ColumnDataSource({"rate": [], "clusters": []})
+        self._pairs = ColumnDataSource({"rate": [], "agreement": []})
+        self._charts = RateCharts(self._points, self._pairs, theme(session.dark))
+        panes = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=130) for plot in self._charts.figures]
+        self._curves = pn.Row(*panes, sizing_mode="stretch_both", margin=4)
+        self._layout = pn.Row(controls, self._curves, sizing_mode="stretch_both", margin=0)
+        self._rate.param.watch(held(self._show_rate), "value")
+        session.param.watch(held(self._show), ["stability", "learned"])
+        session.param.watch(self._follow, "config")
+        session.param.watch(self._show_activity, ["running", "progress", "learned", "stability"])
+        session.param.watch(self._show_problem, "problem")
+        session.param.watch(held(lambda event: self._charts.style(theme(event.new))), "dark")
+        self._show()
+        self._show_activity()
+
+    def __panel__(self) -> pn.Row:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def _show(self, *events: object) -> None:
+        found = self.session.stability
+        there = found is not None
+        self._chosen.visible = self._curves.visible = there
+        if not there:
+            return
+        self._points.data = {"rate": found.values, "clusters": np.maximum(found.clusters, 0.8)}
+        self._pairs.data = {"rate": (found.values[1:] + found.values[:-1]) / 2, "agreement": found.agreement}
+        self._charts.show_plateau(found.plateau)
+        self._show_rate()
+
+    def _show_rate(self, *events: object) -> None:
+        found, rate = self.session.stability, self._rate.value
+        self._rate.label = f"Pooling rate: {rate:.2f}"
+        if found is not None:
+            self._charts.show_rate(rate)
+            self._facts.object = rate_facts(found, rate)
+
+    def _show_activity(self, *events: object) -> None:
+        session, running = self.session, self.session.running == STABILITY
+        self._start.visible = session.stability is None
+        self._measure.disabled = session.learned is None or bool(session.running)
+        self._cancel.visible = running
+        self._keep.disabled = self._publish.disabled = bool(session.running)
+        if running:
+            self._message.object = f"{session.progress[1]} ({session.progress[0]:.0%})"
+        elif session.learned is None:
+            self._message.object = "There is no model yet: train one in step 3."
+        else:
+            self._message.object = "Each rate of a grid of 49 is a pass of the encoder; they are kept for this model."
+
+    def _show_problem(self, *events: object) -> None:
+        step, message = self.session.problem
+        self._problem.objects = [alert(message)] if step == STABILITY and message else []
+
+    def _follow(self, event: object) -> None:
+        self._rate.value = self.session.config.pooling_rate
+
+    def _use(self, *, published: bool) -> None:
+        config = self.session.config
+        clustering = replace(config.clustering, method=PUBLISHED) if published else config.clustering
+        self.session.config = replace(config, pooling_rate=round(self._rate.value, 2), clustering=clustering)
+        self.workflow.run("map")
+
+
+def rate_facts(found: Stability, rate: float) -> str:
+    """What the curve says of the rate of its grid nearest to ``rate``, as HTML."""
+    index = int(np.abs(found.values - rate).argmin())
+    near = [f"{found.agreement[i]:.2f}" for i in (index - 1, index) if 0 <= i < len(found.agreement)]
+    plateau = found.plateau
+    stable = (
+        "No range of rates gives clusters that hardly change."
+        if plateau is None
+        else f"They hardly change from {plateau[0]:.2f} to {plateau[1]:.2f}; the middle is {found.suggestion:.2f}."
+    )
+    return (
+        f'<div class="figures"><div class="figure"><b>{found.clusters[index]:,}</b><span>clusters</span></div>'
+        f'<div class="figure"><b>{100 * found.largest[index]:.0f} %</b><span>in the largest</span></div>'
+        f'<div class="figure"><b>{100 * found.alone[index]:.0f} %</b><span>in none</span></div>'
+        f'<div class="figure"><b>{" · ".join(near)}</b><span>agreement with the rates beside it</span></div></div>'
+        f"<p>{stable}</p>"
+    )

@@ -1,0 +1,233 @@
+"""The page around the views: tour, keys, panes, what fits on small and large screens, and accessibility."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from browser import figure_eval, wait_figure, wait_idle, wait_until
+from playwright.sync_api import Page, expect
+
+from meaviz.app import STOPS, build
+from meaviz.session import Session
+from meaviz.views import TABS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
+PANES = (".pane-map", ".pane-structure", ".pane-tabs")
+INSIDE = """(selectors) => selectors.map((selector) => {
+  const walk = (root) => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.matches(selector)) return node;
+      const found = node.shadowRoot && walk(node.shadowRoot);
+      if (found) return found;
+    }
+  };
+  const {left, top, right, bottom} = walk(document).getBoundingClientRect();
+  return [left, top, right, bottom];
+})"""
+
+
+@pytest.fixture
+def open_app(
+    serve: Callable[..., Any],
+    page: Page,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    structures: tuple[Atoms, ...],
+    write_dataset: Callable[..., Path],
+) -> Callable[[], Session]:
+    """Open the app on twelve structures."""
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "judgements"))
+
+    def start() -> Session:
+        session = Session()
+        served = serve(lambda: build([write_dataset(structures)], session=session))
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(served.url)
+        wait_idle(page)
+        return session
+
+    return start
+
+
+def wait_map(page: Page, session: Session) -> None:
+    wait_until(page, lambda: session.survey is not None or session.problem[1], MAP_TIMEOUT, "a map or a problem")
+    assert session.problem == ("", "")
+    wait_figure(page, "map")
+
+
+def panes(page: Page) -> list[list[float]]:
+    """Left, top, right, bottom of the three panes in page pixels."""
+    return page.evaluate(INSIDE, list(PANES))
+
+
+def fits(page: Page, width: int, height: int) -> None:
+    """Nothing of the three panes is cut off, and none lies on another."""
+    wait_idle(page)
+    the_map, structure, tabs = panes(page)
+    for left, top, right, bottom in (the_map, structure, tabs):
+        assert left >= 0
+        assert top >= 48
+        assert right <= width
+        assert bottom <= height
+        assert min(right - left, bottom - top) > 150
+    assert the_map[2] <= structure[0]
+    assert max(the_map[3], structure[3]) <= tabs[1]
+
+
+@pytest.mark.browser
+def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> None:
+    """The tour starts by itself once; keys do what the list says; panes are moved, remembered and put back."""
+    page.add_init_script("try { sessionStorage.kept ??= (localStorage.removeItem('meaviz.tour'), 1) } catch {}")
+    session = open_app()
+
+    # the tour, by keyboard alone
+    tour = page.get_by_role("dialog")
+    expect(tour).to_contain_text(STOPS[0].title)
+    expect(page.get_by_role("button", name="Next", exact=True).last).to_be_focused()
+    for stop in STOPS[1:]:
+        page.keyboard.press("ArrowRight")
+        expect(tour).to_contain_text(stop.title)
+    page.keyboard.press("ArrowLeft")
+    expect(tour).to_contain_text(STOPS[-2].title)
+    page.keyboard.press("Escape")
+    expect(tour).to_have_count(0)
+    assert page.evaluate("localStorage.getItem('meaviz.tour')") == "seen"
+
+    # the list of keys holds the focus and gives it back; the tour starts again from it
+    wait_map(page, session)
+    opener = page.get_by_role("button", name="Keyboard", exact=True)
+    opener.focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog")
+    expect(keys).to_contain_text("Flag the selection")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.shadowRoot !== null || document.activeElement !== document.body")
+    page.keyboard.press("f")  # does nothing while the list is open
+    page.keyboard.press("Escape")
+    expect(keys).to_have_count(0)
+    expect(opener).to_be_focused()
+    assert not session.flags.any()
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Show the tour").click()
+    expect(page.get_by_role("dialog").filter(has_text=STOPS[0].title)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+    # keys of the page
+    page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: session.inspected == 0, what="the first environment")
+    page.keyboard.press("f")
+    wait_until(page, lambda: session.flags.any(), what="a flag")
+    assert np.flatnonzero(session.flags).tolist() == [0]
+    page.keyboard.press("Shift+F")
+    wait_until(page, lambda: not session.flags.any(), what="no flag")
+    page.keyboard.press("Escape")
+    wait_until(page, lambda: session.inspected == -1, what="nothing inspected")
+    for index, (title, _) in enumerate(TABS[:10]):
+        page.keyboard.press("1234567890"[index])
+        expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
+            "aria-selected", "true", timeout=30_000
+        )
+    page.get_by_label("Files").fill("f?")  # typing is typing
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert not session.flags.any()
+    page.get_by_label("Files").fill("")
+
+    # panes: dragged, by keyboard, remembered, put back; figures follow
+    fits(page, 1280, 720)
+    before, width = panes(page), figure_eval(page, "map", "view.frame.bbox.width")
+    bar = page.get_by_role("separator", name="Width of the map")
+    box = bar.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 95, box["y"] + 60, steps=4)
+    page.mouse.up()
+    wait_until(page, lambda: panes(page)[0][2] < before[0][2] - 90, what="a narrower map")
+    wait_until(
+        page,
+        lambda: figure_eval(page, "map", "view.frame.bbox.width") == pytest.approx(width - 100, abs=8),
+        what="a figure as narrow",
+    )
+    rows = page.get_by_role("separator", name="Height of map and 3D view")
+    rows.press("ArrowUp")
+    wait_until(page, lambda: panes(page)[2][1] < before[2][1] - 5, what="higher tabs")
+    side = page.get_by_role("separator", name="Width of the steps")
+    side.press("ArrowRight")
+    wait_until(page, lambda: panes(page)[0][0] > before[0][0] + 15, what="wider steps")
+    moved = panes(page)
+    assert set(json.loads(page.evaluate("localStorage.getItem('meaviz.panes')"))) == {"columns", "rows", "side"}
+    fits(page, 1280, 720)
+    page.reload()
+    wait_idle(page)
+    expect(page.get_by_role("separator", name="Width of the map")).to_be_visible()
+    wait_until(page, lambda: np.allclose(panes(page), moved, atol=2), what="the panes as they were left")
+    expect(page.get_by_role("dialog")).to_have_count(0)  # no second tour
+    bar.dblclick()
+    rows.press("Enter")
+    side.press("Enter")
+    wait_until(page, lambda: np.allclose(panes(page), before, atol=2), what="the panes as they were at first")
+
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    fits(page, 3840, 2160)
+
+
+def axe_script() -> Path:
+    """``axe.min.js`` of the npm package axe-core; skips where it is not."""
+    named = os.environ.get("MEAVIZ_AXE")
+    path = Path(named) if named else REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        pytest.skip("axe-core not found: npm install --no-save axe-core, or name axe.min.js in MEAVIZ_AXE")
+    return path
+
+
+BOKEHS_OWN: dict[str, str] = {}
+
+
+def violations(page: Page) -> list[str]:
+    """Serious and critical violations on the page, one line each, but for those that are Bokeh's own."""
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]} {[check['message'] for check in node['any']]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical") and rule["id"] not in BOKEHS_OWN
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.browser
+def test_no_serious_violation_of_accessibility(open_app: Callable[[], Session], page: Page) -> None:
+    """In every tab, light and dark, and in the list of keys."""
+    script = axe_script()
+    session = open_app()
+    wait_map(page, session)
+    page.evaluate(script.read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = {}
+    page.keyboard.press("ArrowRight")
+    for dark in (False, True):
+        if dark:
+            page.keyboard.press("t")
+            wait_until(page, lambda: session.dark, what="the dark theme")
+        for index, (title, _) in enumerate(TABS[:10]):
+            page.keyboard.press("1234567890"[index])
+            expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
+                "aria-selected", "true", timeout=30_000
+            )
+            page.wait_for_timeout(400)  # colours fade from one theme to the other
+            found[f"{title}, {'dark' if dark else 'light'}"] = violations(page)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.wait_for_timeout(400)
+        found[f"keys, {'dark' if dark else 'light'}"] = violations(page)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    assert not {where: what for where, what in found.items() if what}

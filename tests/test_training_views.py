@@ -1,0 +1,140 @@
+"""Comparing trainings, going back to one, and the pooling rate beside its stability curve, without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from meagraph.learning import Learned, PipelineConfig
+from meagraph.records import EpochRecord
+from meagraph.stability import Stability
+from meaviz.runs import remember
+from meaviz.session import Session
+from meaviz.views.runs import RunsView
+from meaviz.views.stability import StabilityView, rate_facts
+from meaviz.workflow import Workflow
+
+
+def learned(key: str, *losses: float, source: str = "trained") -> Learned:
+    history = tuple(EpochRecord(i + 1, 2 * loss, 0.5, loss) for i, loss in enumerate(losses))
+    nothing: Any = None
+    return Learned(nothing, lambda: nothing, history, nothing, nothing, key, source)
+
+
+CURVE = Stability(
+    parameter="pooling_rate",
+    values=np.array([0.2, 0.4, 0.6, 0.8]),
+    labels=np.zeros((4, 1), dtype=np.int32),
+    clusters=np.array([1, 12, 12, 700]),
+    alone=np.array([0.0, 0.01, 0.02, 0.6]),
+    largest=np.array([1.0, 0.25, 0.25, 0.01]),
+    agreement=np.array([0.1, 0.97, 0.2]),
+)
+
+
+class FakeWorkflow(Workflow):
+    """Takes note of the steps that would run."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.ran: list[str] = []
+
+    def run(self, step: str, **training: Any) -> None:
+        self.ran.append(step)
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session()
+
+
+@pytest.fixture
+def workflow(session: Session) -> FakeWorkflow:
+    return FakeWorkflow(session)
+
+
+def test_each_model_is_remembered_once_and_shares_the_descriptors() -> None:
+    first, second = learned("a", 0.5), replace(learned("b", 0.4), points=np.zeros(3))
+    runs = remember((), first, PipelineConfig())
+    runs = remember(runs, second, PipelineConfig().with_seed(3))
+    runs = remember(runs, first, PipelineConfig())
+    assert [run.number for run in runs] == [1, 2]
+    assert runs[1].learned.points is first.points
+    assert runs[1].config.training.seed == 3
+    assert runs[0].seconds == 0.5
+
+
+def test_runs_are_listed_and_one_is_taken_again(session: Session, workflow: FakeWorkflow) -> None:
+    view = RunsView(session, workflow)
+    assert view._empty.visible
+    session.set_learned(learned("a", 0.5, 0.3, 0.4))
+    session.set_learned(learned("b", 0.6, 0.2), PipelineConfig().with_seed(7))
+    assert not view._empty.visible
+    table = view._table.value
+    assert table["seed"].tolist() == [0, 7]
+    assert table["epochs"].tolist() == [3, 2]
+    assert table["held_out"].tolist() == [0.3, 0.2]  # of the best epoch, whose weights are kept
+    assert table["loss"].tolist() == [0.6, 0.4]
+    assert table["seconds"].tolist() == [1.5, 1.0]
+    assert view._lines.data["loss"] == [[0.5, 0.3, 0.4], [0.6, 0.2]]
+    assert view._use.disabled  # the second is in use
+    view._table.selection = [0]
+    assert not view._use.disabled
+    view._take()
+    assert session.learned.key == "a"
+    assert session.config.training.seed == 0
+    assert workflow.ran == ["map"]  # and nothing is trained
+    assert len(session.runs) == 2
+
+
+def test_a_training_is_drawn_while_it_runs(session: Session, workflow: FakeWorkflow) -> None:
+    view = RunsView(session, workflow)
+    session.set_learned(learned("a", 0.5))
+    session.running = "model"
+    session.history = (EpochRecord(1, 0.9, 0.1, 0.8),)
+    assert view._lines.data["loss"] == [[0.5], [0.8]]
+    session.param.update(running="", history=())
+    assert view._lines.data["loss"] == [[0.5]]
+
+
+def test_new_descriptors_forget_the_runs(session: Session) -> None:
+    session.set_learned(learned("a", 0.5))
+    session.stability = CURVE
+    session.set_dataset(None)
+    assert session.runs == ()
+    assert session.stability is None
+
+
+def test_another_model_forgets_the_curve(session: Session) -> None:
+    session.set_learned(learned("a", 0.5))
+    session.stability = CURVE
+    session.set_learned(learned("b", 0.5))
+    assert session.stability is None
+
+
+def test_the_rate_moves_the_mark_and_the_figures(session: Session, workflow: FakeWorkflow) -> None:
+    view = StabilityView(session, workflow)
+    assert not view._chosen.visible
+    assert view._measure.disabled  # there is no model
+    session.set_learned(learned("a", 0.5))
+    assert not view._measure.disabled
+    session.stability = CURVE
+    assert view._chosen.visible
+    view._rate.value = 0.42
+    assert [mark.location for mark in view._charts._marks] == [0.42, 0.42]
+    assert "<b>12</b><span>clusters" in view._facts.object
+    assert "<b>0.10 · 0.97</b>" in view._facts.object
+    assert "from 0.40 to 0.60" in view._facts.object
+    assert {box.right for box in view._charts._plateaus} == {0.6}
+    view._use(published=True)
+    assert session.config.pooling_rate == 0.42
+    assert session.config.clustering.method == "components"
+    assert workflow.ran == ["map"]
+
+
+def test_ends_of_the_curve_have_one_neighbour() -> None:
+    assert "<b>0.10</b>" in rate_facts(CURVE, 0.0)
+    assert "<b>0.20</b>" in rate_facts(CURVE, 1.0)
