@@ -111,10 +111,14 @@ def test_an_explanation_of_the_newest_question(at_the_map: Callable[..., tuple[S
         assert session.explanation.row == session.candidate == 115
         assert "descriptor component" in view._why.object
         assert "component 4" in view._why.object
-        view._others[3].clicks += 1
+        view._in_3d.value = 3
         assert session.inspected == session.explanation.neighbours[3]
-        assert view._others[3].variant == "contained"
         assert session.candidate == 115
+        session.inspected = 115
+        assert view._in_3d.value == -1
+        session.inspected = 3  # of neither
+        assert view._in_3d.value is None
+        assert session.inspected == 3
         session.set_dataset(session.dataset)
         assert session.explanation is None
         assert "Comparing" not in view._why.object

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,13 +128,17 @@ class InboxView(pn.viewable.Viewer):
 
     def _why_column(self) -> pn.Column:
         self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
-        self._own = self._button("This one", lambda: self._inspect(-1))
-        self._others = [self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)]
+        self._in_3d = pmui.RadioButtonGroup(
+            options={"This one": -1, **{f"{n + 1}": n for n in range(NEIGHBOURS)}},
+            value=-1,
+            size="small",
+            sx=SEGMENT,
+            margin=0,
+        )
+        self._in_3d.param.watch(self._inspect, "value")
         look = pn.Row(
-            pn.pane.HTML("In 3D:", margin=(5, 4, 0, 0), stylesheets=[WHY_CSS]),
-            self._own,
-            pn.pane.HTML("neighbour", margin=(5, 4, 0, 6), stylesheets=[WHY_CSS]),
-            *self._others,
+            pn.pane.HTML("In 3D, with its neighbours:", margin=(5, 8, 0, 0), stylesheets=[WHY_CSS]),
+            self._in_3d,
             margin=(0, 0, 4, 0),
         )
         self._look = pn.Column(look, visible=False, margin=0)
@@ -220,9 +223,8 @@ class InboxView(pn.viewable.Viewer):
         return {
             "row": lead,
             "rank": place + 1,
-            "score": f"{outliers.score[lead]:.2f}",
             "title": f"structure {data.structure_of[lead]}, {which}",
-            "text": "; ".join(outliers.reasons(lead)),
+            "text": " · ".join([f"{outliers.score[lead]:.2f}", *outliers.reasons(lead)]),
             "verdict": "disputed" if judgements.disputed[lead] else "" if verdict == "open" else verdict,
         }
 
@@ -292,13 +294,13 @@ class InboxView(pn.viewable.Viewer):
         except MEAGraphError as error:
             self.session.problem = ("outliers", str(error))
 
-    def _inspect(self, neighbour: int) -> None:
-        """Look at a neighbour in 3D, at the candidate itself for -1."""
+    def _inspect(self, event: Any) -> None:
+        """Look at a neighbour in 3D, at the candidate itself for -1; None says that it shows something else."""
         found = self.session.explanation
-        if neighbour < 0:
+        if event.new == -1:
             self.session.inspected = self.session.candidate
-        elif found is not None and neighbour < len(found.neighbours):
-            self.session.inspected = int(found.neighbours[neighbour])
+        elif event.new is not None and found is not None and event.new < len(found.neighbours):
+            self.session.inspected = int(found.neighbours[event.new])
 
     # ---- why
 
@@ -314,13 +316,10 @@ class InboxView(pn.viewable.Viewer):
             self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
 
     def _mark_neighbour(self, *events: object) -> None:
-        """Fill the button of what the 3D view shows."""
+        """Mark what the 3D view shows."""
         found, inspected = self.session.explanation, self.session.inspected
-        rows = [] if found is None else found.neighbours.tolist()
-        self._own.variant = "contained" if inspected == self.session.candidate else "outlined"
-        for place, widget in enumerate(self._others):
-            widget.disabled = place >= len(rows)
-            widget.variant = "contained" if place < len(rows) and rows[place] == inspected else "outlined"
+        rows = [self.session.candidate, *([] if found is None else found.neighbours.tolist())]
+        self._in_3d.value = rows.index(inspected) - 1 if inspected in rows else None
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
