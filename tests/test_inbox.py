@@ -111,14 +111,14 @@ def test_an_explanation_of_the_newest_question(at_the_map: Callable[..., tuple[S
         assert session.explanation.row == session.candidate == 115
         assert "descriptor component" in view._why.object
         assert "component 4" in view._why.object
-        view._in_3d.value = 3
+        view._inspect(3)
+        assert "neighbour 4" in view._in_3d.object
         assert session.inspected == session.explanation.neighbours[3]
         assert session.candidate == 115
         session.inspected = 115
-        assert view._in_3d.value == -1
-        session.inspected = 3  # of neither
-        assert view._in_3d.value is None
-        assert session.inspected == 3
+        assert "this one" in view._in_3d.object
+        session.inspected = 3
+        assert "another" in view._in_3d.object
         session.set_dataset(session.dataset)
         assert session.explanation is None
         assert "Comparing" not in view._why.object

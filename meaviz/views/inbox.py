@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,16 +129,11 @@ class InboxView(pn.viewable.Viewer):
 
     def _why_column(self) -> pn.Column:
         self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
-        self._in_3d = pmui.RadioButtonGroup(
-            options={"This one": -1, **{f"{n + 1}": n for n in range(NEIGHBOURS)}},
-            value=-1,
-            size="small",
-            sx=SEGMENT,
-            margin=0,
-        )
-        self._in_3d.param.watch(self._inspect, "value")
+        self._in_3d = pn.pane.HTML("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
         look = pn.Row(
-            pn.pane.HTML("In 3D, with its neighbours:", margin=(5, 8, 0, 0), stylesheets=[WHY_CSS]),
+            self._button("This one", lambda: self._inspect(-1)),
+            pn.pane.HTML("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
+            *(self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
             self._in_3d,
             margin=(0, 0, 4, 0),
         )
@@ -294,13 +290,13 @@ class InboxView(pn.viewable.Viewer):
         except MEAGraphError as error:
             self.session.problem = ("outliers", str(error))
 
-    def _inspect(self, event: Any) -> None:
-        """Look at a neighbour in 3D, at the candidate itself for -1; None says that it shows something else."""
+    def _inspect(self, neighbour: int) -> None:
+        """Look at a neighbour in 3D, at the candidate itself for -1."""
         found = self.session.explanation
-        if event.new == -1:
+        if neighbour < 0:
             self.session.inspected = self.session.candidate
-        elif event.new is not None and found is not None and event.new < len(found.neighbours):
-            self.session.inspected = int(found.neighbours[event.new])
+        elif found is not None and neighbour < len(found.neighbours):
+            self.session.inspected = int(found.neighbours[neighbour])
 
     # ---- why
 
@@ -316,10 +312,12 @@ class InboxView(pn.viewable.Viewer):
             self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
 
     def _mark_neighbour(self, *events: object) -> None:
-        """Mark what the 3D view shows."""
+        """Say what the 3D view shows."""
         found, inspected = self.session.explanation, self.session.inspected
         rows = [self.session.candidate, *([] if found is None else found.neighbours.tolist())]
-        self._in_3d.value = rows.index(inspected) - 1 if inspected in rows else None
+        place = rows.index(inspected) if inspected in rows else -1
+        shown = "another environment" if place < 0 else f"neighbour {place}" if place else "this one"
+        self._in_3d.object = f"<small>in 3D: {shown}</small>"
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
