@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from panel.util import edit_readonly
 
 from meagraph.datasets import AtomicDataset
 from meaviz.ledger import ledger_path
@@ -183,9 +184,14 @@ def test_a_judgement_that_fails_is_told_and_stays_open(
         assert "not a database" in view._problem.objects[0].object
         assert session.candidate == 20
         assert view._note.value == "spin"
+        with edit_readonly(view._reason):
+            view._reason.value_input = "typed, not entered"
         ledger_path().unlink()
         press(view, "a")
         assert view._problem.objects == []
         assert session.judgements.of(20)[0].note == "spin"
+        assert session.judgements.of(20)[0].reason == "typed, not entered"
+        press(view, "a")
+        assert session.judgements.of(40)[0].reason == session.judgements.of(40)[0].note == ""
 
     run(work)

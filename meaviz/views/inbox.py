@@ -258,21 +258,18 @@ class InboxView(pn.viewable.Viewer):
         session, lead = self.session, self.session.candidate
         if self._candidates is None or lead < 0:
             return
-        members = self._candidates.members(lead)
+        words = {"reason": _typed(self._reason), "note": _typed(self._note)}
         try:
-            session.judge(
-                members,
-                verdict,
-                reason=self._reason.value_input or self._reason.value or "",
-                note=self._note.value_input or self._note.value,
-            )
+            session.judge(self._candidates.members(lead), verdict, **words)
         except MEAGraphError as error:
             session.problem = ("outliers", str(error))
             return
         if session.last_judgement is not None:
             self._trail[session.last_judgement.uid] = lead
         session.problem = ("", "")
-        self._reason.value, self._note.value = "", ""
+        for field in (self._reason, self._note):
+            field.value = ""
+            field.param.trigger("value")  # so that what was typed and not entered goes as well
         self._step()
 
     def _take_back(self) -> None:
@@ -322,3 +319,8 @@ class InboxView(pn.viewable.Viewer):
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
         self._problem.objects = [alert(message)] if step == "outliers" and message else []
+
+
+def _typed(field: Any) -> str:
+    """What a field holds, entered or not."""
+    return str(field.value_input or field.value or "")
