@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from panel.util import edit_readonly
 
 from meagraph.datasets import AtomicDataset
 from meaviz.ledger import ledger_path
@@ -111,10 +112,14 @@ def test_an_explanation_of_the_newest_question(at_the_map: Callable[..., tuple[S
         assert session.explanation.row == session.candidate == 115
         assert "descriptor component" in view._why.object
         assert "component 4" in view._why.object
-        view._others[3].clicks += 1
+        view._inspect(3)
+        assert "neighbour 4" in view._in_3d.object
         assert session.inspected == session.explanation.neighbours[3]
-        assert view._others[3].variant == "contained"
         assert session.candidate == 115
+        session.inspected = 115
+        assert "this one" in view._in_3d.object
+        session.inspected = 3
+        assert "another" in view._in_3d.object
         session.set_dataset(session.dataset)
         assert session.explanation is None
         assert "Comparing" not in view._why.object
@@ -179,9 +184,14 @@ def test_a_judgement_that_fails_is_told_and_stays_open(
         assert "not a database" in view._problem.objects[0].object
         assert session.candidate == 20
         assert view._note.value == "spin"
+        with edit_readonly(view._reason):
+            view._reason.value_input = "typed, not entered"
         ledger_path().unlink()
         press(view, "a")
         assert view._problem.objects == []
         assert session.judgements.of(20)[0].note == "spin"
+        assert session.judgements.of(20)[0].reason == "typed, not entered"
+        press(view, "a")
+        assert session.judgements.of(40)[0].reason == session.judgements.of(40)[0].note == ""
 
     run(work)

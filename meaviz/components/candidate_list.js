@@ -10,7 +10,6 @@ const STYLE = `
     border-left-color: var(--accent); }
   .rank { color: var(--muted); text-align: right; font-variant-numeric: tabular-nums; }
   .title { font-weight: 600; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-  .title span { font-weight: 400; color: var(--muted); font-variant-numeric: tabular-nums; }
   .verdict { font-size: 12px; font-weight: 600; }
   .outlier { color: var(--bad); } .ordinary { color: var(--good); } .disputed { color: var(--warning); }
   .text { grid-column: 2 / 4; font-size: 12px; color: var(--muted); white-space: nowrap; overflow: hidden;
@@ -54,9 +53,8 @@ export function render({model}) {
       const row = cell("row", "");
       row.dataset.row = item.row;
       row.setAttribute("role", "option");
-      const title = cell("title", item.title + " ");
-      title.append(Object.assign(document.createElement("span"), {textContent: item.score}));
-      row.append(cell("rank", item.rank), title, cell("verdict " + item.verdict, item.verdict), cell("text", item.text));
+      row.append(cell("rank", item.rank), cell("title", item.title), cell("verdict " + item.verdict, item.verdict),
+        cell("text", item.text));
       row.title = item.text;
       row.addEventListener("click", () => model.send_msg({type: "choose", row: item.row}));
       return row;

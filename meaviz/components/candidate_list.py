@@ -11,6 +11,8 @@ from panel.custom import JSComponent
 
 from meaviz.style import DARK, LIGHT
 
+JUDGING = ("a", "r")  # keys that mean the row that is current on the screen
+
 
 class CandidateList(JSComponent):
     """Rows that can be chosen, one of them current.
@@ -19,7 +21,7 @@ class CandidateList(JSComponent):
     the list is in sight, but not while somebody types, chooses from a menu, or holds Ctrl, Alt or Meta.
     """
 
-    rows: Any = param.List(default=[], doc="Dictionaries of row, rank, score, title, text, and verdict or ''.")
+    rows: Any = param.List(default=[], doc="Dictionaries of row, rank, title, text, and verdict or ''.")
     current = param.Integer(default=-1, doc="Row that is marked.")
     empty = param.String(default="", doc="Text in place of rows.")
     dark = param.Boolean(default=False)
@@ -40,5 +42,5 @@ class CandidateList(JSComponent):
     def _handle_msg(self, data: dict[str, Any]) -> None:
         if data["type"] == "choose":
             self._on_choose(int(data["row"]))
-        elif data["current"] == self.current:  # else pressed for a row that has been left meanwhile
+        elif data["key"] not in JUDGING or data["current"] == self.current:  # else meant for a row left meanwhile
             self._on_key(str(data["key"]))

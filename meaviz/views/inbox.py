@@ -129,13 +129,12 @@ class InboxView(pn.viewable.Viewer):
 
     def _why_column(self) -> pn.Column:
         self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
-        self._own = self._button("This one", lambda: self._inspect(-1))
-        self._others = [self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)]
+        self._in_3d = pn.pane.HTML("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
         look = pn.Row(
-            pn.pane.HTML("In 3D:", margin=(5, 4, 0, 0), stylesheets=[WHY_CSS]),
-            self._own,
-            pn.pane.HTML("neighbour", margin=(5, 4, 0, 6), stylesheets=[WHY_CSS]),
-            *self._others,
+            self._button("This one", lambda: self._inspect(-1)),
+            pn.pane.HTML("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
+            *(self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
+            self._in_3d,
             margin=(0, 0, 4, 0),
         )
         self._look = pn.Column(look, visible=False, margin=0)
@@ -220,9 +219,8 @@ class InboxView(pn.viewable.Viewer):
         return {
             "row": lead,
             "rank": place + 1,
-            "score": f"{outliers.score[lead]:.2f}",
             "title": f"structure {data.structure_of[lead]}, {which}",
-            "text": "; ".join(outliers.reasons(lead)),
+            "text": " · ".join([f"{outliers.score[lead]:.2f}", *outliers.reasons(lead)]),
             "verdict": "disputed" if judgements.disputed[lead] else "" if verdict == "open" else verdict,
         }
 
@@ -260,21 +258,18 @@ class InboxView(pn.viewable.Viewer):
         session, lead = self.session, self.session.candidate
         if self._candidates is None or lead < 0:
             return
-        members = self._candidates.members(lead)
+        words = {"reason": _typed(self._reason), "note": _typed(self._note)}
         try:
-            session.judge(
-                members,
-                verdict,
-                reason=self._reason.value_input or self._reason.value or "",
-                note=self._note.value_input or self._note.value,
-            )
+            session.judge(self._candidates.members(lead), verdict, **words)
         except MEAGraphError as error:
             session.problem = ("outliers", str(error))
             return
         if session.last_judgement is not None:
             self._trail[session.last_judgement.uid] = lead
         session.problem = ("", "")
-        self._reason.value, self._note.value = "", ""
+        for field in (self._reason, self._note):
+            field.value = ""
+            field.param.trigger("value")  # so that what was typed and not entered goes as well
         self._step()
 
     def _take_back(self) -> None:
@@ -314,14 +309,18 @@ class InboxView(pn.viewable.Viewer):
             self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
 
     def _mark_neighbour(self, *events: object) -> None:
-        """Fill the button of what the 3D view shows."""
+        """Say what the 3D view shows."""
         found, inspected = self.session.explanation, self.session.inspected
-        rows = [] if found is None else found.neighbours.tolist()
-        self._own.variant = "contained" if inspected == self.session.candidate else "outlined"
-        for place, widget in enumerate(self._others):
-            widget.disabled = place >= len(rows)
-            widget.variant = "contained" if place < len(rows) and rows[place] == inspected else "outlined"
+        rows = [self.session.candidate, *([] if found is None else found.neighbours.tolist())]
+        place = rows.index(inspected) if inspected in rows else -1
+        shown = "another environment" if place < 0 else f"neighbour {place}" if place else "this one"
+        self._in_3d.object = f"<small>in 3D: {shown}</small>"
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
         self._problem.objects = [alert(message)] if step == "outliers" and message else []
+
+
+def _typed(field: Any) -> str:
+    """What a field holds, entered or not."""
+    return str(field.value_input or field.value or "")

@@ -12,7 +12,7 @@ from meagraph.outliers import Explanation, Fact
 from meaviz.session import Session
 from meaviz.style import Theme
 
-BEYOND = 8.0  # spreads at which a bar ends
+ALIKE = 0.5  # spreads; where no component is farther away the descriptor says nothing
 MARGIN = 0.5  # of the neighbours' range, by which a value must lie outside to stand out
 
 
@@ -66,25 +66,28 @@ def _facts(facts: tuple[Fact, ...], tokens: Theme) -> str:
 def _components(found: Explanation, names: list[str], tokens: Theme) -> str:
     """Bars: how far each component is from the neighbours' mean, and the range of the neighbours as a band."""
     rows = []
+    most = max(float(np.abs(found.difference).max()), float(np.abs(found.spread).max()), ALIKE)
     for which, away, (low, high) in zip(found.components, found.difference, found.spread, strict=True):
-        start, width = _span(0.0, away)
-        left, band = _span(low, high)
+        start, width = _span(0.0, away / most)
+        left, band = _span(low / most, high / most)
         rows.append(
             f"<tr><th>{escape(names[which])}</th><td><div class='track'>"
             f"<i style='left:{left:.1f}%;width:{band:.1f}%;background:{tokens.border}'></i>"
             f"<b style='left:{start:.1f}%;width:{width:.1f}%;background:{tokens.accent}'></b>"
-            f"</div></td><td>{away:+.1f}</td></tr>"
+            f"</div></td><td>{away:+.2f}</td></tr>"
         )
+    alike = np.abs(found.difference).max() < ALIKE
+    note = "<p>Its descriptor hardly differs: look at the labels.</p>" if alike else ""
     return (
-        "<table class='why'><tr><th>descriptor component</th><th title='grey: the range of the neighbours'>"
+        f"<div>{note}<table class='why'><tr><th>descriptor component</th><th title='grey: the range of the neighbours'>"
         f"away from neighbours</th><th title='standard deviations of ordinary environments'>spreads</th></tr>"
-        f"{''.join(rows)}</table>"
+        f"{''.join(rows)}</table></div>"
     )
 
 
 def _span(one: float, other: float) -> tuple[float, float]:
-    """Where a bar begins and how wide it is, in per cent of a track from -BEYOND to BEYOND."""
-    low, high = (50 + 50 * min(max(value / BEYOND, -1.0), 1.0) for value in sorted((one, other)))
+    """Where a bar begins and how wide it is, in per cent of a track from -1 to 1."""
+    low, high = (50 + 50 * value for value in sorted((one, other)))
     return low, max(high - low, 0.6)
 
 

@@ -83,7 +83,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     wait_until(page, lambda: session.explanation is not None, what="an explanation")
     assert session.explanation.row == 20
     force = np.linalg.norm(session.dataset.forces[20])
-    expect(page.get_by_role("row", name="force on the atom")).to_contain_text(f"{force:.2f}"[:4])
+    expect(page.get_by_role("row", name="force on the atom")).to_contain_text(f"{force:.4f}")
     expect(page.get_by_role("row", name="component")).to_have_count(5)  # four and the head
 
     # a neighbour in 3D, and back
