@@ -25,6 +25,7 @@ STOREYS = {
                 "kernels",
                 "fieldkernels",
                 "environments",
+                "alignment",
                 "manifold",
                 "records",
                 "summaries",

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from meagraph.errors import MEAGraphError
-from meaviz.components import structure_viewer
-from meaviz.components.structure_viewer import BALLS_ONLY_ABOVE, StructureViewer, build_scene, write_bundle
+from meaviz.components import viewer_bundle
+from meaviz.components.scene import BALLS_ONLY_ABOVE, build_scene
+from meaviz.components.structure_viewer import StructureViewer
+from meaviz.components.viewer_bundle import write_bundle
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 READY = """([at, id]) => {
@@ -29,9 +31,8 @@ READY = """([at, id]) => {
   return !!view && view.idle() && (view.scene()?.id ?? 0) === id && !view.stage.viewer.renderPending;
 }"""
 PROJECT = """([at, i]) => {
-  const {stage, scene} = __meaviz_debug.at(at), {positions} = scene();
-  const point = stage.viewer.boundingBox.min.clone().fromArray(positions, 3 * i);
-  const pixel = stage.viewerControls.getPositionOnCanvas(point);
+  const {stage, placeOf} = __meaviz_debug.at(at);
+  const pixel = stage.viewerControls.getPositionOnCanvas(placeOf(i));
   const box = stage.viewer.renderer.domElement.getBoundingClientRect();
   return [box.left + pixel.x, box.bottom - pixel.y];
 }"""
@@ -148,7 +149,7 @@ def test_scene_of_a_whole_structure() -> None:
     assert scene["bonds"].reshape(-1, 2).tolist() == [[0, 1], [0, 2]]
     assert scene["colors"].tolist() == [0xFF0D0D, 0xFFFFFF, 0xFFFFFF]  # Jmol's red and white
     np.testing.assert_allclose(scene["positions"].reshape(-1, 3), molecule("H2O").positions, atol=1e-6)
-    assert scene["center"] == -1
+    assert scene["centers"] == []
     assert scene["near"].size == 0
     assert scene["cell"] is None
     assert {name: scene[name].dtype.name for name in ("kinds", "positions", "colors", "bonds", "parents")} == {
@@ -241,7 +242,7 @@ def test_bundle_is_reused_only_if_it_is_ours(tmp_path: Path, monkeypatch: pytest
     assert path.stat().st_mtime_ns == written
     path.write_bytes(content[:-1] + b"!")
     assert write_bundle(tmp_path).read_bytes() == content
-    monkeypatch.setattr(structure_viewer.os, "getuid", lambda: path.stat().st_uid + 1)
+    monkeypatch.setattr(viewer_bundle.os, "getuid", lambda: path.stat().st_uid + 1)
     with pytest.raises(MEAGraphError, match="MEAVIZ_CACHE"):
         write_bundle(tmp_path)
 
@@ -250,8 +251,8 @@ def test_missing_nglview_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(structure_viewer.importlib.metadata, "files", missing)
-    monkeypatch.setattr(structure_viewer.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(viewer_bundle.importlib.metadata, "files", missing)
+    monkeypatch.setattr(viewer_bundle.sys, "prefix", str(tmp_path))
     with pytest.raises(MEAGraphError, match="pip install nglview"):
         write_bundle(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -368,9 +369,9 @@ def test_keyboard_turns_zooms_and_resets(shown: Shown) -> None:
     shown.show(molecule("C6H6"))
     start = shown.page.evaluate(CAMERA)
     root = shown.page.locator(".viewer")
-    assert "Arrow keys rotate" in root.get_attribute("aria-label")
+    assert "Shift with the arrow keys rotates" in root.get_attribute("aria-label")
     root.focus()
-    for key in ("ArrowLeft", "ArrowUp", "ArrowUp", "+"):
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp", "Shift+ArrowUp", "+"):
         shown.page.keyboard.press(key)
     rotation, distance = shown.page.evaluate(CAMERA)
     angle = 2 * np.arccos(min(1.0, abs(np.dot(rotation, start[0]))))
