@@ -2,8 +2,9 @@
 
 Centres stay on each other. For a given rotation the pairing is an assignment problem among atoms of the same element
 (H. W. Kuhn, Nav. Res. Logist. Q. 2, 83, 1955); for a given pairing the rotation is Kabsch's (Acta Cryst. A 32, 922,
-1976). Taking turns (iterative closest points, Besl & McKay, IEEE Trans. Pattern Anal. Mach. Intell. 14, 239, 1992) ends in
-the nearest optimum only, hence many starts: rotations that lay a pair of near neighbours on a like pair, and random ones.
+1976). Taking turns (iterative closest points, Besl & McKay, IEEE Trans. Pattern Anal. Mach. Intell. 14, 239, 1992)
+ends in the nearest optimum only, hence many starts: rotations that lay a pair of near neighbours on a like pair, and
+random ones.
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ def test_crystals_through_the_periodic_boundary() -> None:
     assert len(found.pairs) == 12 + 6
     assert found.rmsd < 1e-6
     assert found.mirrored < 1e-6
-    hcp = align_environments((primitive, 0), (bulk("Cu", "hcp", a=3.6 / np.sqrt(2), c=3.6 / np.sqrt(2) * 1.633), 0), 3.0)
+    hcp = align_environments(
+        (primitive, 0), (bulk("Cu", "hcp", a=3.6 / np.sqrt(2), c=3.6 / np.sqrt(2) * 1.633), 0), 3.0
+    )
     assert hcp.rmsd > 0.3  # cuboctahedron and anticuboctahedron
     assert sum(hcp.unmatched) in (0, 2, 4, 6)
 

@@ -38,6 +38,7 @@ STOREYS = {
             ("model",),
             ("training", "checkpoint"),
             ("clustering", "projection", "outliers", "quickfield", "stability", "latent"),
+            ("exemplars",),
             ("placement",),
             ("entropy", "ranking", "selectors", "pruning"),
             ("metrics", "forcefit", "export", "survey"),

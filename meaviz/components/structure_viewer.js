@@ -162,7 +162,7 @@ function openStage({model, root, parts, theme, background, say, webgl}) {
   let groups = []; // of each part: its structure and its arrows
   const pending = new Set();
   const scheme = (shade) => NGL.ColormakerRegistry.addScheme(function () {
-    this.atomColor = (atom) => shade(scene.colors[atom.index + atom.structure.firstDrawn]);
+    this.atomColor = (atom) => shade(scene.colors[drawnIndex(atom)]);
   });
   const ballColor = scheme((color) => color), stickColor = scheme(paler);
   const style = () => (scene.spacefill && model.representation !== "dots" ? "spacefill" : model.representation);

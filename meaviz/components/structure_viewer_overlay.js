@@ -75,12 +75,17 @@ function saveAs(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
+// Which of the scene's atoms an atom of NGL's is; representations have views of the structure that was built
+function drawnIndex(atom) {
+  return atom.index + atom.structure.getStructure().firstDrawn;
+}
+
 // Clicks, the name of the atom under a resting mouse, keys, and the player
 function handleInput({model, root, stage, parts: {tip}, current, partOf, reset}) {
   const {viewer, viewerControls: camera, mouseObserver: mouse} = stage, canvas = viewer.renderer.domElement;
   const pick = (x, y) => { // canvas pixels from the lower left -> drawn atom, -1 for none
     const hit = current() && stage.pickingControls.pick(x, y), atom = hit?.atom || hit?.closestBondAtom;
-    return atom ? atom.index + (atom.structure.firstDrawn ?? 0) : -1;
+    return atom ? drawnIndex(atom) : -1;
   };
   let down = null; // where a press began that may still become a click
   canvas.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
