@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,9 @@ import numpy as np
 import pytest
 
 from meagraph import pipeline
-from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
-from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.learning import Learned
-from meagraph.outliers import Outliers
 from meagraph.pipeline import Run
-from meagraph.projection import Projection
-from meagraph.pruning import Ranking
-from meagraph.records import Embedding, ModelConfig
-from meagraph.survey import Survey
 from meaviz import notebook
 from meaviz.style import Colouring, rgb24
 
@@ -87,35 +79,9 @@ def test_what_cannot_be_shown_is_named(niobium: AtomicDataset) -> None:
         notebook.show_structure(niobium, 0, colours=Colouring.categorical(np.zeros(3, int), ["one"]))
 
 
-def ready_run(dataset: AtomicDataset) -> Run:
-    """What a run would have made, with the groups as clusters."""
-    n = dataset.n_environments
-    _, codes = np.unique(dataset.groups, return_inverse=True)
-    labels = codes[dataset.structure_of]
-    order = np.argsort(-np.bincount(labels), kind="stable")
-    labels = np.argsort(order)[labels]
-    values = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
-    rows = np.arange(n)
-    condensed = Condensed(rows, rows, np.zeros(n), np.ones(n, int), 0.0, 1.0)
-    none = np.zeros(n, dtype=bool)
-    clusters = Clusters(labels, np.bincount(labels), "leiden")
-    return Run(
-        dataset=dataset,
-        descriptors=Descriptors(values, "soap", {"r_cut": 4.0}),
-        learned=Learned(ModelConfig(4), None, (), values, condensed, "", "trained"),
-        survey=Survey(
-            Embedding(values, np.empty((2, 0), int), np.empty(0, np.float32), 0.5, ~none),
-            clusters,
-            Projection(values[:, :2]),
-            Outliers(np.zeros(n), none, ()),
-            Ranking(rows, labels, np.bincount(labels), "fps", 0),
-        ),
-        plan=None,
-        files=None,
-    )
-
-
-def test_the_example_of_the_documentation_runs(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_documentation_runs(
+    niobium: AtomicDataset, ready_run: Callable[[AtomicDataset], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ready(path: str) -> Run:
         assert path == "train.extxyz"
         return ready_run(niobium)
