@@ -1,9 +1,9 @@
 """Five hundred structure switches in the 3D view: memory of browser and server, live WebGL contexts, time of a switch.
 
-``python benchmarks/switches.py [DATA ...]`` shows random environments of the data (default: the demo) in a real browser,
-going through environment, structure with repeated cells, and comparison, through all representations, colours and
-arrows, and waits each time until it is drawn. After every hundred, and after the garbage collection of both sides, it
-measures.
+``python benchmarks/switches.py [DATA ...]`` shows random environments of the data (default: the demo) in a real
+browser, going through environment, structure with repeated cells, and comparison, through all representations, colours
+and arrows, and waits each time until it is drawn. After every hundred, and after the garbage collection of both sides,
+it measures.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ import numpy as np
 import panel as pn
 from playwright.sync_api import Page, sync_playwright
 
-sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent.parent / "tests/app")]
-from browser import CHROMIUM_ARGUMENTS, Served, find_chromium, open_page
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.files import write_json
 from meaviz.components.scene import Environment
 from meaviz.components.structure_viewer import REPRESENTATIONS, StructureViewer
 from meaviz.demo import demo_path
+from tests.app.browser import CHROMIUM_ARGUMENTS, Served, find_chromium, open_page
 
 RESULTS = Path(__file__).parent / "results"
 CUTOFF = 5.0  # Å
