@@ -32,7 +32,8 @@ class StructureView(pn.viewable.Viewer):
         self._colours = AtomColours(session)
         self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 8, 10), stylesheets=[FACTS_CSS])
         tools, settings = tool_row(session, self.viewer, self.shown)
-        self._layout = pn.Column(tools, settings, self.viewer, self._facts, sizing_mode="stretch_both", margin=0)
+        stage = pn.Column(settings, self.viewer, sizing_mode="stretch_both", margin=0, styles={"position": "relative"})
+        self._layout = pn.Column(tools, stage, self._facts, sizing_mode="stretch_both", margin=0)
         self._view: tuple[object, ...] = ()  # what the camera was placed for
         self._aligned: tuple[tuple[int, int], Alignment] | None = None
         session.param.watch(self._show, ["inspected", "dataset", "pinned"])

@@ -137,19 +137,13 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     save.on_click(
         lambda event: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode))
     )
-    return pn.Column(
-        *(
-            pn.FlexBox(*group, align_items="center", gap="0px", sizing_mode="stretch_width", margin=(0, 8))
-            for group in (
-                (colour, style, scale, *cells, speed),
-                (arrows, frame, axes, overlaid),
-                (factor, paper, save),
-            )
-        ),
-        visible=False,
-        sizing_mode="stretch_width",
-        margin=(0, 0, 6, 0),
-    )
+    rows = [
+        pn.FlexBox(*group, align_items="center", gap="0px", sizing_mode="stretch_width", margin=(0, 8))
+        for group in ((colour, style, scale, *cells, speed), (arrows, frame, axes, overlaid), (factor, paper, save))
+    ]
+    card = pmui.Paper(*rows, elevation=8, sizing_mode="stretch_width", margin=0)
+    over = {"position": "absolute", "top": "4px", "left": "6px", "right": "6px", "z-index": "20", "width": "auto"}
+    return pn.Column(card, visible=False, margin=0, styles=over)
 
 
 def picture_name(session: Session, mode: str) -> str:
