@@ -89,7 +89,7 @@ function buildCell(cell, repeats) {
 
 // Arrows from the surface of the balls on; null where there is none to draw
 function buildArrows(scene, indices, radius, scale, longest, colors) {
-  const shape = new NGL.Shape("arrows");
+  const shape = new NGL.Shape("arrows", {aspectRatio: 2, radialSegments: indices.length > 500 ? 8 : 24});
   let count = 0, cut = 0;
   for (const i of indices) {
     const vector = triple(scene.vectors, i), size = Math.hypot(...vector);
@@ -97,7 +97,7 @@ function buildArrows(scene, indices, radius, scale, longest, colors) {
     const length = Math.min(scale * size, longest), place = triple(scene.positions, i);
     const [from, to] = [radius(i), radius(i) + length].map((far) => place.map((x, d) => x + (far * vector[d]) / size));
     const beyond = length < scale * size;
-    shape.addArrow(from, to, colors[beyond ? 1 : 0], Math.min(0.1, 0.05 + 0.05 * length), "force");
+    shape.addArrow(from, to, colors[beyond ? 1 : 0], Math.min(0.17, 0.07 + 0.1 * length), "force");
     count += 1;
     cut += beyond ? 1 : 0;
   }
