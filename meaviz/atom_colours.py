@@ -7,15 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meaviz.colours import COLOURINGS, colour
+from meaviz.colours import DENSITY, colour
+from meaviz.colours import choices as of_the_map
 from meaviz.components.legend import colour_legend, element_legend
 from meaviz.session import Session
 from meaviz.style import Colouring, rgb24
 
+ELEMENT = "element"
 
-def choices() -> dict[str, str]:
-    """What atoms can be coloured by: title to name."""
-    return {"Element": "element", **{title: name for name, (title, _) in COLOURINGS.items()}, "Selection": "selection"}
+
+def choices(session: Session) -> dict[str, dict[str, str]]:
+    """What atoms can be coloured by: group of choices to title to name."""
+    groups = {title: dict(pairs) for title, pairs in of_the_map(session).items()}
+    usual = groups.pop("Often used", {})
+    usual = {"Element": ELEMENT, **{title: name for title, name in usual.items() if name != ELEMENT}}
+    if usual.keys() != {"Element"}:
+        usual["Selection"] = "selected"
+    return {"Often used": usual, **groups}
 
 
 class AtomColours:
@@ -34,15 +42,10 @@ class AtomColours:
         """Colours 0xRRGGBB of environments, None for the elements' own, and the legend that explains them."""
         session, name = self._session, self._session.atoms_by
         assert session.dataset is not None
-        if name == "element" or session.survey is None:
+        known = session.survey is not None and (name == DENSITY or name in (session.properties or ()))
+        if name == ELEMENT or not known:
             return None, element_legend(session.dataset.numbers[rows])
         if self._colouring is None or self._name != name:
-            self._name, self._colouring = name, self._colour(name)
+            self._name, self._colouring = name, colour(session, name)
         shown = self._colouring.rgba[rows]
         return rgb24(shown), colour_legend(self._colouring, shown)
-
-    def _colour(self, name: str) -> Colouring:
-        if name != "selection":
-            return colour(self._session, name)
-        codes = np.where(self._session.selection, 0, -1)
-        return Colouring.categorical(codes, ["selected"], label="Selection", noise="not selected")

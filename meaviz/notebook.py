@@ -20,9 +20,10 @@ from meagraph.errors import MEAGraphError
 from meagraph.exemplars import exemplars
 from meagraph.files import content_key
 from meagraph.pipeline import Run
-from meaviz.colours import COLOURINGS, colour
+from meagraph.properties import Properties
+from meaviz.colours import colouring
 from meaviz.components.scene import build_scene
-from meaviz.session import Session, cluster_name
+from meaviz.session import cluster_name
 from meaviz.style import Colouring, rgb24
 
 DIM = 0.22  # opacity outside an environment, as in the app
@@ -30,23 +31,14 @@ SIZE = ("420px", "320px")
 
 
 def colours(run: Run, name: str) -> Colouring:
-    """Colour all environments of a run as the app does; ``name`` is one of meaviz.colours.COLOURINGS.
+    """Colour all environments of a run as the app does, by any property of :class:`meagraph.properties.Properties`.
 
-    Raises MEAGraphError for another name.
+    Raises MEAGraphError for a name that is none.
     """
-    if name not in COLOURINGS:
-        raise MEAGraphError(f"Unknown colouring {name!r}; choose from {', '.join(COLOURINGS)}.")
-    none = np.zeros(run.dataset.n_environments, dtype=bool)
-    session = Session(
-        dataset=run.dataset,
-        descriptors=run.descriptors,
-        learned=run.learned,
-        survey=run.survey,
-        selection=none,
-        flags=none,
-    )
-    session.plan = run.plan
-    return colour(session, name)
+    properties = Properties(run.dataset, run.survey, run.learned.condensed)
+    if name not in properties:
+        raise MEAGraphError(f"Unknown colouring {name!r}; choose from {', '.join(properties)}.")
+    return colouring(properties[name])
 
 
 def show_structure(

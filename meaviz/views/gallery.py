@@ -51,7 +51,7 @@ class GalleryView(pn.viewable.Viewer):
         self.cluster.param.watch(self._draw, "value")
         self.gallery.param.watch(self._inspect, "clicked", onlychanged=False)
         session.param.watch(self._list, "survey")
-        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "plan", "dark"])
+        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "plan", "dark"])
         session.param.watch(lambda event: setattr(self.gallery, "current", event.new), "inspected")
         self._list()
 

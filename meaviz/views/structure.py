@@ -37,7 +37,7 @@ class StructureView(pn.viewable.Viewer):
         self._view: tuple[object, ...] = ()  # what the camera was placed for
         self._aligned: tuple[tuple[int, int], Alignment] | None = None
         session.param.watch(self._show, ["inspected", "dataset", "pinned"])
-        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "survey", "plan"])
+        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "survey", "plan"])
         session.param.watch(self._scale_arrows, "dataset")
         session.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
         session.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")

@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from meaviz.atom_colours import choices
+from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
 from meaviz.page_style import SEGMENT
 from meaviz.session import Session
@@ -102,8 +102,16 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     def switch(label: str, value: bool) -> pmui.Checkbox:
         return pmui.Checkbox(label=label, value=value, size="small", margin=(0, 6, 0, 0))
 
-    colour = select("Colour atoms by", choices(), session.atoms_by)
+    colour = pmui.Select(label="Colour atoms by", groups=choices(session), size="small", width=132, margin=(6, 4))
+    colour.value = session.atoms_by
     colour.link(session, value="atoms_by", bidirectional=True)
+
+    def offer(event: Any) -> None:
+        groups = choices(session)
+        chosen = session.atoms_by if any(session.atoms_by in group.values() for group in groups.values()) else ELEMENT
+        colour.param.update(groups=groups, value=chosen)
+
+    session.param.watch(offer, "properties")
     style = select("Representation", REPRESENTATIONS, viewer.representation)
     style.link(viewer, value="representation")
     cells = [select(f"Cells, {axis}", [1, 2, 3], 1, width=76) for axis in "abc"]

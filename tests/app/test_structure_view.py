@@ -25,9 +25,11 @@ DRAWN = "(id) => { const view = __meaviz_debug?.at(-1); return !!view && view.id
 
 def ready_session(run: Run) -> Session:
     """A session as it is once the map is there."""
-    session = Session(dataset=run.dataset, descriptors=run.descriptors, learned=run.learned)
-    none = np.zeros(run.dataset.n_environments, dtype=bool)
-    session.param.update(survey=run.survey, selection=none, flags=none)
+    session = Session()
+    session.set_dataset(run.dataset)
+    session.set_descriptors(run.descriptors)
+    session.set_learned(run.learned)
+    session.set_survey(run.survey)
     return session
 
 
@@ -138,11 +140,11 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     assert view.viewer.scene["centers"] == [7]
     view.viewer._handle_msg({"type": "step", "by": -5})
     assert session.inspected == niobium.offsets[niobium.structure_of[20]] + 6
-    session.atoms_by = "selection"
+    session.atoms_by = "selected"
     grey = view.viewer.scene["colors"]
     session.selection = np.ones(niobium.n_environments, dtype=bool)
     assert (view.viewer.scene["colors"] != grey).all()
-    assert view.viewer.legend["entries"] == [["selected", "#0072B2"]]
+    assert [name for name, _ in view.viewer.legend["entries"]] == ["selected"]
     view.shown.mode, session.pinned = "environment", 100
     assert view.comparing
     first = view.viewer.scene["starts"][1]
