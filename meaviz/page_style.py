@@ -49,6 +49,10 @@ table.costs th, table.costs td { padding: 4px 14px 4px 0; text-align: right; whi
 table.costs th { font-weight: 600 }
 table.costs th:first-child { text-align: left }
 table.costs small { opacity: 0.75 }
+p.alignment { margin: 0 0 4px; font-weight: 600 }
+table.compared { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100% }
+table.compared th, table.compared td { padding: 1px 12px 1px 0; text-align: left; vertical-align: top }
+table.compared th { font-weight: 400; opacity: 0.7; white-space: nowrap }
 """
 
 WHY_CSS = """

@@ -52,6 +52,9 @@ class Session(Judging, Planning):
     progress = param.Tuple(default=(0.0, ""), doc="Fraction done and message of the running step.")
     problem = param.Tuple(default=("", ""), doc="The step that failed, and the message for the user.")
 
+    pinned = param.Integer(default=-1, doc="Row of the environment that others are compared with, -1 for none.")
+    atoms_by = param.String(default="element", doc="What colours the atoms in 3D.")
+
     def __init__(self, **values: Any) -> None:
         values.setdefault("config", PipelineConfig())
         super().__init__(**values)
@@ -105,6 +108,7 @@ class Session(Judging, Planning):
             "inspected": -1,
             "filters": Filters(),
             "shown": None,
+            "pinned": -1,
             "problem": ("", ""),
         }
         if step in ("descriptors", "model"):

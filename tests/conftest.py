@@ -20,15 +20,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import condense, unit_columns
+from meagraph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
 from meagraph.layers import DecoderAttention, MultiKernelAttention
 from meagraph.learning import Learned
 from meagraph.model import MEAGraph
 from meagraph.outliers import Outliers, Signal
+from meagraph.pipeline import Run
 from meagraph.projection import Projection
-from meagraph.pruning import rank_environments
+from meagraph.pruning import Ranking, rank_environments
 from meagraph.records import Embedding, ModelConfig
 from meagraph.survey import Survey
 from tests import oracle
@@ -114,6 +115,40 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def grouped_run(dataset: AtomicDataset) -> Run:
+    """Return what a run would have made, at once: the groups are the clusters, the latent values are random."""
+    n = dataset.n_environments
+    _, codes = np.unique(dataset.groups, return_inverse=True)
+    labels = codes[dataset.structure_of]
+    order = np.argsort(-np.bincount(labels), kind="stable")
+    labels = np.argsort(order)[labels]
+    values = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
+    rows = np.arange(n)
+    condensed = Condensed(rows, rows, np.zeros(n), np.ones(n, int), 0.0, 1.0)
+    none = np.zeros(n, dtype=bool)
+    clusters = Clusters(labels, np.bincount(labels), "leiden")
+    return Run(
+        dataset=dataset,
+        descriptors=Descriptors(values, "soap", {"r_cut": 4.0}),
+        learned=Learned(ModelConfig(4), None, (), values, condensed, "", "trained"),
+        survey=Survey(
+            Embedding(values, np.empty((2, 0), int), np.empty(0, np.float32), 0.5, ~none),
+            clusters,
+            Projection(values[:, :2]),
+            Outliers(np.zeros(n), none, ()),
+            Ranking(rows, labels, np.bincount(labels), "fps", 0),
+        ),
+        plan=None,
+        files=None,
+    )
+
+
+@pytest.fixture(scope="session")
+def ready_run() -> Callable[[AtomicDataset], Run]:
+    """``ready_run(dataset)``: a run without any computing, see :func:`grouped_run`."""
+    return grouped_run
 
 
 def _matrix(linear: Any) -> np.ndarray:

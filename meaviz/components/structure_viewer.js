@@ -27,22 +27,26 @@ function listenOnCanvas(stage) {
   stage.keyControls.disabled = true;
 }
 
-// Straight from typed arrays: no text format in between that would round positions or turn the cell.
-function buildStructure(scene) {
-  const n = scene.kinds.length, structure = new NGL.Structure("structure");
+// One part of a scene, straight from typed arrays: no text format in between that would round positions or turn the
+// cell.
+function buildStructure(scene, start, end) {
+  const n = end - start, structure = new NGL.Structure("structure");
   const {atomStore, residueStore, chainStore, modelStore, bondStore} = structure;
   const types = scene.symbols.map((symbol) => {
     const id = structure.atomMap.add(symbol, symbol);
     return [id, structure.residueMap.add("MOL", [id], true)];
   });
+  const bonds = [];
+  for (let k = 0; k < scene.bonds.length; k += 2)
+    if (scene.bonds[k] >= start && scene.bonds[k] < end) bonds.push(scene.bonds[k] - start, scene.bonds[k + 1] - start);
   for (const [store, count] of [[atomStore, n], [residueStore, n], [chainStore, 1], [modelStore, 1],
-    [bondStore, scene.bonds.length / 2]]) { store.resize(count); store.count = count; }
-  for (let i = 0; i < n; i++) {
-    [atomStore.atomTypeId[i], residueStore.residueTypeId[i]] = types[scene.kinds[i]];
-    atomStore.x[i] = scene.positions[3 * i]; // Bokeh's arrays have no working subarray()
-    atomStore.y[i] = scene.positions[3 * i + 1];
-    atomStore.z[i] = scene.positions[3 * i + 2];
-    atomStore.bfactor[i] = scene.balls[i]; // the one number an atom that NGL takes radii from
+    [bondStore, bonds.length / 2]]) { store.resize(count); store.count = count; }
+  for (let i = 0, from = start; i < n; i++, from++) {
+    [atomStore.atomTypeId[i], residueStore.residueTypeId[i]] = types[scene.kinds[from]];
+    atomStore.x[i] = scene.positions[3 * from]; // Bokeh's arrays have no working subarray()
+    atomStore.y[i] = scene.positions[3 * from + 1];
+    atomStore.z[i] = scene.positions[3 * from + 2];
+    atomStore.bfactor[i] = scene.balls[from]; // the one number an atom that NGL takes radii from
     atomStore.residueIndex[i] = residueStore.atomOffset[i] = i;
     atomStore.serial[i] = residueStore.resno[i] = i + 1;
     atomStore.occupancy[i] = residueStore.atomCount[i] = 1;
@@ -53,24 +57,51 @@ function buildStructure(scene) {
   modelStore.chainCount[0] = 1;
   structure.finalizeAtoms();
   for (let k = 0; k < bondStore.count; k++) {
-    bondStore.atomIndex1[k] = scene.bonds[2 * k];
-    bondStore.atomIndex2[k] = scene.bonds[2 * k + 1];
+    bondStore.atomIndex1[k] = bonds[2 * k];
+    bondStore.atomIndex2[k] = bonds[2 * k + 1];
     bondStore.bondOrder[k] = 1;
   }
   structure.finalizeBonds();
+  structure.firstDrawn = start;
   return structure;
 }
 
-function cellCorners(cell) { // corner k is the sum of the cell vectors whose bits k has
+const triple = (array, i) => [array[3 * i], array[3 * i + 1], array[3 * i + 2]];
+
+function cellCorners(cell, repeats) { // corner k is the sum of the repeated cell vectors whose bits k has
   return [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
-    [0, 1, 2].map((d) => [0, 1, 2].reduce((sum, v) => sum + ((k >> v) & 1) * cell[3 * v + d], 0)));
+    [0, 1, 2].map((d) => [0, 1, 2].reduce((sum, v) => sum + ((k >> v) & 1) * repeats[v] * cell[3 * v + d], 0)));
 }
 
-function buildCell(cell) {
-  const shape = new NGL.Shape("cell"), corners = cellCorners(cell);
-  for (let k = 0; k < 8; k++)
-    for (const bit of [1, 2, 4]) if (!(k & bit)) shape.addWideline(corners[k], corners[k | bit], CELL, 1.6, "cell");
+function buildCell(cell, repeats) {
+  const shape = new NGL.Shape("cell");
+  const at = (steps) => [0, 1, 2].map((d) => steps.reduce((sum, many, v) => sum + many * cell[3 * v + d], 0));
+  for (const [along, u, v] of [[0, 1, 2], [1, 0, 2], [2, 0, 1]])
+    for (let i = 0; i <= repeats[u]; i++) for (let j = 0; j <= repeats[v]; j++) {
+      const from = [0, 0, 0], to = [0, 0, 0];
+      from[u] = to[u] = i;
+      from[v] = to[v] = j;
+      to[along] = repeats[along];
+      shape.addWideline(at(from), at(to), CELL, 1.6, "cell");
+    }
   return shape;
+}
+
+// Arrows from the surface of the balls on; null where there is none to draw
+function buildArrows(scene, indices, radius, scale, longest, colors) {
+  const shape = new NGL.Shape("arrows", {aspectRatio: 2, radialSegments: indices.length > 500 ? 8 : 24});
+  let count = 0, cut = 0;
+  for (const i of indices) {
+    const vector = triple(scene.vectors, i), size = Math.hypot(...vector);
+    if (!(scale * size > 0.02)) continue; // NaN too
+    const length = Math.min(scale * size, longest), place = triple(scene.positions, i);
+    const [from, to] = [radius(i), radius(i) + length].map((far) => place.map((x, d) => x + (far * vector[d]) / size));
+    const beyond = length < scale * size;
+    shape.addArrow(from, to, colors[beyond ? 1 : 0], Math.min(0.17, 0.07 + 0.1 * length), "force");
+    count += 1;
+    cut += beyond ? 1 : 0;
+  }
+  return {shape: count ? shape : null, cut};
 }
 
 function paler(color) {
@@ -78,19 +109,20 @@ function paler(color) {
   return (channel(16) << 16) | (channel(8) << 8) | channel(0);
 }
 
-// The sphere to keep in view, however it is turned: the chosen environment's, or all atoms' and the cell's.
-function extent({positions, cell, center, near}) {
-  const points = cell ? [...positions, ...cellCorners(cell).flat()] : positions;
+// The sphere to keep in view, however it is turned: the chosen environment's, or all atoms' and the cells'.
+function extent({positions, cell, repeats, centers, near, around}) {
+  const points = cell && !around ? [...positions, ...cellCorners(cell, repeats).flat()] : positions;
   const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
   for (let i = 0; i < points.length; i++) {
     low[i % 3] = Math.min(low[i % 3], points[i]);
     high[i % 3] = Math.max(high[i % 3], points[i]);
   }
-  const chosen = center >= 0, middle = low.map((x, d) => (chosen ? positions[3 * center + d] : (x + high[d]) / 2));
+  const chosen = around || centers.length > 1;
+  const middle = low.map((x, d) => (chosen ? positions[3 * centers[0] + d] : (x + high[d]) / 2));
   const away = (i) => Math.hypot(...middle.map((x, d) => points[3 * i + d] - x));
   let whole = 1;
   for (let i = 0; i < points.length / 3; i++) whole = Math.max(whole, away(i) + 1);
-  const radius = chosen ? near.reduce((far, i) => Math.max(far, away(i) + 1.3), 2) : 0.88 * whole;
+  const radius = around ? near.reduce((far, i) => Math.max(far, away(i) + 1.3), 2) : (chosen ? 1 : 0.88) * whole;
   return {middle: new NGL.Vector3(...middle), whole, radius};
 }
 
@@ -98,7 +130,7 @@ function extent({positions, cell, center, near}) {
 function drawAxes(axes, cell, toView) {
   const [lines, texts] = [axes.querySelectorAll("line"), axes.querySelectorAll("text")];
   for (let k = 0; k < 3; k++) {
-    const v = toView(new NGL.Vector3().fromArray(cell ?? [1, 0, 0, 0, 1, 0, 0, 0, 1], 3 * k).normalize());
+    const v = toView(new NGL.Vector3(...triple(cell ?? [1, 0, 0, 0, 1, 0, 0, 0, 1], k)).normalize());
     texts[k].textContent = (cell ? "abc" : "xyz")[k];
     for (const [part, suffix, length] of [[lines[k], "2", 22], [texts[k], "", 31]]) {
       part.setAttribute("x" + suffix, length * v.x);
@@ -109,13 +141,15 @@ function drawAxes(axes, cell, toView) {
 }
 
 // Put a stage into the frame and keep it up to date with the model, until that is removed
-function openStage({model, root, parts: {stage: host, marker, tip, axes}, background, say, webgl}) {
+function openStage({model, root, parts, theme, background, say, webgl}) {
   NGL ??= loadNGL();
+  const {stage: host, markers, tip, axes, note} = parts;
   const stage = new NGL.Stage(host, {tooltip: false, cameraType: "orthographic", workerDefault: false, quality: "high",
     clipScale: "absolute", clipDist: 0, hoverTimeout: 60, lightIntensity: 1, ambientIntensity: 0.5, zoomSpeed: 1.5});
   const {viewer, viewerControls: camera} = stage, canvas = viewer.renderer.domElement;
+  let paper = null; // background and theme of a picture, in place of the view's
   const configure = (parameters) => {
-    stage.setParameters({backgroundColor: background(), ...parameters});
+    stage.setParameters({backgroundColor: paper?.background ?? background(), ...parameters});
     const plain = viewer.parameters.fogColor.convertLinearToSRGB(); // NGL paints both of these without conversion
     viewer.renderer.setClearColor(plain, 0);
   };
@@ -124,79 +158,138 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
   listenOnCanvas(stage);
   camera.rotate(TILT);
 
-  let scene = null, drawn = null, cell = null, sized = false, fitted = false, capturing = false, frame = 0;
+  let scene = null, cell = null, sized = false, fitted = false, capturing = false, fresh = false, frame = 0;
+  let groups = []; // of each part: its structure and its arrows
   const pending = new Set();
   const scheme = (shade) => NGL.ColormakerRegistry.addScheme(function () {
-    this.atomColor = (atom) => shade(scene.colors[atom.index]);
+    this.atomColor = (atom) => shade(scene.colors[drawnIndex(atom)]);
   });
   const ballColor = scheme((color) => color), stickColor = scheme(paler);
-  const spacefilling = () => scene.spacefill || model.representation === "spacefill";
-  const centerRadius = () => (spacefilling() ? scene.radii : scene.balls)[scene.center];
+  const style = () => (scene.spacefill && model.representation !== "dots" ? "spacefill" : model.representation);
+  const radiusOf = (i) => ({spacefill: scene.radii[i], licorice: 0.2, dots: 0.25})[style()] ?? scene.balls[i];
 
-  function addLayer(sele, opacity = 1) {
-    const look = {sele, opacity, roughness: 0.55}, full = spacefilling() && opacity === 1; // dimmed ones are no wall
-    const layers = [drawn.addRepresentation("spacefill",
-      {...look, color: ballColor, radiusType: full ? "covalent" : "bfactor"})];
-    if (!spacefilling() && scene.bonds.length)
-      layers.push(drawn.addRepresentation("ball+stick", {...look, color: stickColor, cylinderOnly: true,
-        radiusType: "size", radiusSize: opacity < 1 ? 0.06 : 0.085}));
+  // Where a drawn atom is: parts that are to be compared lie apart along the screen, however they are turned
+  function offset(part) {
+    const along = (part - (groups.length - 1) / 2) * scene.apart;
+    const back = camera.rotation.clone().invert();
+    return new NGL.Vector3(along, 0, 0).applyQuaternion(viewer.camera.quaternion).applyQuaternion(back);
+  }
+  const partOf = (i) => (i >= scene.starts[1] ? 1 : 0);
+  function placeOf(i) {
+    const place = new NGL.Vector3(...triple(scene.positions, i));
+    return scene.apart ? place.add(offset(partOf(i))) : place;
+  }
+  function moveApart() {
+    if (scene?.apart) groups.forEach((group, part) => {
+      for (const component of [group.drawn, group.arrows]) component?.setPosition(offset(part));
+    });
+  }
+  camera.signals.changed.add(moveApart);
+
+  function addLayer(drawn, sele, opacity = 1) {
+    const look = {sele, opacity, roughness: 0.55}, how = opacity === 1 || style() !== "spacefill" ? style() : "ball+stick";
+    const ball = {"ball+stick": {radiusType: "bfactor"}, spacefill: {radiusType: "covalent"},
+      licorice: {radiusType: "size", radiusSize: 0.2}, dots: {radiusType: "size", radiusSize: 0.25}}[how];
+    const layers = [drawn.addRepresentation("spacefill", {...look, color: ballColor, ...ball})];
+    if ((style() === "ball+stick" || style() === "licorice") && drawn.structure.bondStore.count)
+      layers.push(drawn.addRepresentation("ball+stick", {...look, cylinderOnly: true, radiusType: "size",
+        ...(style() === "licorice" ? {color: ballColor, radiusSize: opacity < 1 ? 0.1 : 0.2}
+          : {color: stickColor, radiusSize: opacity < 1 ? 0.06 : 0.085})}));
     // NGL's picking skips what is fainter than 0.3, but dimmed atoms can be clicked too
     for (const {repr} of layers) for (const buffer of repr.bufferList) buffer.pickingUniforms.opacity.value = 1;
   }
 
   // The inside of a larger sphere, evenly bright: a rim that the atom and whatever stands before it cover
-  function addHalo(radiusSize, opacity) {
-    const {repr} = drawn.addRepresentation("spacefill", {sele: "@" + scene.center, color: "black", opacity,
+  function addHalo(drawn, sele, radiusSize, opacity) {
+    const {repr} = drawn.addRepresentation("spacefill", {sele, color: "black", opacity,
       side: "back", radiusType: "size", radiusSize, disableImpostor: true, quality: "custom", sphereDetail: 12});
     for (const buffer of repr.bufferList) buffer.uniforms.emissive.value.setRGB(...HALO);
   }
 
   function drawLayers() {
-    const old = drawn.reprList.slice();
-    if (scene.center >= 0) {
-      addLayer("@" + scene.near.join(","));
-      addLayer("*", model.dim); // all, since "not @1,2" selects nothing, and bonds to the environment belong to it
-      addHalo(centerRadius() + 0.13, 1);
-      addHalo(centerRadius() + 0.4, 0.28);
-    } else addLayer("*");
-    for (const layer of old) drawn.removeRepresentation(layer); // after adding: no blank frame in between
+    groups.forEach(({drawn}, part) => {
+      const old = drawn.reprList.slice(), [start, end] = [scene.starts[part], scene.starts[part + 1]];
+      const faint = scene.faint ?? model.dim;
+      const near = [...scene.near].filter((i) => i >= start && i < end).map((i) => i - start);
+      if (near.length && near.length < end - start) addLayer(drawn, "@" + near.join(","));
+      // all, since "not @1,2" selects nothing, and bonds to the environment belong to it
+      addLayer(drawn, "*", near.length === end - start || !scene.near.length ? 1 : faint);
+      for (const center of scene.centers) if (center >= start && center < end) {
+        addHalo(drawn, "@" + (center - start), radiusOf(center) + 0.13, 1);
+        addHalo(drawn, "@" + (center - start), radiusOf(center) + 0.4, 0.28);
+      }
+      for (const layer of old) drawn.removeRepresentation(layer); // after adding: no blank frame in between
+    });
+    moveApart();
+  }
+
+  // Clicks pass through shapes; NGL's own disablePicking would leak
+  function addShape(shape) {
+    const component = stage.addComponentFromObject(shape), {repr} = component.addRepresentation("buffer", {});
+    for (const buffer of repr.bufferList) viewer.pickingGroup.remove(buffer.pickingGroup);
+    return component;
+  }
+
+  function drawArrows() {
+    const shown = scene && model.arrows, ink = (paper?.theme ?? theme());
+    let cut = 0;
+    groups.forEach((group, part) => {
+      if (group.arrows) stage.removeComponent(group.arrows);
+      group.arrows = null;
+      if (!shown || !scene.vectors) return;
+      const [start, end] = [scene.starts[part], scene.starts[part + 1]];
+      const indices = scene.near.length && !scene.centers[1] ? [...scene.near]
+        : Array.from({length: end - start}, (_, k) => start + k);
+      const colors = [ink.text, ink.warning].map((color) => new NGL.Color(color).toArray());
+      const made = buildArrows(scene, indices, radiusOf, model.arrow_scale, model.esm_constants.longest, colors);
+      cut += made.cut;
+      if (made.shape) group.arrows = addShape(made.shape);
+    });
+    note.textContent = !shown ? "" : !scene.vectors ? "no forces" :
+      `arrows: force, 1 Å for ${Number((1 / model.arrow_scale).toPrecision(3))} eV/Å` +
+      (cut ? `; ${cut} cut at ${model.esm_constants.longest} Å` : "");
+    note.hidden = !note.textContent;
+    moveApart();
   }
 
   function drawCell() {
     if (cell) stage.removeComponent(cell);
-    cell = scene?.cell ? stage.addComponentFromObject(buildCell(scene.cell)) : null;
-    const layer = cell?.addRepresentation("buffer", {});
-    // clicks pass through the lines; NGL's own disablePicking would leak
-    for (const buffer of layer?.repr.bufferList ?? []) viewer.pickingGroup.remove(buffer.pickingGroup);
+    cell = scene?.cell && model.cell ? addShape(buildCell(scene.cell, scene.repeats)) : null;
   }
 
   function fit(place = true) {
     const {middle, whole, radius} = extent(scene), fov = (viewer.perspectiveCamera.fov * Math.PI) / 180;
+    const wide = radius + scene.apart / 2;
     if (place) {
       camera.center(middle);
-      camera.distance(radius / (Math.tan(fov / 2) * Math.min(1, viewer.width / viewer.height)));
-    } else if (scene.center >= 0) { // the same view, but not one without the chosen atom
-      const {x, y} = camera.getPositionOnCanvas(middle), [left, low] = [0.12 * viewer.width, 0.12 * viewer.height];
-      if (Math.min(x, viewer.width - x) < left || Math.min(y, viewer.height - y) < low) camera.center(middle);
+      camera.distance(Math.max(radius, (wide * viewer.height) / viewer.width) / Math.tan(fov / 2));
+    } else if (scene.centers.length === 1) { // the same view, but not one without the chosen atom
+      const {x, y} = camera.getPositionOnCanvas(placeOf(scene.centers[0]));
+      const [left, low] = [0.12 * viewer.width, 0.12 * viewer.height];
+      if (Math.min(x, viewer.width - x) < left || Math.min(y, viewer.height - y) < low)
+        camera.center(scene.around ? middle : placeOf(scene.centers[0]));
     }
-    const clip = 3 * whole + camera.position.clone().add(middle).length();
+    const clip = 3 * (whole + scene.apart) + camera.position.clone().add(middle).length();
     configure({clipNear: clip, clipFar: clip, fogNear: -0.2 * radius, fogFar: 3 * radius});
   }
 
   function load() {
-    const old = drawn;
+    const old = groups;
     scene = model.scene?.kinds ? model.scene : null;
-    drawn = null;
+    groups = [];
     if (scene) {
-      drawn = stage.addComponentFromObject(buildStructure(scene), {defaultRepresentation: false});
+      groups = scene.starts.slice(1).map((end, part) => ({arrows: null, drawn: stage.addComponentFromObject(
+        buildStructure(scene, scene.starts[part], end), {defaultRepresentation: false})}));
       drawLayers();
       fit(scene.fit || !fitted);
       fitted = true;
     }
     drawCell();
-    if (old) stage.removeComponent(old);
+    drawArrows();
+    for (const {drawn, arrows} of old) for (const part of [drawn, arrows]) if (part) stage.removeComponent(part);
     tip.hidden = true;
-    axes.hidden = !scene;
+    axes.hidden = !scene || !model.axes;
+    fresh = true;
     say(scene ? "" : model.placeholder);
   }
 
@@ -209,36 +302,80 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
     const changed = new Set(pending);
     pending.clear();
     if (changed.has("scene")) load();
-    else if (scene && changed.has("layers")) drawLayers();
+    else if (scene) {
+      if (changed.has("layers")) drawLayers();
+      if (changed.has("layers") || changed.has("arrows") || changed.has("theme")) drawArrows();
+      if (changed.has("cell")) drawCell();
+      axes.hidden = !model.axes;
+    }
     if (changed.has("theme")) configure({});
+    viewer.requestRender();
   }
   model.on("scene", () => request("scene"));
   model.on("placeholder", () => { if (!scene) say(model.placeholder); });
   model.on(["representation", "dim"], () => request("layers"));
+  model.on(["arrows", "arrow_scale"], () => request("arrows"));
+  model.on("cell", () => request("cell"));
+  model.on(["axes", "readings", "picked"], () => request("overlay"));
   model.on(["dark", "background_color"], () => request("theme"));
 
+  const input = handleInput({model, root, stage, parts, current: () => scene, partOf,
+    reset: () => { camera.rotate(TILT); fit(); }});
+  const onCanvas = (place) => { // pixels from the upper left
+    const {x, y} = camera.getPositionOnCanvas(place);
+    return [x, viewer.height - y];
+  };
   viewer.signals.rendered.add(() => {
-    marker.hidden = !(scene?.center >= 0);
-    if (!scene || capturing) return;
-    if (!marker.hidden) { // where the chosen atom is when others stand before it
-      const at = camera.getPositionOnCanvas(new NGL.Vector3().fromArray(scene.positions, 3 * scene.center));
-      const size = `${2 * (centerRadius() + 0.2) * viewer.camera.zoom}px`;
-      Object.assign(marker.style, {left: `${at.x}px`, bottom: `${at.y}px`, width: size, height: size});
-    }
+    if (capturing) return;
+    markers.forEach((marker, k) => {
+      marker.hidden = !(scene && k < scene.centers.length);
+      if (marker.hidden) return; // else: where the chosen atom is when others stand before it
+      const [x, y] = onCanvas(placeOf(scene.centers[k]));
+      const size = `${2 * (radiusOf(scene.centers[k]) + 0.2) * viewer.camera.zoom}px`;
+      Object.assign(marker.style, {left: `${x}px`, top: `${y}px`, width: size, height: size});
+    });
+    drawMeasures(parts.measures, scene ? measures() : []);
+    if (!scene) return;
     const back = viewer.camera.quaternion.clone().invert();
     drawAxes(axes, scene.cell, (vector) => vector.applyQuaternion(camera.rotation).applyQuaternion(back));
+    if (fresh) input.drawn();
+    fresh = false;
   });
-  handleInput({model, root, stage, tip, current: () => scene, reset: () => { camera.rotate(TILT); fit(); }});
+  function measures() { // on the canvas: rings around what is picked, lines and texts
+    const there = (i) => i < scene.kinds.length, found = model.picked.filter(there).map((i) =>
+      ({points: [onCanvas(placeOf(i))], radius: (radiusOf(i) + 0.12) * viewer.camera.zoom}));
+    for (const {at, text} of model.readings)
+      if (at.every(there)) found.push({points: at.map((i) => onCanvas(placeOf(i))), text});
+    return found;
+  }
 
-  model.on("msg:custom", async (event) => {
-    const {type, factor} = event.data ?? event;
-    if (type !== "snapshot" || !sized) return;
-    update();
+  async function capture({factor, background: wanted, download}) {
+    const light = {background: model.esm_constants.light.surface, theme: model.esm_constants.light};
+    if (wanted !== "theme") paper = light;
+    if (paper) { configure({}); if (scene) drawArrows(); }
     capturing = true;
-    const blob = await stage.makeImage({factor, antialias: true}).finally(() => { capturing = false; });
+    let blob;
+    try {
+      blob = await stage.makeImage({factor, antialias: true, transparent: wanted === "transparent"});
+      const drawing = scene ? measures() : [];
+      blob = await drawOver(blob, factor, drawing, model.axes && scene ? axes : null, (paper?.theme ?? theme()));
+    } finally {
+      const changed = paper;
+      capturing = false;
+      paper = null;
+      if (changed) { configure({}); if (scene) drawArrows(); }
+    }
+    if (download) { saveAs(blob, download); return; }
     const reader = new FileReader();
     reader.onload = () => model.send_msg({type: "png", data: reader.result.split(",")[1]});
     reader.readAsDataURL(blob);
+  }
+  let queue = Promise.resolve(); // one picture at a time
+  model.on("msg:custom", (event) => {
+    const asked = event.data ?? event;
+    if (asked.type !== "snapshot" || !sized) return;
+    update();
+    queue = queue.then(() => capture(asked)).catch((error) => console.error(error));
   });
 
   const lost = () => say("The graphics processor was reset; the 3D view comes back as soon as it can ...");
@@ -252,9 +389,10 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
     if (!sized) { sized = true; request("scene"); }
   });
   watch.observe(host);
-  globalThis.__meaviz_debug?.push({stage, scene: () => scene, idle: () => sized && !frame, model});
+  globalThis.__meaviz_debug?.push({stage, scene: () => scene, idle: () => sized && !frame, model, placeOf});
   model.on("remove", () => {
     watch.disconnect();
+    input.close();
     cancelAnimationFrame(frame);
     canvas.removeEventListener("webglcontextlost", lost);
     stage.removeAllComponents();
@@ -262,54 +400,5 @@ function openStage({model, root, parts: {stage: host, marker, tip, axes}, backgr
     const {renderer} = viewer;
     stage.dispose();
     renderer.forceContextLoss(); // browsers keep 16 contexts alive, and NGL's dispose keeps this one
-  });
-}
-
-// Clicks, the name of the atom under a resting mouse, and keys
-function handleInput({model, root, stage, tip, current, reset}) {
-  const {viewer, viewerControls: camera, mouseObserver: mouse} = stage, canvas = viewer.renderer.domElement;
-  const pick = (x, y) => { // canvas pixels from the lower left -> drawn atom, -1 for none
-    const hit = current() && stage.pickingControls.pick(x, y);
-    return (hit?.atom || hit?.closestBondAtom)?.index ?? -1;
-  };
-  let down = null; // where a press began that may still become a click
-  canvas.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
-  canvas.addEventListener("pointermove", (event) => {
-    if (down && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 4) down = null;
-  });
-  canvas.addEventListener("pointerup", (event) => {
-    const scene = current(), box = canvas.getBoundingClientRect();
-    if (!down || !scene) return;
-    down = null;
-    const hit = pick(event.clientX - box.left, box.bottom - event.clientY);
-    model.send_msg({type: "click", scene: scene.id, index: hit < 0 ? -1 : scene.parents[hit]});
-  });
-  for (const type of ["mousemove", "mouseleave"]) canvas.addEventListener(type, () => { tip.hidden = true; });
-  mouse.signals.hovered.add((x, y) => {
-    const hit = model.hover && !mouse.pressed ? pick(x, y) : -1;
-    tip.hidden = hit < 0;
-    if (hit < 0) return;
-    const {symbols, kinds, positions, parents, real, center} = current();
-    let text = `${symbols[kinds[hit]]} · atom ${parents[hit]}`;
-    if (hit >= real) text += " · periodic image";
-    if (center >= 0 && hit !== center) {
-      const away = [0, 1, 2].map((d) => positions[3 * hit + d] - positions[3 * center + d]);
-      text += ` · ${Math.hypot(...away).toFixed(2)} Å away`;
-    }
-    tip.textContent = text;
-    const [dx, dy] = [x > viewer.width / 2 ? "calc(-100% - 10px)" : "10px", y > viewer.height - 40 ? "35px" : "-10px"];
-    Object.assign(tip.style, {left: `${x}px`, bottom: `${y}px`, transform: `translate(${dx}, ${dy})`});
-  });
-
-  const step = Math.PI / 18, [X, Y] = [new NGL.Vector3(1, 0, 0), new NGL.Vector3(0, 1, 0)];
-  const closer = () => camera.zoom(0.12), farther = () => camera.zoom(-0.14);
-  const keys = {ArrowLeft: () => camera.spin(Y, -step), ArrowRight: () => camera.spin(Y, step),
-    ArrowUp: () => camera.spin(X, step), ArrowDown: () => camera.spin(X, -step),
-    "+": closer, "=": closer, "-": farther, r: reset, R: reset, Home: reset};
-  root.addEventListener("keydown", (event) => {
-    if (!keys[event.key] || !current() || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    keys[event.key]();
   });
 }

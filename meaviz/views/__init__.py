@@ -7,6 +7,7 @@ from meaviz.views.composition import CompositionView
 from meaviz.views.cost import CostView
 from meaviz.views.data import DataStep
 from meaviz.views.export import ExportView
+from meaviz.views.gallery import GalleryView
 from meaviz.views.histograms import HistogramsView
 from meaviz.views.inbox import InboxView
 from meaviz.views.map import MapView
@@ -20,6 +21,7 @@ from meaviz.views.training import DescriptorStep, MapStep, ModelStep
 STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
 TABS = (
     ("Clusters", ClusterView),
+    ("Gallery", GalleryView),
     ("Composition", CompositionView),
     ("Histograms", HistogramsView),
     ("Table", TableView),

@@ -1,17 +1,24 @@
-"""One environment in 3D, with its facts."""
+"""One environment in 3D, or its whole structure, or two environments compared; with their facts."""
 
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
+import numpy as np
 import panel as pn
-import panel_material_ui as pmui
 
+from meagraph.alignment import Alignment, align_environments
 from meagraph.errors import MEAGraphError
+from meaviz.atom_colours import AtomColours
+from meaviz.components.scene import Environment, allowed_repeats
 from meaviz.components.structure_viewer import StructureViewer
-from meaviz.page_style import DENSE, FACTS_CSS, SEGMENT
+from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
+from meaviz.views.structure_tools import Shown, tool_row
 from meaviz.workflow import Workflow
+
+USUAL_ARROW = 2.5  # Å, of a force that one in a hundred exceeds
 
 
 class StructureView(pn.viewable.Viewer):
@@ -20,76 +27,181 @@ class StructureView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session = session
-        self.viewer = StructureViewer(awake=False, sizing_mode="stretch_both", min_height=220, margin=0)
-        back = pmui.Button(label="Previous", variant="outlined", size="small", sx=DENSE, margin=(6, 4, 6, 0))
-        forth = pmui.Button(label="Next", variant="outlined", size="small", sx=DENSE, margin=(6, 8, 6, 0))
-        back.on_click(lambda event: session.step_through(-1))
-        forth.on_click(lambda event: session.step_through(1))
-        style = pmui.RadioButtonGroup(
-            options={"Sticks": "ball+stick", "Spheres": "spacefill"},
-            value="ball+stick",
-            size="small",
-            sx=SEGMENT,
-            margin=(6, 8, 6, 0),
-        )
-        style.link(self.viewer, value="representation")
-        tools = pn.FlexBox(
-            back, forth, style, align_items="center", gap="4px", sizing_mode="stretch_width", margin=(4, 8)
-        )
+        self.shown = Shown()
+        self.viewer = StructureViewer(awake=False, page_keys=True, sizing_mode="stretch_both", min_height=220, margin=0)
+        self._colours = AtomColours(session)
         self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 8, 10), stylesheets=[FACTS_CSS])
-        self._layout = pn.Column(tools, self.viewer, self._facts, sizing_mode="stretch_both", margin=0)
-        self._shown = -1  # structure
-        session.param.watch(self._show, ["inspected", "dataset"])
-        session.param.watch(lambda *events: self._show_facts(), ["flags", "survey"])
+        tools, settings = tool_row(session, self.viewer, self.shown)
+        stage = pn.Column(settings, self.viewer, sizing_mode="stretch_both", margin=0, styles={"position": "relative"})
+        self._layout = pn.Column(tools, stage, self._facts, sizing_mode="stretch_both", margin=0)
+        self._view: tuple[object, ...] = ()  # what the camera was placed for
+        self._aligned: tuple[tuple[int, int], Alignment] | None = None
+        session.param.watch(self._show, ["inspected", "dataset", "pinned"])
+        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "survey", "plan"])
+        session.param.watch(self._scale_arrows, "dataset")
         session.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
         session.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
+        self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
+        self.viewer.param.watch(lambda event: session.step_through(event.new), "stepped", onlychanged=False)
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""
         return self._layout
 
+    @property
+    def comparing(self) -> bool:
+        """Two environments are shown."""
+        session = self.session
+        return self.shown.mode == "environment" and 0 <= session.pinned != session.inspected >= 0
+
+    @property
+    def _cutoff(self) -> float:
+        return float(self.session.descriptors.parameters.get("r_cut", 5.0))
+
     def _show(self, *events: object) -> None:
         row, data = self.session.inspected, self.session.dataset
         if row < 0 or data is None:
             self.viewer.clear()
-            self._shown = -1
+            self._view = ()
         else:
-            structure = int(data.structure_of[row])
-            cutoff = float(self.session.descriptors.parameters.get("r_cut", 5.0))
             try:
-                self.viewer.show(
-                    data.structures[structure],
-                    focus=int(data.atom_of[row]),
-                    cutoff=cutoff,
-                    fit=structure != self._shown,
-                )
+                self._compare() if self.comparing else self._draw(row)
             except MEAGraphError as error:
                 self.session.problem = ("map", str(error))
                 return
-            self._shown = structure
         self._show_facts()
+
+    def _draw(self, row: int) -> None:
+        data = self.session.dataset
+        structure = int(data.structure_of[row])
+        atoms = data.structures[structure]
+        colors, legend = self._atoms_of(structure)
+        whole = self.shown.mode == "structure"
+        view = (structure, self.shown.mode, allowed_repeats(atoms, self.shown.repeats) if whole else ())
+        self.viewer.legend = legend
+        self.viewer.show(
+            atoms,
+            colors=colors,
+            vectors=self._forces_of(structure),
+            focus=int(data.atom_of[row]),
+            cutoff=self._cutoff,
+            whole=whole,
+            repeats=self.shown.repeats,
+            fit=view != self._view,
+        )
+        self._view = view
+
+    def _compare(self) -> None:
+        rows = (self.session.pinned, self.session.inspected)
+        turns = (None, self._alignment().rotation)
+        environments = [self._environment(row, turn) for row, turn in zip(rows, turns, strict=True)]
+        structures = self.session.dataset.structure_of[list(rows)]
+        offsets = self.session.dataset.offsets
+        both = np.concatenate([np.arange(offsets[structure], offsets[structure + 1]) for structure in structures])
+        view = ("comparison", self.session.pinned, self.shown.overlaid)
+        self.viewer.legend = self._colours.of(both)[1]
+        self.viewer.compare(*environments, overlaid=self.shown.overlaid, fit=view != self._view)
+        self._view = view
+
+    def _environment(self, row: int, rotation: np.ndarray | None) -> Environment:
+        data = self.session.dataset
+        structure = int(data.structure_of[row])
+        return Environment(
+            data.structures[structure],
+            int(data.atom_of[row]),
+            self._cutoff,
+            self._atoms_of(structure)[0],
+            self._forces_of(structure),
+            rotation,
+        )
+
+    def _alignment(self) -> Alignment:
+        """Of the inspected environment on the pinned one."""
+        data, key = self.session.dataset, (self.session.pinned, self.session.inspected)
+        if self._aligned is None or self._aligned[0] != key:
+            first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
+            self._aligned = key, align_environments(first, second, self._cutoff)
+        return self._aligned[1]
+
+    def _atoms_of(self, structure: int) -> tuple[np.ndarray | None, dict[str, Any]]:
+        data = self.session.dataset
+        return self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))
+
+    def _forces_of(self, structure: int) -> np.ndarray | None:
+        data = self.session.dataset
+        forces = data.forces[data.offsets[structure] : data.offsets[structure + 1]]
+        return forces if np.isfinite(forces).any() else None
+
+    def _scale_arrows(self, *events: object) -> None:
+        """A length for the dataset's usual forces, so that arrows of different structures compare."""
+        self._aligned = None
+        if self.session.dataset is not None:
+            self.viewer.arrow_scale = arrow_scale(np.linalg.norm(self.session.dataset.forces, axis=1))
+
+    def _recolour(self, *events: Any) -> None:
+        self._colours.forget()
+        changed = {event.name for event in events}
+        if changed & {"flags", "survey"} or self.comparing:
+            self._show_facts()
+        if self.session.inspected >= 0 and (self.session.atoms_by != "element" or "atoms_by" in changed):
+            self._show()
 
     def _show_facts(self) -> None:
         row = self.session.inspected
         if row < 0 or self.session.dataset is None:
             self._facts.object = ""
-            return
-        facts = "".join(
-            f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.session.describe(row).items()
+        elif self.comparing:
+            self._facts.object = self._compared_facts()
+        else:
+            facts = "".join(
+                f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.session.describe(row).items()
+            )
+            reasons = self.session.survey.outliers.reasons(row) if self.session.survey is not None else []
+            why = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
+            self._facts.object = f'<dl class="facts">{facts}</dl>' + (f'<ul class="reasons">{why}</ul>' if why else "")
+
+    def _compared_facts(self) -> str:
+        pinned, shown = (self.session.describe(row) for row in (self.session.pinned, self.session.inspected))
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td><td>{escape(shown.get(name, '–'))}</td></tr>"
+            for name, value in pinned.items()
         )
-        reasons = self.session.survey.outliers.reasons(row) if self.session.survey is not None else []
-        why = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
-        self._facts.object = f'<dl class="facts">{facts}</dl>' + (f'<ul class="reasons">{why}</ul>' if why else "")
+        head = "<tr><th></th><th>pinned</th><th>this</th></tr>"
+        text = escape(alignment_text(self._alignment()))
+        return f'<p class="alignment">{text}</p><table class="compared">{head}{rows}</table>'
 
     def _choose(self, event: object) -> None:
-        data, row, atom = self.session.dataset, self.session.inspected, self.viewer.clicked
-        if data is None or row < 0:
+        session, atom = self.session, self.viewer.clicked
+        data = session.dataset
+        if data is None or session.inspected < 0:
             return
-        structure = int(data.structure_of[row])
-        if atom < 0:  # beside the atoms: the whole structure, none dimmed
-            self.viewer.show(data.structures[structure], fit=False)
-        elif data.offsets[structure] + atom == row:
-            self._show()  # back from the whole structure
-        else:
-            self.session.inspected = int(data.offsets[structure] + atom)
+        first = self.comparing and self.viewer.clicked_part == 0
+        structure = int(data.structure_of[session.pinned if first else session.inspected])
+        if atom >= 0:
+            session.inspected = int(data.offsets[structure] + atom)
+        elif not self.comparing:  # beside the atoms: the whole structure, none dimmed
+            self.shown.mode = "structure"
+
+
+def arrow_scale(sizes: np.ndarray) -> float:
+    """Å per eV/Å, one of 1, 2, 5 times a power of ten, at which usual forces among ``sizes`` (N,) eV/Å can be seen."""
+    known = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not known.size:
+        return 1.0
+    wanted = USUAL_ARROW / float(np.percentile(known, 99))
+    power = 10.0 ** np.floor(np.log10(wanted))
+    step = max(step for step in (1, 2, 5) if step * power <= wanted * 1.0000001)
+    return float(f"{step * power:.1g}")
+
+
+def alignment_text(found: Alignment) -> str:
+    """How alike two environments are, in a sentence."""
+    if not len(found.pairs):
+        return "No neighbours of the same element lie on each other."
+    left = sum(found.unmatched)
+    text = f"RMSD {found.rmsd:.3f} Å over {len(found.pairs)} neighbours"
+    text += f", {left} without partner ({found.unmatched[0]} pinned, {found.unmatched[1]} this)." if left else "."
+    if found.mirrored < found.rmsd - 0.02 and sum(found.mirrored_unmatched) <= left:
+        text += f" As mirror images: {found.mirrored:.3f} Å."
+    return text

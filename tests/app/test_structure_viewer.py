@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from meagraph.errors import MEAGraphError
-from meaviz.components import structure_viewer
-from meaviz.components.structure_viewer import BALLS_ONLY_ABOVE, StructureViewer, build_scene, write_bundle
+from meaviz.components import viewer_bundle
+from meaviz.components.scene import BALLS_ONLY_ABOVE, Environment, build_scene
+from meaviz.components.structure_viewer import StructureViewer
+from meaviz.components.viewer_bundle import write_bundle
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 READY = """([at, id]) => {
@@ -29,9 +31,8 @@ READY = """([at, id]) => {
   return !!view && view.idle() && (view.scene()?.id ?? 0) === id && !view.stage.viewer.renderPending;
 }"""
 PROJECT = """([at, i]) => {
-  const {stage, scene} = __meaviz_debug.at(at), {positions} = scene();
-  const point = stage.viewer.boundingBox.min.clone().fromArray(positions, 3 * i);
-  const pixel = stage.viewerControls.getPositionOnCanvas(point);
+  const {stage, placeOf} = __meaviz_debug.at(at);
+  const pixel = stage.viewerControls.getPositionOnCanvas(placeOf(i));
   const box = stage.viewer.renderer.domElement.getBoundingClientRect();
   return [box.left + pixel.x, box.bottom - pixel.y];
 }"""
@@ -148,7 +149,7 @@ def test_scene_of_a_whole_structure() -> None:
     assert scene["bonds"].reshape(-1, 2).tolist() == [[0, 1], [0, 2]]
     assert scene["colors"].tolist() == [0xFF0D0D, 0xFFFFFF, 0xFFFFFF]  # Jmol's red and white
     np.testing.assert_allclose(scene["positions"].reshape(-1, 3), molecule("H2O").positions, atol=1e-6)
-    assert scene["center"] == -1
+    assert scene["centers"] == []
     assert scene["near"].size == 0
     assert scene["cell"] is None
     assert {name: scene[name].dtype.name for name in ("kinds", "positions", "colors", "bonds", "parents")} == {
@@ -241,7 +242,7 @@ def test_bundle_is_reused_only_if_it_is_ours(tmp_path: Path, monkeypatch: pytest
     assert path.stat().st_mtime_ns == written
     path.write_bytes(content[:-1] + b"!")
     assert write_bundle(tmp_path).read_bytes() == content
-    monkeypatch.setattr(structure_viewer.os, "getuid", lambda: path.stat().st_uid + 1)
+    monkeypatch.setattr(viewer_bundle.os, "getuid", lambda: path.stat().st_uid + 1)
     with pytest.raises(MEAGraphError, match="MEAVIZ_CACHE"):
         write_bundle(tmp_path)
 
@@ -250,8 +251,8 @@ def test_missing_nglview_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(structure_viewer.importlib.metadata, "files", missing)
-    monkeypatch.setattr(structure_viewer.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(viewer_bundle.importlib.metadata, "files", missing)
+    monkeypatch.setattr(viewer_bundle.sys, "prefix", str(tmp_path))
     with pytest.raises(MEAGraphError, match="pip install nglview"):
         write_bundle(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -368,9 +369,9 @@ def test_keyboard_turns_zooms_and_resets(shown: Shown) -> None:
     shown.show(molecule("C6H6"))
     start = shown.page.evaluate(CAMERA)
     root = shown.page.locator(".viewer")
-    assert "Arrow keys rotate" in root.get_attribute("aria-label")
+    assert "Shift with the arrow keys rotates" in root.get_attribute("aria-label")
     root.focus()
-    for key in ("ArrowLeft", "ArrowUp", "ArrowUp", "+"):
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp", "Shift+ArrowUp", "+"):
         shown.page.keyboard.press(key)
     rotation, distance = shown.page.evaluate(CAMERA)
     angle = 2 * np.arccos(min(1.0, abs(np.dot(rotation, start[0]))))
@@ -528,3 +529,191 @@ def test_two_sessions_see_their_own_structures(shown: Shown, chromium: Any) -> N
     count = "() => __meaviz_debug[0].stage.compList[0].structure.atomCount"
     assert (shown.page.evaluate(count), other.evaluate(count)) == (12, 5)
     other.close()
+
+
+def png_of(shown: Shown, **options: Any) -> Image.Image:
+    """The picture that a snapshot makes."""
+    shown.viewer.png = None
+    shown.served.run(lambda: shown.viewer.snapshot(**options))
+    wait_until(shown.page, lambda: shown.viewer.png, what="the picture arrives")
+    return Image.open(io.BytesIO(shown.viewer.png))
+
+
+def test_arrows_cells_axes_and_representations_come_and_go(shown: Shown) -> None:
+    atoms = bulk("NaCl", "rocksalt", 5.64, cubic=True)
+    forces = np.zeros((8, 3))
+    forces[0] = [0, 0, 1.0]
+    forces[5] = [0, 0, -50.0]
+    notes = shown.page.locator(".viewer .legend .note")
+    shown.show(atoms, vectors=forces)
+    plain, counts = shown.picture(), shown.page.evaluate(COUNTS)
+    shown.set(arrows=True, arrow_scale=2.0)
+    assert notes.last.inner_text() == "arrows: force, 1 Å for 0.5 eV/Å; 1 cut at 8 Å"
+    assert np.abs(shown.picture() - plain).sum() > 10_000
+    shown.show(atoms, vectors=forces, focus=2, cutoff=2.0)  # no neighbour that near: its own force is zero
+    assert "cut" not in notes.last.inner_text()
+    shown.show(atoms, fit=False)
+    assert notes.last.inner_text() == "no forces"
+    shown.show(atoms, vectors=forces)
+    for representation in ("spacefill", "licorice", "dots"):
+        shown.set(representation=representation)
+        assert np.abs(shown.picture() - plain).sum() > 10_000, representation
+        assert shown.click_atom(6) == 6
+    shown.set(representation="ball+stick", arrows=False)
+    assert notes.last.is_hidden()
+    np.testing.assert_allclose(shown.picture(), plain, atol=3)
+    shown.set(cell=False, axes=False)
+    assert shown.page.locator(".viewer .axes").is_hidden()
+    assert np.abs(shown.picture() - plain).sum() > 10_000
+    shown.show(atoms, repeats=(2, 2, 1))
+    atoms_drawn = "() => __meaviz_debug[0].stage.compList[0].structure.atomCount"
+    assert shown.page.evaluate(atoms_drawn) == 32
+    shown.set(cell=True, axes=True)
+    shown.show(atoms, vectors=forces)
+    assert shown.page.evaluate(COUNTS) == counts
+
+
+def test_measuring_by_clicks(shown: Shown) -> None:
+    atoms = carbons((0, 0, 0), (3, 0, 0), (3, 3, 0), (3, 3, 3))
+    shown.show(atoms)
+    shown.set(measuring=True)
+    for atom in (0, 1, 2):
+        before = len(shown.viewer.picked)
+        shown.page.mouse.click(*shown.pixel_of(atom))
+        wait_until(shown.page, lambda before=before: len(shown.viewer.picked) == before + 1, what="a picked atom")
+    assert shown.clicks == []  # nothing is chosen meanwhile
+    texts = shown.page.locator(".viewer .measures text")
+    assert texts.all_inner_texts() == [] or texts.count() == 3
+    shown.page.wait_for_function("() => __meaviz_debug[0].model.readings.length === 3")
+    shown.settle()
+    assert texts.all_text_contents() == ["3.000 Å", "3.000 Å", "90.0°"]
+    shown.show(atoms, focus=0, cutoff=4.0)  # another look at the same structure keeps them
+    assert texts.all_text_contents() == ["3.000 Å", "3.000 Å", "90.0°"]
+    with_text = np.asarray(png_of(shown, factor=2).convert("RGB")).astype(int)
+    shown.page.locator(".viewer").focus()
+    shown.page.keyboard.press("Escape")
+    wait_until(shown.page, lambda: shown.viewer.picked == [], what="nothing picked")
+    without = np.asarray(png_of(shown, factor=2).convert("RGB")).astype(int)
+    assert np.abs(with_text - without).sum() > 10_000
+    assert texts.count() == 0
+    shown.page.keyboard.press("Escape")
+    wait_until(shown.page, lambda: not shown.viewer.measuring, what="the end of measuring")
+    assert shown.click_atom(1) == 1
+
+
+def test_pictures_for_print(shown: Shown) -> None:
+    shown.set(dark=True)
+    shown.show(bulk("NaCl", "rocksalt", 5.64, cubic=True), focus=0)
+    clear = png_of(shown, factor=2, background="transparent")
+    assert clear.size == (1000, 800)
+    assert clear.mode == "RGBA"
+    assert clear.getpixel((3, 3))[3] == 0
+    assert np.asarray(clear)[..., 3].max() == 255
+    white = png_of(shown, factor=4, background="white").convert("RGB")
+    assert white.size == (2000, 1600)
+    assert white.getpixel((3, 3)) == (255, 255, 255)
+    assert shown.picture()[3, 3].tolist() == [0x14, 0x17, 0x1B]  # the view itself is as it was
+    with shown.page.expect_download() as download:
+        shown.served.run(lambda: shown.viewer.snapshot(1, download="salt.png"))
+    assert download.value.suggested_filename == "salt.png"
+    assert Image.open(download.value.path()).size == (500, 400)
+    with pytest.raises(ValueError, match="theme, white, transparent"):
+        shown.viewer.snapshot(1, background="pink")
+
+
+def test_steps_by_keys_and_player_wait_for_the_drawing(shown: Shown) -> None:
+    """Each step is answered with a scene; what is pressed before it is drawn is dropped."""
+    heard: list[int] = []
+    shown.viewer.param.watch(lambda event: heard.append(event.new), "stepped", onlychanged=False)
+    shown.show(carbons((0, 0, 0), (3, 0, 0)))
+    root = shown.page.locator(".viewer")
+    root.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight"):  # no scene answers: one step alone
+        shown.page.keyboard.press(key)
+    wait_until(shown.page, lambda: heard == [1], what="one step")
+    shown.show(carbons((0, 0, 0)))
+    shown.page.keyboard.press("ArrowLeft")
+    wait_until(shown.page, lambda: heard == [1, -1], what="a step back")
+    shown.page.evaluate("() => document.activeElement.blur()")
+    shown.show(carbons((0, 0, 0)))
+    shown.page.keyboard.press("ArrowRight")  # nothing has the focus, and the page's keys are not ours yet
+    shown.set(page_keys=True)
+    shown.page.keyboard.press("ArrowRight")
+    wait_until(shown.page, lambda: len(heard) == 3, what="a step by a key of the page")
+    assert heard == [1, -1, 1]
+
+    sizes = iter(range(2, 200))
+    shown.viewer.param.watch(
+        lambda event: shown.viewer.show(carbons(*((3.0 * i, 0, 0) for i in range(next(sizes))))),
+        "stepped",
+        onlychanged=False,
+    )
+    root.focus()
+    shown.set(speed=20.0)
+    shown.page.keyboard.press(" ")
+    wait_until(shown.page, lambda: len(heard) >= 8, what="steps of the player")
+    shown.page.keyboard.press(" ")
+    wait_until(shown.page, lambda: not shown.viewer.playing, what="the end of playing")
+    assert set(heard[3:]) == {1}
+
+
+def test_two_environments_side_by_side_and_overlaid(shown: Shown) -> None:
+    first, second = carbons((0, 0, 0), (2, 0, 0)), carbons((5, 5, 5), (5, 7, 5), (5, 5, 7))
+    red, blue = np.full(2, 0xFF0000, dtype=np.uint32), np.full(3, 0x0000FF, dtype=np.uint32)
+
+    def compare(overlaid: bool) -> None:
+        environments = Environment(first, 0, 3.0, red), Environment(second, 0, 3.0, blue)
+        shown.served.run(lambda: shown.viewer.compare(*environments, overlaid=overlaid))
+        shown.settle()
+
+    compare(False)
+    assert shown.viewer.scene["starts"] == [0, 2, 5]
+    left, right = shown.pixel_of(0), shown.pixel_of(2)
+    assert right[0] - left[0] > 100
+    assert left[1] == pytest.approx(right[1], abs=1)
+    assert shown.color_at(1)[0] > 150 > shown.color_at(1)[2]
+    assert shown.color_at(3)[2] > 150 > shown.color_at(3)[0]
+    assert shown.click_atom(3) == 1
+    assert shown.viewer.clicked_part == 1
+    assert shown.click_atom(1) == 1
+    assert shown.viewer.clicked_part == 0
+    shown.page.locator(".viewer").focus()
+    for _ in range(9):  # a quarter turn: each turns about its own centre
+        shown.page.keyboard.press("Shift+ArrowRight")
+    shown.settle()
+    np.testing.assert_allclose([shown.pixel_of(0), shown.pixel_of(2)], [left, right], atol=2)
+    assert shown.click_atom(3) == 1
+    compare(True)
+    np.testing.assert_allclose(shown.pixel_of(0), shown.pixel_of(2), atol=0.1)
+    shown.show(first)
+    assert shown.page.evaluate(COUNTS)["components"] == 1
+
+
+def test_sixty_switches_through_all_modes_leave_one_context(shown: Shown, browser_log: BrowserLog) -> None:
+    rng = np.random.default_rng(0)
+    silicon = bulk("Si", "diamond", 5.43, cubic=True)
+    shown.served.run(lambda: setattr(shown.viewer, "arrows", True))
+
+    def rounds(count: int) -> dict[str, int]:
+        for number in range(count):
+            atoms = silicon.copy()
+            atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+            colors = rng.integers(0, 1 << 24, 8, dtype=np.uint32)
+            shown.served.run(
+                lambda number=number: setattr(
+                    shown.viewer, "representation", ("ball+stick", "spacefill", "licorice", "dots")[number % 4]
+                )
+            )
+            options = {"vectors": rng.normal(size=(8, 3)), "colors": colors}
+            if number % 3 == 2:
+                pair = [Environment(atoms, at, 3.0, **options) for at in (0, 4)]
+                shown.served.run(lambda pair=pair, number=number: shown.viewer.compare(*pair, overlaid=number % 2 == 0))
+                shown.settle()
+            else:
+                shown.show(atoms, focus=number % 8, whole=number % 3 == 1, repeats=(1 + number % 2, 1, 1), **options)
+        return shown.page.evaluate(COUNTS)
+
+    first = rounds(12)
+    assert rounds(48) == first
+    assert first["canvases"] == 1
+    assert not [line for line in browser_log.console if "context" in line.lower() or line.startswith("error")]

@@ -1,0 +1,61 @@
+"""Members of a cluster to look at: the most central, those at its edge, and random ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.clustering import Clusters
+from meagraph.condensation import Condensed
+from meagraph.errors import MEAGraphError
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplars:
+    """Rows of environments; a row may be in more than one list."""
+
+    central: NDArray[np.int64]  # nearest to the cluster's mean first
+    edge: NDArray[np.int64]  # farthest from it first
+    random: NDArray[np.int64]  # drawn evenly from all members, ascending
+    central_distance: NDArray[np.float64]  # of `central` to the mean, in units of the latent space
+    edge_distance: NDArray[np.float64]
+    members: int  # environments in the cluster
+
+
+def exemplars(
+    clusters: Clusters, condensed: Condensed, values: NDArray[np.floating], label: int, *, count: int = 6, seed: int = 0
+) -> Exemplars:
+    """Choose up to ``count`` members of each kind from the cluster ``label``, -1 for what is unclustered.
+
+    The mean weighs each representative with its environments. Central and edge members are the first environments of
+    different representatives, so that none is shown as its own twin; random ones come from all environments.
+
+    Args:
+        clusters: labels (N,).
+        condensed: N environments by M representatives.
+        values: (M, H) latent values (or descriptors) of the representatives.
+        label: of the cluster.
+        count: members of each kind.
+        seed: of the random ones.
+
+    Raises:
+        MEAGraphError: no such cluster, a count below 1, or values of another number of representatives.
+    """
+    if count < 1:
+        raise MEAGraphError(f"Expected a count of at least 1 exemplar, got {count}.")
+    if len(values) != condensed.size:
+        raise MEAGraphError(f"Expected values of {condensed.size} representatives, got {len(values)}.")
+    rows = np.flatnonzero(clusters.labels == label)
+    if not len(rows):
+        known = f"0 to {clusters.n_clusters - 1}" if clusters.n_clusters else "none"
+        raise MEAGraphError(f"No environment has the label {label}; there are {known}, and -1 for unclustered ones.")
+    inside, weights = np.unique(condensed.assignment[rows], return_counts=True)
+    places = np.asarray(values[inside], dtype=np.float64)
+    distance = np.linalg.norm(places - np.average(places, axis=0, weights=weights), axis=1)
+    order = np.argsort(distance, kind="stable")
+    near, far = order[:count], order[::-1][:count]
+    drawn = np.random.default_rng(seed).choice(rows, size=min(count, len(rows)), replace=False)
+    first = condensed.first[inside]
+    return Exemplars(first[near], first[far], np.sort(drawn), distance[near], distance[far], len(rows))

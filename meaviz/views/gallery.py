@@ -1,0 +1,128 @@
+"""Pictures of a cluster's members: central ones, those at the edge, random ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from meagraph.exemplars import exemplars
+from meaviz.atom_colours import AtomColours
+from meaviz.components.gallery import Gallery
+from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.page_style import DENSE, FACTS_CSS
+from meaviz.session import Session, cluster_name
+from meaviz.style import theme
+from meaviz.workflow import Workflow
+
+COUNT = 6
+SIZE = 110
+
+
+class GalleryView(pn.viewable.Viewer):
+    """Members of one cluster side by side; a click inspects the environment."""
+
+    def __init__(self, session: Session, workflow: Workflow) -> None:
+        super().__init__()
+        self.session = session
+        self._colours = AtomColours(session)
+        self._seed = 0
+        self.gallery = Gallery(sizing_mode="stretch_width", margin=(4, 12))
+        self.cluster = pmui.Select(label="Cluster", options={}, size="small", width=240, margin=(6, 8, 0, 12))
+        again = pmui.Button(
+            label="Draw others", variant="outlined", size="small", sx=DENSE, description="Other random members"
+        )
+        again.on_click(self._draw_others)
+        self._empty = pn.pane.HTML(
+            "No clusters yet: compute the map first.", margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS]
+        )
+        self._filled = pn.Column(
+            pn.FlexBox(self.cluster, again, align_items="center", margin=0),
+            self.gallery,
+            sizing_mode="stretch_both",
+            margin=0,
+            scroll=True,
+        )
+        self._layout = pn.Column(self._empty, self._filled, sizing_mode="stretch_both", margin=0)
+        self.cluster.param.watch(self._draw, "value")
+        self.gallery.param.watch(self._inspect, "clicked", onlychanged=False)
+        session.param.watch(self._list, "survey")
+        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "plan", "dark"])
+        session.param.watch(lambda event: setattr(self.gallery, "current", event.new), "inspected")
+        self._list()
+
+    def __panel__(self) -> pn.Column:
+        """Return the view for Panel to lay out."""
+        return self._layout
+
+    def _list(self, *events: object) -> None:
+        survey = self.session.survey
+        self._empty.visible, self._filled.visible = survey is None, survey is not None
+        self._colours.forget()
+        if survey is None:
+            self.gallery.sections = []
+            return
+        sizes = {cluster_name(label): (label, int(size)) for label, size in enumerate(survey.clusters.sizes)}
+        alone = int(np.sum(survey.clusters.labels < 0))
+        if alone:
+            sizes[cluster_name(-1)] = (-1, alone)
+        options = {f"{name} ({size:,} environments)": label for name, (label, size) in sizes.items()}
+        self._seed = 0
+        self.cluster.param.update(options=options, value=next(iter(options.values())))
+        self._draw()
+
+    def _draw_others(self, event: object) -> None:
+        self._seed += 1
+        self._draw()
+
+    def _recolour(self, *events: Any) -> None:
+        self._colours.forget()
+        changed = {event.name for event in events}
+        self.gallery.dark = self.session.dark
+        if changed & {"atoms_by", "dark"} or self.session.atoms_by != "element":
+            self._draw()
+
+    def _draw(self, *events: object) -> None:
+        session = self.session
+        if session.survey is None or session.learned is None or self.cluster.value is None:
+            return
+        found = exemplars(
+            session.survey.clusters,
+            session.learned.condensed,
+            session.survey.embedding.values,
+            int(self.cluster.value),
+            count=COUNT,
+            seed=self._seed,
+        )
+        near, far = found.central_distance, found.edge_distance
+        self.gallery.sections = [
+            self._section("Central", f"{near[0]:.2g} to {near[-1]:.2g} from the latent mean", found.central),
+            self._section("Edge", f"{far[-1]:.2g} to {far[0]:.2g} from it", found.edge),
+            self._section("Random", f"of {found.members:,}", found.random),
+        ]
+        self.gallery.current = session.inspected
+
+    def _section(self, title: str, note: str, rows: NDArray[np.int64]) -> dict[str, Any]:
+        return {"title": title, "note": note, "items": [self._item(title, int(row)) for row in rows]}
+
+    def _item(self, title: str, row: int) -> dict[str, Any]:
+        session, data = self.session, self.session.dataset
+        structure = int(data.structure_of[row])
+        atoms, atom = data.structures[structure], int(data.atom_of[row])
+        picture = thumbnail_svg(
+            atoms,
+            atom,
+            float(session.descriptors.parameters.get("r_cut", 5.0)),
+            self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))[0],
+            SIZE,
+            background=theme(session.dark).raised,
+        )
+        tip = f"{title} member: environment {row:,}, {chemical_symbols[data.numbers[row]]}, {data.groups[structure]}"
+        return {"row": row, "svg": picture, "label": str(data.groups[structure])[:16], "tip": tip}
+
+    def _inspect(self, event: Any) -> None:
+        self.session.inspected = event.new

@@ -1,0 +1,168 @@
+"""The tools above the 3D view: stepping, what is shown, how it is drawn, measuring, comparing, pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from meaviz.atom_colours import ELEMENT, choices
+from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
+from meaviz.page_style import SEGMENT
+from meaviz.session import Session
+
+ICON = {"padding": "4px"}
+SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
+
+
+class Shown(param.Parameterized):
+    """What of the chosen atom is shown; kept from structure to structure."""
+
+    mode: Any = param.Selector(default="environment", objects=["environment", "structure"])
+    overlaid = param.Boolean(default=False, doc="Lay compared environments over each other.")
+    repeats = param.Tuple(default=(1, 1, 1), doc="Cells along a, b, c.")
+
+
+def icon(name: str, description: str, **options: Any) -> pmui.IconButton:
+    """A small button that says what it does to who rests on it or cannot see it."""
+    return pmui.IconButton(
+        icon=name, description=description, icon_size="1.25em", size="small", sx=ICON, margin=0, **options
+    )
+
+
+def toggle(name: str, active: str, description: str) -> pmui.ToggleIcon:
+    """The same for what is on or off."""
+    return pmui.ToggleIcon(
+        icon=name, active_icon=active, description=description, icon_size="1.25em", size="small", sx=ICON, margin=0
+    )
+
+
+def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[pn.FlexBox, pn.Column]:
+    """The row of tools, and the settings that one of them opens."""
+    back = icon("skip_previous", "Previous environment of the selection (left arrow key)")
+    forth = icon("skip_next", "Next environment of the selection (right arrow key)")
+    back.on_click(lambda event: session.step_through(-1))
+    forth.on_click(lambda event: session.step_through(1))
+    play = toggle("play_arrow", "pause", "Play through the selection (space bar)")
+    play.link(viewer, value="playing", bidirectional=True)
+    mode = pmui.RadioButtonGroup(
+        options={"Environment": "environment", "Structure": "structure"},
+        value=shown.mode,
+        size="small",
+        sx=SEGMENT,
+        margin=(0, 4),
+        description="An atom with its neighbours within the cutoff, or all atoms alike",
+    )
+    mode.link(shown, value="mode", bidirectional=True)
+    pin = toggle("push_pin", "push_pin", "Pin this environment and compare the next ones with it")
+    _link_pin(session, pin)
+    measure = toggle(
+        "straighten", "straighten", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral"
+    )
+    measure.link(viewer, value="measuring", bidirectional=True)
+    settings = _settings(session, viewer, shown)
+    tune = toggle("tune", "tune", "Colours, representation, arrows, cells, picture")
+    tune.link(settings, value="visible")
+    row = pn.FlexBox(
+        back,
+        play,
+        forth,
+        mode,
+        pin,
+        measure,
+        tune,
+        align_items="center",
+        gap="2px",
+        flex_wrap="wrap",
+        sizing_mode="stretch_width",
+        margin=(4, 8),
+    )
+    return row, settings
+
+
+def _link_pin(session: Session, pin: pmui.ToggleIcon) -> None:
+    def follow(event: Any) -> None:
+        pin.value = session.pinned >= 0
+
+    def act(event: Any) -> None:
+        if pin.value != (session.pinned >= 0):
+            session.pinned = session.inspected if pin.value else -1
+            pin.value = session.pinned >= 0  # without anything to pin the button springs back
+
+    pin.param.watch(act, "value")
+    session.param.watch(follow, "pinned")
+
+
+def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Column:
+    def select(label: str, options: Any, value: Any, width: int = 132) -> pmui.Select:
+        return pmui.Select(label=label, options=options, value=value, size="small", width=width, margin=(6, 4))
+
+    def switch(label: str, value: bool) -> pmui.Checkbox:
+        return pmui.Checkbox(label=label, value=value, size="small", margin=(0, 6, 0, 0))
+
+    colour = pmui.Select(label="Colour atoms by", groups=choices(session), size="small", width=132, margin=(6, 4))
+    colour.value = session.atoms_by
+    colour.link(session, value="atoms_by", bidirectional=True)
+
+    def offer(event: Any) -> None:
+        groups = choices(session)
+        chosen = session.atoms_by if any(session.atoms_by in group.values() for group in groups.values()) else ELEMENT
+        colour.param.update(groups=groups, value=chosen)
+
+    session.param.watch(offer, "properties")
+    style = select("Representation", REPRESENTATIONS, viewer.representation)
+    style.link(viewer, value="representation")
+    cells = [select(f"Cells, {axis}", [1, 2, 3], 1, width=76) for axis in "abc"]
+    for widget in cells:
+        widget.param.watch(lambda event: setattr(shown, "repeats", tuple(cell.value for cell in cells)), "value")
+    arrows, frame, axes, overlaid = (
+        switch("Forces", viewer.arrows),
+        switch("Cell", viewer.cell),
+        switch("Axes", viewer.axes),
+        switch("Overlay pinned", shown.overlaid),
+    )
+    arrows.link(viewer, value="arrows")
+    frame.link(viewer, value="cell")
+    axes.link(viewer, value="axes")
+    overlaid.link(shown, value="overlaid")
+    scale = pmui.FloatInput(
+        label="Arrows / Å per eV/Å",
+        value=viewer.arrow_scale,
+        start=1e-4,
+        step=0.1,
+        size="small",
+        width=132,
+        margin=(6, 4),
+    )
+    scale.link(viewer, value="arrow_scale", bidirectional=True)
+    speed = select("Player", SPEEDS, viewer.speed, width=96)
+    speed.link(viewer, value="speed")
+    factor = select("Picture, size", {"1 ×": 1, "2 ×": 2, "4 ×": 4, "8 ×": 8}, 4, width=96)
+    paper = select("Background", BACKGROUNDS, "theme", width=120)
+    save = icon("photo_camera", "Save the view as a PNG file")
+    save.on_click(
+        lambda event: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode))
+    )
+    rows = [
+        pn.FlexBox(*group, align_items="center", gap="0px", sizing_mode="stretch_width", margin=(0, 8))
+        for group in ((colour, style, scale, *cells, speed), (arrows, frame, axes, overlaid), (factor, paper, save))
+    ]
+    card = pmui.Paper(*rows, elevation=8, sizing_mode="stretch_width", margin=0)
+    over = {"position": "absolute", "top": "4px", "left": "6px", "right": "6px", "z-index": "20", "width": "auto"}
+    return pn.Column(card, visible=False, margin=0, styles=over)
+
+
+def picture_name(session: Session, mode: str) -> str:
+    """File name of a picture: data, structure and atom, and with what it is compared."""
+    data, row = session.dataset, session.inspected
+    if data is None or row < 0:
+        return "structure.png"
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in data.name)
+
+    def place(at: int) -> str:
+        return f"structure{data.structure_of[at]}-atom{data.atom_of[at]}"
+
+    versus = f"-vs-{place(session.pinned)}" if 0 <= session.pinned != row and mode == "environment" else ""
+    return f"{name}-{place(row)}{versus}.png"

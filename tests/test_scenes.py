@@ -1,0 +1,149 @@
+"""Distances, angles and dihedrals against hand-computed and ASE's values; scenes with repeats and two environments."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from meagraph.environments import neighbourhood
+from meaviz.components.legend import colour_legend, element_legend
+from meaviz.components.measuring import angle, dihedral, moved_picks, readings
+from meaviz.components.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene
+from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.style import NEUTRAL, Colouring, pack
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_angles_and_dihedrals_are_those_of_ase(seed: int) -> None:
+    atoms = Atoms("C4", np.random.default_rng(seed).uniform(-4, 4, (4, 3)))
+    assert angle(atoms.positions[:3]) == pytest.approx(atoms.get_angle(0, 1, 2), abs=1e-6)
+    found = dihedral(atoms.positions) % 360
+    assert abs((found - atoms.get_dihedral(0, 1, 2, 3) + 180) % 360 - 180) < 1e-6
+
+
+def test_texts_of_what_was_measured() -> None:
+    square = np.array([[0.0, 0, 0], [2, 0, 0], [2, 2, 0], [2, 2, 2]])
+    assert readings(square[:1]) == []
+    assert [reading["text"] for reading in readings(square[:3])] == ["2.000 Å", "2.000 Å", "90.0°"]
+    texts = [(reading["at"], reading["text"]) for reading in readings(square)]
+    assert texts[2:] == [
+        ([2, 3], "2.000 Å"),
+        ([0, 1, 2], "90.0°"),
+        ([1, 2, 3], "90.0°"),
+        ([0, 1, 2, 3], "dihedral 90.0°"),
+    ]
+    assert [reading["text"] for reading in readings(np.zeros((3, 3)))] == ["0.000 Å", "0.000 Å"]
+    line = np.arange(4)[:, None] * np.array([1.0, 0, 0])
+    assert not any("dihedral" in reading["text"] for reading in readings(line))
+
+
+def test_a_nearer_periodic_image_is_named() -> None:
+    atoms = Atoms("H2", [[0.4, 5, 5], [9.6, 5, 5]], cell=[10, 10, 10], pbc=True)
+    assert readings(atoms.positions, atoms)[0]["text"] == "9.200 Å (nearest image 0.800 Å)"
+    assert readings(np.array([[0.4, 5, 5], [-0.4, 5, 5]]), atoms)[0]["text"] == "0.800 Å"
+    skewed = bulk("Cu", a=3.6)
+    far = np.array([[0.0, 0, 0], skewed.cell[0] + skewed.cell[1] - skewed.cell[2]])
+    assert readings(far, skewed)[0]["text"].endswith("(nearest image 0.000 Å)")
+
+
+def test_picks_follow_their_atoms_into_another_scene() -> None:
+    atoms = Atoms("H2O", [(0.4, 5, 5), (9.6, 5, 5), (5, 5, 5)], cell=[10, 10, 10], pbc=True)
+    near, wide = build_scene(atoms, focus=0, cutoff=1.0), build_scene(atoms, focus=0, cutoff=6.0)
+    ghost = near["real"]
+    assert moved_picks([1], near, wide) == [1]
+    (there,) = moved_picks([ghost], near, wide)
+    assert wide["positions"].reshape(-1, 3)[there] == pytest.approx([-0.4, 5, 5])
+    assert moved_picks([1, ghost], near, build_scene(atoms)) == []
+
+
+def test_repeats_are_lattice_translations_along_periodic_directions() -> None:
+    atoms = bulk("NaCl", "rocksalt", 5.64)
+    atoms.pbc = [True, True, False]
+    scene = build_scene(atoms, repeats=(2, 3, 2), vectors=np.array([[1.0, 0, 0], [0, 0, 2.0]]))
+    assert scene["repeats"] == [2, 3, 1]
+    positions = scene["positions"].reshape(-1, 3)
+    wanted = atoms.repeat((2, 3, 1)).positions
+    assert len(positions) == 12
+    for place in wanted:
+        assert np.linalg.norm(positions - place, axis=1).min() < 1e-5
+    assert scene["vectors"].reshape(-1, 3)[scene["parents"] == 1].tolist() == [[0, 0, 2.0]] * 6
+    many = Atoms("H" * 8000, np.zeros((8000, 3)), cell=[1, 1, 1], pbc=True)
+    assert 27 * len(many) > MOST_DRAWN
+    assert allowed_repeats(many, (3, 3, 3)) == (1, 1, 1)
+    assert allowed_repeats(many[:7000], (3, 3, 3)) == (3, 3, 3)
+
+
+def test_an_environment_among_repeats_draws_no_atom_twice() -> None:
+    atoms = bulk("Cu", a=3.6)
+    scene = build_scene(atoms, focus=0, cutoff=2.6, repeats=(3, 3, 3))
+    positions = scene["positions"].reshape(-1, 3)
+    assert len(np.unique(positions.round(3), axis=0)) == len(positions) == 27 + 9  # 3 of 12 neighbours are repeats
+    assert len(scene["near"]) == 13
+    assert np.linalg.norm(positions[scene["near"]], axis=1).max() == pytest.approx(3.6 / np.sqrt(2), abs=1e-4)
+
+
+def test_the_whole_structure_marks_the_atom_only() -> None:
+    scene = build_scene(molecule("H2O"), focus=1, whole=True)
+    assert (scene["centers"], scene["near"].size, scene["around"]) == ([1], 0, False)
+
+
+def test_two_environments_are_centred_and_turned() -> None:
+    atoms = bulk("Cu", a=3.6, cubic=True)
+    turn = Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    forces = np.tile([1.0, 0, 0], (4, 1))
+    scene = build_comparison(
+        Environment(atoms, 1, 3.0), Environment(atoms, 2, 3.0, np.full(4, 7), forces, turn), overlaid=False
+    )
+    assert scene["starts"] == [0, 13, 26]
+    assert scene["centers"] == [0, 13]
+    positions = scene["positions"].reshape(-1, 3)
+    np.testing.assert_allclose(positions[[0, 13]], 0)
+    found = neighbourhood(atoms, 2, 3.0)
+    np.testing.assert_allclose(positions[14:], (found.positions - atoms.positions[2]) @ turn.T, atol=1e-5)
+    np.testing.assert_allclose(scene["vectors"].reshape(-1, 3)[13:], np.tile([0, 1.0, 0], (13, 1)), atol=1e-6)
+    assert np.isnan(scene["vectors"].reshape(-1, 3)[:13]).all()
+    assert set(scene["colors"][13:].tolist()) == {7}
+    assert ((scene["bonds"].reshape(-1, 2) < 13).sum(axis=1) % 2 == 0).all()  # none from one to the other
+    assert scene["apart"] > 2 * 3.6 / np.sqrt(2)
+    assert scene["near"].size == 0
+    over = build_comparison(Environment(atoms, 1, 3.0), Environment(atoms, 2, 3.0), overlaid=True)
+    assert over["apart"] == 0
+    assert over["near"].tolist() == list(range(13, 26))
+
+
+def test_a_thumbnail_draws_each_atom_of_the_environment_once() -> None:
+    atoms = bulk("NaCl", "rocksalt", 5.64, cubic=True)
+    root = ET.fromstring(thumbnail_svg(atoms, 0, 3.0, size=80))
+    circles = [child for child in root if child.tag.endswith("circle")]
+    assert len(circles) == 7 + 1  # six neighbours, the centre, and its ring
+    assert circles[-1].tag
+    lines = [child for child in root if child.tag.endswith("line")]
+    assert len(lines) == 6
+    middle = [child for child in circles if child.get("cx") == "40.0" and child.get("cy") == "40.0"]
+    assert len(middle) == 2
+    assert all(0 <= float(child.get("cx")) <= 80 for child in circles)
+    front = thumbnail_svg(atoms, 0, 3.0, np.full(8, 0xFF0000), 80)
+    assert "#ff" in front
+
+
+def test_legends_name_what_is_shown() -> None:
+    found = element_legend(np.array([11, 17, 17]))
+    assert [name for name, _ in found["entries"]] == ["Na", "Cl"]
+    assert found["entries"][1][1] == "#1ff01f"
+    colouring = Colouring.categorical([0, 0, 1, 2, -1], ["a", "b", "c"], label="Group")
+    assert [name for name, _ in colour_legend(colouring, colouring.rgba[[2, 4]])["entries"]] == ["b", "Unclustered"]
+    many = Colouring.categorical(np.arange(11), [str(i) for i in range(11)], label="Cluster")
+    assert colour_legend(many, many.rgba)["more"] == "and 3 more"
+    ramp = colour_legend(Colouring.continuous([0.0, 1.0, np.nan], label="Force", unit="eV/Å"), pack([NEUTRAL]))
+    assert ramp["title"] == "Force / eV/Å"
+    assert (ramp["low"], ramp["more"]) == ("0.01", "grey: no value")
+    nothing = colour_legend(Colouring.continuous([np.nan], label="Force", unit="eV/Å"), pack([NEUTRAL]))
+    assert "no values" in nothing["title"]
