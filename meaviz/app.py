@@ -209,7 +209,7 @@ def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
         view,
         elevation=0,
         variant="outlined",
-        styles={**styles, "overflow": "auto" if name == "structure" else "hidden"},
+        styles={**styles, "overflow": "hidden" if name == "map" else "auto"},
         css_classes=[f"pane-{name}"],
         **FILL,
     )
