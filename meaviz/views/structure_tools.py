@@ -10,10 +10,9 @@ import param
 
 from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.page_style import SEGMENT
+from meaviz.page_style import DENSE, SEGMENT
 from meaviz.session import Session
 
-ICON = {"padding": "4px"}
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
 
@@ -25,27 +24,23 @@ class Shown(param.Parameterized):
     repeats = param.Tuple(default=(1, 1, 1), doc="Cells along a, b, c.")
 
 
-def icon(name: str, description: str, **options: Any) -> pmui.IconButton:
-    """A small button that says what it does to who rests on it or cannot see it."""
-    return pmui.IconButton(
-        icon=name, description=description, icon_size="1.25em", size="small", sx=ICON, margin=0, **options
-    )
+def button(label: str, description: str) -> pmui.Button:
+    """A small button."""
+    return pmui.Button(label=label, description=description, variant="outlined", size="small", sx=DENSE, margin=0)
 
 
-def toggle(name: str, active: str, description: str) -> pmui.ToggleIcon:
+def toggle(label: str, description: str) -> pmui.Toggle:
     """The same for what is on or off."""
-    return pmui.ToggleIcon(
-        icon=name, active_icon=active, description=description, icon_size="1.25em", size="small", sx=ICON, margin=0
-    )
+    return pmui.Toggle(label=label, description=description, variant="outlined", size="small", sx=DENSE, margin=0)
 
 
 def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[pn.FlexBox, pn.Column]:
     """The row of tools, and the settings that one of them opens."""
-    back = icon("skip_previous", "Previous environment of the selection (left arrow key)")
-    forth = icon("skip_next", "Next environment of the selection (right arrow key)")
+    back = button("Previous", "Previous environment of the selection (left arrow key)")
+    forth = button("Next", "Next environment of the selection (right arrow key)")
     back.on_click(lambda event: session.step_through(-1))
     forth.on_click(lambda event: session.step_through(1))
-    play = toggle("play_arrow", "pause", "Play through the selection (space bar)")
+    play = toggle("Play", "Play through the selection (space bar)")
     play.link(viewer, value="playing", bidirectional=True)
     mode = pmui.RadioButtonGroup(
         options={"Environment": "environment", "Structure": "structure"},
@@ -56,14 +51,12 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
         description="An atom with its neighbours within the cutoff, or all atoms alike",
     )
     mode.link(shown, value="mode", bidirectional=True)
-    pin = toggle("push_pin", "push_pin", "Pin this environment and compare the next ones with it")
+    pin = toggle("Pin", "Pin this environment and compare the next ones with it")
     _link_pin(session, pin)
-    measure = toggle(
-        "straighten", "straighten", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral"
-    )
+    measure = toggle("Measure", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral")
     measure.link(viewer, value="measuring", bidirectional=True)
     settings = _settings(session, viewer, shown)
-    tune = toggle("tune", "tune", "Colours, representation, arrows, cells, picture")
+    tune = toggle("View", "Colours, representation, arrows, cells, picture")
     tune.link(settings, value="visible")
     row = pn.FlexBox(
         back,
@@ -74,7 +67,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
         measure,
         tune,
         align_items="center",
-        gap="2px",
+        gap="4px",
         flex_wrap="wrap",
         sizing_mode="stretch_width",
         margin=(4, 8),
@@ -82,7 +75,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
     return row, settings
 
 
-def _link_pin(session: Session, pin: pmui.ToggleIcon) -> None:
+def _link_pin(session: Session, pin: pmui.Toggle) -> None:
     def follow(event: Any) -> None:
         pin.value = session.pinned >= 0
 
@@ -141,7 +134,7 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     speed.link(viewer, value="speed")
     factor = select("Picture, size", {"1 ×": 1, "2 ×": 2, "4 ×": 4, "8 ×": 8}, 4, width=96)
     paper = select("Background", BACKGROUNDS, "theme", width=120)
-    save = icon("photo_camera", "Save the view as a PNG file")
+    save = button("Save picture", "Save the view as a PNG file")
     save.on_click(
         lambda event: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode))
     )

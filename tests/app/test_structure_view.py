@@ -45,7 +45,7 @@ class Opened:
         self.page.wait_for_function(DRAWN, arg=self.view.viewer.scene["id"])
 
     def button(self, name: str) -> Any:
-        return self.page.get_by_role("button", name=name)
+        return self.page.get_by_role("button", name=name, exact=True)
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     """Step, switch the mode, colour, pin, compare, step by keys; settings stay, one stage serves all."""
     page, session, view = opened.page, opened.session, opened.view
     viewer = view.viewer
-    opened.button("Next environment").click()
+    opened.button("Next").click()
     wait_until(page, lambda: session.inspected == 0, what="the first environment")
     opened.settle()
     assert viewer.scene["around"]
     assert page.get_by_text("0 of 16 (Nb)").is_visible()
 
-    opened.button("Colours, representation").click()
+    opened.button("View").click()
     page.get_by_label("Forces").check()
     page.get_by_role("combobox", name="Colour atoms by").click()
     page.get_by_role("menuitem", name="Cluster", exact=True).click()
@@ -101,7 +101,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     assert viewer.scene["centers"] == [3]
 
     opened.button("Environment").click()
-    opened.button("Pin this environment").click()
+    opened.button("Pin").click()
     wait_until(page, lambda: session.pinned == 3, what="a pinned environment")
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowLeft")
@@ -111,13 +111,13 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     assert [name for name, _ in viewer.legend["entries"]] == ["1", "2"]
     page.get_by_text("RMSD").wait_for()
     assert page.get_by_role("cell", name="130").is_visible()
-    opened.button("Pin this environment").click()
+    opened.button("Pin").click()
     wait_until(page, lambda: session.pinned == -1 and len(viewer.scene["centers"]) == 1, what="one environment")
     opened.settle()
     assert page.locator(".viewer canvas").count() == 1
 
     with page.expect_download() as download:
-        opened.button("Save the view").click()
+        opened.button("Save picture").click()
     assert download.value.suggested_filename == picture_name(session, "environment")
 
     picture = page.locator(".gallery button").nth(4)

@@ -561,6 +561,10 @@ def test_arrows_cells_axes_and_representations_come_and_go(shown: Shown) -> None
         assert shown.click_atom(6) == 6
     shown.set(representation="ball+stick", arrows=False)
     assert notes.last.is_hidden()
+    shown.page.mouse.move(900, 700)  # neither the name of an atom nor the frame of what has the focus
+    shown.page.evaluate("() => document.activeElement.blur()")
+    shown.page.locator(".viewer .tip").wait_for(state="hidden")
+    shown.page.locator(".viewer").evaluate("(element) => element.blur()")
     np.testing.assert_allclose(shown.picture(), plain, atol=3)
     shown.set(cell=False, axes=False)
     assert shown.page.locator(".viewer .axes").is_hidden()
