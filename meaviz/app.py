@@ -15,7 +15,7 @@ from panel.util import edit_readonly
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
-from meaviz.page_style import HEAD_BUTTON, page_theme
+from meaviz.page_style import FILL, HEAD_BUTTON, page_theme
 from meaviz.session import Session
 from meaviz.shortcuts import Shortcuts
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -24,9 +24,6 @@ from meaviz.workflow import Workflow
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
-# Panel takes the sum of what the children want as the least size, which would push the rest out of the window
-SHRINKS = ":host { min-height: 0 !important; min-width: 0 !important }"
-FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 STOPS = (

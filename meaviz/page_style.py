@@ -31,6 +31,10 @@ dd { margin: 0 }
 kbd { font: inherit; font-size: 12px; padding: 1px 7px; border: 1px solid currentColor; border-radius: 4px }
 """
 
+# Panel takes the sum of what the children want as the least size, which would push the rest out of the window
+SHRINKS = ":host { min-height: 0 !important; min-width: 0 !important }"
+FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
+
 FACTS_CSS = """
 :host(.empty) { opacity: 0.75; font-size: 14px }
 dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 2px 12px }

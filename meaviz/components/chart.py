@@ -9,6 +9,7 @@ import holoviews as hv
 import panel as pn
 from holoviews.streams import Pipe
 
+from meaviz.page_style import FILL
 from meaviz.style import Theme, theme
 
 
@@ -24,7 +25,8 @@ class Chart(pn.viewable.Viewer):
         self._pipe = Pipe(data=(empty, theme(False)))
         figure = hv.DynamicMap(lambda data: draw(*data), streams=[self._pipe])
         # a pane of HoloViews cannot be hidden itself: Panel passes it on to the figure together with what that lacks
-        self._holder = pn.Column(pn.pane.HoloViews(figure, linked_axes=False, **layout), visible=False, **layout)
+        pane = pn.pane.HoloViews(figure, linked_axes=False, **layout)
+        self._holder = pn.Column(pane, visible=False, **{**layout, **FILL})
 
     def __panel__(self) -> pn.Column:
         """Return the chart for Panel to lay out."""

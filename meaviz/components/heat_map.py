@@ -30,7 +30,7 @@ class HeatMap(pn.viewable.Viewer):
             x_range=FactorRange(),
             y_range=FactorRange(),
             height=180,
-            min_height=150,
+            min_height=120,
             sizing_mode="stretch_both",
             tools=[],
             toolbar_location=None,
@@ -52,7 +52,7 @@ class HeatMap(pn.viewable.Viewer):
         tapped = ColumnDataSource({"x": [], "y": [], "time": []})
         plot.js_on_event("tap", CustomJS(args={"tapped": tapped}, code=_SEND))
         tapped.on_change("data", lambda attr, old, new: self._tap(new))
-        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=150, margin=(0, 6))
+        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=120, margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
         """Return the heat map for Panel to lay out."""

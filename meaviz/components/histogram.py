@@ -14,7 +14,7 @@ from meagraph.summaries import Histogram
 from meaviz.page_style import style_chart
 from meaviz.style import theme
 
-HEIGHT = 150  # pixels at least
+HEIGHT = 110  # pixels at least
 # as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
 _WATCH_KEYS = """
 window.addEventListener("pointerup", (event) => {

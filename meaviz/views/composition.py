@@ -12,7 +12,7 @@ from meagraph.selectors import cluster_bins
 from meagraph.summaries import contingency
 from meaviz.components.heat_map import HeatMap
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, SEGMENT
+from meaviz.page_style import FACTS_CSS, FILL, SEGMENT
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
 
@@ -43,8 +43,8 @@ class CompositionView(pn.viewable.Viewer):
         tools = pn.FlexBox(
             self._category, self._of, self._only, align_items="center", sizing_mode="stretch_width", margin=0
         )
-        self._holder = pn.Column(tools, self._chart, visible=False, sizing_mode="stretch_both", margin=0)
-        self._layout = pn.Column(self._empty, self._holder, sizing_mode="stretch_both", margin=0)
+        self._holder = pn.Column(tools, self._chart, visible=False, **FILL)
+        self._layout = pn.Column(self._empty, self._holder, **FILL)
         for widget in (self._category, self._of, self._only):
             widget.param.watch(held(self._draw), "value")
         session.param.watch(held(self._offer), "survey")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.summaries import Histogram, histogram
 from meaviz.components.histogram import HistogramChart
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS
+from meaviz.page_style import FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.workflow import Workflow
 
@@ -38,8 +38,8 @@ class HistogramsView(pn.viewable.Viewer):
             margin=(6, 12, 0, 12),
         )
         self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._row = pn.FlexBox(sizing_mode="stretch_both", margin=0, flex_wrap="wrap", align_content="stretch")
-        self._layout = pn.Column(self._choice, self._hint, self._row, sizing_mode="stretch_both", margin=0)
+        self._row = pn.Row(**FILL)
+        self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
         session.param.watch(held(self._offer), "survey")
         session.param.watch(held(self._select), "selection")
@@ -83,10 +83,7 @@ class HistogramsView(pn.viewable.Viewer):
             charts[name] = (found, chart)
         self._charts = charts
         self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
-        self._row.objects = [
-            pn.Column(chart, styles={"flex": "1 1 240px"}, sizing_mode="stretch_both", margin=0)
-            for _, chart in charts.values()
-        ]
+        self._row.objects = [pn.Column(chart, **FILL) for _, chart in charts.values()]
         self._select()
 
     def _brush(self, found: Histogram) -> Any:

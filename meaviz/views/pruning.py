@@ -15,7 +15,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning import RULES
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
-from meaviz.page_style import FACTS_CSS, chart_hook
+from meaviz.page_style import FACTS_CSS, FILL, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
 from meaviz.views.plan_names import PlanNames
@@ -103,10 +103,11 @@ class PruningView(pn.viewable.Viewer):
             scroll="y-auto",
             sizing_mode="stretch_height",
             margin=0,
+            stylesheets=FILL["stylesheets"],
         )
-        charts = pn.Row(*self._charts, sizing_mode="stretch_both", margin=0)
-        effect = pn.Column(self._figures, charts, sizing_mode="stretch_both", margin=0)
-        self._layout = pn.Row(controls, effect, sizing_mode="stretch_both", margin=0)
+        charts = pn.Row(*self._charts, **FILL)
+        effect = pn.Column(self._figures, charts, **FILL)
+        self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
         widgets = (self._selector, self._keep, self._alpha, self._rule, self._own, self._percent, self._protect)
         for widget in widgets:

@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from meaviz.page_style import FACTS_CSS, SEGMENT
+from meaviz.page_style import FACTS_CSS, FILL, SEGMENT
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
 
@@ -80,8 +80,8 @@ class TableView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=0,
         )
-        self._holder = pn.Column(tools, self._table, visible=False, sizing_mode="stretch_both", margin=0)
-        self._layout = pn.Column(self._empty, self._holder, sizing_mode="stretch_both", margin=0)
+        self._holder = pn.Column(tools, self._table, visible=False, **FILL)
+        self._layout = pn.Column(self._empty, self._holder, **FILL)
         self._level.param.watch(self._offer, "value")
         for widget in (self._sort, self._falling, self._only):
             widget.param.watch(self._first_page, "value")
