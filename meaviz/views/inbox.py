@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import ALARM
@@ -112,7 +113,7 @@ class InboxView(pn.viewable.Viewer):
         self._undo = self._button("Undo (U)", self._take_back)
         again = self._button("Refresh", self._refresh, description="Read what others have judged meanwhile")
         self._reason = pmui.AutocompleteInput(
-            label="Reason", options=list(REASONS), restrict=False, min_characters=0, value="", **FIELD
+            label="Reason", options=list(REASONS), restrict=False, min_characters=0, value=None, **FIELD
         )
         self._note = pmui.TextInput(label="Note", value="", **FIELD)
         self._name = pmui.TextInput(label="Your name", value=self.session.author, **FIELD)
@@ -267,9 +268,10 @@ class InboxView(pn.viewable.Viewer):
         if session.last_judgement is not None:
             self._trail[session.last_judgement.uid] = lead
         session.problem = ("", "")
+        self._reason.value, self._note.value = None, ""
         for field in (self._reason, self._note):
-            field.value = ""
-            field.param.trigger("value")  # so that what was typed and not entered goes as well
+            with edit_readonly(field):  # what was typed and not entered goes as well
+                field.value_input = ""
         self._step()
 
     def _take_back(self) -> None:

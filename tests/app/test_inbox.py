@@ -149,7 +149,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     page.get_by_label("Your name").fill("Bo")
     page.get_by_label("Your name").press("Enter")
     wait_until(page, lambda: other.author == "Bo", what="another name")
-    page.get_by_role("button", name="Judged").click()
+    page.get_by_role("button", name="Judged", exact=True).click()
     expect(options).to_have_count(2)
     options.nth(0).click()
     wait_until(page, lambda: other.candidate == 20, what="the candidate that was clicked")
