@@ -9,7 +9,6 @@ import holoviews as hv
 import panel as pn
 from holoviews.streams import Pipe
 
-from meaviz.page_style import FILL
 from meaviz.style import Theme, theme
 
 
@@ -26,7 +25,7 @@ class Chart(pn.viewable.Viewer):
         figure = hv.DynamicMap(lambda data: draw(*data), streams=[self._pipe])
         # a pane of HoloViews cannot be hidden itself: Panel passes it on to the figure together with what that lacks
         pane = pn.pane.HoloViews(figure, linked_axes=False, **layout)
-        self._holder = pn.Column(pane, visible=False, **{**layout, **FILL})
+        self._holder = pn.Column(pane, visible=False, margin=0, **layout)
 
     def __panel__(self) -> pn.Column:
         """Return the chart for Panel to lay out."""

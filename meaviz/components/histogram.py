@@ -14,7 +14,7 @@ from meagraph.summaries import Histogram
 from meaviz.page_style import style_chart
 from meaviz.style import theme
 
-HEIGHT = 110  # pixels at least
+HEIGHT = 190  # pixels
 # as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
 _WATCH_KEYS = """
 window.addEventListener("pointerup", (event) => {
@@ -39,8 +39,7 @@ class HistogramChart(pn.viewable.Viewer):
         self.figure = plot = figure(
             name=f"histogram-{name}",
             height=HEIGHT,
-            min_height=HEIGHT,
-            sizing_mode="stretch_both",
+            sizing_mode="stretch_width",
             tools=[],
             toolbar_location=None,
             x_axis_type="log" if log else "linear",
@@ -66,7 +65,7 @@ class HistogramChart(pn.viewable.Viewer):
         plot.js_on_event("panstart", CustomJS(args={"gesture": gesture}, code=_WATCH_KEYS))
         plot.js_on_event("selectiongeometry", CustomJS(args={"gesture": gesture}, code=_SEND))
         gesture.on_change("data", lambda attr, old, new: self._report(new))
-        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=HEIGHT, margin=(0, 6))
+        self._pane = pn.pane.Bokeh(plot, height=HEIGHT, sizing_mode="stretch_width", margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
         """Return the chart for Panel to lay out."""

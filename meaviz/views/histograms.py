@@ -38,7 +38,7 @@ class HistogramsView(pn.viewable.Viewer):
             margin=(6, 12, 0, 12),
         )
         self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._row = pn.Row(**FILL)
+        self._row = pn.Row(sizing_mode="stretch_width", margin=0)
         self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
         session.param.watch(held(self._offer), "survey")
@@ -83,7 +83,7 @@ class HistogramsView(pn.viewable.Viewer):
             charts[name] = (found, chart)
         self._charts = charts
         self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
-        self._row.objects = [pn.Column(chart, **FILL) for _, chart in charts.values()]
+        self._row.objects = [pn.Column(chart, sizing_mode="stretch_width", margin=0) for _, chart in charts.values()]
         self._select()
 
     def _brush(self, found: Histogram) -> Any:

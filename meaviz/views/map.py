@@ -47,14 +47,14 @@ class MapView(pn.viewable.Viewer):
             searchable=True,
             filter_on_search=False,
             size="small",
-            width=190,
+            width=150,
             margin=(6, 4, 0, 0),
         )
         self._search = pmui.TextInput(
             label="Search",
             placeholder='12 · liquid · Nb · fmax > 5 and group == "liquid"',
             size="small",
-            min_width=150,
+            min_width=90,
             sizing_mode="stretch_width",
             margin=(6, 4, 0, 0),
             description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",

@@ -21,6 +21,7 @@ from meaviz.style import Theme
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
+CHART = 240  # pixels
 BARS = 24  # at most; more cannot be read
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
@@ -85,7 +86,7 @@ class PruningView(pn.viewable.Viewer):
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
-            Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=120) for what in ("group", "cluster")
+            Chart(_draw, _nothing(what), sizing_mode="stretch_width", height=CHART) for what in ("group", "cluster")
         ]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
@@ -105,7 +106,7 @@ class PruningView(pn.viewable.Viewer):
             margin=0,
             stylesheets=FILL["stylesheets"],
         )
-        charts = pn.Row(*self._charts, **FILL)
+        charts = pn.Row(*self._charts, sizing_mode="stretch_width", margin=0)
         effect = pn.Column(self._figures, charts, **FILL)
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
