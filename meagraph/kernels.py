@@ -5,6 +5,8 @@ Single-threaded on purpose and without the interpreter's lock: a job may run the
 
 from __future__ import annotations
 
+import heapq
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +190,68 @@ def sparsest_first(rows: Floats, start: int) -> Indices:
                 following, least, far = i, density[i], nearest[i]
         current = following
     return order
+
+
+@numba.njit(cache=True, nogil=True)
+def greedy_cover(
+    starts: Indices,
+    bins: Indices,
+    counts: Indices,
+    sizes: Indices,
+    costs: Indices,
+    ties: Floats,
+    target: Floats,
+    stays: NDArray[np.bool_],
+    barred: NDArray[np.bool_],
+    room: int,
+    share: float,
+) -> NDArray[np.bool_]:
+    """Greedy cover of bins by structures (S,), by a heap of gains that are computed again when they come first.
+
+    Structure s has ``counts`` environments in ``bins`` from ``starts[s]`` to ``starts[s + 1]``. The gain is as in
+    :func:`meagraph.covering.cover`. Ends when all kept ``sizes`` reach ``room``, or no structure fits or gains, or the
+    bins hold ``share`` of all targets. What ``stays`` is kept first and ``barred`` never.
+    """
+    filled = np.zeros(target.size)
+    kept = np.zeros(stays.size, np.bool_)
+    used, held = 0, 0.0
+    wanted = share * target.sum() - 1e-9
+    heap = [(0.0, 0.0, -1)]
+    heap.pop()
+    for s in range(stays.size):
+        if stays[s]:
+            kept[s] = True
+            used += sizes[s]
+            for e in range(starts[s], starts[s + 1]):
+                held -= min(filled[bins[e]], target[bins[e]])
+                filled[bins[e]] += counts[e]
+                held += min(filled[bins[e]], target[bins[e]])
+        elif not barred[s]:
+            heap.append((-np.inf, ties[s], s))
+    heapq.heapify(heap)
+    while len(heap) > 0 and used < room and held < wanted:
+        _, tie, s = heapq.heappop(heap)
+        if used + sizes[s] > room:
+            continue
+        gain = 0.0
+        for e in range(starts[s], starts[s + 1]):
+            aim = target[bins[e]]
+            if aim > 0.0 and filled[bins[e]] < aim:
+                before = filled[bins[e]] / aim
+                after = min((filled[bins[e]] + counts[e]) / aim, 1.0)
+                gain += aim * ((after - 0.5 * after * after) - (before - 0.5 * before * before))
+        if gain <= 0.0:
+            continue
+        if len(heap) > 0 and (-gain / costs[s], tie, s) > heap[0]:
+            heapq.heappush(heap, (-gain / costs[s], tie, s))
+            continue
+        kept[s] = True
+        used += sizes[s]
+        for e in range(starts[s], starts[s + 1]):
+            held -= min(filled[bins[e]], target[bins[e]])
+            filled[bins[e]] += counts[e]
+            held += min(filled[bins[e]], target[bins[e]])
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)
