@@ -18,7 +18,7 @@ from meagraph.progress import Progress, silent
 from meagraph.ranking import WITHIN, Ranking
 from meagraph.selectors import SELECTORS, Candidates, cluster_bins
 
-RULES = ("at-least", "any", "all", "cover")
+RULES = ("cover", "at-least", "any", "all")
 UNITS = ("environments", "structures", "atoms")
 
 
@@ -46,7 +46,7 @@ class PruningConfig:
     keep: float = 0.2
     alpha: float = 0.75
     within: str = "mixed"
-    rule: str = "at-least"
+    rule: str = "cover"
     percent: float | None = None
     protected: tuple[str, ...] = ("IsolatedAtom", "isolated_atom")
     seed: int = 0

@@ -351,6 +351,77 @@ def test_rejected_structures_go_whole_and_leave_their_share_to_others() -> None:
     np.testing.assert_array_equal(np.flatnonzero(~whole.structures), [8, 9])
 
 
+def test_kept_environments_are_chosen_first_and_their_structures_stay() -> None:
+    dataset, clusters, points = random_case(0)
+    ranking = ranked(clusters, points)
+    last = np.zeros(dataset.n_environments, dtype=bool)
+    last[np.argsort(ranking.rank)[-10:]] = True
+    for rule in RULES:
+        config = PruningConfig(keep=0.2, rule=rule)
+        plan = prune(ranking, clusters, dataset, config, kept=last)
+        assert plan.keep[last].all()
+        assert plan.structures[dataset.structure_of[last]].all()
+        assert plan.n_environments == round(0.2 * dataset.n_environments)
+        gone = last & (np.cumsum(last) == 1)
+        both = prune(ranking, clusters, dataset, config, kept=last, rejected=gone)
+        assert not both.structures[dataset.structure_of[gone]].any()  # rejected weighs more
+        assert not both.keep[gone].any()
+
+
+@given(
+    seed=st.integers(0, 20),
+    keep=st.floats(0.01, 1.0),
+    first=st.floats(0, 1),
+    none=st.floats(0, 1),
+    selector=st.sampled_from(["meagraph", "fps"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_fractions_by_hand_hold_and_others_share_the_rest(
+    seed: int, keep: float, first: float, none: float, selector: str
+) -> None:
+    dataset, clusters, points = random_case(seed)
+    ranking = ranked(clusters, points, selector=selector)
+    config = PruningConfig(keep=keep, selector=selector, fractions={NOISE: none, 1: first}, protected=())
+    assert PruningConfig(fractions=((1, first), (NOISE, none))).fractions == config.fractions
+    plan = prune(ranking, clusters, dataset, config)
+    sizes = np.append(clusters.sizes, (clusters.labels == NOISE).sum())
+    assert plan.per_cluster[1] == round(first * sizes[1])
+    assert plan.per_cluster[-1] == round(none * sizes[-1])
+    others = np.setdiff1d(np.arange(len(sizes)), [1, len(sizes) - 1])
+    by_hand = plan.per_cluster[1] + plan.per_cluster[-1]
+    left = min(max(0, round(keep * sizes.sum()) - by_hand), sizes[others].sum())
+    assert plan.per_cluster[others].sum() == left
+    with pytest.raises(MEAGraphError, match=r"clusters from 0 to 4, got \[7\]"):
+        prune(ranking, clusters, dataset, PruningConfig(fractions={7: 0.5}, selector=selector))
+
+
+@given(
+    seed=st.integers(0, 20),
+    number=st.integers(5, 250),
+    unit=st.sampled_from(["structures", "atoms"]),
+    rule=st.sampled_from(RULES),
+    fewest=st.sampled_from(["structures", "atoms"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_budgets_of_structures_and_atoms_are_kept(seed: int, number: int, unit: str, rule: str, fewest: str) -> None:
+    dataset, clusters, points = random_case(seed)
+    config = PruningConfig(number=number, unit=unit, rule=rule, fewest=fewest)
+    plan = prune(ranked(clusters, points), clusters, dataset, config)
+    costs = np.diff(dataset.offsets) if unit == "atoms" else np.ones(dataset.n_structures)
+    assert costs[plan.structures].sum() <= number
+    assert plan.structures[plan.protected].all()
+    if number >= costs.sum():
+        assert plan.structures.all()
+    elif rule == "cover":
+        assert costs[plan.structures].sum() > number - 9  # nothing larger than 9 atoms
+
+
+def test_a_number_of_environments() -> None:
+    dataset, clusters, points = random_case(0)
+    plan = prune(ranked(clusters, points), clusters, dataset, PruningConfig(number=50))
+    assert plan.n_environments == 50
+
+
 def test_a_ranking_made_for_another_plan_is_refused() -> None:
     dataset, clusters, points = random_case(0)
     ranking = ranked(clusters, points, within="random", seed=1)
@@ -369,7 +440,7 @@ def test_a_ranking_made_for_another_plan_is_refused() -> None:
         ({"alpha": 2.0}, "got 2.0"),
         ({"selector": "best"}, "'best'; choose from meagraph, random, stratified, fps, cur, kmeans, direct, entropy"),
         ({"within": "best"}, "'best'; choose from mixed, fps, random, medoid"),
-        ({"rule": "some"}, "'some'; choose from at-least, any, all, cover"),
+        ({"rule": "some"}, "'some'; choose from cover, at-least, any, all"),
         ({"percent": 0.0}, "above 0 and at most 100, got 0.0"),
         ({"percent": 101.0}, "got 101.0"),
         ({"number": 0}, "at least 1, got 0"),
