@@ -267,8 +267,10 @@ class Choice:
         rows = np.flatnonzero(free)
         bins = ranking.bin[rows]
         sizes = np.bincount(bins, minlength=len(ranking.sizes))
-        worth = None if ranking.worth is None else np.bincount(bins, ranking.worth[rows], minlength=len(sizes))
-        share = allocate(sizes, max(0, budget), self.config.alpha, worth)
+        variety = None
+        if ranking.worth is not None:
+            variety = np.bincount(bins, ranking.worth[rows], minlength=len(sizes)).astype(np.float64)
+        share = allocate(sizes, max(0, budget), self.config.alpha, variety)
         if len(rows) == len(keep):
             keep |= ranking.rank < share[ranking.bin]
             return

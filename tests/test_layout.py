@@ -44,7 +44,7 @@ STOREYS = {
             ("metrics", "forcefit", "export", "survey"),
             ("evaluation", "properties", "costcurve"),
             ("report",),
-            ("learning", "handover"),
+            ("learning", "handover", "plans"),
             ("pipeline",),
             ("cli",),
         ]
