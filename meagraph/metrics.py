@@ -172,8 +172,9 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
     Coverage counts a representative i of multiplicity w_i as covered where an environment is kept of any representative
     j with |x_i - x_j| ≤ radius: Σ_i c_i / M and Σ_i w_i c_i / N. The distance to that environment itself is then at
     most the radius plus the net's epsilon. Bins: as in the coverage score of DIRECT (Qi et al., npj Comput. Mater. 10,
-    43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy, diversity and overlap are
-    those of :mod:`meagraph.entropy`, every environment standing at its node; they are exact up to NODES representatives.
+    43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy, diversity and overlap
+    are those of :mod:`meagraph.entropy`, every environment standing at its node; they are exact up to NODES
+    representatives.
 
     Raises MEAGraphError for a mask of another shape.
     """
