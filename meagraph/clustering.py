@@ -122,10 +122,11 @@ def component_labels(
     return np.where(alone, NOISE, label).astype(np.int64)
 
 
-def communities(graph: csr_matrix, *, resolution: float, seed: int) -> NDArray[np.int64]:
+def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int = STARTS) -> NDArray[np.int64]:
     """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of a symmetric weighted ``graph`` (M, M): labels (M,).
 
-    The partition of highest modularity at ``resolution`` among STARTS attempts: a single one may end in a poor optimum.
+    The partition of highest modularity at ``resolution`` among ``starts`` attempts: a single one may end in a poor
+    optimum.
     A row without neighbours belongs to none. The same graph and seed give the same labels.
     """
     from graspologic_native import leiden as partition
@@ -137,7 +138,7 @@ def communities(graph: csr_matrix, *, resolution: float, seed: int) -> NDArray[n
         [(names[a], names[b], weight) for a, b, weight in listed],
         resolution=resolution,
         use_modularity=True,
-        trials=STARTS,
+        trials=starts,
         seed=seed,
     )
     return np.array([found.get(name, NOISE) for name in names], dtype=np.int64)

@@ -61,5 +61,16 @@ def diversity(kernel: NDArray[np.floating], weights: NDArray[np.integer]) -> flo
     return float(np.log((weights[used] / density[used]).sum())) if used.any() else float("nan")
 
 
+def overlap(kernel: NDArray[np.floating], weights: NDArray[np.integer], others: NDArray[np.integer]) -> float:
+    """The share of points that count ``others`` (M,) which those that count ``weights`` (M,) leave no surprise about.
+
+    The surprise δH_i = -log Σ_j w_j K_ij is at most 0 where the kept points together are as near as one equal to it.
+    NaN for no others.
+    """
+    known = _densities(kernel, weights) >= 1.0 - 1e-6
+    total = others.sum()
+    return float(others[known].sum() / total) if total else float("nan")
+
+
 def _densities(kernel: NDArray[np.floating], weights: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.asarray(kernel @ weights.astype(kernel.dtype), dtype=np.float64)

@@ -67,7 +67,7 @@ def claim_details(path: str | Path, kind: str) -> Path:
     return beside
 
 
-def _details(path: Path, kind: str, what: str, step: str) -> dict[str, Any]:
+def details_of(path: Path, kind: str, what: str, step: str) -> dict[str, Any]:
     """The .json beside ``path``, checked to be of this kind and of this very file."""
     beside = path.with_suffix(".json")
     for file in (path, beside):
@@ -81,13 +81,14 @@ def _details(path: Path, kind: str, what: str, step: str) -> dict[str, Any]:
         if details.get("format") != kind:
             raise ValueError(f"its format is {details.get('format')!r}, expected {kind!r}")
     except (ValueError, AttributeError) as error:
-        raise _unusable(beside, what, step, error) from error
+        raise unusable(beside, what, step, error) from error
     if details.get("sha256") != sha256_file(path):
         raise MEAGraphError(f"{path}: was changed since {beside.name} was written. Run 'meagraph {step}' again.")
     return dict(details)
 
 
-def _unusable(path: Path, what: str, step: str, error: Exception) -> MEAGraphError:
+def unusable(path: Path, what: str, step: str, error: Exception) -> MEAGraphError:
+    """What to raise for a file that is not ``what`` it should be."""
     return MEAGraphError(f"{path}: expected {what}, as 'meagraph {step}' writes it: {error}. Make it anew.")
 
 
@@ -146,7 +147,7 @@ def read_described(path: str | Path) -> Described:
     Raises MEAGraphError if a file is missing, is no such file, or the two do not belong together.
     """
     what, step = "descriptors", "describe"
-    details = _details(Path(path), DESCRIPTORS, what, step)
+    details = details_of(Path(path), DESCRIPTORS, what, step)
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
         identity = dict(details["descriptors"])
@@ -164,7 +165,7 @@ def read_described(path: str | Path) -> Described:
         if values.ndim != 2 or len(values) != found.offsets[-1]:
             raise ValueError(f"{found.offsets[-1]} environments, but values of shape {values.shape}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(Path(path), what, step, error) from error
+        raise unusable(Path(path), what, step, error) from error
     return found
 
 
@@ -246,7 +247,7 @@ def read_latent(path: str | Path) -> LatentFile:
             rest: dict[str, Any] = {name: data[f"placed_{name}"] for name in _PLACED}
             placement = Placement(condensed_from(net), **{**rest, "usual": float(rest["usual"])})
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
-        raise _unusable(Path(path), what, step, error) from error
+        raise unusable(Path(path), what, step, error) from error
     return LatentFile(latent, placement, data["offsets"], about, sha256_file(path))
 
 
@@ -277,7 +278,7 @@ def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArra
     check_suffix(file, ".csv", ".npz")
     try:
         if file.suffix == ".csv":
-            details = _details(file, TABLE, what, step)
+            details = details_of(file, TABLE, what, step)
             with open(file, encoding="utf-8", newline="") as stream:
                 header, *rows = csv.reader(stream)
             cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
@@ -289,7 +290,7 @@ def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArra
         if details["table"] != what:
             raise ValueError(f"it holds {details['table']}")
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
-        raise _unusable(file, what, step, error) from error
+        raise unusable(file, what, step, error) from error
     return columns, details
 
 

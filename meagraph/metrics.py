@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 from meagraph.clustering import Clusters
 from meagraph.condensation import Condensed, Points, condense
 from meagraph.datasets import AtomicDataset
-from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel
+from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
 from meagraph.quickfield import nearest_distances
@@ -72,6 +72,7 @@ class Measures:
     covered_bins: float  # share of the occupied bins of the principal components, mean over the components
     entropy: float  # nats; H of the kept environments
     diversity: float  # nats; logarithm of the number of different ones
+    overlap: float  # share of all environments that the kept ones leave no surprise about
     redundancy: float  # share of the kept environments whose representative has another kept one before them
     groups: dict[str, float]  # share kept of each
     clusters: dict[str, float]  # by label, and UNCLUSTERED
@@ -171,8 +172,9 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
     Coverage counts a representative i of multiplicity w_i as covered where an environment is kept of any representative
     j with |x_i - x_j| ≤ radius: Σ_i c_i / M and Σ_i w_i c_i / N. The distance to that environment itself is then at
     most the radius plus the net's epsilon. Bins: as in the coverage score of DIRECT (Qi et al., npj Comput. Mater. 10,
-    43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy and diversity are those
-    of :mod:`meagraph.entropy`, every environment standing at its node; they are exact up to NODES representatives.
+    43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy, diversity and overlap
+    are those of :mod:`meagraph.entropy`, every environment standing at its node; they are exact up to NODES
+    representatives.
 
     Raises MEAGraphError for a mask of another shape.
     """
@@ -194,6 +196,7 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
         covered_bins=float(np.mean([_occupied(column[holds]) / _occupied(column) for column in stick.bins.T])),
         entropy=entropy(stick.kernel, weights),
         diversity=diversity(stick.kernel, weights),
+        overlap=overlap(stick.kernel, weights, np.bincount(stick.node, minlength=len(stick.kernel))),
         redundancy=1.0 - float(holds.sum()) / total if total else 0.0,
         groups=stick.groups.shares(keep),
         clusters=stick.clusters.shares(keep),

@@ -28,7 +28,7 @@ from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
-from meagraph.survey import Survey, read_survey, survey, write_survey
+from meagraph.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 
 
 def look(
@@ -85,6 +85,7 @@ def _read_places(path: Path) -> Projection:
 def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Path:
     depends = {
         "version": CACHE_VERSION,
+        "survey": SURVEY_VERSION,
         "model": learned.key,
         "rate": config.pooling_rate,
         "clustering": asdict(config.clustering),
@@ -183,6 +184,7 @@ def run(
             learned.condensed,
             selector=pruning.selector,
             within=pruning.within,
+            bins=ranking.bin,
             groups=dataset.groups[dataset.structure_of],
             seed=pruning.seed,
             progress=part(progress, 0.95, 1.0),

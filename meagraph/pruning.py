@@ -2,58 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.clustering import Clusters
+from meagraph.allocation import allocate
+from meagraph.clustering import NOISE, Clusters
 from meagraph.condensation import Condensed, Points
+from meagraph.covering import cover
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 from meagraph.ranking import WITHIN, Ranking
 from meagraph.selectors import SELECTORS, Candidates, cluster_bins
 
-RULES = ("at-least", "any", "all")
+RULES = ("cover", "at-least", "any", "all")
+UNITS = ("environments", "structures", "atoms")
 
 
 @dataclass(frozen=True)
 class PruningConfig:
     """How much to keep, and how to choose.
 
-    ``keep`` is the fraction of all environments, ``selector`` says which come first. With ``meagraph`` and ``kmeans``,
-    a cluster's share grows like size^``alpha`` (1: faithful to the distribution, 0: the same from each), and ``within``
-    names the order inside a cluster; the other selectors have one order for all. A structure stays if
-    ``any`` or ``all`` of its environments are kept, or ``at-least`` ``percent`` of them (None: as many as
-    the keep fraction, so that structures which hold more than the average stay). Structures of ``protected``
+    Budget: ``keep`` is the fraction of all environments to choose. ``number``, where given, counts instead: so many
+    environments chosen, or, by ``unit``, at most so many structures kept, or structures with at most so many atoms.
+
+    Choice: ``selector`` says which environments come first. With ``meagraph``, the share of a bin, a part of a cluster,
+    grows like (environments x variety)^(``alpha``/2), where variety is the sum of the statistical leverage of its
+    representatives; with ``kmeans`` like size^``alpha`` (0: the same from each). ``within`` names the order inside the
+    bins of ``meagraph``; the other selectors have one order for all. ``fractions`` are keep fractions of clusters set
+    by hand, by label (-1: those in none); the other clusters share what is left of the budget.
+
+    Structures: one stays if ``any`` or ``all`` of its environments are chosen, or ``at-least`` ``percent`` of them
+    (None: as many as the keep fraction, so that structures which hold more than the average stay). ``cover`` takes, one
+    by one, the structure that adds most to the bins still lacking, for each atom it costs (``fewest`` "atoms") or each
+    structure ("structures"), until the structures hold as many environments as the budget, or, where ``percent`` is
+    given, until so much of the bins' targets is reached (see :mod:`meagraph.covering`). Structures of ``protected``
     groups always stay.
     """
 
     keep: float = 0.2
     alpha: float = 0.75
-    within: str = "fps"
-    rule: str = "at-least"
+    within: str = "mixed"
+    rule: str = "cover"
     percent: float | None = None
     protected: tuple[str, ...] = ("IsolatedAtom", "isolated_atom")
     seed: int = 0
     selector: str = "meagraph"
+    number: int | None = None
+    unit: str = "environments"
+    fractions: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
+    fewest: str = "atoms"
 
     def __post_init__(self) -> None:
+        pairs = self.fractions.items() if isinstance(self.fractions, Mapping) else self.fractions
+        object.__setattr__(self, "fractions", tuple(sorted((int(label), float(part)) for label, part in pairs)))
         if not 0.0 < self.keep <= 1.0:
             raise MEAGraphError(f"The keep fraction must be above 0 and at most 1, got {self.keep}.")
         if not 0.0 <= self.alpha <= 1.0:
             raise MEAGraphError(f"The allocation exponent alpha must lie between 0 and 1, got {self.alpha}.")
-        if self.selector not in SELECTORS:
-            raise MEAGraphError(f"Unknown selector {self.selector!r}; choose from {', '.join(SELECTORS)}.")
-        if self.within not in WITHIN:
-            raise MEAGraphError(f"Unknown order inside a cluster {self.within!r}; choose from {', '.join(WITHIN)}.")
-        if self.rule not in RULES:
-            raise MEAGraphError(f"Unknown rule {self.rule!r}; choose from {', '.join(RULES)}.")
+        for value, choices, what in (
+            (self.selector, SELECTORS, "selector"),
+            (self.within, WITHIN, "order inside a cluster"),
+            (self.rule, RULES, "rule"),
+            (self.unit, UNITS, "unit of the budget"),
+            (self.fewest, UNITS[1:], "cost of a cover"),
+        ):
+            if value not in choices:
+                raise MEAGraphError(f"Unknown {what} {value!r}; choose from {', '.join(choices)}.")
         if self.percent is not None and not 0.0 < self.percent <= 100.0:
             raise MEAGraphError(f"A structure's percentage must be above 0 and at most 100, got {self.percent}.")
         if not 0 <= self.seed < 2**32:
             raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
+        if self.number is not None and self.number < 1:
+            raise MEAGraphError(f"The number to keep must be at least 1, got {self.number}.")
+        if self.number is None and self.unit != UNITS[0]:
+            raise MEAGraphError(f"A budget of {self.unit} expects their number, but none came. Give number=.")
+        labels = [label for label, _ in self.by_hand]
+        if len(set(labels)) < len(labels) or any(label < NOISE for label in labels):
+            raise MEAGraphError(f"Keep fractions by hand expect each cluster once, by its label, got {labels}.")
+        if not all(0.0 <= part <= 1.0 for _, part in self.by_hand):
+            raise MEAGraphError(f"Keep fractions by hand must lie between 0 and 1, got {dict(self.by_hand)}.")
+
+    @property
+    def by_hand(self) -> tuple[tuple[int, float], ...]:
+        """Cluster and keep fraction of each that is set by hand."""
+        return tuple(self.fractions.items()) if isinstance(self.fractions, Mapping) else self.fractions
 
     @property
     def least_share(self) -> float:
@@ -92,15 +128,17 @@ def rank_environments(
     condensed: Condensed,
     *,
     selector: str = "meagraph",
-    within: str = "fps",
+    within: str = "mixed",
+    bins: NDArray[np.int64] | None = None,
     groups: NDArray[np.str_] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Ranking:
     """Order the environments once by a ``selector`` of SELECTORS; :func:`prune` then answers for any fraction at once.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm; ``groups`` (N,) is the group of each environment,
-    which ``stratified`` needs (MEAGraphError without).
+    ``points`` (N, D) are the descriptors with columns of unit norm; ``bins`` (N,) are those of ``meagraph``, as
+    :func:`meagraph.binning.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the group of
+    each environment, which ``stratified`` needs (MEAGraphError without).
     """
     if groups is None:
         if selector == "stratified":
@@ -109,37 +147,10 @@ def rank_environments(
                 "Give groups=dataset.groups[dataset.structure_of]."
             )
         groups = np.zeros(len(clusters.labels), dtype="U1")
-    candidates = Candidates(points, condensed, clusters, groups, within)
-    rank, bins = SELECTORS[selector](candidates, seed, progress)
-    count = clusters.n_clusters + 1 if selector == "meagraph" else 0
-    return Ranking(rank, bins, np.bincount(bins, minlength=count), within, seed, selector)
-
-
-def allocate(sizes: NDArray[np.int64], budget: int, alpha: float) -> NDArray[np.int64]:
-    """Share ``budget`` among bins of ``sizes`` (B,) in proportion to size^alpha, none above its size.
-
-    What full bins cannot take goes to the others in the same proportion; fractions are rounded so that the sum
-    is exactly ``min(budget, sum(sizes))``, larger remainders and then larger bins first.
-    """
-    budget = min(int(budget), int(sizes.sum()))
-    weight = np.where(sizes > 0, sizes.astype(np.float64) ** alpha, 0.0)
-    share = np.zeros(len(sizes))
-    open_ = sizes > 0
-    while open_.any():
-        left = budget - share[~open_].sum()
-        offer = left * weight / weight[open_].sum()
-        full = open_ & (offer >= sizes)
-        if not full.any():
-            share[open_] = offer[open_]
-            break
-        share[full] = sizes[full]
-        open_ &= ~full
-    whole = np.floor(share + 1e-9).astype(np.int64)
-    short = budget - int(whole.sum())
-    room = np.flatnonzero(whole < sizes)
-    order = room[np.lexsort((-sizes[room], -(share - whole)[room]))]
-    whole[order[:short]] += 1
-    return whole
+    found = SELECTORS[selector](Candidates(points, condensed, clusters, groups, within, bins), seed, progress)
+    count = clusters.n_clusters + 1 if selector == "meagraph" and bins is None else 0
+    sizes = np.bincount(found.bins, minlength=count)
+    return Ranking(found.rank, found.bins, sizes, within, seed, selector, found.worth)
 
 
 def prune(
@@ -149,13 +160,15 @@ def prune(
     config: PruningConfig,
     *,
     rejected: NDArray[np.bool_] | None = None,
+    kept: NDArray[np.bool_] | None = None,
 ) -> PruningPlan:
     """Make the plan: environments by allocation over the ranking's bins, structures by the rule.
 
     Protected structures are kept whole and count towards the budget. Structures with an environment in
-    ``rejected`` (N,) go whole, unless they are protected. The rest of the budget is shared among the environments of
-    all other structures. Raises MEAGraphError if ``ranking`` was made with another
-    selector, order or seed.
+    ``rejected`` (N,) go whole, unless they are protected. Environments in ``kept`` (N,) are chosen first, and their
+    structures stay, unless rejected. The rest of the budget is shared among the environments of all other
+    structures. Raises MEAGraphError if ``ranking`` was made with another selector, order or seed, or for a keep
+    fraction of a cluster that there is not.
     """
     if not config.fits(ranking):
         raise MEAGraphError(
@@ -163,39 +176,104 @@ def prune(
             f"the plan asks for selector={config.selector!r}, within={config.within!r}, seed={config.seed}. "
             "Rank the environments anew."
         )
+    unknown = [label for label, _ in config.by_hand if label >= clusters.n_clusters]
+    if unknown:
+        raise MEAGraphError(
+            f"Keep fractions by hand expect clusters from 0 to {clusters.n_clusters - 1}, got {unknown}. "
+            "Take labels of this clustering."
+        )
+    first, atoms = dataset.offsets[:-1], np.diff(dataset.offsets)
     protected = np.isin(dataset.groups, config.protected)
-    safe = protected[dataset.structure_of]
-    settled = safe.copy()
+    barred = np.zeros(dataset.n_structures, dtype=bool)
     if rejected is not None:
-        barred = np.logical_or.reduceat(rejected, dataset.offsets[:-1]) & ~protected
-        settled |= barred[dataset.structure_of]
-    budget = max(0, round(config.keep * dataset.n_environments) - int(safe.sum()))
-    sizes = ranking.sizes - np.bincount(ranking.bin[settled], minlength=len(ranking.sizes))
-    share = allocate(sizes, budget, config.alpha)
-    keep = safe | (_rank_without(ranking, settled) < share[ranking.bin])
-    kept = np.add.reduceat(keep, dataset.offsets[:-1], dtype=np.int64)
-    atoms = np.diff(dataset.offsets)
-    structures = {
-        "any": kept > 0,
-        "all": kept == atoms,
-        "at-least": kept >= np.maximum(1.0, config.least_share * atoms - 1e-9),
-    }[config.rule]
+        barred = np.logical_or.reduceat(rejected, first) & ~protected
+    fixed = protected[dataset.structure_of]
+    if kept is not None:
+        fixed = fixed | (kept & ~barred[dataset.structure_of])
+    settled = fixed | barred[dataset.structure_of]
+    stays = np.logical_or.reduceat(fixed, first)
+    choice = Choice(ranking, clusters, config, fixed, settled)
+
+    def whole(keep: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+        count = np.add.reduceat(keep, first, dtype=np.int64)
+        by_rule = {
+            "any": count > 0,
+            "all": count == atoms,
+            "at-least": count >= np.maximum(1.0, share * atoms - 1e-9),
+        }[config.rule]
+        return np.asarray((by_rule & ~barred) | stays)
+
+    counts = atoms if config.unit == "atoms" else np.ones_like(atoms)
+    wanted = round(config.keep * dataset.n_environments) if config.number is None else config.number
+    if config.rule == "cover":
+        target = wanted if config.unit != "structures" else round(wanted * float(atoms.mean()))
+        keep = choice.environments(min(target, dataset.n_environments))
+        room = wanted if config.unit == "structures" or config.number is not None else max(wanted, int(fixed.sum()))
+        structures = cover(
+            ranking,
+            dataset,
+            stays=stays,
+            barred=barred,
+            target=target,
+            room=room,
+            alpha=config.alpha,
+            percent=config.percent,
+            limit=config.unit,
+            fewest=config.fewest,
+        )
+    elif config.unit == "environments":
+        keep = choice.environments(wanted)
+        structures = whole(keep, config.least_share if config.number is None else wanted / dataset.n_environments)
+    else:
+        low, high = 0, dataset.n_environments + 1  # the rule keeps more the more are chosen, or nearly so
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = whole(choice.environments(middle), middle / dataset.n_environments)
+            low, high = (middle, high) if counts[found].sum() <= wanted else (low, middle)
+        keep = choice.environments(low)
+        structures = whole(keep, low / dataset.n_environments)
     return PruningPlan(
         keep=keep,
-        structures=structures | protected,
+        structures=structures,
         protected=protected,
         config=config,
         per_cluster=np.bincount(cluster_bins(clusters)[keep], minlength=clusters.n_clusters + 1),
     )
 
 
-def _rank_without(ranking: Ranking, settled: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Ranks after the ``settled`` environments have been taken out of their bins; those get no rank."""
-    if not settled.any():
-        return ranking.rank
-    free = np.flatnonzero(~settled)
-    order = free[np.lexsort((ranking.rank[free], ranking.bin[free]))]
-    bins = ranking.bin[order]
-    rank = np.full(len(settled), np.iinfo(np.int64).max)
-    rank[order] = np.arange(len(order)) - np.searchsorted(bins, bins)
-    return rank
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Which environments are chosen, for any budget."""
+
+    ranking: Ranking
+    clusters: Clusters
+    config: PruningConfig
+    fixed: NDArray[np.bool_]  # (N,) chosen in any case
+    settled: NDArray[np.bool_]  # (N,) with those that never are
+
+    def environments(self, wanted: int) -> NDArray[np.bool_]:
+        """A mask (N,) of ``wanted`` environments; of more where more are fixed or set by hand."""
+        keep, free = self.fixed.copy(), ~self.settled
+        for label, part in self.config.by_hand:
+            inside = self.clusters.labels == label
+            self._heads(keep, free & inside, round(part * int(inside.sum())) - int((self.fixed & inside).sum()))
+            free &= ~inside
+        self._heads(keep, free, wanted - int(keep.sum()))
+        return keep
+
+    def _heads(self, keep: NDArray[np.bool_], free: NDArray[np.bool_], budget: int) -> None:
+        """Mark in ``keep`` the first ``budget`` of the ``free`` environments (N,), by allocation over the bins."""
+        ranking = self.ranking
+        rows = np.flatnonzero(free)
+        bins = ranking.bin[rows]
+        sizes = np.bincount(bins, minlength=len(ranking.sizes))
+        variety = None
+        if ranking.worth is not None:
+            variety = np.bincount(bins, ranking.worth[rows], minlength=len(sizes)).astype(np.float64)
+        share = allocate(sizes, max(0, budget), self.config.alpha, variety)
+        if len(rows) == len(keep):
+            keep |= ranking.rank < share[ranking.bin]
+            return
+        order = rows[np.lexsort((ranking.rank[rows], bins))]
+        bins = ranking.bin[order]
+        keep[order[np.arange(len(order)) - np.searchsorted(bins, bins) < share[bins]]] = True

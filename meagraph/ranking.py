@@ -12,6 +12,9 @@ from meagraph.condensation import Condensed, Points
 from meagraph.kernels import farthest_point_order
 from meagraph.progress import Progress, silent
 
+SPREAD = 0.999  # share of the variance in the components whose leverage counts
+FARTHEST = 4  # in the order "mixed" one of so many is a farthest point
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -23,6 +26,20 @@ class Ranking:
     within: str
     seed: int
     selector: str = "meagraph"
+    worth: NDArray[np.float32] | None = None  # (N,) how much each environment adds to its bin's variety; None: all 1
+
+
+def leverage(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Statistical leverage (M,) of ``rows`` (M, D) on the principal components that hold SPREAD of the variance.
+
+    How far a row pulls a linear fit: large where few others lie in its direction (Mahoney and Drineas, PNAS 106, 697,
+    2009). The sum is the number of components.
+    """
+    left, spread, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    share = np.cumsum(spread**2) / max(float((spread**2).sum()), np.finfo(float).tiny)
+    count = int(np.searchsorted(share, SPREAD)) + 1
+    found: NDArray[np.float64] = (left[:, :count] ** 2).sum(axis=1) + np.finfo(float).eps
+    return found
 
 
 def rank_bins(
@@ -32,9 +49,14 @@ def rank_bins(
     *,
     within: str,
     seed: int,
+    weights: NDArray[np.float64] | None = None,
     progress: Progress = silent,
 ) -> NDArray[np.int64]:
-    """The rank (N,) of each environment in its bin of ``bins`` (N,), by the order ``within``, a key of WITHIN."""
+    """The rank (N,) of each environment in its bin of ``bins`` (N,), by the order ``within``, a key of WITHIN.
+
+    ``weights`` (M,) of the representatives say which are drawn sooner where chance decides; by default none is.
+    """
+    weights = np.ones(condensed.size) if weights is None else weights
     sizes = np.bincount(bins)
     rank = np.zeros(len(bins), dtype=np.int64)
     rng = np.random.default_rng(seed)
@@ -43,21 +65,67 @@ def rank_bins(
     for label in range(len(sizes)):
         rows = order[starts[label] : starts[label + 1]]
         if len(rows):
-            rank[WITHIN[within](rows, points, condensed, rng)] = np.arange(len(rows))
+            rank[WITHIN[within](rows, points, condensed, weights, rng)] = np.arange(len(rows))
         progress(label + 1, len(sizes), "ranking")
     return rank
 
 
 def _farthest_point(
-    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
+    rows: NDArray[np.int64],
+    points: Points,
+    condensed: Condensed,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Farthest-point order, starting nearest to the centroid; second and later members of a representative follow."""
-    rows, distinct, owner, turn = _members(rows, condensed)
-    leading = points[rows[turn == 0]]
-    start = int(((leading - leading.mean(axis=0)) ** 2).sum(axis=1).argmin())
-    place = np.empty(len(distinct), dtype=np.int64)
-    place[farthest_point_order(np.ascontiguousarray(leading, dtype=np.float32), start)] = np.arange(len(distinct))
+    rows, _, owner, turn = _members(rows, condensed)
+    place = _farthest_places(points[rows[turn == 0]])
     ordered: NDArray[np.int64] = rows[np.lexsort((place[owner], turn))]
+    return ordered
+
+
+def _farthest_places(leading: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The place (u,) of each of the points ``leading`` (u, D) in their farthest-point order."""
+    start = int(((leading - leading.mean(axis=0)) ** 2).sum(axis=1).argmin())
+    place = np.empty(len(leading), dtype=np.int64)
+    place[farthest_point_order(np.ascontiguousarray(leading, dtype=np.float32), start)] = np.arange(len(leading))
+    return place
+
+
+def _mixed(
+    rows: NDArray[np.int64],
+    points: Points,
+    condensed: Condensed,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Every FARTHEST-th by farthest-point order, the others drawn by the square root of their weight.
+
+    The first reach the borders of the bin, the second keep its bulk from being forgotten. Second and later members of a
+    representative follow. The draw is by exponential keys (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
+    """
+    rows, distinct, owner, turn = _members(rows, condensed)
+    far = _farthest_places(points[rows[turn == 0]])
+    drawn = np.empty(len(distinct), dtype=np.int64)
+    keys = rng.exponential(size=len(distinct)) / np.sqrt(weights[distinct])
+    drawn[np.argsort(keys, kind="stable")] = np.arange(len(distinct))
+    place = np.minimum((far + 0.5) * FARTHEST, (drawn + 0.5) * FARTHEST / (FARTHEST - 1))
+    ordered: NDArray[np.int64] = rows[np.lexsort((drawn[owner], place[owner], turn))]
+    return ordered
+
+
+def _medoid(
+    rows: NDArray[np.int64],
+    points: Points,
+    condensed: Condensed,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """What is nearest to the centroid of the bin's representatives first; later members of each follow."""
+    rows, _, owner, turn = _members(rows, condensed)
+    leading = points[rows[turn == 0]]
+    away = ((leading - leading.mean(axis=0)) ** 2).sum(axis=1)
+    ordered: NDArray[np.int64] = rows[np.lexsort((owner, away[owner], turn))]
     return ordered
 
 
@@ -89,11 +157,18 @@ def _members(
 
 
 def _random(
-    rows: NDArray[np.int64], points: Points, condensed: Condensed, rng: np.random.Generator
+    rows: NDArray[np.int64],
+    points: Points,
+    condensed: Condensed,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Random order."""
+    """Random order; the weights have no say."""
     return rng.permutation(rows)
 
 
-Order = Callable[[NDArray[np.int64], Points, Condensed, np.random.Generator], NDArray[np.int64]]
-WITHIN: dict[str, Order] = {"fps": _farthest_point, "random": _random}
+Order = Callable[
+    [NDArray[np.int64], Points, Condensed, NDArray[np.float64], np.random.Generator],
+    NDArray[np.int64],
+]
+WITHIN: dict[str, Order] = {"mixed": _mixed, "fps": _farthest_point, "random": _random, "medoid": _medoid}

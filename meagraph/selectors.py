@@ -19,12 +19,11 @@ from meagraph.condensation import Condensed, Points
 from meagraph.entropy import bandwidth
 from meagraph.kernels import sparsest_first
 from meagraph.progress import Progress, silent
-from meagraph.ranking import rank_bins, rank_members
+from meagraph.ranking import leverage, rank_bins, rank_members
 
 CENTRES = 100  # of k-means
 LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more
 HALVINGS = 8  # of the BIRCH threshold
-SPREAD = 0.999  # share of the variance in the components whose leverage counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,8 @@ class Candidates:
     condensed: Condensed
     clusters: Clusters
     groups: NDArray[np.str_]  # (N,) group of each environment
-    within: str = "fps"  # order inside the bins of meagraph and kmeans
+    within: str = "fps"  # order inside the bins of meagraph
+    bins: NDArray[np.int64] | None = None  # (N,) of meagraph; None: the clusters themselves
 
     @property
     def size(self) -> int:
@@ -48,8 +48,13 @@ class Candidates:
         return np.asarray(self.points[self.condensed.representatives])
 
 
-Ranks = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""The rank (N,) of each environment in its bin, and the bin (N,)."""
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """What a selector finds."""
+
+    rank: NDArray[np.int64]  # (N,) of each environment in its bin
+    bins: NDArray[np.int64]  # (N,)
+    worth: NDArray[np.float32] | None = None  # (N,) as in Ranking
 
 
 def cluster_bins(clusters: Clusters) -> NDArray[np.int64]:
@@ -61,8 +66,23 @@ def cluster_bins(clusters: Clusters) -> NDArray[np.int64]:
 
 
 def meagraph(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
-    """Clusters of the latent graph, each with its share."""
-    return _inside(cluster_bins(candidates.clusters), candidates, seed, progress)
+    """Communities of the latent graph, each with its share; leverage says how much variety each holds.
+
+    An environment's worth is its representative's leverage, shared among its members.
+    """
+    condensed = candidates.condensed
+    bins = cluster_bins(candidates.clusters) if candidates.bins is None else candidates.bins
+    pull = leverage(candidates.leading)
+    rank = rank_bins(
+        bins,
+        candidates.points,
+        condensed,
+        within=candidates.within,
+        seed=seed,
+        weights=pull,
+        progress=progress,
+    )
+    return Ranks(rank, bins, (pull / condensed.multiplicity)[condensed.assignment].astype(np.float32))
 
 
 def random(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -87,7 +107,7 @@ def fps(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks
     """Farthest-point order of all representatives, from the one nearest to the centroid; no seed has a say."""
     bins = np.zeros(candidates.size, dtype=np.int64)
     ranks = rank_bins(bins, candidates.points, candidates.condensed, within="fps", seed=seed, progress=progress)
-    return ranks, bins
+    return Ranks(ranks, bins)
 
 
 def cur(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -98,23 +118,21 @@ def cur(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks
     orthogonalises after each pick has nothing left to choose by after D picks, of a few dozen descriptors; here
     thousands are picked.
     """
-    rows = candidates.leading
-    left, spread, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    share = np.cumsum(spread**2) / max(float((spread**2).sum()), np.finfo(float).tiny)
-    count = int(np.searchsorted(share, SPREAD)) + 1
-    leverage = (left[:, :count] ** 2).sum(axis=1) + np.finfo(float).eps
-    keys = np.random.default_rng(seed).exponential(size=len(rows)) / leverage
+    pull = leverage(candidates.leading)
+    keys = np.random.default_rng(seed).exponential(size=len(pull)) / pull
     return _of_representatives(np.argsort(keys, kind="stable"), candidates)
 
 
 def kmeans(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
-    """CENTRES clusters of k-means on the scaled descriptors, each with its share, as MEAGraph's clusters are."""
+    """CENTRES clusters of k-means on the scaled descriptors, each with its share, farthest points first in each."""
     from sklearn.cluster import KMeans
 
     rows, weights = candidates.leading, candidates.condensed.multiplicity
     finder = KMeans(min(CENTRES, len(rows)), n_init=1, random_state=seed)
     found = finder.fit(rows, sample_weight=weights).labels_.astype(np.int64)
-    return _inside(found[candidates.condensed.assignment], candidates, seed, progress)
+    bins = found[candidates.condensed.assignment]
+    rank = rank_bins(bins, candidates.points, candidates.condensed, within="fps", seed=seed, progress=progress)
+    return Ranks(rank, bins)
 
 
 def direct(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -214,19 +232,14 @@ def entropy(candidates: Candidates, seed: int, progress: Progress = silent) -> R
     return _of_representatives(sparsest_first(scaled, start).astype(np.int64), candidates)
 
 
-def _inside(bins: NDArray[np.int64], candidates: Candidates, seed: int, progress: Progress) -> Ranks:
-    points, condensed, within = candidates.points, candidates.condensed, candidates.within
-    return rank_bins(bins, points, condensed, within=within, seed=seed, progress=progress), bins
-
-
 def _of_representatives(order: NDArray[np.int64], candidates: Candidates) -> Ranks:
-    return rank_members(order, candidates.condensed), np.zeros(candidates.size, dtype=np.int64)
+    return Ranks(rank_members(order, candidates.condensed), np.zeros(candidates.size, dtype=np.int64))
 
 
 def _one_bin(order: NDArray[np.int64]) -> Ranks:
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return rank, np.zeros(len(order), dtype=np.int64)
+    return Ranks(rank, np.zeros(len(order), dtype=np.int64))
 
 
 Selector = Callable[[Candidates, int, Progress], Ranks]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph import compiling, manifold, quickfield
+from meagraph.binning import fine_bins
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
@@ -24,6 +25,8 @@ from meagraph.records import Embedding
 
 if TYPE_CHECKING:
     from meagraph.model import MEAGraph
+
+SURVEY_VERSION = 2  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +80,14 @@ def survey(
         linked=linked_environments(embedding, condensed),
         progress=part(progress, 0.8, 0.9),
     )
-    ranking = rank_environments(clusters, points, condensed, seed=seed, progress=part(progress, 0.9, 1.0))
+    ranking = rank_environments(
+        clusters,
+        points,
+        condensed,
+        bins=fine_bins(neighbours, clusters, condensed, seed=seed),
+        seed=seed,
+        progress=part(progress, 0.9, 1.0),
+    )
     return Survey(embedding, clusters, places, outliers, ranking)
 
 
@@ -116,6 +126,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "rank": result.ranking.rank,
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
+        **({} if result.ranking.worth is None else {"worth": result.ranking.worth}),
     }
     write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
@@ -140,5 +151,12 @@ def read_survey(path: Path) -> Survey:
             data["unclustered"],
             signals,
         ),
-        ranking=Ranking(data["rank"], data["bin"], data["bin_sizes"], texts["within"], texts["seed"]),
+        ranking=Ranking(
+            data["rank"],
+            data["bin"],
+            data["bin_sizes"],
+            texts["within"],
+            texts["seed"],
+            worth=data.get("worth"),
+        ),
     )

@@ -77,6 +77,7 @@ class PlanWork:
                 learned.condensed,
                 selector=config.selector,
                 within=config.within,
+                bins=survey.ranking.bin,
                 groups=dataset.groups[dataset.structure_of],
                 seed=config.seed,
                 progress=progress,

@@ -40,11 +40,11 @@ STOREYS = {
             ("clustering", "projection", "outliers", "quickfield", "stability", "latent"),
             ("exemplars",),
             ("placement",),
-            ("entropy", "ranking", "selectors", "pruning"),
+            ("entropy", "ranking", "selectors", "allocation", "covering", "binning", "pruning"),
             ("metrics", "forcefit", "export", "survey"),
             ("evaluation", "properties", "costcurve"),
             ("report",),
-            ("learning", "handover"),
+            ("learning", "handover", "plans"),
             ("pipeline",),
             ("cli",),
         ]

@@ -57,6 +57,7 @@ def test_a_plan_by_hand() -> None:
     assert found.extremes == {"largest forces": 1.0, "shortest distances": 0.0}  # of 8, one: the last, and the first
     assert found.entropy == pytest.approx(1.5 * np.log(2))  # of 1/2, 1/4 and 1/4
     assert found.diversity == pytest.approx(np.log(3))
+    assert found.overlap == pytest.approx(6 / 8)  # all but 2 and 10
 
 
 def test_everything_and_nothing() -> None:
@@ -87,6 +88,9 @@ def test_coverage_and_entropy_by_their_definitions_on_all_environments(seed: int
     kernel = np.exp(-square / (2 * stick.bandwidth**2)).sum(axis=1)
     assert found.entropy == pytest.approx(-np.log(kernel / len(chosen)).mean(), abs=1e-5)
     assert found.diversity == pytest.approx(np.log((1 / kernel).sum()), abs=1e-5)
+    to_all = ((points[:, None] - chosen[None]) ** 2).sum(axis=2)
+    surprise = -np.log(np.exp(-to_all / (2 * stick.bandwidth**2)).sum(axis=1))
+    assert found.overlap == pytest.approx((surprise <= 1e-6).mean())
     assert found.redundancy == pytest.approx(1 - len(np.unique(chosen, axis=0)) / len(chosen))
 
 

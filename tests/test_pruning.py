@@ -10,20 +10,13 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meagraph.allocation import allocate, share_out
 from meagraph.clustering import NOISE, Clusters
 from meagraph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.kernels import farthest_point_order
-from meagraph.pruning import (
-    RULES,
-    WITHIN,
-    PruningConfig,
-    Ranking,
-    allocate,
-    prune,
-    rank_environments,
-)
+from meagraph.pruning import RULES, WITHIN, PruningConfig, Ranking, prune, rank_environments
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))
 ALPHA = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
@@ -121,13 +114,32 @@ def test_larger_bins_never_get_less(sizes: np.ndarray, alpha: float, budget: int
             assert found[small] <= found[large]
 
 
-@given(sizes=SIZES, alpha=ALPHA)
+@given(sizes=SIZES, alpha=ALPHA, seed=st.none() | st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_a_larger_budget_takes_at_most_one_from_a_bin(sizes: np.ndarray, alpha: float) -> None:
-    """Rounding by largest remainders is not monotone (the Alabama paradox), but never off by more than one."""
-    shares = [allocate(sizes, budget, alpha) for budget in range(int(sizes.sum()) + 1)]
+def test_a_larger_budget_never_takes_from_a_bin(sizes: np.ndarray, alpha: float, seed: int | None) -> None:
+    variety = None if seed is None else np.random.default_rng(seed).exponential(size=len(sizes))
+    shares = [allocate(sizes, budget, alpha, variety) for budget in range(int(sizes.sum()) + 1)]
     for less, more in pairwise(shares):
-        assert (more >= less - 1).all()
+        assert (more >= less).all()
+        assert more.sum() == less.sum() + 1
+
+
+@given(sizes=SIZES, seed=st.integers(0, 999), share=st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_allocation_takes_the_first_turns(sizes: np.ndarray, seed: int, share: float) -> None:
+    weights = np.random.default_rng(seed).exponential(size=len(sizes)) + 0.01
+    budget = round(share * sizes.sum())
+    turns = sorted(
+        ((k + 0.5) / w, b) for b, (size, w) in enumerate(zip(sizes, weights, strict=True)) for k in range(size)
+    )
+    expected = np.bincount([b for _, b in turns[:budget]], minlength=len(sizes))
+    assert share_out(sizes, budget, weights).tolist() == expected.tolist()
+
+
+def test_variety_counts_as_much_as_size() -> None:
+    sizes, variety = np.array([100, 100, 25]), np.array([1.0, 4.0, 4.0])
+    assert allocate(sizes, 40, 1.0, variety).tolist() == [10, 20, 10]  # weights 10, 20, 10
+    assert allocate(sizes, 30, 0.0, variety).tolist() == [10, 10, 10]
 
 
 # Plans
@@ -174,23 +186,43 @@ def test_ranking_orders_every_cluster(seed: int, within: str) -> None:
     np.testing.assert_array_equal(again.rank, ranking.rank)
 
 
-def test_random_order_depends_on_the_seed_and_fps_does_not() -> None:
+def test_drawn_orders_depend_on_the_seed_and_others_do_not() -> None:
     _, clusters, points = random_case(0)
-    ranks = {(w, s): ranked(clusters, points, within=w, seed=s).rank for w in WITHIN for s in (0, 1)}
-    assert (ranks["random", 0] != ranks["random", 1]).any()
-    np.testing.assert_array_equal(ranks["fps", 0], ranks["fps", 1])
+    for within in WITHIN:
+        first, second = (ranked(clusters, points, within=within, seed=seed).rank for seed in (0, 1))
+        assert (first != second).any() == (within in ("random", "mixed"))
 
 
 def test_fps_starts_at_the_centre_and_takes_twins_last() -> None:
     points = np.array([[0.0], [10.0], [1.0], [2.0], [10.0], [10.0]])
-    ranking = ranked(Clusters(np.zeros(6, dtype=np.int64), np.array([6]), "by hand"), points)
+    ranking = ranked(Clusters(np.zeros(6, dtype=np.int64), np.array([6]), "by hand"), points, within="fps")
     # the distinct 0, 10, 1, 2 have their centroid at 3.25: first 2, then 10, 0 and 1, then the twins of 10
     assert np.argsort(ranking.rank).tolist() == [3, 1, 0, 2, 4, 5]
 
 
+def test_medoid_goes_outwards_from_the_centre() -> None:
+    points = np.array([[0.0], [10.0], [1.0], [2.0], [10.0], [10.0]])
+    clusters = Clusters(np.zeros(6, dtype=np.int64), np.array([6]), "by hand")
+    assert np.argsort(ranked(clusters, points, within="medoid").rank).tolist() == [3, 2, 0, 1, 4, 5]
+
+
+def test_mixed_has_a_quarter_of_farthest_points_and_draws_the_rest_by_leverage() -> None:
+    points = np.random.default_rng(0).normal(size=(400, 2))
+    points[7] = [40.0, 0.0]
+    clusters = Clusters(np.zeros(400, dtype=np.int64), np.array([400]), "by hand")
+    fps = np.argsort(ranked(clusters, points, within="fps").rank)
+    heads = [np.argsort(ranked(clusters, points, within="mixed", seed=seed).rank)[:40] for seed in range(30)]
+    for head in heads:
+        assert set(fps[:10]) <= set(head)
+        assert len(set(head) & set(fps[:40])) < 30
+    drawn = np.bincount(np.concatenate(heads), minlength=400)[np.setdiff1d(np.arange(400), fps[:10])]
+    assert drawn.max() < 20  # of 30: no other always comes
+    assert (drawn > 0).mean() > 0.8
+
+
 def test_fps_within_a_cluster_is_the_naive_order_of_its_distinct_points() -> None:
     _, clusters, points = random_case(1)
-    ranking = ranked(clusters, points)
+    ranking = ranked(clusters, points, within="fps")
     rows = np.flatnonzero(clusters.labels == 0)
     order = rows[np.argsort(ranking.rank[rows])]
     _, first = np.unique(points[rows], axis=0, return_index=True)
@@ -253,10 +285,7 @@ def test_protected_groups_are_kept_whole_and_count_towards_the_budget() -> None:
 @pytest.mark.parametrize("within", list(WITHIN))
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_plans_are_nested_in_every_cluster(seed: int, alpha: float, within: str) -> None:
-    """Of two plans, one keeps in a cluster what the other does and perhaps more; across clusters rounding may
-    move a single environment, so a smaller plan as a whole need not be a part of a larger one.
-    """
+def test_a_smaller_plan_is_a_part_of_a_larger_one(seed: int, alpha: float, within: str) -> None:
     dataset, clusters, points = random_case(seed)
     ranking = ranked(clusters, points, within=within)
     plans = [
@@ -264,10 +293,7 @@ def test_plans_are_nested_in_every_cluster(seed: int, alpha: float, within: str)
         for keep in np.linspace(0.01, 1.0, 100)
     ]
     for smaller, larger in pairwise(plans):
-        gone = np.bincount(ranking.bin[smaller & ~larger], minlength=len(ranking.sizes))
-        come = np.bincount(ranking.bin[larger & ~smaller], minlength=len(ranking.sizes))
-        assert gone.max() <= 1
-        assert not (come[gone > 0]).any()
+        assert not (smaller & ~larger).any()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -303,7 +329,7 @@ def test_rules_by_hand(rule: str, percent: float | None, kept: list[int]) -> Non
         rank=np.array([0, 1, 2, 7, 8, 9, 3, 4, 5, 6, 10, 11]),
         bin=np.zeros(12, dtype=np.int64),
         sizes=np.array([12]),
-        within="fps",
+        within="mixed",
         seed=0,
     )
     clusters = Clusters(np.zeros(12, dtype=np.int64), np.array([12]), "by hand")
@@ -325,10 +351,81 @@ def test_rejected_structures_go_whole_and_leave_their_share_to_others() -> None:
     np.testing.assert_array_equal(np.flatnonzero(~whole.structures), [8, 9])
 
 
+def test_kept_environments_are_chosen_first_and_their_structures_stay() -> None:
+    dataset, clusters, points = random_case(0)
+    ranking = ranked(clusters, points)
+    last = np.zeros(dataset.n_environments, dtype=bool)
+    last[np.argsort(ranking.rank)[-10:]] = True
+    for rule in RULES:
+        config = PruningConfig(keep=0.2, rule=rule)
+        plan = prune(ranking, clusters, dataset, config, kept=last)
+        assert plan.keep[last].all()
+        assert plan.structures[dataset.structure_of[last]].all()
+        assert plan.n_environments == round(0.2 * dataset.n_environments)
+        gone = last & (np.cumsum(last) == 1)
+        both = prune(ranking, clusters, dataset, config, kept=last, rejected=gone)
+        assert not both.structures[dataset.structure_of[gone]].any()  # rejected weighs more
+        assert not both.keep[gone].any()
+
+
+@given(
+    seed=st.integers(0, 20),
+    keep=st.floats(0.01, 1.0),
+    first=st.floats(0, 1),
+    none=st.floats(0, 1),
+    selector=st.sampled_from(["meagraph", "fps"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_fractions_by_hand_hold_and_others_share_the_rest(
+    seed: int, keep: float, first: float, none: float, selector: str
+) -> None:
+    dataset, clusters, points = random_case(seed)
+    ranking = ranked(clusters, points, selector=selector)
+    config = PruningConfig(keep=keep, selector=selector, fractions={NOISE: none, 1: first}, protected=())
+    assert PruningConfig(fractions=((1, first), (NOISE, none))).fractions == config.fractions
+    plan = prune(ranking, clusters, dataset, config)
+    sizes = np.append(clusters.sizes, (clusters.labels == NOISE).sum())
+    assert plan.per_cluster[1] == round(first * sizes[1])
+    assert plan.per_cluster[-1] == round(none * sizes[-1])
+    others = np.setdiff1d(np.arange(len(sizes)), [1, len(sizes) - 1])
+    by_hand = plan.per_cluster[1] + plan.per_cluster[-1]
+    left = min(max(0, round(keep * sizes.sum()) - by_hand), sizes[others].sum())
+    assert plan.per_cluster[others].sum() == left
+    with pytest.raises(MEAGraphError, match=r"clusters from 0 to 4, got \[7\]"):
+        prune(ranking, clusters, dataset, PruningConfig(fractions={7: 0.5}, selector=selector))
+
+
+@given(
+    seed=st.integers(0, 20),
+    number=st.integers(5, 250),
+    unit=st.sampled_from(["structures", "atoms"]),
+    rule=st.sampled_from(RULES),
+    fewest=st.sampled_from(["structures", "atoms"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_budgets_of_structures_and_atoms_are_kept(seed: int, number: int, unit: str, rule: str, fewest: str) -> None:
+    dataset, clusters, points = random_case(seed)
+    config = PruningConfig(number=number, unit=unit, rule=rule, fewest=fewest)
+    plan = prune(ranked(clusters, points), clusters, dataset, config)
+    costs = np.diff(dataset.offsets) if unit == "atoms" else np.ones(dataset.n_structures)
+    assert costs[plan.structures].sum() <= number
+    assert plan.structures[plan.protected].all()
+    if number >= costs.sum():
+        assert plan.structures.all()
+    elif rule == "cover":
+        assert costs[plan.structures].sum() > number - 9  # nothing larger than 9 atoms
+
+
+def test_a_number_of_environments() -> None:
+    dataset, clusters, points = random_case(0)
+    plan = prune(ranked(clusters, points), clusters, dataset, PruningConfig(number=50))
+    assert plan.n_environments == 50
+
+
 def test_a_ranking_made_for_another_plan_is_refused() -> None:
     dataset, clusters, points = random_case(0)
     ranking = ranked(clusters, points, within="random", seed=1)
-    for config in (PruningConfig(within="fps", seed=1), PruningConfig(within="random", seed=2)):
+    for config in (PruningConfig(within="mixed", seed=1), PruningConfig(within="random", seed=2)):
         with pytest.raises(MEAGraphError, match=r"within='random', seed=1; the plan asks for .*Rank the env"):
             prune(ranking, clusters, dataset, config)
 
@@ -342,10 +439,16 @@ def test_a_ranking_made_for_another_plan_is_refused() -> None:
         ({"alpha": -0.1}, "alpha must lie between 0 and 1, got -0.1"),
         ({"alpha": 2.0}, "got 2.0"),
         ({"selector": "best"}, "'best'; choose from meagraph, random, stratified, fps, cur, kmeans, direct, entropy"),
-        ({"within": "best"}, "'best'; choose from fps, random"),
-        ({"rule": "some"}, "'some'; choose from at-least, any, all"),
+        ({"within": "best"}, "'best'; choose from mixed, fps, random, medoid"),
+        ({"rule": "some"}, "'some'; choose from cover, at-least, any, all"),
         ({"percent": 0.0}, "above 0 and at most 100, got 0.0"),
         ({"percent": 101.0}, "got 101.0"),
+        ({"number": 0}, "at least 1, got 0"),
+        ({"unit": "atoms"}, "budget of atoms expects their number"),
+        ({"unit": "grams", "number": 3}, "'grams'; choose from environments, structures, atoms"),
+        ({"fewest": "environments"}, "'environments'; choose from structures, atoms"),
+        ({"fractions": {0: 1.5}}, r"between 0 and 1, got \{0: 1.5\}"),
+        ({"fractions": {-2: 0.5}}, "each cluster once, by its label"),
     ],
 )
 def test_bad_settings(options: dict, message: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from meagraph.cli import results, steps, suspects, whole
+from meagraph.cli import plans, results, steps, suspects, whole
 from meagraph.cli.options import add_reading_options, reading_options
 from meagraph.errors import MEAGraphError
 
@@ -39,6 +39,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meagraph {version('meaviz')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (*whole.COMMANDS, *steps.COMMANDS, *results.COMMANDS, *suspects.COMMANDS):
+    for add in (*whole.COMMANDS, *steps.COMMANDS, *results.COMMANDS, *suspects.COMMANDS, *plans.COMMANDS):
         add(commands)
     return parser

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meagraph.errors import MEAGraphError
+
 if TYPE_CHECKING:
     from meagraph.learning import PipelineConfig
     from meagraph.pruning import PruningConfig
@@ -185,31 +187,67 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def add_pruning_options(parser: argparse.ArgumentParser) -> None:
     """Options of the pruning plan; :func:`pruning_config` collects them again."""
+    from meagraph.pruning import RULES, UNITS, PruningConfig
+    from meagraph.ranking import WITHIN
     from meagraph.selectors import SELECTORS
 
+    usual = PruningConfig()
     group = parser.add_argument_group("pruning")
-    group.add_argument("--keep", type=float, default=0.2, metavar="F", help="fraction of environments (default: 0.2)")
     group.add_argument(
-        "--selector", default="meagraph", choices=tuple(SELECTORS), help="which come first (default: %(default)s)"
+        "--keep", type=float, default=usual.keep, metavar="F", help="fraction of environments (default: %(default)s)"
+    )
+    group.add_argument(
+        "--number", type=int, metavar="N", help="keep so many, instead of a fraction; of what, says --unit"
+    )
+    group.add_argument(
+        "--unit",
+        choices=UNITS,
+        default=usual.unit,
+        help="environments chosen, or at most so many structures, or structures with at most so many atoms "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--selector", default=usual.selector, choices=tuple(SELECTORS), help="which come first (default: %(default)s)"
     )
     group.add_argument(
         "--alpha",
         type=float,
-        default=0.75,
-        help="a cluster's share grows like size^alpha (default: %(default)s)",
+        default=usual.alpha,
+        help="a part's share grows like (size x variety)^(alpha/2) (default: %(default)s)",
     )
-    group.add_argument("--within", default="fps", choices=("fps", "random"), help="order inside a cluster")
+    group.add_argument(
+        "--within",
+        default=usual.within,
+        choices=tuple(WITHIN),
+        help="order inside a part of a cluster; mixed: one farthest point in four, others at random "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--keep-cluster",
+        action="append",
+        default=[],
+        metavar="LABEL=F",
+        help="keep this fraction of this cluster (-1: of those in none); the others share the rest",
+    )
     group.add_argument(
         "--rule",
-        default="at-least",
-        choices=("at-least", "any", "all"),
-        help="when a structure stays (default: at-least)",
+        default=usual.rule,
+        choices=RULES,
+        help="when a structure stays: cover takes those that add most to what is lacking; else by its chosen "
+        "environments (default: %(default)s)",
     )
     group.add_argument(
         "--percent",
         type=float,
         metavar="X",
-        help="for at-least: share of kept environments (default: 100 × F)",
+        help="for at-least: share of chosen environments (default: 100 × F); for cover: go on until this share is "
+        "covered (default: until the budget is spent)",
+    )
+    group.add_argument(
+        "--fewest",
+        default=usual.fewest,
+        choices=UNITS[:0:-1],
+        help="what cover spends as few of as it can (default: %(default)s)",
     )
     group.add_argument(
         "--protect",
@@ -226,11 +264,23 @@ def pruning_config(options: argparse.Namespace) -> PruningConfig:
 
     return PruningConfig(
         keep=options.keep,
+        number=options.number,
+        unit=options.unit,
         alpha=options.alpha,
         selector=options.selector,
         within=options.within,
+        fractions=tuple(_by_hand(text) for text in options.keep_cluster),
         rule=options.rule,
         percent=options.percent,
+        fewest=options.fewest,
         protected=(*PruningConfig.protected, *options.protect),
         seed=options.seed,
     )
+
+
+def _by_hand(text: str) -> tuple[int, float]:
+    label, _, part = text.partition("=")
+    try:
+        return int(label), float(part)
+    except ValueError as error:
+        raise MEAGraphError(f"--keep-cluster: expected LABEL=F, as in 3=0.5, got {text!r}.") from error

@@ -47,3 +47,17 @@ def words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def cost_table(figures: dict[str, Any], draws: int) -> str:
+    """Errors of the quick force field as text."""
+    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]
+    for name, label in (
+        ("kept", "kept structures"),
+        ("random", f"random ones (median of {draws})"),
+        ("whole", "everything"),
+    ):
+        one = {key: value[0] if isinstance(value, list) else value for key, value in figures[name].items()}
+        worst = "–" if one["worst"] is None else f"{one['worst']:.4f}"
+        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{worst:>13}")
+    return "\n".join([*rows, "  eV/Å, on structures held out of all fits; it ranks plans and forecasts no other model"])

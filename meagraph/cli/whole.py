@@ -17,7 +17,7 @@ from meagraph.cli.options import (
     reading_options,
     training_options,
 )
-from meagraph.cli.output import Bar, words
+from meagraph.cli.output import Bar, cost_table, words
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> None:
     if figures["clusters_lost"]:
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
     if costs is not None:
-        print(_cost_table(costs.figures()))
+        print(cost_table(costs.figures(), len(costs.random)))
     for path in vars(result.files).values():
         print(f"wrote    {path}")
 
@@ -141,16 +141,6 @@ def _costs(result: Run) -> PlanCost:
     with Bar("cost") as progress:
         prepared = prepare(result.dataset, progress=part(progress, 0.0, 0.7))
         return evaluate(prepared, result.plan, progress=part(progress, 0.7, 1.0))
-
-
-def _cost_table(figures: dict[str, Any]) -> str:
-    """Errors of the quick force field as text."""
-    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]
-    for name, label in (("kept", "kept structures"), ("random", "random ones (median of 5)"), ("whole", "everything")):
-        one = {key: value[0] if isinstance(value, list) else value for key, value in figures[name].items()}
-        worst = "–" if one["worst"] is None else f"{one['worst']:.4f}"
-        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{worst:>13}")
-    return "\n".join([*rows, "  eV/Å, on structures held out of all fits; it ranks plans and forecasts no other model"])
 
 
 COMMANDS = (add_info, add_run)

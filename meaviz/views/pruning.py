@@ -12,7 +12,6 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
-from meagraph.pruning import RULES
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
 from meaviz.page_style import FACTS_CSS, FILL, chart_hook
@@ -29,7 +28,12 @@ SELECTOR_WORDS = (
     "meagraph: latent clusters; random; stratified: random in each group; fps: farthest points; cur: leverage; "
     "kmeans; direct: BIRCH; entropy: sparsest first"
 )
-RULE_NAMES = {"At least a share": RULES[0], "Any environment": RULES[1], "All environments": RULES[2]}
+RULE_NAMES = {
+    "What covers the clusters best": "cover",
+    "At least a share": "at-least",
+    "Any environment": "any",
+    "All environments": "all",
+}
 
 
 class PruningView(pn.viewable.Viewer):
@@ -148,7 +152,7 @@ class PruningView(pn.viewable.Viewer):
         self._taking = False
 
     def _show_rule(self) -> None:
-        share = self._rule.value == RULES[0]
+        share = self._rule.value == "at-least"
         self._own.visible = share
         self._percent.visible = share and self._own.value
         self._alpha.visible = self._selector.value in WITH_SHARES
