@@ -51,7 +51,7 @@ class Planning(param.Parameterized):
     dataset: Any
     survey: Any
     flags: Any
-    ordinary: Any
+    ordinary = param.Parameter(default=None, doc="(N,) bool: environments judged ordinary by hand.")
     pruning = param.ClassSelector(class_=PruningConfig, doc="Settings of the plan.")
     rankings = param.Dict(default={}, doc="(selector, within, seed) to the ranking of all environments.")
     plan = param.ClassSelector(class_=PruningPlan, allow_None=True)
@@ -75,11 +75,16 @@ class Planning(param.Parameterized):
 
     @param.depends("pruning", "leave_out_flagged", "keep_ordinary", watch=True)
     def _replan(self) -> None:
-        if self._settings[self._place] is not self.pruning:
+        if self._settings[self._place] != self.pruning:
             self._settings = [*self._settings[max(0, self._place + 2 - STEPS) : self._place + 1], self.pruning]
             self._place = len(self._settings) - 1
         if self.survey is not None and self.ranking_for(self.pruning) is not None:
             self.param.update(plan=self.make_plan(self.pruning), exported=None)
+
+    @param.depends("ordinary", watch=True)
+    def _follow_ordinary(self) -> None:
+        if self.keep_ordinary and self.ordinary is not None:
+            self._replan()
 
     def make_plan(self, config: PruningConfig, **known: Any) -> PruningPlan:
         """The plan of ``config`` with the judgements of the session; its ranking must be there.
@@ -97,6 +102,7 @@ class Planning(param.Parameterized):
             self.dataset,
             config,
             rejected=flags if self.leave_out_flagged else None,
+            kept=self.ordinary if self.keep_ordinary else None,
         )
 
     def ranking_for(self, config: PruningConfig, rankings: dict[Any, Ranking] | None = None) -> Ranking | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class Session(Judging, Planning):
             selection=nothing,
             **remembered,
             rankings=rankings,
+            pruning=replace(self.pruning, fractions=()),  # of clusters that are no more
         )
         self._replan()
 

@@ -12,11 +12,13 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
+from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
 from meaviz.page_style import FACTS_CSS, FILL, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
+from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
@@ -60,6 +62,22 @@ class PruningView(pn.viewable.Viewer):
         )
         self._undo.on_click(lambda event: session.move_in_settings(-1))
         self._redo.on_click(lambda event: session.move_in_settings(1))
+        self._budget = pmui.Select(
+            label="Budget",
+            options={"A share of all environments": "", **{f"A number of {unit}": unit for unit in UNITS}},
+            value="",
+            size="small",
+            sizing_mode="stretch_width",
+            margin=(6, 12, 2, 12),
+        )
+        self._number = pmui.IntInput(
+            label="Number to keep", value=1000, start=1, size="small", visible=False, sizing_mode="stretch_width",
+            margin=(6, 12, 2, 12),
+        )  # fmt: skip
+        self._fewest = pmui.Select(
+            label="Covered with the fewest", options=list(UNITS[:0:-1]), value=config.fewest, size="small",
+            sizing_mode="stretch_width", margin=(6, 12, 2, 12),
+        )  # fmt: skip
         self._keep = pmui.FloatSlider(value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER)
         self._alpha = pmui.FloatSlider(
             value=config.alpha,
@@ -94,15 +112,19 @@ class PruningView(pn.viewable.Viewer):
         ]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
+            self._budget,
+            self._number,
             self._keep,
             self._alpha,
             self._rule,
+            self._fewest,
             self._own,
             self._percent,
             self._protect,
             self._flagged,
             self._ordinary,
             self._faint,
+            ClusterShares(session),
             PlanNames(session),
             width=330,
             scroll="y-auto",
@@ -114,7 +136,10 @@ class PruningView(pn.viewable.Viewer):
         effect = pn.Column(self._figures, charts, **FILL)
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
-        widgets = (self._selector, self._keep, self._alpha, self._rule, self._own, self._percent, self._protect)
+        widgets = (
+            *(self._selector, self._budget, self._number, self._keep, self._alpha, self._rule, self._fewest),
+            *(self._own, self._percent, self._protect),
+        )
         for widget in widgets:
             widget.param.watch(self._configure, "value")
         session.param.watch(self._take, "pruning")
@@ -144,6 +169,9 @@ class PruningView(pn.viewable.Viewer):
         self._redo.disabled = not self.session.can_move_in_settings(1)
         self._taking = True
         self._selector.value, self._keep.value, self._alpha.value = config.selector, config.keep, config.alpha
+        self._budget.value, self._fewest.value = "" if config.number is None else config.unit, config.fewest
+        if config.number is not None:
+            self._number.value = config.number
         self._rule.value, self._own.value = config.rule, config.percent is not None
         if config.percent is not None:
             self._percent.value = config.percent
@@ -156,6 +184,8 @@ class PruningView(pn.viewable.Viewer):
         self._own.visible = share
         self._percent.visible = share and self._own.value
         self._alpha.visible = self._selector.value in WITH_SHARES
+        self._fewest.visible = self._rule.value == "cover"
+        self._keep.visible, self._number.visible = not self._budget.value, bool(self._budget.value)
         self._label()
 
     def _configure(self, *events: object) -> None:
@@ -167,6 +197,9 @@ class PruningView(pn.viewable.Viewer):
                 self.session.pruning,
                 selector=self._selector.value,
                 keep=self._keep.value,
+                number=int(self._number.value) if self._budget.value else None,
+                unit=self._budget.value or UNITS[0],
+                fewest=self._fewest.value,
                 alpha=self._alpha.value,
                 rule=self._rule.value,
                 percent=float(self._percent.value) if self._percent.visible else None,
