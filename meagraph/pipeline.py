@@ -27,6 +27,7 @@ from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, rec
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.report import report_html
 from meagraph.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 
@@ -193,7 +194,8 @@ def run(
     files = None
     if directory is not None:
         settings = describe_settings(config, descriptors, learned, result)
-        files = export_plan(dataset, plan, directory, settings=settings, overwrite=overwrite)
+        report = report_html(dataset, result, plan, settings=settings)
+        files = export_plan(dataset, plan, directory, settings=settings, report=report, overwrite=overwrite)
     progress(1, 1, "done")
     return Run(dataset, descriptors, learned, result, plan, files)
 

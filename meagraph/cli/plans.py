@@ -107,7 +107,7 @@ def _prune(options: argparse.Namespace) -> None:
         exported = export_plan(
             dataset, plan, options.export, settings={**settings, "made_from": made_from}, overwrite=options.overwrite
         )
-        files += [str(path) for path in vars(exported).values()]
+        files += [str(path) for path in exported.paths]
     atoms = int((dataset.offsets[1:] - dataset.offsets[:-1])[plan.structures].sum())
     total, whole = dataset.n_environments, dataset.n_structures
     figures = {

@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace) -> None:
         "clusters_lost": int((plan.per_cluster[: clusters.n_clusters] == 0).sum()),
         "unclustered": int((clusters.labels < 0).sum()),
         "outlier_candidates": len(result.survey.outliers.candidates),
-        "files": [str(path) for path in vars(result.files).values()],
+        "files": [str(path) for path in result.files.paths],
     }
     costs = _costs(result) if options.evaluate else None
     if costs is not None:
@@ -129,7 +129,7 @@ def _run(options: argparse.Namespace) -> None:
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
     if costs is not None:
         print(cost_table(costs.figures(), len(costs.random)))
-    for path in vars(result.files).values():
+    for path in result.files.paths:
         print(f"wrote    {path}")
 
 

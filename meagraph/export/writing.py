@@ -42,6 +42,11 @@ class ExportedFiles:
     manifest: Path  # JSON
     report: Path | None = None  # self-contained HTML
 
+    @property
+    def paths(self) -> list[Path]:
+        """All files that were written."""
+        return [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
+
 
 def export_plan(
     dataset: AtomicDataset,
@@ -130,7 +135,7 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
 
 
 def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool) -> None:
-    targets = [path for path in (files.structures, files.index, files.manifest, files.report) if path is not None]
+    targets = files.paths
     sources = {os.path.realpath(source.path) for source in dataset.sources if source.path}
     for target in targets:
         if os.path.realpath(target) in sources:

@@ -70,7 +70,7 @@ class ExportView(pn.viewable.Viewer):
         if files is None:
             self._files.objects = []
         elif not self._files.objects:
-            self._files.objects = [self._offer(name, getattr(files, name)) for name in WHAT]
+            self._files.objects = [self._offer(name, getattr(files, name)) for name in WHAT if getattr(files, name)]
 
     def _offer(self, name: str, path: Path) -> pn.viewable.Viewable:
         download = pmui.FileDownload(
