@@ -73,10 +73,15 @@ def spans_decades(values: NDArray[np.floating]) -> bool:
     return bool(high > WIDE * low)
 
 
-def contingency(first: NDArray[np.integer], second: NDArray[np.integer], shape: tuple[int, int]) -> NDArray[np.int64]:
-    """How often each pair of codes occurs: ``shape`` counts of two arrays (N,) of codes from 0."""
-    flat = np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1])
-    return np.asarray(flat.reshape(shape))
+def contingency(
+    first: NDArray[np.integer],
+    second: NDArray[np.integer],
+    shape: tuple[int, int],
+    weights: NDArray[np.integer] | None = None,
+) -> NDArray[np.int64]:
+    """How often each pair of codes occurs: ``shape`` counts of two arrays (N,) of codes from 0; one counts ``weights``."""
+    flat = np.bincount(first * shape[1] + second, weights, minlength=shape[0] * shape[1])
+    return np.asarray(flat.reshape(shape)).astype(np.int64)
 
 
 def mean_and_spread(

@@ -36,6 +36,7 @@ class Session(Judging, Planning):
     survey = param.ClassSelector(class_=Survey, allow_None=True)
     history = param.Parameter(default=(), doc="Epoch records of the training that runs or ran last.")
     runs = param.Parameter(default=(), doc="TrainingRun of every model that these descriptors had.")
+    cluster_stability = param.Parameter(default=None, doc="(C,) of each cluster, None until it is measured.")
     stability = param.ClassSelector(class_=Stability, allow_None=True, doc="Of the model, along the pooling rate.")
 
     properties = param.ClassSelector(class_=Properties, allow_None=True, doc="What is known of each environment.")
@@ -104,6 +105,7 @@ class Session(Judging, Planning):
     def _clear_from(self, step: str) -> None:
         cleared: dict[str, Any] = {
             "survey": None,
+            "cluster_stability": None,
             "selection": None,
             **FORGOTTEN,
             **UNPLANNED,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meagraph import compiling
+from meagraph.clusterwise import cluster_stability
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
@@ -26,7 +27,7 @@ from meaviz.planwork import PlanWork
 from meaviz.runs import TrainingRun
 from meaviz.session import STEPS, Session
 
-EXPORT, STABILITY = "export", "stability"
+EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
 
 
 class Workflow(PlanWork):
@@ -149,6 +150,21 @@ class Workflow(PlanWork):
             STABILITY,
             lambda progress: look_along_rates(learned, config, progress=progress),
             lambda found: session.param.update(stability=found),
+        )
+
+    def measure_cluster_stability(self) -> None:
+        """Find out which clusters are found again when a part of the data is missing."""
+        session, config = self.session, self.session.config
+        learned, survey = session.learned, session.survey
+        if learned is None or survey is None:
+            self._fail(CLUSTERS, "There are no clusters yet. Compute the map first.")
+            return
+        self._start(
+            CLUSTERS,
+            lambda progress: cluster_stability(
+                survey.clusters, survey.embedding, learned.condensed, config.clustering, progress=progress
+            ),
+            lambda found: session.param.update(cluster_stability=found),
         )
 
     # ---- the steps

@@ -37,7 +37,7 @@ STOREYS = {
             ("layers",),
             ("model",),
             ("training", "checkpoint"),
-            ("clustering", "projection", "outliers", "quickfield", "stability", "latent"),
+            ("clustering", "projection", "outliers", "quickfield", "stability", "clusterwise", "latent"),
             ("exemplars",),
             ("placement",),
             ("entropy", "ranking", "selectors", "allocation", "covering", "binning", "pruning"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pandas as pd
 import panel as pn
+import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.selectors import cluster_bins
-from meaviz.page_style import FACTS_CSS
+from meagraph.summaries import mean_and_spread
+from meaviz.page_style import DENSE, FACTS_CSS, FILL
 from meaviz.session import Session, cluster_name
 from meaviz.style import NEUTRAL, palette
-from meaviz.workflow import Workflow
+from meaviz.workflow import CLUSTERS, Workflow
 
 COLUMNS = {
     "colour": {"title": "", "width": 34},
@@ -21,12 +25,16 @@ COLUMNS = {
     "kept": {"title": "Kept", "width": 90},
     "kept_share": {"title": "Kept / %", "width": 95},
     "group": {"title": "Most frequent group", "width": 230},
-    "force": {"title": "Mean force / eV/Å", "width": 150},
-    "energy": {"title": "Mean energy / eV/atom", "width": 175},
+    "stability": {"title": "Stability", "width": 95},
+    "force": {"title": "Force / eV/Å", "width": 140},
+    "energy": {"title": "Energy / eV/atom", "width": 160},
     "candidates": {"title": "Outlier candidates", "width": 150},
     "flagged": {"title": "Flagged", "width": 90},
 }
-NUMBERS = ("size", "share", "kept", "kept_share", "force", "energy", "candidates", "flagged")
+NUMBERS = ("size", "share", "kept", "kept_share", "stability", "force", "energy", "candidates", "flagged")
+
+
+ABOUT = "Stability: how much of a cluster is found again without a fifth of the data; 0.75 and more is stable."
 
 
 class ClusterView(pn.viewable.Viewer):
@@ -57,10 +65,21 @@ class ClusterView(pn.viewable.Viewer):
             css_classes=["empty"],
             stylesheets=[FACTS_CSS],
         )
-        self._layout = pn.Column(self._empty, self._table, sizing_mode="stretch_both", margin=0)
+        self._measure = pmui.Button(
+            label="Measure stability", variant="outlined", size="small", sx=DENSE, margin=(6, 12), disabled=True
+        )
+        self._measure.on_click(lambda event: workflow.measure_cluster_stability())
+        self._cancel = pmui.Button(
+            label="Cancel", variant="text", color="error", size="small", margin=(4, 4), visible=False
+        )
+        self._cancel.on_click(lambda event: workflow.cancel())
+        self._message = pn.pane.HTML(ABOUT, margin=(8, 4), stylesheets=[FACTS_CSS])
+        tools = pn.Row(self._measure, self._cancel, self._message, margin=0, sizing_mode="stretch_width")
+        self._layout = pn.Column(self._empty, tools, self._table, **FILL)
         self._table.on_click(self._select)
         session.param.watch(self._show, ["survey", "dark"])
-        session.param.watch(self._update, ["plan", "flags"])
+        session.param.watch(self._update, ["plan", "flags", "cluster_stability"])
+        session.param.watch(self._show_activity, ["running", "progress", "problem", "survey"])
         self._show()
 
     def __panel__(self) -> pn.Column:
@@ -81,9 +100,29 @@ class ClusterView(pn.viewable.Viewer):
         table = self._facts.copy()
         kept = self.session.plan.per_cluster[table["label"]]
         table["kept"] = kept
+        stability = self.session.cluster_stability
+        known = [] if stability is None else [f"{value:.2f}" for value in stability]
+        table["stability"] = [known[label] if label < len(known) else "–" for label in table["label"]]
         table["kept_share"] = np.round(100 * kept / table["size"], 1)
         table["flagged"] = self._per_cluster(self.session.flags.astype(float), total=True)[table["label"]].astype(int)
         self._table.value = table[list(COLUMNS)]
+
+    def _show_activity(self, *events: object) -> None:
+        session = self.session
+        running = session.running == CLUSTERS
+        self._measure.disabled = session.survey is None or bool(session.running)
+        self._cancel.visible = running
+        step, problem = session.problem
+        if running:
+            self._message.object = f"{session.progress[1]} ({session.progress[0]:.0%})"
+        else:
+            self._message.object = escape(problem) if step == CLUSTERS and problem else ABOUT
+
+    def _spread(self, values: NDArray[np.float64], digits: str) -> list[str]:
+        """Mean and standard deviation of ``values`` (N,) in each cluster, the unclustered ones last, as text."""
+        clusters = self.session.survey.clusters
+        pairs = zip(*mean_and_spread(values, cluster_bins(clusters), clusters.n_clusters + 1), strict=True)
+        return [f"{mean:{digits}} ± {spread:{digits}}" if np.isfinite(mean) else "–" for mean, spread in pairs]
 
     def _per_cluster(self, values: NDArray[np.float64], *, total: bool = False) -> NDArray[np.float64]:
         """Sum or mean of ``values`` (N,) over each cluster, the unclustered ones last; NaN is left out."""
@@ -117,8 +156,8 @@ class ClusterView(pn.viewable.Viewer):
                 "size": sizes,
                 "share": np.round(100 * sizes / data.n_environments, 1),
                 "group": [f"{names[g]} ({100 * part:.0f} %)" for g, part in zip(top, share, strict=True)],
-                "force": np.round(self._per_cluster(np.linalg.norm(data.forces, axis=1)), 3),
-                "energy": np.round(self._per_cluster(energy), 4),
+                "force": self._spread(np.linalg.norm(data.forces, axis=1), ".2f"),
+                "energy": self._spread(energy, ".3f"),
                 "candidates": self._per_cluster(
                     (session.survey.outliers.score >= 1.0).astype(float), total=True
                 ).astype(int),
