@@ -5,9 +5,9 @@ out]``. Each seed splits the structures anew (70/30 within groups); descriptors 
 selectors choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
 (:mod:`meagraph.forcefit`). Budgets, each the fraction of all there are: ``environments``, chosen one by one; ``atoms``,
 whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule
-``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order of their best
-environment (the rule ``any``). ``out``: environments, none of them from one group, tested on this group, for each group
-in turn.
+``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order in which their best
+environment would be chosen, as far as they fit. ``out``: environments, none of them from one group, tested on this
+group, for each group in turn.
 """
 
 from __future__ import annotations
@@ -87,9 +87,16 @@ class Case:
         wanted = fraction * float(costs.sum())
         if name in DRAWN:
             return draw(costs, part.groups, wanted, config)[part.structure_of]
-        rule = "cover" if name == "meagraph" else "any"
-        config = replace(config, number=round(wanted), unit=budget, fewest=budget, rule=rule)
-        return prune(self.rankings[name], self.clusters, part, config).structures[part.structure_of]
+        ranking = self.rankings[name]
+        if name == "meagraph":
+            config = replace(config, number=round(wanted), unit=budget, fewest=budget)
+            return prune(ranking, self.clusters, part, config).structures[part.structure_of]
+        turn = (ranking.rank + 0.5) / (ranking.sizes**config.alpha)[ranking.bin]  # when an environment would be chosen
+        chosen, left = np.zeros(len(sizes), dtype=bool), round(wanted)
+        for index in np.argsort(np.minimum.reduceat(turn, part.offsets[:-1]), kind="stable"):
+            if costs[index] <= left:
+                chosen[index], left = True, left - costs[index]
+        return chosen[part.structure_of]
 
     def cost(self, keep: NDArray[np.bool_]) -> Cost:
         """What it costs to keep the environments ``keep`` of ``part``."""
