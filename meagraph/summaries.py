@@ -79,7 +79,7 @@ def contingency(
     shape: tuple[int, int],
     weights: NDArray[np.integer] | None = None,
 ) -> NDArray[np.int64]:
-    """How often each pair of codes occurs: ``shape`` counts of two arrays (N,) of codes from 0; one counts ``weights``."""
+    """How often each pair of codes from 0 occurs in two arrays (N,): ``shape`` counts; each pair counts ``weights``."""
     flat = np.bincount(first * shape[1] + second, weights, minlength=shape[0] * shape[1])
     return np.asarray(flat.reshape(shape)).astype(np.int64)
 

@@ -17,6 +17,11 @@ DENSE = {
     "minWidth": "0",
     "lineHeight": "1.5",
 }  # buttons above the views
+# a tip beside a button lies over the next one, and would stay there when the pointer goes on to it
+TIP_LETS_THROUGH = (
+    ".MuiTooltip-popper, .MuiPopper-root, .contained { pointer-events: none !important } "
+    "button { pointer-events: auto !important } button.Mui-disabled { pointer-events: none !important }"
+)
 SEGMENT = {"& .MuiToggleButton-root": DENSE}
 
 HEAD_BUTTON = {"color": "#FFFFFF", "borderColor": "#FFFFFF80", "&:hover": {"borderColor": "#FFFFFF"}, **DENSE}

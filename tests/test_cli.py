@@ -283,7 +283,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
 def test_interrupted(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(meagraph.descriptors.filling, "fill", interrupt)

@@ -19,7 +19,7 @@ from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
 from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
-from meaviz.page_style import DENSE, SEGMENT
+from meaviz.page_style import DENSE, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 from meaviz.style import Colouring, theme
 from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
@@ -191,7 +191,15 @@ class MapView(pn.viewable.Viewer):
 
     def _icon(self, icon: str, label: str, act: Callable[[], object]) -> pmui.IconButton:
         widget = pmui.IconButton(
-            label=label, icon=icon, description=label, size="small", sx=ICON, margin=0, disabled=True
+            label=label,
+            icon=icon,
+            description=label,
+            size="small",
+            sx=ICON,
+            margin=0,
+            width=32,
+            disabled=True,
+            stylesheets=[TIP_LETS_THROUGH],
         )
         widget.on_click(lambda event: act())
         return widget

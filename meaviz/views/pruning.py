@@ -15,7 +15,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
-from meaviz.page_style import FACTS_CSS, FILL, chart_hook
+from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
 from meaviz.views.cluster_shares import ClusterShares
@@ -56,7 +56,13 @@ class PruningView(pn.viewable.Viewer):
         )
         self._undo, self._redo = (
             pmui.IconButton(
-                label=label, icon=icon, description=label, size="small", margin=(10, 2, 0, 0), disabled=True
+                label=label,
+                icon=icon,
+                description=label,
+                size="small",
+                margin=(10, 2, 0, 0),
+                disabled=True,
+                stylesheets=[TIP_LETS_THROUGH],
             )
             for label, icon in (("Undo settings", "undo"), ("Redo settings", "redo"))
         )

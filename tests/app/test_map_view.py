@@ -162,6 +162,7 @@ def test_polygon_zoom_axes_and_pictures(session: Session, page: Page) -> None:
 def test_histograms_table_and_composition_share_the_selection(session: Session, page: Page) -> None:
     page.get_by_role("tab", name="Histograms").click()
     wait_figure(page, "histogram-energy")
+    page.wait_for_timeout(800)  # the tab is being laid out
     frame = figure_eval(page, "histogram-energy", "[view.frame.x_range.start, view.frame.x_range.end]")
     low, high = frame[0] + 0.3 * (frame[1] - frame[0]), frame[0] + 0.6 * (frame[1] - frame[0])
     top = figure_eval(page, "histogram-energy", "view.frame.y_range.end")
@@ -184,6 +185,7 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
 
     page.get_by_role("tab", name="Composition").click()
     wait_figure(page, "composition")
+    page.wait_for_timeout(800)
     columns = figure_eval(page, "composition", "view.model.x_range.factors")
     rows = figure_eval(page, "composition", "view.model.y_range.factors")
     box = figure_eval(page, "composition", FRAME)
