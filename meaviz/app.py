@@ -15,6 +15,7 @@ from panel.util import edit_readonly
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
+from meaviz.jobs import held
 from meaviz.page_style import FILL, HEAD_BUTTON, page_theme
 from meaviz.session import Session
 from meaviz.shortcuts import Shortcuts
@@ -24,6 +25,7 @@ from meaviz.workflow import Workflow
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
+TAB_KEYS = "1234567890-"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 STOPS = (
@@ -89,8 +91,9 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     side = Splitter(pane="side", label="Width of the steps", pixels=True, **SIDE)
     columns = Splitter(pane="columns", label="Width of the map", initial=COLUMNS, low=25, high=75)
     rows = Splitter(pane="rows", label="Height of map and 3D view", orientation="horizontal", initial=ROWS, low=30)
+    the_map = MapView(session, workflow)
     upper = pn.Row(
-        _panel(MapView(session, workflow), "map", before("columns", COLUMNS)),
+        _panel(the_map, "map", before("columns", COLUMNS)),
         columns,
         _panel(StructureView(session, workflow), "structure", after("columns", COLUMNS)),
         styles=before("rows", ROWS),
@@ -116,6 +119,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
     session.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
     _add_shortcuts(shortcuts, session, page)
+    _add_map_keys(shortcuts, session, the_map)
     return page
 
 
@@ -154,6 +158,32 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
     )
     shortcuts.add("Shift+f", "Take their flags back", lambda: session.flag_selection(False), "Environments")
     for keys, title in (
+        ("J K", "Next candidate, the one before"),
+        ("A", "An outlier"),
+        ("R", "Ordinary"),
+        ("U", "Undo"),
+    ):
+        shortcuts.note(keys, title, "Tab Outliers")
+    shortcuts.note("Shift + ← → ↑ ↓", "Turn, while the 3D view has the focus", "3D view")
+    shortcuts.note("+ − R", "Zoom, back to the first view", "3D view")
+    shortcuts.note("Space", "Play, stop", "3D view")
+    shortcuts.note("Drag · wheel", "Turn · zoom", "3D view")
+    shortcuts.note("Arrow keys · Enter", "Move · reset a bar between panes that has the focus", "Page")
+
+
+def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> None:
+    """Keys and gestures of map and selection."""
+    for key, title, act in (
+        ("/", "Search", the_map.type_search),
+        ("m", "What a selection does: new, add, remove, overlap", the_map.next_mode),
+        ("z", "Undo the last selection", partial(session.move_in_history, -1)),
+        ("Shift+z", "Redo it", partial(session.move_in_history, 1)),
+        ("i", "Invert the selection", session.invert_selection),
+        ("g", "Grow it to whole clusters", session.grow_selection),
+        (".", "Zoom to the selection, or to all", held(the_map.zoom)),
+    ):
+        shortcuts.add(key, title, act, "Map")
+    for keys, title in (
         ("Drag", "Select with a lasso, or a box (toolbar)"),
         ("Shift + drag", "Add to the selection"),
         ("Ctrl + drag", "Remove from it"),
@@ -162,16 +192,6 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
         ("Wheel", "Zoom"),
     ):
         shortcuts.note(keys, title, "Map")
-    for keys, title in (
-        ("J K", "Next candidate, the one before"),
-        ("A", "An outlier"),
-        ("R", "Ordinary"),
-        ("U", "Undo"),
-    ):
-        shortcuts.note(keys, title, "Tab Outliers")
-    shortcuts.note("← → ↑ ↓", "Turn, while the 3D view has the focus", "3D view")
-    shortcuts.note("Drag · wheel", "Turn · zoom", "3D view")
-    shortcuts.note("Arrow keys · Enter", "Move · reset a bar between panes that has the focus", "Page")
 
 
 def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Column:
@@ -196,8 +216,8 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
             view.visible = index == event.new
 
     menu.param.watch(show, "active")
-    for index, (title, _) in enumerate(TABS[:10]):
-        shortcuts.add("1234567890"[index], f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
+    for index, (key, (title, _)) in enumerate(zip(TAB_KEYS, TABS, strict=False)):
+        shortcuts.add(key, f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
     return pn.Column(menu, *views, **FILL)
 
 

@@ -80,6 +80,9 @@ table.why tr:first-child th { opacity: 0.75 }
 .track::after { border-left: 1px solid; opacity: 0.5 }
 .track i, .track b { position: absolute; top: 0; height: 12px; border-radius: 2px }
 .track b { top: 3px; height: 6px }
+"""
+
+PROGRESS_CSS = """
 .progress { height: 4px; border-radius: 2px; overflow: hidden; margin: 4px 0; background: rgba(128, 128, 128, 0.3) }
 .progress div { height: 100%; background: #009E73 }
 """
@@ -108,6 +111,7 @@ def _palette(tokens: Theme) -> dict[str, Any]:
                         "backgroundColor": BAR,
                         "backgroundImage": "none",
                         "& .MuiIconButton-root": {"color": "#FFFFFF"},
+                        "& .MuiLinearProgress-root": {"display": "none"},  # the page's own: idle always, and nameless
                     }
                 }
             },

@@ -46,6 +46,7 @@ class Shortcuts(pn.viewable.Viewer):
         self.dialog = pmui.Dialog(
             self._list, self.foot, title="Keyboard and mouse", close_on_click=True, show_close_button=True
         )
+        self.dialog.param.watch(lambda event: event.new or self._keyboard.return_focus(), "open")
         self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)
         self.add(HELP, "This list", self.show, "Page")
 
@@ -76,6 +77,7 @@ class Shortcuts(pn.viewable.Viewer):
 
     def show(self) -> None:
         """Open the list."""
+        self._keyboard.remember_focus()
         self.dialog.open = True
 
     def _write(self) -> None:

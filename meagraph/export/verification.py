@@ -36,7 +36,7 @@ def verify(manifest_path: str | Path) -> list[str]:
         problems = [text for file, sha256 in outputs.items() for text in _output_problems(file, sha256)]
         if problems:
             return problems
-        structures, index = outputs
+        structures, index, *_ = outputs  # a report may follow
         return list(_frame_problems(manifest["sources"], path.parent, structures, index))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, MEAGraphError) as error:
         return [f"{path}: expected a readable export, but that failed ({type(error).__name__}: {error})."]

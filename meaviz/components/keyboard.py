@@ -20,6 +20,14 @@ class Keyboard(JSComponent):
         super().__init__(width=0, height=0, margin=0)
         self._on_key = on_key
 
+    def remember_focus(self) -> None:
+        """Note what has the focus, before a dialog takes it."""
+        self._send_msg("remember")
+
+    def return_focus(self) -> None:
+        """Give the focus back to what had it."""
+        self._send_msg("return")
+
     def _handle_msg(self, data: str) -> None:
         if data in self.keys:
             self._on_key(data)

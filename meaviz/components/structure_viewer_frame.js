@@ -1,6 +1,7 @@
 // What surrounds the 3D view: the frame, its texts and looks, and what to say where WebGL is missing.
 const LABEL = "3D view of a structure. Left and right step to the next environment, Shift with the arrow keys rotates, " +
   "plus and minus zoom, R or Home resets the view, the space bar plays, Escape clears what is measured.";
+const KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Plus = - r Home Space";
 const NO_WEBGL = "The 3D view needs WebGL, which this browser does not offer. Turn on hardware acceleration in its " +
   "settings, or open the app in another browser. Everything else works without it.";
 const STYLE = `
@@ -99,7 +100,10 @@ export function render({model}) {
   };
   const label = () => { caption.textContent = model.caption; caption.hidden = !model.caption; };
   const say = (text) => { notice.textContent = text; notice.hidden = !text; };
-  const mode = () => root.classList.toggle("measuring", model.measuring);
+  const mode = () => {
+    root.classList.toggle("measuring", model.measuring);
+    root.setAttribute("aria-keyshortcuts", KEYS + (model.measuring ? " Escape" : "")); // the page leaves these to it
+  };
   const key = () => drawLegend(parts.key, model.scene?.kinds ? model.legend : {});
   paint();
   label();

@@ -39,7 +39,8 @@ export function render({model, el}) {
 
   function start() {
     if (close) return;
-    const before = document.activeElement;
+    let before = document.activeElement;
+    while (before?.shadowRoot?.activeElement) before = before.shadowRoot.activeElement;
     const layer = element("div", "layer");
     const light = element("div", "light");
     const box = element("div", "box");

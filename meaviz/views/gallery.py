@@ -34,7 +34,11 @@ class GalleryView(pn.viewable.Viewer):
         self.gallery = Gallery(sizing_mode="stretch_width", margin=(4, 12))
         self.cluster = pmui.Select(label="Cluster", options={}, size="small", width=240, margin=(6, 8, 0, 12))
         again = pmui.Button(
-            label="Draw others", variant="outlined", size="small", sx=DENSE, description="Other random members"
+            label="Draw others",
+            variant="outlined",
+            size="small",
+            sx=DENSE,
+            description="Draw others: random members, other ones each time",
         )
         again.on_click(self._draw_others)
         self._empty = pn.pane.HTML(

@@ -18,7 +18,7 @@ from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
 from meaviz.ledger import VERDICTS
-from meaviz.page_style import DENSE, FACTS_CSS, SEGMENT, WHY_CSS
+from meaviz.page_style import DENSE, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style import theme
 from meaviz.views.step import alert
@@ -85,7 +85,8 @@ class InboxView(pn.viewable.Viewer):
             label="Signal", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
         )
         self._grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
-        self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0), stylesheets=[WHY_CSS])
+        self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
+        self._progress.stylesheets = [WHY_CSS, PROGRESS_CSS]
         self._pages = pn.pane.HTML("", margin=(4, 6), stylesheets=[WHY_CSS])
         back, forth = self._button("‹", lambda: self._turn(-1)), self._button("›", lambda: self._turn(1))
         self._pager = pn.Column(
@@ -111,7 +112,7 @@ class InboxView(pn.viewable.Viewer):
         self._reject = self._button("Ordinary (R)", lambda: self._judge("ordinary"))
         back, forth = self._button("Previous (K)", lambda: self._step(-1)), self._button("Next (J)", self._step)
         self._undo = self._button("Undo (U)", self._take_back)
-        again = self._button("Refresh", self._refresh, description="Read what others have judged meanwhile")
+        again = self._button("Refresh", self._refresh, description="Refresh: read what others have judged meanwhile")
         self._reason = pmui.AutocompleteInput(
             label="Reason", options=list(REASONS), restrict=False, min_characters=0, value=None, **FIELD
         )

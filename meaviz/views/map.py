@@ -27,6 +27,7 @@ from meaviz.workflow import Workflow
 
 EMPTY = "The map appears here once the steps on the left have run."
 MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}
+FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
 ICON = {"padding": "4px", "fontSize": "18px", "& .MuiIcon-root, & .material-icons": {"fontSize": "18px"}}
 
 
@@ -41,22 +42,14 @@ class MapView(pn.viewable.Viewer):
         self._drawn: object = None  # the survey whose points are on the map
         self._sizes: NDArray[np.uint8] | None = None
         self._colour = pmui.Select(
-            label="Colour by",
-            groups={},
-            value=None,
-            searchable=True,
-            filter_on_search=False,
-            size="small",
-            width=150,
-            margin=(6, 4, 0, 0),
+            label="Colour by", groups={}, value=None, searchable=True, filter_on_search=False, **FIELD, width=150
         )
         self._search = pmui.TextInput(
             label="Search",
             placeholder='12 · liquid · Nb · fmax > 5 and group == "liquid"',
-            size="small",
             min_width=90,
             sizing_mode="stretch_width",
-            margin=(6, 4, 0, 0),
+            **FIELD,
             description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",
         )
         self._only = self._action("Show only", self._show_only, "Show only what the search finds")
@@ -147,6 +140,15 @@ class MapView(pn.viewable.Viewer):
     def mode(self) -> str:
         """What a selection does to the one that is there."""
         return str(self._mode.value)
+
+    def next_mode(self) -> None:
+        """Let a selection do the next thing to the one that is there: new, add, remove, overlap, new."""
+        ways = list(MODES.values())
+        self._mode.value = ways[(ways.index(self._mode.value) + 1) % len(ways)]
+
+    def type_search(self) -> None:
+        """Put the cursor into the search field."""
+        self._search.focus()
 
     def zoom(self) -> None:
         """Zoom to the selection, to everything where nothing is selected."""

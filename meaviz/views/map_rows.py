@@ -107,7 +107,6 @@ class ViewRow(MapRow):
                 sx=DENSE,
                 margin=(6, 4, 0, 0),
                 icon=None,
-                description=f"Save the map as {kind.upper()}",
             )
             for kind in ("png", "svg")
         ]
@@ -273,7 +272,7 @@ class KeptRow(MapRow):
             self._name,
             self.act("Keep", self._keep),
             self._kept,
-            self.act("Recall", self._recall, description="Recall it in the way that is set: new, add, remove, overlap"),
+            self.act("Recall", self._recall, description="Recall: new, add, remove or overlap, as it is set"),
             self.act("Forget", self._forget),
         ]
 

@@ -56,7 +56,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
     measure = toggle("Measure", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral")
     measure.link(viewer, value="measuring", bidirectional=True)
     settings = _settings(session, viewer, shown)
-    tune = toggle("View", "Colours, representation, arrows, cells, picture")
+    tune = toggle("View", "View: colours, representation, arrows, cells, picture")
     tune.link(settings, value="visible")
     row = pn.FlexBox(
         back,
@@ -134,7 +134,7 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     speed.link(viewer, value="speed")
     factor = select("Picture, size", {"1 ×": 1, "2 ×": 2, "4 ×": 4, "8 ×": 8}, 4, width=96)
     paper = select("Background", BACKGROUNDS, "theme", width=120)
-    save = button("Save picture", "Save the view as a PNG file")
+    save = button("Save picture", "Save picture of the view as a PNG file")
     save.on_click(
         lambda event: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode))
     )

@@ -76,7 +76,9 @@ def page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
     """Give a fresh page of 1280 x 900 pixels (in place of pytest-playwright's fixture of this name)."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(60_000)
-    context.add_init_script("try { localStorage['meaviz.tour'] ??= 'test' } catch {}")  # no tour by itself
+    context.add_init_script(  # no tour by itself, but on the first visit that a test asks for
+        "try { if (top.location.hash !== '#first-visit') localStorage['meaviz.tour'] ??= 'test' } catch {}"
+    )
     browser_log.watch(context)
     yield context.new_page()
     context.close()

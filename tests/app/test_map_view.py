@@ -8,7 +8,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import panel as pn
 import pytest
 import shapely
 from browser import Served, data_to_page, drag, figure_eval, tool, wait_figure, wait_until
@@ -193,4 +192,3 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     groups = session.dataset.groups[session.dataset.structure_of]
     wanted = (session.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
     wait_until(page, chosen(session, wanted), what="a cell of the heat map")
-    assert pn.state.curdoc is None

@@ -10,16 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ase import Atoms
-from browser import figure_eval, wait_figure, wait_idle, wait_until
+from browser import Served, figure_eval, wait_figure, wait_idle, wait_until
+from made_up import session_of
 from playwright.sync_api import Page, expect
 
-from meaviz.app import STOPS, build
+from meaviz.app import STOPS, TAB_KEYS, build
 from meaviz.session import Session
 from meaviz.views import TABS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
+FOCUS_IN_DIALOG = """() => {
+  let node = document.activeElement;
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  for (; node && node !== document; node = node.getRootNode().host)
+    if (node.closest("[role=dialog]")) return true;
+  return false;
+}"""
+SPAN = "view.frame.x_range.end - view.frame.x_range.start"
 PANES = (".pane-map", ".pane-structure", ".pane-tabs")
 INSIDE = """(selectors) => selectors.map((selector) => {
   const walk = (root) => {
@@ -36,31 +43,26 @@ INSIDE = """(selectors) => selectors.map((selector) => {
 
 @pytest.fixture
 def open_app(
-    serve: Callable[..., Any],
-    page: Page,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    structures: tuple[Atoms, ...],
-    write_dataset: Callable[..., Path],
-) -> Callable[[], Session]:
-    """Open the app on twelve structures."""
+    serve: Callable[..., Served], page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Session]:
+    """Open the app on made-up results."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "judgements"))
 
-    def start() -> Session:
-        session = Session()
-        served = serve(lambda: build([write_dataset(structures)], session=session))
+    def start(anchor: str = "") -> Session:
+        made: list[Session] = []
+
+        def app() -> Any:
+            made.append(session_of(2000, 20))
+            return build(session=made[-1])
+
+        served = serve(app)
         page.set_viewport_size({"width": 1280, "height": 720})
-        page.goto(served.url)
-        wait_idle(page)
-        return session
+        page.goto(served.url + anchor)
+        wait_figure(page, "map")
+        served.run(lambda: None)
+        return made[-1]
 
     return start
-
-
-def wait_map(page: Page, session: Session) -> None:
-    wait_until(page, lambda: session.survey is not None or session.problem[1], MAP_TIMEOUT, "a map or a problem")
-    assert session.problem == ("", "")
-    wait_figure(page, "map")
 
 
 def panes(page: Page) -> list[list[float]]:
@@ -82,15 +84,56 @@ def fits(page: Page, width: int, height: int) -> None:
     assert max(the_map[3], structure[3]) <= tabs[1]
 
 
+def keys_of_the_map(page: Page, session: Session) -> None:
+    """Search, modes, history, inverting, growing and zooming without the mouse."""
+    labels = session.survey.clusters.labels
+    whole = figure_eval(page, "map", SPAN)
+    page.keyboard.press("/")
+    search = page.get_by_role("textbox", name="Search")
+    expect(search).to_be_focused()
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    first = session.dataset.structure_of == 12
+    wait_until(page, lambda: np.array_equal(session.selection, first), what="the structure of this number")
+    search.evaluate("(field) => field.blur()")
+    for key, wanted in (
+        ("i", ~first),
+        ("z", first),
+        ("Shift+Z", ~first),
+        ("z", first),
+        ("g", np.isin(labels, labels[first])),
+        ("z", first),
+    ):
+        page.keyboard.press(key)
+        wait_until(page, lambda wanted=wanted: np.array_equal(session.selection, wanted), what=f"what {key} selects")
+    reach = np.ptp(session.survey.projection.xy[first, 0])
+    page.keyboard.press(".")
+    wait_until(page, lambda: figure_eval(page, "map", SPAN) == pytest.approx(reach, rel=0.3), what="a closer view")
+    page.keyboard.press("Escape")
+    wait_until(page, lambda: not session.selection.any(), what="no selection")
+    page.keyboard.press(".")
+    wait_until(page, lambda: figure_eval(page, "map", SPAN) == pytest.approx(whole, rel=0.01), what="the whole map")
+    for mode in ("Add", "Remove", "Overlap", "New"):
+        page.keyboard.press("m")
+        expect(page.get_by_role("button", name=mode, exact=True)).to_have_attribute("aria-pressed", "true")
+
+    # the 3D view keeps its own keys while it has the focus: the page's "-" is the last tab
+    viewer = page.get_by_role("application")
+    viewer.focus()
+    page.keyboard.press("-")
+    page.keyboard.press("2")
+    expect(page.get_by_role("tab", name=TABS[1][0], exact=True)).to_have_attribute("aria-selected", "true")
+    viewer.evaluate("(view) => view.blur()")
+
+
 @pytest.mark.browser
-def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> None:
+def test_tour_keys_and_panes(open_app: Callable[..., Session], page: Page) -> None:
     """The tour starts by itself once; keys do what the list says; panes are moved, remembered and put back."""
-    page.add_init_script("try { sessionStorage.kept ??= (localStorage.removeItem('meaviz.tour'), 1) } catch {}")
-    session = open_app()
+    session = open_app("#first-visit")
 
     # the tour, by keyboard alone
     tour = page.get_by_role("dialog")
-    expect(tour).to_contain_text(STOPS[0].title)
+    expect(tour).to_contain_text(STOPS[0].title, timeout=30_000)
     expect(page.get_by_role("button", name="Next", exact=True).last).to_be_focused()
     for stop in STOPS[1:]:
         page.keyboard.press("ArrowRight")
@@ -102,7 +145,6 @@ def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> Non
     assert page.evaluate("localStorage.getItem('meaviz.tour')") == "seen"
 
     # the list of keys holds the focus and gives it back; the tour starts again from it
-    wait_map(page, session)
     opener = page.get_by_role("button", name="Keyboard", exact=True)
     opener.focus()
     page.keyboard.press("?")
@@ -110,7 +152,7 @@ def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> Non
     expect(keys).to_contain_text("Flag the selection")
     for _ in range(4):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.shadowRoot !== null || document.activeElement !== document.body")
+        assert page.evaluate(FOCUS_IN_DIALOG)
     page.keyboard.press("f")  # does nothing while the list is open
     page.keyboard.press("Escape")
     expect(keys).to_have_count(0)
@@ -132,8 +174,9 @@ def test_tour_keys_and_panes(open_app: Callable[[], Session], page: Page) -> Non
     wait_until(page, lambda: not session.flags.any(), what="no flag")
     page.keyboard.press("Escape")
     wait_until(page, lambda: session.inspected == -1, what="nothing inspected")
-    for index, (title, _) in enumerate(TABS[:10]):
-        page.keyboard.press("1234567890"[index])
+    keys_of_the_map(page, session)
+    for key, (title, _) in zip(TAB_KEYS, TABS, strict=True):
+        page.keyboard.press(key)
         expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
             "aria-selected", "true", timeout=30_000
         )
@@ -205,11 +248,10 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.browser
-def test_no_serious_violation_of_accessibility(open_app: Callable[[], Session], page: Page) -> None:
+def test_no_serious_violation_of_accessibility(open_app: Callable[..., Session], page: Page) -> None:
     """In every tab, light and dark, and in the list of keys."""
     script = axe_script()
     session = open_app()
-    wait_map(page, session)
     page.evaluate(script.read_text(encoding="utf-8"))
     found: dict[str, list[str]] = {}
     page.keyboard.press("ArrowRight")
@@ -217,8 +259,8 @@ def test_no_serious_violation_of_accessibility(open_app: Callable[[], Session], 
         if dark:
             page.keyboard.press("t")
             wait_until(page, lambda: session.dark, what="the dark theme")
-        for index, (title, _) in enumerate(TABS[:10]):
-            page.keyboard.press("1234567890"[index])
+        for key, (title, _) in zip(TAB_KEYS, TABS, strict=True):
+            page.keyboard.press(key)
             expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
                 "aria-selected", "true", timeout=30_000
             )
