@@ -46,7 +46,7 @@ class Shortcuts(pn.viewable.Viewer):
         self.dialog = pmui.Dialog(
             self._list, self.foot, title="Keyboard and mouse", close_on_click=True, show_close_button=True
         )
-        self.dialog.param.watch(lambda event: event.new or self._keyboard.return_focus(), "open")
+        self.dialog.param.watch(self._closed, "open")
         self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)
         self.add(HELP, "This list", self.show, "Page")
 
@@ -74,6 +74,10 @@ class Shortcuts(pn.viewable.Viewer):
     def press(self, key: str) -> None:
         """Do what ``key`` does."""
         self._known[key].action()
+
+    def _closed(self, *events: object) -> None:
+        if not self.dialog.open:
+            self._keyboard.return_focus()
 
     def show(self) -> None:
         """Open the list."""
