@@ -241,6 +241,7 @@ TOOLKITS_OWN = {  # rule: what of the target's last selector, and why it is not 
     "aria-prohibited-attr": ("span[sx=", "panel-material-ui names the span of a field's tooltip"),
 }
 RULES = "{resultTypes: ['violations']}"
+IN_THE_DARK = ("Outliers", "Export")  # a run takes seconds
 CONTRAST = "{runOnly: ['color-contrast']}"
 
 
@@ -261,24 +262,19 @@ def violations(page: Page, options: str, where: str = "html") -> list[str]:
 
 @pytest.mark.browser
 def test_no_serious_violation_of_accessibility(open_app: Callable[..., Session], page: Page) -> None:
-    """In every tab with all that folds out, and in the list of keys; in the dark the colours."""
+    """In every tab, in the steps and in the list of keys; in the dark the colours, in some of the tabs."""
     script = axe_script().read_text(encoding="utf-8")
     session = open_app()
     page.evaluate(script)
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: session.inspected == 0, what="an environment in 3D")
-    found: dict[str, list[str]] = {"page": violations(page, RULES)}
     folded = page.get_by_role("button", name="show more").and_(page.locator("[aria-expanded=false]"))
     while folded.count():
         folded.first.click()
         page.wait_for_timeout(300)
-    found["steps"] = violations(page, RULES, ".MuiDrawer-paper")
-    for index, row in enumerate(("View", "Filter", "Kept")):
-        page.get_by_role("button", name=row, exact=True).first.click()
-        page.wait_for_timeout(300)
-        found[f"row {row}"] = violations(page, RULES, ".pane-map")
-        if index == 2:
-            page.get_by_role("button", name=row, exact=True).first.click()
+    page.get_by_role("button", name="Filter", exact=True).first.click()
+    page.wait_for_timeout(300)
+    found = {"page": violations(page, RULES)}
     for dark in (False, True):
         if dark:
             page.keyboard.press("t")
@@ -286,6 +282,8 @@ def test_no_serious_violation_of_accessibility(open_app: Callable[..., Session],
             page.wait_for_timeout(1000)  # colours fade from one theme to the other
             found["page, dark"] = violations(page, CONTRAST)
         for key, (title, _) in zip(TAB_KEYS, TABS, strict=True):
+            if dark and title not in IN_THE_DARK:
+                continue
             page.keyboard.press(key)
             expect(page.get_by_role("tab", name=title, exact=True)).to_have_attribute(
                 "aria-selected", "true", timeout=30_000
