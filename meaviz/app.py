@@ -114,7 +114,13 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     )
     with edit_readonly(page):
         page.busy = False  # bound to Panel's own state, it would make Bokeh walk the whole page twice an event
-    side.param.watch(lambda event: setattr(page, "sidebar_width", int(event.new)), "value")
+
+    def widen() -> None:
+        page.sidebar_width = int(side.value)
+
+    # the place that the browser remembers may come before the page has loaded, when a change would be lost
+    side.param.watch(lambda event: widen() if pn.state.loaded else None, "value")
+    pn.state.onload(widen)
     session.dark = tour.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
     session.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -46,7 +47,7 @@ class Shortcuts(pn.viewable.Viewer):
         self.dialog = pmui.Dialog(
             self._list, self.foot, title="Keyboard and mouse", close_on_click=True, show_close_button=True
         )
-        self.dialog.param.watch(self._closed, "open")
+        self.dialog.param.watch(self._follow_dialog, "open")
         self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)
         self.add(HELP, "This list", self.show, "Page")
 
@@ -75,14 +76,14 @@ class Shortcuts(pn.viewable.Viewer):
         """Do what ``key`` does."""
         self._known[key].action()
 
-    def _closed(self, *events: object) -> None:
-        if not self.dialog.open:
-            self._keyboard.return_focus()
-
     def show(self) -> None:
         """Open the list."""
         self._keyboard.remember_focus()
         self.dialog.open = True
+
+    def _follow_dialog(self, event: Any) -> None:
+        if not event.new:
+            self._keyboard.return_focus()
 
     def _write(self) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
