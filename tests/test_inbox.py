@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def run(work: Callable[[], Any]) -> None:
         if result is not None:
             await result
 
-    asyncio.run(within())
+    with ThreadPoolExecutor(1) as pool:  # a browser test before this one may have left its own loop here
+        pool.submit(asyncio.run, within()).result()
 
 
 def leads(view: InboxView) -> list[int]:

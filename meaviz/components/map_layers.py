@@ -58,6 +58,17 @@ def point_size(n: int) -> float:
     return float(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0))
 
 
+def size_classes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Size class (N,) of each value: fifths of the range of their ranks, the smallest where there is none."""
+    known = np.isfinite(values)
+    classes = np.zeros(len(values), dtype=np.uint8)
+    if known.any():
+        count = len(SIZES)
+        edges = np.quantile(values[known], np.arange(1, count) / count)
+        classes[known] = np.searchsorted(edges, values[known], side="left")
+    return classes
+
+
 def shade(
     rgba: NDArray[np.uint32], level: NDArray[np.uint8], theme: Theme, opacity: NDArray[np.floating]
 ) -> NDArray[np.uint32]:

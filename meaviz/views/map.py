@@ -264,7 +264,7 @@ class MapView(pn.viewable.Viewer):
     def _resize(self, *events: object) -> None:
         name = self.session.size_by
         if self._drawable and (name or self._sizes is not None):
-            self._sizes = size_classes(self.session.properties[name].values) if name else None
+            self._sizes = map_layers.size_classes(self.session.properties[name].values) if name else None
             self.map.set_sizes(self._sizes)
 
     def _show_filters(self, *events: object) -> None:
@@ -339,14 +339,3 @@ class MapView(pn.viewable.Viewer):
 
     def _hover(self, row: int) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.session.describe(row).items())
-
-
-def size_classes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Size class (N,) of each value: fifths of the range of their ranks, the smallest where there is none."""
-    known = np.isfinite(values)
-    classes = np.zeros(len(values), dtype=np.uint8)
-    if known.any():
-        count = len(map_layers.SIZES)
-        edges = np.quantile(values[known], np.arange(1, count) / count)
-        classes[known] = np.searchsorted(edges, values[known], side="left")
-    return classes

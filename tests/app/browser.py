@@ -188,7 +188,7 @@ def wait_idle(page: Page, timeout: float = 60.0) -> None:
     page.wait_for_function(IDLE, timeout=timeout * 1000)
 
 
-def wait_until(page: Page, condition: Callable[[], object], timeout: float = 30.0, what: str = "") -> None:
+def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.0, what: str = "") -> None:
     """Wait until ``condition()`` (of Python's side) holds, while the browser's events keep being handled."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -75,7 +75,7 @@ def serve(browser_log: BrowserLog) -> Iterator[Callable[[Callable[[], Any]], Ser
 def page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
     """Give a fresh page of 1280 x 900 pixels (in place of pytest-playwright's fixture of this name)."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     context.add_init_script(  # no tour by itself, but on the first visit that a test asks for
         "try { if (top.location.hash !== '#first-visit') localStorage['meaviz.tour'] ??= 'test' } catch {}"
     )

@@ -103,7 +103,7 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     expect(page.get_by_text(str(data.groups[structure]), exact=True).first).to_be_visible()
 
     # flag what is inspected alone, then take part of it back
-    button(page, "Clear").click()
+    button(page, "Select nothing").click()
     wait_until(page, lambda: not session.selection.any(), what="an empty selection")
     button(page, "Flag").click()
     wait_until(page, lambda: session.flags.any(), what="a flag")

@@ -352,16 +352,6 @@ def test_modes_of_the_toolbar_are_those_of_the_parameter(stage):
     assert stage.select(circle(CENTRES[0], 4.0))[1] == "add"
 
 
-def test_the_saved_picture_shows_points_and_legend(stage):
-    with stage.page.expect_download() as download:
-        tool(stage.page, "Save")
-    assert download.value.suggested_filename == "map.png"
-    picture = np.asarray(Image.open(download.value.path()).convert("RGB")).astype(int)
-    assert share(picture.reshape(-1, 3), palette(3)[0]) > 0.002
-    legend = picture[:, -190:].reshape(-1, 3)
-    assert (np.abs(legend - rgb(LIGHT.text)).max(axis=1) < 90).sum() > 60
-
-
 def test_masks_and_colours_must_fit_the_points(stage):
     with pytest.raises(ValueError, match=r"selection has shape \(2,\); expected"):
         stage.map.set_selection(np.zeros(2, dtype=bool))

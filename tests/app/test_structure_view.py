@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,8 @@ class Opened:
         self.page.wait_for_function(DRAWN, arg=self.view.viewer.scene["id"])
 
     def button(self, name: str) -> Any:
-        return self.page.get_by_role("button", name=name, exact=True)
+        """The button whose name, its label or a sentence that begins with it, begins with ``name``."""
+        return self.page.get_by_role("button", name=re.compile(f"^{re.escape(name)}( |:|$)")).first
 
 
 @pytest.fixture

@@ -599,7 +599,7 @@ def test_measuring_by_clicks(shown: Shown) -> None:
     wait_until(shown.page, lambda: shown.viewer.picked == [], what="nothing picked")
     without = np.asarray(png_of(shown, factor=2).convert("RGB")).astype(int)
     assert np.abs(with_text - without).sum() > 10_000
-    assert texts.count() == 0
+    wait_until(shown.page, lambda: texts.count() == 0, what="no readings")
     shown.page.keyboard.press("Escape")
     wait_until(shown.page, lambda: not shown.viewer.measuring, what="the end of measuring")
     assert shown.click_atom(1) == 1
