@@ -364,6 +364,7 @@ function openStage({model, root, parts, theme, background, say, webgl}) {
       capturing = false;
       paper = null;
       if (changed) { configure({}); if (scene) drawArrows(); }
+      viewer.requestRender(); // what changed meanwhile was not laid over the picture
     }
     if (download) { saveAs(blob, download); return; }
     const reader = new FileReader();
