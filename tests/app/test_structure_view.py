@@ -43,7 +43,9 @@ class Opened:
     gallery: GalleryView
 
     def settle(self) -> None:
-        self.page.wait_for_function(DRAWN, arg=self.view.viewer.scene["id"])
+        """Wait for the newest scene: another may have replaced the one that was asked for."""
+        drawn = lambda: self.page.evaluate(DRAWN, self.view.viewer.scene.get("id", -1))  # noqa: E731
+        wait_until(self.page, drawn, what="the scene to be drawn")
 
     def button(self, name: str) -> Any:
         """The button whose name, its label or a sentence that begins with it, begins with ``name``."""
