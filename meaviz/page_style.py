@@ -169,15 +169,21 @@ def style_chart(plot: figure, tokens: Theme) -> None:
     plot.grid.grid_line_alpha = 0.5
 
 
-def style_curve(plot: figure, tokens: Theme) -> None:
-    """Style the chart of :func:`loss_figure`: what is held out has the accent."""
-    style_chart(plot, tokens)
+def style_legend(plot: figure, tokens: Theme, *, alpha: float = 0.0) -> None:
+    """Give a chart's legend the colours and the font of the page, on a ground of opacity ``alpha``."""
     plot.legend.update(
-        background_fill_alpha=0,
+        background_fill_alpha=alpha,
+        background_fill_color=tokens.raised,
         label_text_color=tokens.text,
         label_text_font=tokens.font,
         label_text_font_size="11px",
     )
+
+
+def style_curve(plot: figure, tokens: Theme) -> None:
+    """Style the chart of :func:`loss_figure`: what is held out has the accent."""
+    style_chart(plot, tokens)
+    style_legend(plot, tokens)
     for renderer in plot.renderers:
         if isinstance(renderer, GlyphRenderer) and isinstance(renderer.glyph, (Line, Scatter)):
             colour = tokens.accent if renderer.name == "validation" else tokens.muted

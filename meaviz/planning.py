@@ -18,7 +18,6 @@ from meagraph.metrics import Measures
 from meagraph.properties import Property
 from meagraph.pruning import PruningConfig, PruningPlan, prune
 from meagraph.ranking import Ranking
-from meagraph.survey import Survey
 
 STEPS = 200  # of the settings that can be undone
 LONGEST_NAME = 80  # characters
@@ -86,19 +85,24 @@ class Planning(param.Parameterized):
         if self.keep_ordinary and self.ordinary is not None:
             self._replan()
 
-    def make_plan(self, config: PruningConfig, **known: Any) -> PruningPlan:
+    def make_plan(
+        self,
+        config: PruningConfig,
+        *,
+        flags: NDArray[np.bool_] | None = None,
+        rankings: dict[Any, Ranking] | None = None,
+    ) -> PruningPlan:
         """The plan of ``config`` with the judgements of the session; its ranking must be there.
 
-        ``known`` may bring ``survey``, ``flags`` and ``rankings`` that the session is about to take.
+        ``flags`` and ``rankings`` stand for those of the session where it is about to take others.
         """
-        survey: Survey = known.get("survey", self.survey)
-        flags = known.get("flags", self.flags)
-        ranking = self.ranking_for(config, known.get("rankings"))
+        flags = self.flags if flags is None else flags
+        ranking = self.ranking_for(config, rankings)
         if ranking is None:
             raise MEAGraphError(f"The environments are not ranked by {config.selector!r} yet.")
         return prune(
             ranking,
-            survey.clusters,
+            self.survey.clusters,
             self.dataset,
             config,
             rejected=flags if self.leave_out_flagged else None,

@@ -114,7 +114,7 @@ class PlanWork:
             self._fail(CURVES, "There is no plan yet. Compute the map first.")
             return
         ready = self._preparation()
-        wanted = {name: _with_selector(config, name) for name in dict.fromkeys([config.selector, *selectors])}
+        wanted = {name: replace(config, selector=name) for name in dict.fromkeys([config.selector, *selectors])}
         there = {name: session.ranking_for(one) for name, one in wanted.items()}
         rankers = {name: self._ranker(wanted[name]) for name, ranking in there.items() if ranking is None}
 
@@ -179,7 +179,3 @@ class PlanWork:
                 self._follow()
 
         self._quick.start(work, take, lambda message: None)
-
-
-def _with_selector(config: PruningConfig, selector: str) -> PruningConfig:
-    return replace(config, selector=selector)

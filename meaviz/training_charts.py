@@ -5,7 +5,7 @@ from __future__ import annotations
 from bokeh.models import BasicTicker, BoxAnnotation, ColumnDataSource, HoverTool, LogTicker, Range1d, Span
 from bokeh.plotting import figure
 
-from meaviz.page_style import style_chart
+from meaviz.page_style import style_chart, style_legend
 from meaviz.style import Theme
 
 
@@ -29,12 +29,7 @@ def runs_figure(lines: ColumnDataSource) -> figure:
 def style_runs(plot: figure, tokens: Theme) -> None:
     """Give the chart of :func:`runs_figure` the colours and the font of the page."""
     style_chart(plot, tokens)
-    plot.legend.update(
-        background_fill_alpha=0,
-        label_text_color=tokens.text,
-        label_text_font=tokens.font,
-        label_text_font_size="11px",
-    )
+    style_legend(plot, tokens)
 
 
 class RateCharts:

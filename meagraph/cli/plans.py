@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
 from meagraph.cli.options import (
     add_common_options,
     add_data,
@@ -27,9 +28,7 @@ def add_prune(commands: Any) -> None:
         "also the kept structures, as 'meagraph run' does.",
     )
     parser.set_defaults(command=_prune)
-    parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
-    parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
-    parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
+    add_step_files(parser)
     parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the plan")
     parser.add_argument("--export", metavar="DIR", help="folder for the kept structures, an index and a manifest")
     parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
@@ -40,18 +39,9 @@ def add_prune(commands: Any) -> None:
 
 def _prune(options: argparse.Namespace) -> None:
     from meagraph.binning import fine_bins
-    from meagraph.clustering import cluster
     from meagraph.condensation import unit_columns
-    from meagraph.datasets import read_dataset
     from meagraph.export import export_plan
-    from meagraph.handover import (
-        check_made_from,
-        check_suffix,
-        claim_details,
-        read_clusters,
-        read_described,
-        read_latent,
-    )
+    from meagraph.handover import check_suffix, claim_details
     from meagraph.metrics import measure, yardstick
     from meagraph.plans import PLAN, write_plan
     from meagraph.progress import part
@@ -61,26 +51,12 @@ def _prune(options: argparse.Namespace) -> None:
     check_suffix(options.out, ".npz")
     claim_details(options.out, PLAN)
     config, pruning = pipeline_config(options), pruning_config(options)
-    described, file = read_described(options.descriptors), read_latent(options.latent)
-    check_made_from(options.latent, file.about, descriptors=described.sha256)
-    if file.placement is not None:
-        raise MEAGraphError(
-            f"{options.latent}: expected the dataset's own latent space, but it is placed in another. Run "
-            "'meagraph embed' without --onto."
-        )
+    described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
     latent = file.latent
     with Bar("prune") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
-        if dataset.fingerprint != described.fingerprint:
-            raise MEAGraphError(
-                f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
-                "from, but they differ. Give the same files in the same order, with the same options for reading."
-            )
+        dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
-        if options.clusters_file is not None:
-            clusters = read_clusters(options.clusters_file, file.sha256)
-        else:
-            clusters = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
+        clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.values)
         ranking = rank_environments(
             clusters,

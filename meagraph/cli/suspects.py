@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.cli.options import add_common_options, add_data, pipeline_config, reading_options
+from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
+from meagraph.cli.options import add_common_options, add_data, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
@@ -22,9 +23,7 @@ def add_outliers(commands: Any) -> None:
         "Writes OUT, a table with the most suspicious first: rank, score, file, frame, structure, atom, reasons.",
     )
     parser.set_defaults(command=_outliers)
-    parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
-    parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
-    parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
+    add_step_files(parser)
     parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
     add_common_options(parser, cache=False)
@@ -32,38 +31,23 @@ def add_outliers(commands: Any) -> None:
 
 
 def _outliers(options: argparse.Namespace) -> None:
-    from meagraph.clustering import cluster
     from meagraph.condensation import unit_columns
-    from meagraph.datasets import read_dataset
-    from meagraph.handover import check_made_from, check_suffix, read_clusters, read_described, read_latent, write_table
+    from meagraph.handover import check_suffix, write_table
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part
-    from meagraph.survey import latent_neighbours
 
     check_suffix(options.out, ".csv", ".npz")
     if options.top < 0:
         raise MEAGraphError(f"--top: expected 0 or more, got {options.top}.")
     config = pipeline_config(options)
-    described, file = read_described(options.descriptors), read_latent(options.latent)
-    check_made_from(options.latent, file.about, descriptors=described.sha256)
-    if file.placement is not None:
-        raise MEAGraphError(
-            f"{options.latent}: expected the dataset's own latent space, but it is placed in another. Outliers are "
-            "told from the rest of their own dataset: run 'meagraph embed' without --onto."
-        )
+    described, file = read_step_files(
+        options,
+        remedy="Outliers are told from the rest of their own dataset: run 'meagraph embed' without --onto.",
+    )
     with Bar("outliers") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
-        if dataset.fingerprint != described.fingerprint:
-            raise MEAGraphError(
-                f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
-                "from, but they differ. Give the same files in the same order, with the same options for reading."
-            )
+        dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         latent = file.latent
-        if options.clusters_file is not None:
-            clusters = read_clusters(options.clusters_file, file.sha256)
-        else:
-            neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
-            clusters = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
+        clusters = clusters_of(options, file, config)
         points = unit_columns(described.descriptors.values)
         found = score_outliers(
             points,

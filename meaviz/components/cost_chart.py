@@ -8,7 +8,7 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, Legen
 from bokeh.plotting import figure
 
 from meagraph.costcurve import CostCurves, median
-from meaviz.page_style import style_chart
+from meaviz.page_style import style_chart, style_legend
 from meaviz.style import palette, theme
 
 LINES = 3  # at most
@@ -90,13 +90,7 @@ class CostChart(pn.viewable.Viewer):
             plot.xaxis.ticker = FixedTicker(ticks=percent.tolist())
             plot.xaxis.major_label_overrides = {float(value): f"{value:g}" for value in percent}
             self._name_lines(plot, number, [line.selector for line in curves.lines])
-            plot.legend.update(
-                background_fill_alpha=0.6,
-                background_fill_color=tokens.raised,
-                label_text_color=tokens.text,
-                label_text_font=tokens.font,
-                label_text_font_size="11px",
-            )
+            style_legend(plot, tokens, alpha=0.6)
         for span in self._spans:
             span.update(location=100 * keep, line_color=tokens.text)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meaviz.components import map_layers, selection
 from meaviz.components.map_figure import apply_theme, empty_figure, extent, select_tools, view_of
-from meaviz.components.map_gestures import Reports, listen
+from meaviz.components.map_gestures import Reports, listen, mode_of_keys
 from meaviz.components.map_legend import MapLegend
 from meaviz.style import Colouring, Theme, pack, theme
 
@@ -250,12 +250,8 @@ class EnvironmentMap(pn.viewable.Viewer):
             self.on_select(mask, self._mode_of(bool(gesture["shift"][0]), bool(gesture["ctrl"][0])))
 
     def _mode_of(self, shift: bool, ctrl: bool) -> str:
-        """Shift adds, Ctrl (or Meta) removes, both intersect; the parameter, unless 'replace', overrides."""
-        if self.mode != "replace":
-            return str(self.mode)
-        if shift and ctrl:
-            return "intersect"
-        return "add" if shift else "remove" if ctrl else "replace"
+        """What the keys ask for; the parameter, unless 'replace', overrides."""
+        return mode_of_keys(shift, ctrl) if self.mode == "replace" else str(self.mode)
 
     def _take_mode(self, of_bokeh: str) -> None:
         ours = {theirs: mode for mode, theirs in MODES.items()}

@@ -11,6 +11,7 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, CustomJS, HoverTool
 from bokeh.plotting import figure
 
 from meagraph.summaries import Histogram
+from meaviz.components.map_gestures import mode_of_keys
 from meaviz.page_style import style_chart
 from meaviz.style import theme
 
@@ -96,7 +97,6 @@ class HistogramChart(pn.viewable.Viewer):
         self._source.data["selected"] = counts
 
     def _report(self, gesture: Mapping[str, Any]) -> None:
-        shift, ctrl = bool(gesture["shift"][0]), bool(gesture["ctrl"][0])
-        mode = "intersect" if shift and ctrl else "add" if shift else "remove" if ctrl else "replace"
+        mode = mode_of_keys(bool(gesture["shift"][0]), bool(gesture["ctrl"][0]))
         low, high = sorted((float(gesture["x0"][0]), float(gesture["x1"][0])))
         self._on_brush(low, high, mode)

@@ -77,6 +77,13 @@ class Reports:
     mode: Callable[[str], None]  # Bokeh's word for what a selection does
 
 
+def mode_of_keys(shift: bool, ctrl: bool) -> str:
+    """What a selection does: Shift adds, Ctrl (or Meta) removes, both intersect."""
+    if shift and ctrl:
+        return "intersect"
+    return "add" if shift else "remove" if ctrl else "replace"
+
+
 def listen(plot: figure, tip: Label, reach: float, reports: Reports) -> None:
     """Make the browser report gestures on ``plot``; ``tip`` is hidden ``reach`` pixels from where it was called."""
     gesture = ColumnDataSource({"shape": [], "shift": [], "ctrl": [], "time": []})

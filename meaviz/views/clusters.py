@@ -104,7 +104,7 @@ class ClusterView(pn.viewable.Viewer):
         known = [] if stability is None else [f"{value:.2f}" for value in stability]
         table["stability"] = [known[label] if label < len(known) else "–" for label in table["label"]]
         table["kept_share"] = np.round(100 * kept / table["size"], 1)
-        table["flagged"] = self._per_cluster(self.session.flags.astype(float), total=True)[table["label"]].astype(int)
+        table["flagged"] = self._total(self.session.flags)[table["label"]]
         self._table.value = table[list(COLUMNS)]
 
     def _show_activity(self, *events: object) -> None:
@@ -124,17 +124,10 @@ class ClusterView(pn.viewable.Viewer):
         pairs = zip(*mean_and_spread(values, cluster_bins(clusters), clusters.n_clusters + 1), strict=True)
         return [f"{mean:{digits}} ± {spread:{digits}}" if np.isfinite(mean) else "–" for mean, spread in pairs]
 
-    def _per_cluster(self, values: NDArray[np.float64], *, total: bool = False) -> NDArray[np.float64]:
-        """Sum or mean of ``values`` (N,) over each cluster, the unclustered ones last; NaN is left out."""
+    def _total(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Environments of ``mask`` (N,) in each cluster, the unclustered ones last."""
         clusters = self.session.survey.clusters
-        bins = cluster_bins(clusters)
-        known = np.isfinite(values)
-        size = clusters.n_clusters + 1
-        sums = np.bincount(bins[known], weights=values[known], minlength=size).astype(np.float64)
-        if total:
-            return sums
-        with np.errstate(invalid="ignore"):
-            return sums / np.bincount(bins[known], minlength=size)
+        return np.bincount(cluster_bins(clusters)[mask], minlength=clusters.n_clusters + 1)
 
     def _summarise(self) -> pd.DataFrame:
         session = self.session
@@ -158,9 +151,7 @@ class ClusterView(pn.viewable.Viewer):
                 "group": [f"{names[g]} ({100 * part:.0f} %)" for g, part in zip(top, share, strict=True)],
                 "force": self._spread(np.linalg.norm(data.forces, axis=1), ".2f"),
                 "energy": self._spread(energy, ".3f"),
-                "candidates": self._per_cluster(
-                    (session.survey.outliers.score >= 1.0).astype(float), total=True
-                ).astype(int),
+                "candidates": self._total(session.survey.outliers.score >= 1.0),
             }
         )
         return table[table["size"] > 0].reset_index(drop=True)

@@ -145,8 +145,7 @@ class FilterRow(MapRow):
         self._setting = False
         super().__init__(session)
         self._property.param.watch(self._show_limits, "value")
-        self._range.param.watch(self._limit, "value_throttled")
-        self._range.param.watch(self._limit_typed, "value")
+        self._range.param.watch(self._limit, "value")
         self._categories.param.watch(self._choose, "value")
         session.param.watch(self._show_chips, "filters")
 
@@ -200,9 +199,6 @@ class FilterRow(MapRow):
             self._categories.param.update(label=f"Show only: {found.title}", options=options, value=now_shown)
             self._holders[1].visible = True
         self._setting = False
-
-    def _limit_typed(self, event: Any) -> None:
-        self._limit()
 
     def _limit(self, *events: object) -> None:
         name = self._property.value

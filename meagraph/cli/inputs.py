@@ -1,0 +1,69 @@
+"""What the steps after ``embed`` read: descriptors, latent space, clusters, and the dataset they were made from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from meagraph.cli.options import reading_options
+from meagraph.errors import MEAGraphError
+from meagraph.progress import Progress
+
+if TYPE_CHECKING:
+    from meagraph.clustering import Clusters
+    from meagraph.datasets import AtomicDataset
+    from meagraph.handover import Described, LatentFile
+    from meagraph.learning import PipelineConfig
+    from meagraph.manifold import Neighbours
+
+
+def add_step_files(parser: argparse.ArgumentParser) -> None:
+    """Options for the files of earlier steps."""
+    parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
+    parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
+    parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
+
+
+def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Described, LatentFile]:
+    """The descriptors and the latent space made from them.
+
+    Raises MEAGraphError where they do not belong together, or, ending in ``remedy``, for a dataset placed in the latent
+    space of another.
+    """
+    from meagraph.handover import check_made_from, read_described, read_latent
+
+    described, file = read_described(options.descriptors), read_latent(options.latent)
+    check_made_from(options.latent, file.about, descriptors=described.sha256)
+    if file.placement is not None:
+        raise MEAGraphError(
+            f"{options.latent}: expected the dataset's own latent space, but it is placed in another. {remedy}"
+        )
+    return described, file
+
+
+def read_described_dataset(options: argparse.Namespace, described: Described, progress: Progress) -> AtomicDataset:
+    """The dataset that the descriptors were made from. Raises MEAGraphError for another one."""
+    from meagraph.datasets import read_dataset
+
+    dataset = read_dataset(options.data, progress=progress, **reading_options(options))
+    if dataset.fingerprint != described.fingerprint:
+        raise MEAGraphError(
+            f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
+            "from, but they differ. Give the same files in the same order, with the same options for reading."
+        )
+    return dataset
+
+
+def clusters_of(
+    options: argparse.Namespace, file: LatentFile, config: PipelineConfig, neighbours: Neighbours | None = None
+) -> Clusters:
+    """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
+    from meagraph.clustering import cluster
+    from meagraph.handover import read_clusters
+    from meagraph.survey import latent_neighbours
+
+    if options.clusters_file is not None:
+        return read_clusters(options.clusters_file, file.sha256)
+    embedding = file.latent.embedding
+    neighbours = neighbours or latent_neighbours(embedding, config.clustering, config.projection)
+    return cluster(embedding, neighbours, file.latent.condensed, config.clustering)
