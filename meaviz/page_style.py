@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bokeh.models import BasicTicker, ColumnDataSource, GlyphRenderer, HoverTool, Line, LogTicker, Scatter
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    FixedTicker,
+    GlyphRenderer,
+    HoverTool,
+    Line,
+    NoOverlap,
+    NumeralTickFormatter,
+    Scatter,
+)
 from bokeh.plotting import figure
 
 from meaviz.style import DARK, LIGHT, Theme
@@ -142,9 +152,19 @@ def loss_figure(points: ColumnDataSource) -> figure:
         series = {"source": points, "name": column, "legend_label": label}
         plot.line("epoch", column, line_width=2, line_dash=dash, **series)
         plot.scatter("epoch", column, size=6, **series)
-    plot.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+    tick_decades(plot)
     plot.legend.update(location="top_right", padding=2, spacing=0, glyph_height=12, glyph_width=18, border_line_alpha=0)
     return plot
+
+
+def tick_decades(plot: figure) -> None:
+    """Mark 1, 2 and 5 of every decade on a logarithmic y axis, as many as there is room for.
+
+    Bokeh's own ticker counts in equal steps where the axis spans less than two decades, and its labels then overlap.
+    """
+    plot.yaxis.ticker = FixedTicker(ticks=[step * 10.0**decade for decade in range(-9, 8) for step in (1, 2, 5)])
+    plot.yaxis.formatter = NumeralTickFormatter(format="0.[000000000]")
+    plot.yaxis.major_label_policy = NoOverlap(min_distance=4)
 
 
 def style_chart(plot: figure, tokens: Theme) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bokeh.models import BasicTicker, BoxAnnotation, ColumnDataSource, HoverTool, LogTicker, Range1d, Span
+from bokeh.models import BasicTicker, BoxAnnotation, ColumnDataSource, HoverTool, Range1d, Span
 from bokeh.plotting import figure
 
-from meaviz.page_style import style_chart, style_legend
+from meaviz.page_style import style_chart, style_legend, tick_decades
 from meaviz.style import Theme
 
 
@@ -20,7 +20,7 @@ def runs_figure(lines: ColumnDataSource) -> figure:
         tools=[HoverTool(tooltips=[("model", "@run")], line_policy="nearest")],
     )
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
-    plot.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+    tick_decades(plot)
     plot.multi_line("epoch", "loss", line_color="colour", line_width="width", legend_field="run", source=lines)
     plot.legend.update(location="top_right", padding=2, spacing=0, glyph_height=12, glyph_width=18, border_line_alpha=0)
     return plot
@@ -52,7 +52,7 @@ class RateCharts:
             line = plot.line("rate", column, source=source, line_width=2)
             dots = plot.scatter("rate", column, source=source, size=5)
             self._glyphs.append((line.glyph, dots.glyph))
-        count.yaxis.ticker = LogTicker(desired_num_ticks=4, num_minor_ticks=0, mantissas=[1, 2, 5])
+        tick_decades(count)
         self._marks = [Span(dimension="height", location=0.5, line_width=2) for _ in self.figures]
         self._plateaus = [BoxAnnotation(left=0, right=0, visible=False, line_alpha=0) for _ in self.figures]
         for plot, mark, plateau in zip(self.figures, self._marks, self._plateaus, strict=True):
