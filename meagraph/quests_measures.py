@@ -32,7 +32,8 @@ from meagraph.pruning import PruningPlan
 
 CACHE_VERSION = 1
 INSTALL = 'pip install "meaviz[quests]"'
-ALL, CHOSEN, KEPT = "all", "chosen", "kept"  # every environment, those chosen, those in kept structures
+ALL, CHOSEN, KEPT = "all", "chosen", "kept"
+SETS = {ALL: "all data", CHOSEN: "chosen environments", KEPT: "kept structures"}  # the sets, and what people read
 ROWS, COLUMNS, BATCH = 512, 8192, 256  # of the kernel at a time: about a tenth of a second, matrices that fit the cache
 CLOSEST = 1e-3  # Å between two atoms, below which rounding would decide about distances of descriptors
 BALANCE = 7000  # environments for which the descriptors take about as long as the kernel
