@@ -26,7 +26,10 @@ ABOUT = (
     "plans of this dataset; it is no forecast of the error of your model. Wrong labels count as well, in the fits and "
     "in the test: judge outliers first."
 )
-EXACT = "Exact QUESTS entropy of this plan, on its own descriptors; a kernel between every two environments"
+EXACT = (
+    "QUESTS: the exact entropy of this plan, its diversity and its overlap with all data, on QUESTS' own descriptors. "
+    "Every two environments are compared, which takes minutes for 50,000 of them."
+)
 USED = {"all environments": None, "20,000 of each set": 20_000, "5,000 of each set": 5_000}
 STALE = '<p class="empty">Of an earlier plan; measure again for this one.</p>'
 COLUMNS = (  # name, attribute of Cost, factor
@@ -70,14 +73,16 @@ class CostView(pn.viewable.Viewer):
         )
         self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
         self._quests = pmui.Button(
-            label="QUESTS", variant="outlined", size="small", margin=(10, 4, 10, 12), disabled=True, description=EXACT
+            label="QUESTS", variant="outlined", size="small", margin=(10, 4, 10, 12), disabled=True
         )
         self._used = pmui.Select(
             label="QUESTS on", options=list(USED), value=next(iter(USED)), size="small", width=170, margin=(6, 8, 0, 4)
         )
         self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
         self._chart = CostChart()
-        about = pn.pane.HTML(f"<p>{ABOUT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        about = pn.pane.HTML(
+            f"<p>{ABOUT}</p><p>{EXACT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS]
+        )
         self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._entropy = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
@@ -102,8 +107,7 @@ class CostView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             margin=0,
         )
-        session.param.watch(self._show, ["plan", "cost"])
-        session.param.watch(self._show_quests, ["plan", "quests"])
+        session.param.watch(self._show, ["plan", "cost", "quests"])
         session.param.watch(self._show_activity, ["running", "progress", "plan"])
         session.param.watch(self._show_problem, "problem")
         session.param.watch(held(self._show_curves), ["curves", "dark"])
@@ -116,18 +120,15 @@ class CostView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        found, plan = self.session.cost, self.session.plan
+        found, exact, plan = self.session.cost, self.session.quests, self.session.plan
+        old = "" if exact is None or exact.plan is plan else STALE
+        self._entropy.object = "" if exact is None else old + quests_table(exact)
         if plan is None:
             self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
         elif found is None:
-            self._figures.object = '<p class="empty">Not measured yet.</p>'
+            self._figures.object = '<p class="empty">Not measured yet.</p>' if exact is None else ""
         else:
             self._figures.object = ("" if found.plan is plan else STALE) + cost_table(found)
-
-    def _show_quests(self, *events: object) -> None:
-        found = self.session.quests
-        old = "" if found is None or found.plan is self.session.plan else STALE
-        self._entropy.object = "" if found is None else old + quests_table(found)
 
     def _show_activity(self, *events: object) -> None:
         running = self.session.running in (COST, CURVES, QUESTS, RANK)
@@ -169,7 +170,9 @@ def quests_table(found: QuestsMeasures) -> str:
         for one, label in ((found.sets[name], label) for name, label in SETS.items())
     )
     head = "".join(f"<th>{name}</th>" for name in names)
-    caption = f"Overlap: the share of all data that the set leaves no surprise about. {escape(found.caption())}."
+    caption = (
+        f"Overlap: the share of all data that the set leaves no surprise about. Computed by {escape(found.caption())}."
+    )
     return f'<table class="costs"><tr>{head}</tr>{body}</table><p>{caption}</p>'
 
 
