@@ -12,13 +12,13 @@ import os
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from meagraph.files import atomic_path, cache_directory, content_key
 from meagraph.progress import Progress, silent
 
-COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz")
+COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz", "quests")
 
 
 @functools.cache
@@ -43,12 +43,20 @@ def _marker(module: str) -> Path:
     key = content_key(
         {
             "module": module,
-            "versions": [version(name) for name in COMPILED],
+            "versions": [_version(name) for name in COMPILED],
             "python": [sys.prefix, *sys.version_info[:3]],
             "folder": os.environ.get("NUMBA_CACHE_DIR"),
         }
     )
     return cache_directory("compiled") / key
+
+
+def _version(name: str) -> str | None:
+    """The version of a package, None where it is an extra that is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.evaluation import PlanCost
 from meagraph.metrics import Measures
 from meagraph.pruning import PruningPlan
+from meagraph.quests_measures import SETS, QuestsMeasures
 from meagraph.selectors import cluster_bins
 from meagraph.survey import Survey
 
@@ -55,11 +56,12 @@ def report_html(
     measures: Measures | None = None,
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
+    quests: QuestsMeasures | None = None,
 ) -> str:
     """The page as text; it refers to nothing outside itself and holds no script.
 
-    ``settings`` are JSON-like, nested or not. ``cost`` must be that of ``plan``; it and ``curves`` are left out where
-    they were not computed.
+    ``settings`` are JSON-like, nested or not. ``cost`` and ``quests`` must be those of ``plan``; they and ``curves``
+    are left out where they were not computed.
     """
     sizes = np.diff(dataset.offsets)
     inside = int(sizes[plan.structures].sum())
@@ -81,6 +83,8 @@ def report_html(
     ]
     if measures is not None:
         sections.append(_section("Coverage", _measures(measures)))
+    if quests is not None:
+        sections.append(_section("QUESTS", _quests(quests) + f'<p class="note">{escape(quests.caption())}</p>'))
     if cost is not None:
         sections.append(_section("What it costs", _cost(cost) + f'<p class="note">{SURROGATE}</p>'))
     if curves is not None:
@@ -200,6 +204,14 @@ def _measures(found: Measures) -> str:
         *((f"kept of {name}", f"{100 * share:.1f} %") for name, share in found.elements.items()),
     ]
     return _table(("measure", "of the chosen environments"), rows)
+
+
+def _quests(found: QuestsMeasures) -> str:
+    rows = [
+        (label, f"{one.used:,}", f"{one.entropy:.4f}", f"{one.diversity:.4f}", f"{100 * one.overlap:.2f} %")
+        for one, label in ((found.sets[name], label) for name, label in SETS.items())
+    ]
+    return _table(("set", "environments", "entropy / nats", "diversity / nats", "overlap: of all, known by it"), rows)
 
 
 def _cost(found: PlanCost) -> str:

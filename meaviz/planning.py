@@ -17,6 +17,7 @@ from meagraph.forcefit import Cost
 from meagraph.metrics import Measures
 from meagraph.properties import Property
 from meagraph.pruning import PruningConfig, PruningPlan, prune
+from meagraph.quests_measures import QuestsMeasures
 from meagraph.ranking import Ranking
 
 STEPS = 200  # of the settings that can be undone
@@ -25,6 +26,7 @@ UNPLANNED: dict[str, Any] = {
     "plan": None,
     "exported": None,
     "cost": None,
+    "quests": None,
     "figures": None,
     "curves": None,
     "rankings": {},
@@ -61,6 +63,7 @@ class Planning(param.Parameterized):
     show_pruned = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     exported = param.ClassSelector(class_=ExportedFiles, allow_None=True)
     cost = param.ClassSelector(class_=PlanCost, allow_None=True, doc="What the plan that was measured last costs.")
+    quests = param.ClassSelector(class_=QuestsMeasures, allow_None=True, doc="Of the plan that had them computed last.")
     figures = param.ClassSelector(class_=PlanFigures, allow_None=True, doc="Figures that follow the plan.")
     curves = param.ClassSelector(class_=CostCurves, allow_None=True, doc="Cost along the keep fraction.")
 

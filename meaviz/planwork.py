@@ -16,13 +16,14 @@ from meagraph.forcefit import Prepared, cost, prepare
 from meagraph.metrics import Yardstick, measure, yardstick
 from meagraph.progress import Progress, part
 from meagraph.pruning import PruningConfig, PruningPlan, rank_environments
+from meagraph.quests_measures import QuestsConfig, quests_measures
 from meagraph.ranking import Ranking
 from meagraph.survey import Survey
 from meaviz.jobs import JobRunner
 from meaviz.planning import PlanFigures
 from meaviz.session import Session
 
-COST, RANK, CURVES = "cost", "rank", "curves"
+COST, RANK, CURVES, QUESTS = "cost", "rank", "curves", "quests"
 
 
 class PlanWork:
@@ -137,6 +138,20 @@ class PlanWork:
             self._follow()
 
         self._start(CURVES, work, take)
+
+    def measure_quests(self, sample: int | None = None) -> None:
+        """QUESTS' entropy, diversity and overlap of the plan, of at most ``sample`` environments of each set."""
+        session = self.session
+        dataset, plan = session.dataset, session.plan
+        if plan is None:
+            self._fail(QUESTS, "There is no plan yet. Compute the map first.")
+            return
+        config = QuestsConfig(sample=sample, seed=plan.config.seed)
+        self._start(
+            QUESTS,
+            lambda progress: quests_measures(dataset, plan, config, progress=progress),
+            lambda found: session.param.update(quests=found),
+        )
 
     def _preparation(self) -> Callable[[Progress], tuple[Prepared, Yardstick]]:
         """What all figures need, computed once a dataset and once a survey."""

@@ -91,7 +91,7 @@ class Workflow(PlanWork):
         session = self.session
         dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
         survey, plan, flags, config = session.survey, session.plan, session.flags, session.config
-        cost, curves = session.cost, session.curves
+        cost, curves, quests = session.cost, session.curves, session.quests
         found = None if session.figures is None or session.figures.plan is not plan else session.figures.measures
         if dataset is None or descriptors is None or learned is None or survey is None or plan is None:
             self._fail(EXPORT, "There is nothing to export yet. Compute the map first.")
@@ -119,6 +119,7 @@ class Workflow(PlanWork):
                 measures=found,
                 cost=cost if cost is not None and cost.plan is plan else None,
                 curves=curves,
+                quests=quests if quests is not None and quests.plan is plan else None,
             )
             return export_plan(
                 dataset, plan, target, settings=settings, report=report, overwrite=overwrite, progress=progress

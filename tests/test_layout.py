@@ -41,7 +41,7 @@ STOREYS = {
             ("exemplars",),
             ("placement",),
             ("entropy", "ranking", "selectors", "allocation", "covering", "binning", "pruning"),
-            ("metrics", "forcefit", "export", "survey"),
+            ("metrics", "quests_measures", "forcefit", "export", "survey"),
             ("evaluation", "properties", "costcurve"),
             ("report",),
             ("learning", "handover", "plans"),

@@ -1,16 +1,24 @@
-"""Pruning in a session: the plan follows settings and judgements, undo, names, comparison, shares by hand."""
+"""Pruning in a session: the plan follows settings and judgements, undo, names, comparison, shares by hand, QUESTS."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from meagraph.errors import MEAGraphError
-from meagraph.pruning import prune
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.progress import Progress, silent
+from meagraph.pruning import PruningPlan, prune
+from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meaviz import planwork, workflow
 from meaviz.session import Session
+from meaviz.views.cost import CostView
+from meaviz.workflow import EXPORT, Workflow
 from tests.app.made_up import session_of
 
 
@@ -94,3 +102,92 @@ def test_a_selector_without_ranking_leaves_the_plan_until_it_comes(session: Sess
     session.add_ranking(replace(ranking, rank=np.arange(1200), worth=None))
     assert session.plan.config.selector == "random"
     assert session.plan is not old
+
+
+# ---- QUESTS
+
+
+class AtOnce(Workflow):
+    """Jobs run at once, on this thread; ``progress`` may cancel them."""
+
+    progress: Progress = staticmethod(silent)
+
+    def _start(self, step: str, work: Callable[[Progress], Any], take: Callable[[Any], Any]) -> None:
+        try:
+            take(work(self.progress))
+        except MEAGraphError as error:
+            self._fail(step, str(error))
+
+
+def made_up(
+    dataset: AtomicDataset, plan: PruningPlan, config: QuestsConfig, *, progress: Progress = silent
+) -> QuestsMeasures:
+    progress(0, 1, "QUESTS entropy")
+    sets = {name: SetFigures(dataset.n_environments, 7, 1.25, 2.5, 0.375) for name in SETS}
+    return QuestsMeasures(plan, sets, config, "quests 1.2.3")
+
+
+def cancel(done: int, total: int, message: str) -> None:
+    raise Cancelled
+
+
+def test_quests_measures_belong_to_their_plan(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    work = AtOnce(session)
+    view = CostView(session, work)
+    assert view._entropy.object == ""
+    view._used.value = "5,000 of each set"
+    view._quests.param.trigger("clicks")
+    found = session.quests
+    assert found.plan is session.plan
+    assert found.config == QuestsConfig(sample=5000)
+    for words in ("1.250", "2.500", "37.5 %", "kept structures", "bandwidth 0.015 1/Å", "at most 5,000"):
+        assert words in view._entropy.object
+    assert "earlier plan" not in view._entropy.object
+    session.pruning = replace(session.pruning, keep=0.5)
+    assert "earlier plan" in view._entropy.object
+    session.set_survey(session.survey)  # another map: nothing is left
+    assert session.quests is None
+    assert view._entropy.object == ""
+
+
+def test_cancelled_or_missing_quests_changes_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    work = AtOnce(session)
+    view = CostView(session, work)
+    work.progress = cancel
+    work.measure_quests()
+    assert session.quests is None
+    assert session.problem == ("quests", "Cancelled.")
+
+    def missing(*arguments: Any, **options: Any) -> None:
+        raise MEAGraphError('Run pip install "meaviz[quests]"')
+
+    monkeypatch.setattr(planwork, "quests_measures", missing)
+    work.measure_quests()
+    assert session.quests is None
+    assert 'pip install "meaviz[quests]"' in view._problem.objects[0].object
+    session.plan = None
+    work.measure_quests()
+    assert "no plan yet" in session.problem[1]
+
+
+def test_an_export_reports_quests_of_its_own_plan_only(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    monkeypatch.setattr(workflow, "describe_settings", lambda *arguments: {})
+    seen: list[QuestsMeasures | None] = []
+
+    def report(*arguments: Any, quests: QuestsMeasures | None, **options: Any) -> str:
+        seen.append(quests)
+        return ""
+
+    monkeypatch.setattr(workflow, "report_html", report)
+    work = AtOnce(session)
+    work.measure_quests()
+    work.export(str(tmp_path / "one"), overwrite=False)
+    session.pruning = replace(session.pruning, keep=0.5)
+    work.export(str(tmp_path / "two"), overwrite=False)
+    assert session.problem[0] != EXPORT
+    assert seen == [session.quests, None]

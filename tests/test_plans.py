@@ -13,13 +13,14 @@ import pytest
 from meagraph.cli import main
 from meagraph.clustering import NOISE, Clusters
 from meagraph.condensation import condense
-from meagraph.datasets import AtomicDataset
+from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
 from meagraph.export import verify
 from meagraph.metrics import measure, yardstick
 from meagraph.pipeline import run
 from meagraph.plans import compare_plans, read_plan, write_plan
 from meagraph.pruning import PruningConfig, PruningPlan, prune
+from meagraph.quests_measures import quests_measures
 from tests.conftest import niobium_structures
 from tests.test_pruning import random_case, ranked
 from tests.test_steps import CONFIG, Chain, make, refused
@@ -160,10 +161,49 @@ def test_compare_and_evaluate(
     assert figures["whole"]["environments"] >= figures["kept"]["environments"]
     assert main(["evaluate", str(b), str(done.data), "--draws", "2"]) == 0
     assert "random ones (median of 2)" in capsys.readouterr().out
+    assert "quests" not in figures
     other = write_dataset(niobium_structures(seed=5), "other.extxyz")
     refused(capsys, ["evaluate", str(b), str(other)], str(b), "expected a plan of the dataset 'other'")
     refused(capsys, ["evaluate", str(b), str(done.data), "--draws", "0"], "1 or more, got 0")
     refused(capsys, ["evaluate", str(tmp_path / "no.npz"), str(done.data)], "does not exist", "meagraph prune")
+
+
+def test_evaluate_by_quests(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All figures and every parameter, as JSON and in words; a sample and other parameters on demand."""
+    pytest.importorskip("quests", reason='needs QUESTS: pip install "meaviz[quests]"')
+    plan = tmp_path / "plan.npz"
+    assert main(arguments(done, plan, "--keep", "0.3")) == 0
+    capsys.readouterr()
+    command = ["evaluate", str(plan), str(done.data), "--draws", "1", "--quests"]
+    assert main([*command, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    found = quests_measures(read_dataset([done.data]), read_plan(plan).plan)
+    assert figures["quests"] == found.figures()
+    assert figures["kept"]["rmse"] > 0
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    for name in ("all", "chosen", "kept"):
+        assert f"{found.sets[name].used:,}" in said
+        assert f"{found.sets[name].entropy:.4f}" in said
+        assert f"{found.sets[name].overlap:.4f}" in said
+    assert found.caption() in said
+    more = [
+        "--no-cache",
+        "--quests-sample",
+        "50",
+        "--quests-bandwidth",
+        "0.1",
+        "--quests-k",
+        "8",
+        "--quests-cutoff",
+        "4",
+    ]
+    assert main([*command, "--json", "--seed", "2", "--quests-epsilon", "0.01", *more]) == 0
+    figures = json.loads(capsys.readouterr().out)["quests"]
+    wanted = {"k": 8, "cutoff": 4.0, "bandwidth": 0.1, "epsilon": 0.01, "sample": 50, "seed": 2}
+    assert {name: figures["parameters"][name] for name in wanted} == wanted
+    assert figures["all"]["used"] == 50
+    refused(capsys, [*command, "--quests-k", "1"], "k of at least 2", "k=1")
 
 
 def test_refusals_of_prune(

@@ -23,6 +23,7 @@ from meagraph.metrics import Yardstick, measure, yardstick
 from meagraph.outliers import Outliers
 from meagraph.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.ranking import Ranking
 from meagraph.records import Embedding
 from meagraph.report import report_html
@@ -151,6 +152,21 @@ def test_report_holds_everything_and_refers_to_nothing(
     numbers = [f"{plan.n_structures:,}", f"{plan.n_environments:,}", f"{1e3 * found.kept.rmse:.1f}", "0.3"]
     for wanted in (NAME, *numbers, "descriptors · r_cut", "40 entries, see the manifest", "pruning · keep"):
         assert any(wanted in one for one in page.texts), wanted
+
+
+def test_report_tells_what_quests_found(dataset: AtomicDataset, survey: Survey) -> None:
+    plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig())
+    sets = {
+        ALL: SetFigures(480, 480, 4.5678, 5.1, 1.0),
+        CHOSEN: SetFigures(96, 96, 3.2109, 3.9, 0.4321),
+        KEPT: SetFigures(104, 100, 3.3333, 4.0, 0.5),
+    }
+    found = QuestsMeasures(plan, sets, QuestsConfig(sample=100, seed=7), "quests 1.2.3")
+    page = Page(report_html(dataset, survey, plan, settings={}, quests=found))
+    for wanted in ("QUESTS", "4.5678", "3.2109", "43.21 %", "100", "100.00 %", found.caption()):
+        assert wanted in page.texts, wanted
+    assert "bandwidth 0.015 1/Å" in found.caption()
+    assert "QUESTS" not in Page(report_html(dataset, survey, plan, settings={})).texts
 
 
 def test_report_without_figures_of_cost(dataset: AtomicDataset, survey: Survey) -> None:

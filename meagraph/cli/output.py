@@ -49,6 +49,19 @@ def words(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def quests_table(figures: dict[str, Any], caption: str) -> str:
+    """QUESTS' measures as text, the parameters below."""
+    from meagraph.quests_measures import SETS
+
+    rows = [f"{'QUESTS':<30}{'environments':>13}{'entropy':>12}{'diversity':>13}{'overlap':>10}"]
+    for name, label in SETS.items():
+        one = figures[name]
+        rows.append(
+            f"  {label:<28}{one['used']:>13,}{one['entropy']:>12.4f}{one['diversity']:>13.4f}{one['overlap']:>10.4f}"
+        )
+    return "\n".join([*rows, f"  entropy and diversity in nats; {caption}"])
+
+
 def cost_table(figures: dict[str, Any], draws: int) -> str:
     """Errors of the quick force field as text."""
     rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]

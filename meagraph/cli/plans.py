@@ -10,11 +10,13 @@ from meagraph.cli.options import (
     add_common_options,
     add_data,
     add_pruning_options,
+    add_quests_options,
     pipeline_config,
     pruning_config,
+    quests_config,
     reading_options,
 )
-from meagraph.cli.output import Bar, cost_table, say
+from meagraph.cli.output import Bar, cost_table, quests_table, say
 from meagraph.errors import MEAGraphError
 
 
@@ -182,12 +184,14 @@ def add_evaluate(commands: Any) -> None:
         help="what a plan costs a quick force field",
         description="Fit a quick linear force field to the structures that a plan keeps, to random ones of the same "
         "size, and to everything, and test all three on the same structures held out. It ranks plans of one dataset; "
-        "it does not forecast the error of a neural force field.",
+        "it does not forecast the error of a neural force field. With --quests also the entropy, diversity and overlap "
+        "of QUESTS, exact, by its own package.",
     )
     parser.set_defaults(command=_evaluate)
     parser.add_argument("plan", metavar="PLAN", help="a plan, as 'meagraph prune' writes it")
     parser.add_argument("--draws", type=int, default=5, metavar="N", help="random selections (default: %(default)s)")
-    add_common_options(parser, cache=False)
+    add_quests_options(parser)
+    add_common_options(parser)
     add_data(parser)
 
 
@@ -197,17 +201,29 @@ def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.forcefit import prepare
     from meagraph.plans import read_plan
     from meagraph.progress import part
+    from meagraph.quests_measures import implementation, quests_measures
 
     if options.draws < 1:
         raise MEAGraphError(f"--draws: expected 1 or more, got {options.draws}.")
+    wanted, parameters = options.quests, quests_config(options)
+    if wanted:
+        implementation()  # where it is missing, that is to be said before all the work
     file = read_plan(options.plan)
     with Bar("evaluate") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
         file.check(dataset, options.plan)
-        prepared = prepare(dataset, seed=options.seed, progress=part(progress, 0.2, 0.7))
-        found = evaluate(prepared, file.plan, seeds=range(options.draws), progress=part(progress, 0.7, 1.0))
-    figures = found.figures()
-    say(options.json, figures, cost_table(figures, options.draws))
+        ends = (0.3, 0.4) if wanted else (0.7, 1.0)
+        prepared = prepare(dataset, seed=options.seed, progress=part(progress, 0.2, ends[0]))
+        found = evaluate(prepared, file.plan, seeds=range(options.draws), progress=part(progress, *ends))
+        figures = found.figures()
+        lines = [cost_table(figures, options.draws)]
+        if wanted:
+            measured = quests_measures(
+                dataset, file.plan, parameters, cache=not options.no_cache, progress=part(progress, ends[1], 1.0)
+            )
+            figures["quests"] = measured.figures()
+            lines.append(quests_table(figures["quests"], measured.caption()))
+    say(options.json, figures, *lines)
 
 
 COMMANDS = (add_prune, add_compare, add_evaluate)

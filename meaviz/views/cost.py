@@ -10,11 +10,12 @@ import panel_material_ui as pmui
 
 from meagraph.evaluation import PlanCost
 from meagraph.forcefit import Cost
+from meagraph.quests_measures import SETS, QuestsMeasures
 from meagraph.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS
-from meaviz.planwork import COST, CURVES, RANK
+from meaviz.planwork import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
 from meaviz.views.step import alert
 from meaviz.workflow import Workflow
@@ -25,6 +26,12 @@ ABOUT = (
     "plans of this dataset; it is no forecast of the error of your model. Wrong labels count as well, in the fits and "
     "in the test: judge outliers first."
 )
+EXACT = (
+    "QUESTS: the exact entropy of this plan, its diversity and its overlap with all data, on QUESTS' own descriptors. "
+    "Every two environments are compared, which takes minutes for 50,000 of them."
+)
+USED = {"all environments": None, "20,000 of each set": 20_000, "5,000 of each set": 5_000}
+STALE = '<p class="empty">Of an earlier plan; measure again for this one.</p>'
 COLUMNS = (  # name, attribute of Cost, factor
     ("force RMSE / meV/Å", "rmse", 1e3),
     ("force MAE / meV/Å", "mae", 1e3),
@@ -65,15 +72,27 @@ class CostView(pn.viewable.Viewer):
             description="Along the keep fraction: error and coverage, beside random selections and the other selector",
         )
         self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
+        self._quests = pmui.Button(
+            label="QUESTS", variant="outlined", size="small", margin=(10, 4, 10, 12), disabled=True
+        )
+        self._used = pmui.Select(
+            label="QUESTS on", options=list(USED), value=next(iter(USED)), size="small", width=170, margin=(6, 8, 0, 4)
+        )
+        self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
         self._chart = CostChart()
-        about = pn.pane.HTML(f"<p>{ABOUT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        about = pn.pane.HTML(
+            f"<p>{ABOUT}</p><p>{EXACT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS]
+        )
         self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._entropy = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
             pn.Row(
                 self._button,
                 self._trace,
                 self._other,
+                self._quests,
+                self._used,
                 self._cancel,
                 self._message,
                 margin=0,
@@ -81,13 +100,14 @@ class CostView(pn.viewable.Viewer):
             ),
             self._problem,
             self._figures,
+            self._entropy,
             self._chart,
             about,
             scroll="y-auto",
             sizing_mode="stretch_both",
             margin=0,
         )
-        session.param.watch(self._show, ["plan", "cost"])
+        session.param.watch(self._show, ["plan", "cost", "quests"])
         session.param.watch(self._show_activity, ["running", "progress", "plan"])
         session.param.watch(self._show_problem, "problem")
         session.param.watch(held(self._show_curves), ["curves", "dark"])
@@ -100,24 +120,26 @@ class CostView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        found, plan = self.session.cost, self.session.plan
+        found, exact, plan = self.session.cost, self.session.quests, self.session.plan
+        old = "" if exact is None or exact.plan is plan else STALE
+        self._entropy.object = "" if exact is None else old + quests_table(exact)
         if plan is None:
             self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
         elif found is None:
-            self._figures.object = '<p class="empty">Not measured yet.</p>'
+            self._figures.object = '<p class="empty">Not measured yet.</p>' if exact is None else ""
         else:
-            old = "" if found.plan is plan else '<p class="empty">Of an earlier plan; measure again for this one.</p>'
-            self._figures.object = old + cost_table(found)
+            self._figures.object = ("" if found.plan is plan else STALE) + cost_table(found)
 
     def _show_activity(self, *events: object) -> None:
-        running = self.session.running in (COST, CURVES, RANK)
-        self._button.disabled = self._trace.disabled = self.session.plan is None or bool(self.session.running)
+        running = self.session.running in (COST, CURVES, QUESTS, RANK)
+        for button in (self._button, self._trace, self._quests):
+            button.disabled = self.session.plan is None or bool(self.session.running)
         self._cancel.visible = running
         self._message.object = f"{self.session.progress[1]} ({self.session.progress[0]:.0%})" if running else ""
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step in (COST, CURVES) and message else []
+        self._problem.objects = [alert(message)] if step in (COST, CURVES, QUESTS) and message else []
 
     def _show_curves(self, *events: object) -> None:
         self._chart.show(self.session.curves, keep=self.session.pruning.keep, dark=self.session.dark)
@@ -137,6 +159,21 @@ def cost_table(found: PlanCost) -> str:
     )
     worst = f"<p>Worst group of the kept structures: {escape(found.kept.worst_group) or '–'}</p>"
     return f'<table class="costs"><tr>{head}</tr>{body}</table>{worst}'
+
+
+def quests_table(found: QuestsMeasures) -> str:
+    """QUESTS' measures as a table of HTML, the parameters below."""
+    names = ("QUESTS", "environments", "entropy / nats", "diversity / nats", "overlap")
+    body = "".join(
+        f"<tr><th>{label}</th><td>{one.used:,}</td><td>{one.entropy:.3f}</td><td>{one.diversity:.3f}</td>"
+        f"<td>{100 * one.overlap:.1f} %</td></tr>"
+        for one, label in ((found.sets[name], label) for name, label in SETS.items())
+    )
+    head = "".join(f"<th>{name}</th>" for name in names)
+    caption = (
+        f"Overlap: the share of all data that the set leaves no surprise about. Computed by {escape(found.caption())}."
+    )
+    return f'<table class="costs"><tr>{head}</tr>{body}</table><p>{caption}</p>'
 
 
 def _one(cost: Cost, name: str, factor: float) -> str:
