@@ -2,14 +2,15 @@
 
 A node stands for ``weight`` identical environments, so sums over neighbours and column norms weigh it by its
 multiplicity; with all weights 1 these are the published equations (arXiv 2509.12358). Nothing of size
-(edges, width) is ever stored: lengths of edges are computed a block at a time, also backwards, and sums over
-neighbours are products of a sparse matrix.
+(edges, width) is ever stored: lengths of edges are computed a block at a time, also backwards, and so are sums over
+neighbours, which on the processor are products of a sparse matrix.
 """
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,14 +35,19 @@ class Edges:
     source: Tensor  # (E,) int64
     target: Tensor  # (E,) int64
     reverse: Tensor  # (E,) int64, position of the opposite direction
-    pointer: Tensor  # (M + 1,) int64, where each target's edges begin
     weight: Tensor  # (M,) float, environments a node stands for: its self-loop counts itself and its twins
     norm_weight: Tensor  # (M,) float, weight in column norms: 0 for isolated nodes, which are not in the graph
+    compiled: bool  # by compiled loops and sparse matrices, which are there for the processor's tensors alone
 
     @property
     def n_nodes(self) -> int:
         """Number of nodes M."""
         return len(self.weight)
+
+    @cached_property
+    def pointer(self) -> Tensor:
+        """(M + 1,) int64, where each target's edges begin."""
+        return index2ptr(self.target, self.n_nodes)
 
     @staticmethod
     def build(edge_index: Tensor, weight: Tensor, connected: Tensor) -> Edges:
@@ -51,9 +57,9 @@ class Edges:
             source=source,
             target=target,
             reverse=torch.argsort(source * len(weight) + target),
-            pointer=index2ptr(target, len(weight)),
             weight=weight,
             norm_weight=torch.where(connected, weight, torch.zeros_like(weight)),
+            compiled=weight.device.type == "cpu",
         )
 
     def listen(self, source: Tensor, target: Tensor, count: int) -> Edges:
@@ -64,11 +70,11 @@ class Edges:
         """
         n_nodes, n_edges = self.n_nodes, len(self.source)
         target = torch.cat([self.target, target + n_nodes])
-        return Edges(
+        return replace(
+            self,
             source=torch.cat([self.source, source]),
             target=target,
-            reverse=torch.cat([self.reverse, torch.arange(n_edges, len(target))]),  # there is no way back
-            pointer=index2ptr(target, n_nodes + count),
+            reverse=torch.cat([self.reverse, torch.arange(n_edges, len(target), device=target.device)]),  # no way back
             weight=torch.cat([self.weight, self.weight.new_ones(count)]),
             norm_weight=torch.cat([self.norm_weight, self.norm_weight.new_zeros(count)]),
         )
@@ -76,14 +82,7 @@ class Edges:
     def keep(self, mask: Tensor) -> Edges:
         """The edges where ``mask`` (E,) holds; the mask must treat both directions alike."""
         position = torch.cumsum(mask, 0) - 1
-        target = self.target[mask]
-        return replace(
-            self,
-            source=self.source[mask],
-            target=target,
-            reverse=position[self.reverse[mask]],
-            pointer=index2ptr(target, self.n_nodes),
-        )
+        return replace(self, source=self.source[mask], target=self.target[mask], reverse=position[self.reverse[mask]])
 
 
 def unit_columns(h: Tensor, weight: Tensor) -> Tensor:
@@ -190,37 +189,43 @@ def pool_edges(edges: Edges, score: Tensor, rate: float) -> Edges:
     return edges.keep((score - low + SHIFT) / (high - low + SHIFT) > rate)
 
 
-def _sparse(edges: Edges, value: Tensor) -> Tensor:
-    """The (M, M) sparse matrix with ``value`` at (target, source)."""
+def _sums(value: Tensor, h: Tensor, edges: Edges) -> Tensor:
+    """Sum (M, H) over each node's neighbours j of value_ij h_j."""
+    if not edges.compiled:  # MPS knows no sparse matrices in compressed rows (github.com/pytorch/pytorch/issues/196192)
+        total = h.new_zeros((edges.n_nodes, h.shape[1]))
+        for b in _blocks(len(edges.source), h.shape[1]):
+            total.index_add_(0, edges.target[b], value[b, None] * h[edges.source[b]])
+        return total
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR")  # its beta notice is nothing for our users
-        return torch.sparse_csr_tensor(
+        matrix = torch.sparse_csr_tensor(
             edges.pointer, edges.source, value, (edges.n_nodes, edges.n_nodes), check_invariants=False
         )
+    return matrix @ h
 
 
 def _lengths(h: Tensor, edges: Edges) -> Tensor:
     """Length (E,) of every edge between rows of ``h``."""
-    if h.device.type == "cpu":
-        half = edges.source < edges.target  # both directions are equally long
-        index = half.nonzero().squeeze(1)
-        rows, left, right = h.detach().contiguous(), edges.source[index], edges.target[index]
-        found = torch.from_numpy(kernels.row_distances(rows.numpy(), left.numpy(), right.numpy()))
-        length = h.new_empty(len(edges.source))
-        length[index] = found
-        length[edges.reverse[index]] = found
-        return length
-    blocks = _blocks(len(edges.source), h.shape[1])
-    return torch.cat([torch.linalg.vector_norm(h[edges.source[b]] - h[edges.target[b]], dim=1) for b in blocks])
+    if not edges.compiled:
+        blocks = _blocks(len(edges.source), h.shape[1])
+        return torch.cat([torch.linalg.vector_norm(h[edges.source[b]] - h[edges.target[b]], dim=1) for b in blocks])
+    half = edges.source < edges.target  # both directions are equally long
+    index = half.nonzero().squeeze(1)
+    rows, left, right = h.detach().contiguous(), edges.source[index], edges.target[index]
+    found = torch.from_numpy(kernels.row_distances(rows.numpy(), left.numpy(), right.numpy()))
+    length = h.new_empty(len(edges.source))
+    length[index] = found
+    length[edges.reverse[index]] = found
+    return length
 
 
 def _products(at_target: Tensor, at_source: Tensor, edges: Edges) -> Tensor:
     """Inner product (E,) of the two rows that every edge joins."""
-    if at_target.device.type == "cpu":
-        first, second = at_target.contiguous().numpy(), at_source.detach().contiguous().numpy()
-        return torch.from_numpy(kernels.row_products(first, second, edges.target.numpy(), edges.source.numpy()))
-    blocks = _blocks(len(edges.source), at_target.shape[1])
-    return torch.cat([(at_target[edges.target[b]] * at_source[edges.source[b]]).sum(dim=1) for b in blocks])
+    if not edges.compiled:
+        blocks = _blocks(len(edges.source), at_target.shape[1])
+        return torch.cat([(at_target[edges.target[b]] * at_source[edges.source[b]]).sum(dim=1) for b in blocks])
+    first, second = at_target.contiguous().numpy(), at_source.detach().contiguous().numpy()
+    return torch.from_numpy(kernels.row_products(first, second, edges.target.numpy(), edges.source.numpy()))
 
 
 def _blocks(n_edges: int, width: int) -> list[slice]:
@@ -244,8 +249,8 @@ class _EdgeLength(torch.autograd.Function):
         floor = torch.finfo(h.dtype).eps ** 0.5 * h.square().sum(dim=1).mean().sqrt()
         pull = torch.where(length > 0, gradient / length.clamp_min(floor), torch.zeros_like(length))
         pull = pull + pull[edges.reverse]
-        total = _sparse(edges, pull) @ torch.ones_like(h[:, :1])
-        return total * h - _sparse(edges, pull) @ h, None
+        total = _sums(pull, torch.ones_like(h[:, :1]), edges)
+        return total * h - _sums(pull, h, edges), None
 
 
 class _NeighbourSum(torch.autograd.Function):
@@ -253,7 +258,7 @@ class _NeighbourSum(torch.autograd.Function):
     def forward(ctx: Any, h: Tensor, value: Tensor, edges: Edges) -> Tensor:
         ctx.save_for_backward(h, value)
         ctx.edges = edges
-        return _sparse(edges, value) @ h
+        return _sums(value, h, edges)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -261,7 +266,7 @@ class _NeighbourSum(torch.autograd.Function):
         edges: Edges = ctx.edges
         to_h = to_value = None
         if ctx.needs_input_grad[0]:
-            to_h = _sparse(edges, value[edges.reverse]) @ gradient
+            to_h = _sums(value[edges.reverse], gradient, edges)
         if ctx.needs_input_grad[1]:
             to_value = _products(gradient, h, edges)
         return to_h, to_value, None

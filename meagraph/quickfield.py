@@ -178,7 +178,10 @@ class Observed:
 
 
 def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silent) -> Observed:
-    """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it."""
+    """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it.
+
+    Structures of equal content are looked at once.
+    """
     order = np.random.default_rng(seed).permutation(dataset.n_structures)
     usual = usual_distance(dataset, order)
     if not usual > 0.0:
@@ -192,12 +195,17 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
     forces = np.full_like(dataset.forces, np.nan)
     features = np.empty((dataset.n_structures, field.width))
     for index, atoms in enumerate(dataset.structures):
-        rows = slice(dataset.offsets[index], dataset.offsets[index + 1])
-        found = field.neighbourhoods(atoms)
-        nearest[rows], shell[rows] = found.first_shell(usual)
-        features[index] = found.energy_features(field) / len(atoms)
-        if coefficients is not None and slopes is not None:
-            forces[rows] = found.forces(field, coefficients, slopes)
+        rows, first = slice(dataset.offsets[index], dataset.offsets[index + 1]), dataset.first_equal[index]
+        if first != index:
+            same = slice(dataset.offsets[first], dataset.offsets[first + 1])
+            nearest[rows], shell[rows], forces[rows] = nearest[same], shell[same], forces[same]
+            features[index] = features[first]
+        else:
+            found = field.neighbourhoods(atoms)
+            nearest[rows], shell[rows] = found.first_shell(usual)
+            features[index] = found.energy_features(field) / len(atoms)
+            if coefficients is not None and slopes is not None:
+                forces[rows] = found.forces(field, coefficients, slopes)
         if index % 64 == 0:
             progress(300 + int(700 * rows.stop / dataset.n_environments), 1000, "outliers: quick force field")
     return Observed(usual, nearest, shell, forces, features)

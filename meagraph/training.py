@@ -82,9 +82,10 @@ def train(
     batches at fixed rates, so that epochs compare. Stop by closing the iterator, or by raising from ``progress``;
     however the iteration ends, the model holds the weights of the best epoch.
 
-    On one kind of device the run depends on ``config.seed`` alone. The file ``state`` keeps it after every epoch: a run
-    that finds one there, left by equal settings and data, yields its records and goes on to the very weights that
-    an uninterrupted run gives. Raises MEAGraphError where the file belongs to another run.
+    On the processor the run depends on ``config.seed`` alone; another device may round sums anew in every run. The file
+    ``state`` keeps it after every epoch: a run that finds one there, left by equal settings and data, yields its
+    records and goes on to the weights that an uninterrupted run gives. Raises MEAGraphError where the file belongs to
+    another run.
     """
     place = choose_device(device)
     data = _Data(points, condensed, offsets, graph)

@@ -33,7 +33,7 @@ from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.energies import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
-from meagraph.outliers.twins import disagreement, twins
+from meagraph.outliers.twins import _forces_apart, disagreement, twins
 from meagraph.quickfield import CUTOFF, observe
 from meagraph.records import Embedding
 
@@ -215,6 +215,59 @@ def test_a_missing_atom_changes_the_coordination(make_structures: Callable[..., 
     assert reasons_of(signal, row) == [
         f"it has {signal.value[row]:.1f} atoms in its first shell, unlike atoms of alike structures"
     ]
+
+
+@pytest.mark.parametrize("reference", [10, 25, 5_000])
+def test_what_equal_structures_share_changes_nothing(
+    sound: AtomicDataset, reference: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores are those found without looking for equal structures, whether alike ones are sampled or not."""
+    monkeypatch.setattr("meagraph.outliers.alike.REFERENCE", reference)
+    energy, forces = sound.energy.copy(), sound.forces.copy()
+    energy[3] += 5.0
+    forces[sound.offsets[6]] += 3.0
+    wrong = replace(sound, energy=energy, forces=forces)
+    parts = [wrong, sound, sound]
+    dataset = replace(
+        wrong,
+        structures=tuple(atoms for part in parts for atoms in part.structures),
+        groups=np.tile(wrong.groups, 3),
+        source_index=np.tile(wrong.source_index, 3),
+        frame_index=np.arange(3 * wrong.n_structures),
+        frame_span=np.tile(wrong.frame_span, (3, 1)),
+        energy=np.concatenate([part.energy for part in parts]),
+        forces=np.concatenate([part.forces for part in parts]),
+    )
+    assert len(np.unique(dataset.first_equal)) < dataset.n_structures / 2
+    apart = replace(dataset)
+    vars(apart)["first_equal"] = np.arange(dataset.n_structures)
+    found, expected = score(dataset), score(apart)
+    assert len(found.candidates)
+    np.testing.assert_allclose(found.score, expected.score, rtol=1e-6, atol=1e-9)
+    for one, two in zip(found.signals, expected.signals, strict=True):
+        np.testing.assert_allclose(one.value, two.value, rtol=1e-6, atol=1e-9)
+
+
+def test_equal_structures_with_other_descriptors_are_not_alike(
+    sound: AtomicDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they may come from a file."""
+    monkeypatch.setattr("meagraph.outliers.alike.REFERENCE", 10)
+    points = np.random.default_rng(0).normal(size=(sound.n_environments, 4))
+    found = alike_structures(points, sound)
+    same = replace(sound)
+    vars(same)["first_equal"] = np.zeros(sound.n_structures, dtype=np.int64)
+    np.testing.assert_array_equal(np.sort(alike_structures(points, same).near), np.sort(found.near))
+
+
+def test_forces_of_twins_by_hand() -> None:
+    atoms = [Atoms("H2", [[0, 0, 0], [0, 0, 0.7]]) for _ in range(3)]
+    forces = [[[0, 0, 1], [0, 0, -1]], [[0, 2, 0], [1, 0, 0]], [[3, 4, 0], [0, 0, 1]]]
+    labelled = [with_labels(one, 0.0, np.array(force, dtype=float)) for one, force in zip(atoms, forces, strict=True)]
+    single = with_labels(Atoms("H"), 0.0, np.ones((1, 3)))
+    dataset = dataset_from_structures([single, *labelled, single], name="hydrogen")
+    pairs = np.array([[1, 2], [2, 1], [4, 0], [1, 3], [3, 2]])
+    np.testing.assert_allclose(_forces_apart(pairs, dataset), [0.5**0.5, 0.5**0.5, 0.0, 8**0.5, 4.5**0.5])
 
 
 def test_twins_that_disagree_name_each_other(sound: AtomicDataset) -> None:

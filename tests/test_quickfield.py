@@ -15,7 +15,7 @@ from ase.neighborlist import neighbor_list
 from meagraph import fieldkernels
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
-from meagraph.quickfield import CUTOFF, new_field, observe, pair_slopes, warm
+from meagraph.quickfield import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
 
 
 def labelled(atoms: Atoms) -> Atoms:
@@ -173,3 +173,28 @@ def test_cancelling(pairwise: AtomicDataset) -> None:
 
     with pytest.raises(Cancelled):
         observe(pairwise, progress=cancel)
+
+
+def test_structures_of_equal_content_are_looked_at_once(
+    pairwise: AtomicDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels do not count: those of the copies differ."""
+    again = [atoms.copy() for atoms in pairwise.structures[:7]]
+    dataset = dataset_from_structures([*pairwise.structures, *again], name="some twice", allow_unlabelled=True)
+    looked = []
+    look = Field.neighbourhoods
+
+    def neighbourhoods(field: Field, atoms: Atoms) -> Neighbourhoods:
+        looked.append(atoms)
+        return look(field, atoms)
+
+    monkeypatch.setattr("meagraph.quickfield._fit", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
+    monkeypatch.setattr(Field, "neighbourhoods", neighbourhoods)
+    found = observe(dataset)
+    assert len(looked) == 30
+    vars(dataset)["first_equal"] = np.arange(37)  # as if no two were equal
+    expected = observe(dataset)
+    assert len(looked) == 30 + 37
+    for name in ("nearest", "coordination", "forces", "features"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert np.isfinite(found.forces).all()

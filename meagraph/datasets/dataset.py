@@ -113,6 +113,12 @@ class AtomicDataset:
         return tuple(_structure_key(atoms) for atoms in self.structures)
 
     @cached_property
+    def first_equal(self) -> np.ndarray:
+        """(S,) int64 the first structure of each one's content: what it repeats, or itself."""
+        _, first, inverse = np.unique(np.asarray(self.structure_keys), return_index=True, return_inverse=True)
+        return np.asarray(first[inverse], dtype=np.int64)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Content hash of the whole dataset, labels and groups included, file names and paths not."""
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def fill(
 
     Structures of equal content are described once and copied. Raises MEAGraphError naming the frame that fails.
     """
-    distinct, origin = _distinct(dataset.structure_keys)
+    distinct, origin = np.unique(dataset.first_equal, return_inverse=True)
     rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
     known = np.cumsum(np.bincount(origin, weights=np.diff(dataset.offsets))).astype(int)  # environments, copies too
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
@@ -157,13 +157,6 @@ def fill(
     if isinstance(values, np.memmap):
         values.flush()
     return values
-
-
-def _distinct(keys: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first structure (U,) of each content in order, and each structure's place (S,) among them."""
-    _, first, inverse = np.unique(np.asarray(keys), return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return first[order], np.argsort(order)[inverse]
 
 
 def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:

@@ -77,26 +77,35 @@ def alike_structures(points: NDArray[np.float64], dataset: AtomicDataset, *, see
     away = np.abs(shape - np.median(shape, axis=0))
     scale = np.quantile(away, 0.68, axis=0) + 1e-3 * shape.std(axis=0) + np.finfo(float).tiny
     shape = np.arcsinh(shape / scale)  # far out only the order of magnitude counts
-    return Alike(_nearest(shape, seed), dataset.offsets, main, shape)
+    alike = np.isclose(shape, shape[dataset.first_equal]).all(axis=1)  # descriptors from a file may differ
+    first_equal = np.where(alike, dataset.first_equal, np.arange(len(shape)))
+    return Alike(_nearest(shape, first_equal, seed), dataset.offsets, main, shape)
 
 
-def _nearest(shape: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """The COUNT nearest other rows of each row of ``shape`` (S, F), of a sample of REFERENCE rows: (S, K)."""
+def _nearest(shape: NDArray[np.float64], first_equal: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The COUNT nearest other rows of each row of ``shape`` (S, F), of a sample of REFERENCE rows: (S, K).
+
+    Of rows of equal content (``first_equal``, (S,)) outside the sample the first is looked at, the others have what it
+    has; in the sample each has others, for none is its own neighbour.
+    """
     total = len(shape)
     sample = np.arange(total)
     if total > REFERENCE:
         sample = np.sort(np.random.default_rng(seed).choice(total, REFERENCE, replace=False))
     count = min(COUNT, len(sample) - 1)
-    near = np.empty((total, count), dtype=np.int64)
     if count == 0:
-        return near
+        return np.empty((total, 0), dtype=np.int64)
     place = np.full(total, -1)
     place[sample] = np.arange(len(sample))
+    content = np.where(place < 0, first_equal, total + np.arange(total))
+    _, first, same = np.unique(content, return_index=True, return_inverse=True)
+    looked = np.sort(first)
+    near = np.empty((len(looked), count), dtype=np.int64)
     squares = (shape[sample] ** 2).sum(axis=1)
-    for first in range(0, total, BLOCK):
-        rows = np.arange(first, min(first + BLOCK, total))
+    for start in range(0, len(looked), BLOCK):
+        rows = looked[start : start + BLOCK]
         distance = squares - 2.0 * shape[rows] @ shape[sample].T
         own = np.flatnonzero(place[rows] >= 0)
         distance[own, place[rows[own]]] = np.inf
-        near[rows] = sample[np.argpartition(distance, count - 1, axis=1)[:, :count]]
-    return near
+        near[start : start + BLOCK] = sample[np.argpartition(distance, count - 1, axis=1)[:, :count]]
+    return near[np.searchsorted(looked, first[same])]

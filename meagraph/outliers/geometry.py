@@ -39,7 +39,9 @@ def coordination(seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal
 
 def volume(alike: Alike, dataset: AtomicDataset) -> Signal:
     """Volume per atom of structures that are periodic in all directions."""
-    size = np.array([atoms.cell.volume / len(atoms) if atoms.pbc.all() else np.nan for atoms in dataset.structures])
+    volume = np.abs(np.linalg.det(np.array([atoms.cell.array for atoms in dataset.structures])))
+    periodic = np.array([atoms.pbc for atoms in dataset.structures]).all(axis=1)
+    size = np.where(periodic, volume / np.diff(dataset.offsets), np.nan)
     deviation = at_least_zero(np.abs(alike.deviation(np.log(size), VOLUME_NOISE)))
     words = "its structure has {value:.3g} Å³ an atom, unlike alike structures"
     return shared_signal("volume", size, deviation, words, dataset)

@@ -26,14 +26,7 @@ def disagreement(alike: Alike, dataset: AtomicDataset) -> list[Signal]:
     signals = []
     pairs = twins(alike, dataset)
     energy = dataset.energy / np.diff(dataset.offsets)
-    ordered = [
-        np.sort(np.linalg.norm(dataset.forces[a:b], axis=1))
-        for a, b in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)
-    ]
-    apart = [
-        np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]),
-        np.array([np.sqrt(np.mean((ordered[a] - ordered[b]) ** 2)) for a, b in pairs]),
-    ]
+    apart = [np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]), _forces_apart(pairs, dataset)]
     for name, noise, label, gap in (
         ("energy of a twin", ENERGY_NOISE, "energies differ by {value:.3g} eV/atom", apart[0]),
         ("forces of a twin", FORCE_NOISE, "forces differ by {value:.3g} eV/Å", apart[1]),
@@ -58,11 +51,25 @@ def twins(alike: Alike, dataset: AtomicDataset) -> NDArray[np.int64]:
     return np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0).astype(np.int64)
 
 
+def _forces_apart(pairs: NDArray[np.int64], dataset: AtomicDataset) -> NDArray[np.float64]:
+    """Root mean square difference (P,) in eV/Å of the ordered force magnitudes of two structures of equal size."""
+    apart = np.empty(len(pairs))
+    magnitude, sizes = np.linalg.norm(dataset.forces, axis=1), np.diff(dataset.offsets)
+    for size in np.unique(sizes[pairs[:, 0]]):
+        here = np.flatnonzero(sizes[pairs[:, 0]] == size)
+        structures, place = np.unique(pairs[here], return_inverse=True)
+        ordered = np.sort(magnitude[dataset.offsets[structures][:, None] + np.arange(size)], axis=1)
+        one, two = ordered[place.reshape(-1, 2).T]
+        apart[here] = np.sqrt(np.mean((one - two) ** 2, axis=1))
+    return apart
+
+
 def _least(
     gap: NDArray[np.float64], pairs: NDArray[np.int64], total: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Smallest known ``gap`` (P,) of each of ``total`` structures, NaN for none, and the twin it belongs to, -1."""
     least, partner = np.full(total, np.nan), np.full(total, -1)
-    for place in np.flatnonzero(np.isfinite(gap))[np.argsort(-gap[np.isfinite(gap)], kind="stable")]:
-        least[pairs[place, 0]], partner[pairs[place, 0]] = gap[place], pairs[place, 1]
+    known = np.flatnonzero(np.isfinite(gap))
+    order = known[np.argsort(-gap[known], kind="stable")]  # the last one that is written stays
+    least[pairs[order, 0]], partner[pairs[order, 0]] = gap[order], pairs[order, 1]
     return least, partner
