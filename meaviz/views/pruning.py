@@ -15,14 +15,14 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
-from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH, chart_hook
+from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, TIP_LETS_THROUGH, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
-CHART = 240  # pixels
+CHART: dict[str, Any] = {"sizing_mode": "stretch_both", "min_height": 150, "max_height": 400}
 BARS = 24  # at most; more cannot be read
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
@@ -78,7 +78,7 @@ class PruningView(pn.viewable.Viewer):
         )
         self._number = pmui.IntInput(
             label="Number to keep", value=1000, start=1, size="small", visible=False, sizing_mode="stretch_width",
-            margin=(6, 12, 2, 12),
+            margin=(6, 12, 2, 12), sx=NUMBER_ONLY,
         )  # fmt: skip
         self._fewest = pmui.Select(
             label="Covered with the fewest", options=list(UNITS[:0:-1]), value=config.fewest, size="small",
@@ -113,9 +113,7 @@ class PruningView(pn.viewable.Viewer):
         )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._charts = [
-            Chart(_draw, _nothing(what), sizing_mode="stretch_width", height=CHART) for what in ("group", "cluster")
-        ]
+        self._charts = [Chart(_draw, _nothing(what), **CHART) for what in ("group", "cluster")]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
             self._budget,
@@ -138,7 +136,7 @@ class PruningView(pn.viewable.Viewer):
             margin=0,
             stylesheets=FILL["stylesheets"],
         )
-        charts = pn.Row(*self._charts, sizing_mode="stretch_width", margin=0)
+        charts = pn.Row(*self._charts, **FILL)
         effect = pn.Column(self._figures, charts, **FILL)
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
