@@ -52,7 +52,7 @@ dl.facts { margin: 0; font-size: 13px }
 dl.facts dt { opacity: 0.7 }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }
 ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
-.figures { display: flex; gap: 28px; flex-wrap: wrap; padding: 8px 0 0 }
+.figures { display: flex; gap: 8px 20px; flex-wrap: wrap; padding: 8px 0 0 }
 .figure { font-size: 14px; font-variant-numeric: tabular-nums }
 .figure b { font-size: 20px; font-weight: 600 }
 .figure span { display: block; font-size: 12px; opacity: 0.75 }

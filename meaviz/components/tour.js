@@ -111,18 +111,17 @@ export function render({model, el}) {
       }[event.key];
       if (act) { event.preventDefault(); event.stopPropagation(); act(); }
     }
-    function hold(event) { // a dialog that closes meanwhile gives the focus back to where it was
-      if (!event.composedPath().includes(box)) next.focus();
-    }
+    const hold = setInterval(() => { // a dialog that closes meanwhile takes the focus, and gives it back elsewhere
+      if (!box.contains(el.getRootNode().activeElement)) next.focus();
+    }, 100);
     skip.onclick = () => close();
     back.onclick = () => show(index - 1);
     next.onclick = forth;
     document.addEventListener("keydown", keys, true);
-    document.addEventListener("focusin", hold);
     window.addEventListener("resize", arrange);
     close = () => {
       document.removeEventListener("keydown", keys, true);
-      document.removeEventListener("focusin", hold);
+      clearInterval(hold);
       window.removeEventListener("resize", arrange);
       layer.remove();
       close = null;

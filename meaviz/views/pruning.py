@@ -22,7 +22,7 @@ from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
-CHART: dict[str, Any] = {"sizing_mode": "stretch_both", "min_height": 150, "max_height": 400}
+CHART = 190  # pixels
 BARS = 24  # at most; more cannot be read
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
@@ -113,7 +113,9 @@ class PruningView(pn.viewable.Viewer):
         )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._charts = [Chart(_draw, _nothing(what), **CHART) for what in ("group", "cluster")]
+        self._charts = [
+            Chart(_draw, _nothing(what), sizing_mode="stretch_width", height=CHART) for what in ("group", "cluster")
+        ]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
             self._budget,
@@ -136,7 +138,7 @@ class PruningView(pn.viewable.Viewer):
             margin=0,
             stylesheets=FILL["stylesheets"],
         )
-        charts = pn.Row(*self._charts, **FILL)
+        charts = pn.Row(*self._charts, sizing_mode="stretch_width", margin=0)
         effect = pn.Column(self._figures, charts, **FILL)
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False

@@ -34,6 +34,7 @@ NUMBERS = ("run", "seed", "epochs", "held_out", "loss", "seconds", "edges")
 EMPTY = "No model yet: train one in step 3. Every training of this dataset is listed here, with its losses."
 NO_CURVES = "A loaded model has no losses to show. Train one in step 3: its curve appears here."
 RUNNING = "at work"
+CHART = "clamp(130px, 40vh - 95px, 500px)"  # high: what the lower pane has, where it was not moved
 
 
 class RunsView(pn.viewable.Viewer):
@@ -70,16 +71,16 @@ class RunsView(pn.viewable.Viewer):
             self._table,
             sizing_mode="stretch_both",
             margin=0,
-            styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 30}px", "min-width": "0"},
+            styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 12}px", "min-width": "0"},
         )
         self._curves = pn.Column(
-            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", min_height=130, max_height=400), **FILL
+            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", styles={"height": CHART}), **FILL
         )
         self._no_curves = pn.pane.HTML(NO_CURVES, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         right = pn.Column(
             self._no_curves,
             self._curves,
-            styles={"flex": "1 1 0", "min-width": "260px"},
+            styles={"flex": "1 0 300px"},
             **{**FILL, "margin": (4, 8)},
         )
         self._content = pn.Row(left, right, **FILL)
