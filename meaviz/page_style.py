@@ -127,11 +127,19 @@ def _palette(tokens: Theme) -> dict[str, Any]:
     }
 
 
-def table_css(tokens: Theme) -> str:
-    """Style sheet of a Tabulator: Panel's own knows the colours of another theme."""
-    whole = ".pnx-tabulator.tabulator"
+def table_look(dark: bool) -> dict[str, Any]:
+    """Layout of a Tabulator in the page's colours: Panel's own style sheets know those of another theme.
+
+    The style sheet is the same for both, so that a change of theme exchanges none: Panel would lose others on the way.
+    """
+    css = _table_css(LIGHT, ":host(:not(.dark))") + _table_css(DARK, ":host(.dark)")
+    return {"stylesheets": [css], "css_classes": ["dark"] if dark else []}
+
+
+def _table_css(tokens: Theme, host: str) -> str:
+    whole = f"{host} .pnx-tabulator.tabulator"
     row = f"{whole} .tabulator-tableholder .tabulator-table .tabulator-row"
-    head = f"div {whole} .tabulator-header"
+    head = f"{whole} .tabulator-header"
     plain = f"background-color: {tokens.raised}; color: {tokens.text}; border-color: {tokens.border}"
 
     def tinted(colour: str, per_cent: int) -> str:
@@ -139,7 +147,7 @@ def table_css(tokens: Theme) -> str:
         return f"background-color: {mixed}; color: {tokens.text}"
 
     return f"""
-:host .tabulator {{ font-size: 13px }}
+{host} .tabulator {{ font-size: 13px }}
 {whole}, {whole} .tabulator-tableholder, {whole} .tabulator-tableholder .tabulator-table, {row} {{ {plain} }}
 {head}, {head} .tabulator-header-contents, {head} .tabulator-headers, {head} .tabulator-col {{ {plain} }}
 {row} .tabulator-cell {{ border-color: {tokens.border} }}

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from meagraph.selectors import cluster_bins
 from meagraph.summaries import mean_and_spread
-from meaviz.page_style import DENSE, FACTS_CSS, FILL, table_css
+from meaviz.page_style import DENSE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session, cluster_name
-from meaviz.style import NEUTRAL, palette, theme
+from meaviz.style import NEUTRAL, palette
 from meaviz.workflow import CLUSTERS, Workflow
 
 COLUMNS = {
@@ -57,6 +57,7 @@ class ClusterView(pn.viewable.Viewer):
             formatters={"colour": {"type": "color"}},
             text_align={"colour": "center", **dict.fromkeys(NUMBERS, "right")},
             header_align=dict.fromkeys(COLUMNS, "left") | dict.fromkeys(NUMBERS, "right"),
+            **table_look(session.dark),
         )
         self._empty = pn.pane.HTML(
             "No clusters yet: compute the map first.",
@@ -88,7 +89,7 @@ class ClusterView(pn.viewable.Viewer):
     def _show(self, *events: object) -> None:
         there = self.session.survey is not None
         self._empty.visible, self._table.visible = not there, there
-        self._table.stylesheets = [table_css(theme(self.session.dark))]
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
         self._facts = self._summarise() if there else None
         self._update()
 

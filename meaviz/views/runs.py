@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource
 
 from meagraph.records import best_epoch
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL, table_css
+from meaviz.page_style import FACTS_CSS, FILL, table_look
 from meaviz.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style import palette, theme
@@ -57,6 +57,7 @@ class RunsView(pn.viewable.Viewer):
             formatters={"colour": {"type": "color"}},
             text_align=dict.fromkeys(NUMBERS, "right"),
             header_align=dict.fromkeys(NUMBERS, "right"),
+            **table_look(session.dark),
         )
         self._use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
         self._use.on_click(lambda event: self._take())
@@ -144,7 +145,7 @@ class RunsView(pn.viewable.Viewer):
 
     def _show_theme(self, *events: object) -> None:
         style_runs(self._figure, theme(self.session.dark))
-        self._table.stylesheets = [table_css(theme(self.session.dark))]
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
 
     def _take(self) -> None:
         run = self.chosen

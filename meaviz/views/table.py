@@ -10,9 +10,8 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from meaviz.page_style import FACTS_CSS, FILL, SEGMENT, table_css
+from meaviz.page_style import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.session import Session, cluster_name
-from meaviz.style import theme
 from meaviz.workflow import Workflow
 
 PAGE = 50  # rows
@@ -67,6 +66,7 @@ class TableView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             min_height=150,
             configuration={"headerSort": False},
+            **table_look(session.dark),
         )
         self._empty = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         tools = pn.FlexBox(
@@ -107,7 +107,7 @@ class TableView(pn.viewable.Viewer):
             self._offer()
 
     def _restyle(self, *events: object) -> None:
-        self._table.stylesheets = [table_css(theme(self.session.dark))]
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
 
     def _offer(self, *events: object) -> None:
         """Columns to sort by at this level."""
