@@ -159,8 +159,8 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     session.dark = tour.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
     session.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
-    _add_map_keys(shortcuts, session, the_map)
     _add_shortcuts(shortcuts, session, page)
+    _add_map_keys(shortcuts, session, the_map)
     return page
 
 

@@ -258,7 +258,8 @@ class MapStep(Step):
     def summary(self) -> str:
         """Number of clusters."""
         survey = self.session.survey
-        return "" if survey is None else f"{survey.clusters.n_clusters:,} clusters"
+        count = 0 if survey is None else survey.clusters.n_clusters
+        return "" if survey is None else f"{count:,} cluster{'' if count == 1 else 's'}"
 
     def _update(self) -> None:
         config = self.session.config
