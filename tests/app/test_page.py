@@ -436,10 +436,11 @@ def check(page: Page, options: str, where: str) -> None:
 
 
 @pytest.mark.browser
-def test_no_serious_violation_on_the_page(app: App) -> None:
-    """With an environment in 3D, all steps unfolded and filters in sight, and in the list of keys; light and dark."""
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_serious_violation_on_the_page(app: App, dark: bool) -> None:
+    """With an environment in 3D, all steps unfolded and filters in sight, and in the list of keys."""
     axe_script()
-    app.set_theme(False)
+    app.set_theme(dark)
     page, session = app.page, app.session
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: session.inspected == 0, what="an environment in 3D")
@@ -448,16 +449,10 @@ def test_no_serious_violation_on_the_page(app: App) -> None:
         folded.first.click()
         expect(folded).to_have_count(left - 1)
     toggle = page.get_by_role("button", name="Filter", exact=True).first
-    toggle.click()
+    if toggle.get_attribute("aria-pressed") != "true":
+        toggle.click()
     expect(toggle).to_have_attribute("aria-pressed", "true")
-    check(page, EVERYTHING, "html")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    check(page, RULES, "[role=dialog]")
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
-    app.set_theme(True)
-    check(page, CONTRAST, "html")
+    check(page, CONTRAST if dark else EVERYTHING, "html")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     check(page, RULES, "[role=dialog]")
