@@ -28,6 +28,41 @@ SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
 TAB_KEYS = "1234567890-"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
+NOTES = {  # what is handled elsewhere, by where it works
+    "Map": (
+        ("Drag", "Select with a lasso or a box (toolbar), or along a histogram"),
+        ("Clicks", "Select with a polygon (toolbar); a double click ends it"),
+        ("Shift + drag", "Add to the selection"),
+        ("Ctrl + drag", "Remove from it"),
+        ("Ctrl + Shift + drag", "Keep what both hold"),
+        ("Click", "Show the environment in 3D"),
+        ("Wheel", "Zoom"),
+    ),
+    "Tab Outliers": (
+        ("J K", "Next candidate, the one before"),
+        ("↓ ↑", "The same, while the list has the focus"),
+        ("A", "An outlier"),
+        ("R", "Ordinary"),
+        ("U", "Undo the last judgement"),
+    ),
+    "3D view, while it has the focus": (
+        ("← →", "The environment before, the next"),
+        ("Shift + ← → ↑ ↓", "Turn"),
+        ("+ −", "Zoom"),
+        ("R", "Back to the first view; so does Home"),
+        ("Space", "Play, stop"),
+        ("Esc", "Clear what is measured, then stop measuring"),
+        ("Drag · wheel", "Turn · zoom"),
+        ("Shift + drag", "Move; so does the right button"),
+        ("Click", "Choose an atom"),
+    ),
+    "Bar between panes, while it has the focus": (
+        ("Arrow keys", "Move it"),
+        ("Home End", "Move it as far as it goes"),
+        ("Enter", "Put it back; so does a double click"),
+    ),
+}
+
 STOPS = (
     Stop(
         ".MuiDrawer-paper",
@@ -163,22 +198,13 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
         "f", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
     )
     shortcuts.add("Shift+f", "Take their flags back", lambda: session.flag_selection(False), "Environments")
-    for keys, title in (
-        ("J K", "Next candidate, the one before"),
-        ("A", "An outlier"),
-        ("R", "Ordinary"),
-        ("U", "Undo"),
-    ):
-        shortcuts.note(keys, title, "Tab Outliers")
-    shortcuts.note("Shift + ← → ↑ ↓", "Turn, while the 3D view has the focus", "3D view")
-    shortcuts.note("+ − R", "Zoom, back to the first view", "3D view")
-    shortcuts.note("Space", "Play, stop", "3D view")
-    shortcuts.note("Drag · wheel", "Turn · zoom", "3D view")
-    shortcuts.note("Arrow keys · Enter", "Move · reset a bar between panes that has the focus", "Page")
+    for group, notes in NOTES.items():
+        for keys, title in notes:
+            shortcuts.note(keys, title, group)
 
 
 def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> None:
-    """Keys and gestures of map and selection."""
+    """Keys of map and selection."""
     for key, title, act in (
         ("/", "Search", the_map.type_search),
         ("m", "What a selection does: new, add, remove, overlap", the_map.next_mode),
@@ -189,15 +215,6 @@ def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> N
         (".", "Zoom to the selection, or to all", held(the_map.zoom)),
     ):
         shortcuts.add(key, title, act, "Map")
-    for keys, title in (
-        ("Drag", "Select with a lasso, or a box (toolbar)"),
-        ("Shift + drag", "Add to the selection"),
-        ("Ctrl + drag", "Remove from it"),
-        ("Ctrl + Shift + drag", "Keep what both hold"),
-        ("Click", "Show the environment in 3D"),
-        ("Wheel", "Zoom"),
-    ):
-        shortcuts.note(keys, title, "Map")
 
 
 def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Column:
@@ -213,7 +230,7 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
         sizing_mode="stretch_width",
     )
     views = [
-        pn.Column(view(session, workflow), visible=index == 0, scroll=True, **FILL)
+        pn.Column(view(session, workflow), visible=index == 0, scroll=True, css_classes=[f"tab-{index}"], **FILL)
         for index, (_, view) in enumerate(TABS)
     ]
 

@@ -32,15 +32,20 @@ TIP_LETS_THROUGH = (
     ".MuiTooltip-popper, .MuiPopper-root, .contained { pointer-events: none !important } "
     "button { pointer-events: auto !important } button.Mui-disabled { pointer-events: none !important }"
 )
-SEGMENT = {"& .MuiToggleButton-root": DENSE}
+SEGMENT = {"& .MuiToggleButton-root": {**DENSE, "whiteSpace": "nowrap"}}
+# fields of numbers: the toolkit's buttons within have no name for screen readers and leave little room; arrow keys step
+NUMBER_ONLY = {
+    "& .MuiInputAdornment-root": {"display": "none"},
+    "& .MuiInputBase-input": {"paddingLeft": "14px !important", "paddingRight": "8px !important"},
+}
 
 HEAD_BUTTON = {"color": "#FFFFFF", "borderColor": "#FFFFFF80", "&:hover": {"borderColor": "#FFFFFF"}, **DENSE}
 
 KEYS_CSS = """
-:host { font-size: 14px }
-section { break-inside: avoid; margin: 0 0 16px }
+:host { font-size: 14px; columns: 340px; column-gap: 24px; padding: 0 8px }
+section { break-inside: avoid; margin: 0 0 14px }
 h3 { font-size: 13px; font-weight: 600; margin: 0 0 6px; opacity: 0.75 }
-dl { display: grid; grid-template-columns: 150px minmax(260px, 1fr); gap: 6px 12px; margin: 0 }
+dl { display: grid; grid-template-columns: 138px 1fr; gap: 4px 10px; margin: 0 }
 dt { white-space: nowrap }
 dd { margin: 0 }
 kbd { font: inherit; font-size: 12px; padding: 1px 7px; border: 1px solid currentColor; border-radius: 4px }
@@ -57,7 +62,7 @@ dl.facts { margin: 0; font-size: 13px }
 dl.facts dt { opacity: 0.7 }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }
 ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
-.figures { display: flex; gap: 28px; flex-wrap: wrap; padding: 8px 0 0 }
+.figures { display: flex; gap: 8px 20px; flex-wrap: wrap; padding: 8px 0 0 }
 .figure { font-size: 14px; font-variant-numeric: tabular-nums }
 .figure b { font-size: 20px; font-weight: 600 }
 .figure span { display: block; font-size: 12px; opacity: 0.75 }
@@ -126,10 +131,40 @@ def _palette(tokens: Theme) -> dict[str, Any]:
                 }
             },
             "MuiCardHeader": {"styleOverrides": {"action": {"& .MuiIconButton-root": {"color": tokens.muted}}}},
-            "MuiTab": {"styleOverrides": {"root": {"minHeight": "40px", "padding": "8px 16px"}}},
+            "MuiTab": {"styleOverrides": {"root": {"minHeight": "40px", "minWidth": "0", "padding": "8px 10px"}}},
             "MuiTabs": {"styleOverrides": {"root": {"minHeight": "40px"}}},
         },
     }
+
+
+def table_look(dark: bool) -> dict[str, Any]:
+    """Layout of a Tabulator in the page's colours: Panel's own style sheets know those of another theme.
+
+    The style sheet is the same for both, so that a change of theme exchanges none: Panel would lose others on the way.
+    """
+    css = _table_css(LIGHT, ":host(:not(.dark))") + _table_css(DARK, ":host(.dark)")
+    return {"stylesheets": [css], "css_classes": ["dark"] if dark else []}
+
+
+def _table_css(tokens: Theme, host: str) -> str:
+    whole = f"{host} .pnx-tabulator.tabulator"
+    row = f"{whole} .tabulator-tableholder .tabulator-table .tabulator-row"
+    head = f"{whole} .tabulator-header"
+    plain = f"background-color: {tokens.raised}; color: {tokens.text}; border-color: {tokens.border}"
+
+    def tinted(colour: str, per_cent: int) -> str:
+        mixed = f"color-mix(in srgb, {colour} {per_cent}%, {tokens.raised})"
+        return f"background-color: {mixed}; color: {tokens.text}"
+
+    return f"""
+{host} .tabulator {{ font-size: 13px }}
+{whole}, {whole} .tabulator-tableholder, {whole} .tabulator-tableholder .tabulator-table, {row} {{ {plain} }}
+{head}, {head} .tabulator-header-contents, {head} .tabulator-headers, {head} .tabulator-col {{ {plain} }}
+{row} .tabulator-cell {{ border-color: {tokens.border} }}
+{row}.tabulator-row-even {{ {tinted(tokens.text, 5)} }}
+{row}.tabulator-selectable:hover {{ {tinted(tokens.accent, 12)} }}
+{row}.tabulator-selected, {row}.tabulator-selected:hover {{ {tinted(tokens.accent, 24)} }}
+"""
 
 
 def loss_figure(points: ColumnDataSource) -> figure:

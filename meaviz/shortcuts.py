@@ -42,10 +42,15 @@ class Shortcuts(pn.viewable.Viewer):
         self._known: dict[str, Shortcut] = {}
         self._notes: list[tuple[str, str, str]] = []  # what is no key of ours, to be listed: group, keys, title
         self._keyboard = Keyboard(self.press)
-        self._list = pn.pane.HTML("", stylesheets=[KEYS_CSS], margin=0)
+        self._list = pn.pane.HTML("", stylesheets=[KEYS_CSS], margin=0, sizing_mode="stretch_width")
         self.foot = pn.Row(margin=0)  # for buttons under the list
         self.dialog = pmui.Dialog(
-            self._list, self.foot, title="Keyboard and mouse", close_on_click=True, show_close_button=True
+            self._list,
+            self.foot,
+            title="Keyboard and mouse",
+            close_on_click=True,
+            show_close_button=True,
+            width_option="lg",
         )
         self.dialog.param.watch(self._follow_dialog, "open")
         self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)

@@ -32,6 +32,7 @@ export function render({model}) {
   root.tabIndex = 0;
   root.setAttribute("role", "listbox");
   root.setAttribute("aria-label", "Outlier candidates");
+  root.setAttribute("aria-keyshortcuts", "ArrowDown ArrowUp"); // all others are the page's, or work everywhere
   style.textContent = STYLE;
 
   const paint = () => {

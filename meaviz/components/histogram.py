@@ -15,7 +15,7 @@ from meaviz.components.map_gestures import mode_of_keys
 from meaviz.page_style import style_chart
 from meaviz.style import theme
 
-HEIGHT = 190  # pixels
+HEIGHT = "clamp(130px, 40vh - 145px, 400px)"  # what the lower pane has, where it was not moved
 # as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
 _WATCH_KEYS = """
 window.addEventListener("pointerup", (event) => {
@@ -39,8 +39,7 @@ class HistogramChart(pn.viewable.Viewer):
         self._source = ColumnDataSource({"left": [], "right": [], "all": [], "selected": []})
         self.figure = plot = figure(
             name=f"histogram-{name}",
-            height=HEIGHT,
-            sizing_mode="stretch_width",
+            sizing_mode="stretch_both",
             tools=[],
             toolbar_location=None,
             x_axis_type="log" if log else "linear",
@@ -66,7 +65,7 @@ class HistogramChart(pn.viewable.Viewer):
         plot.js_on_event("panstart", CustomJS(args={"gesture": gesture}, code=_WATCH_KEYS))
         plot.js_on_event("selectiongeometry", CustomJS(args={"gesture": gesture}, code=_SEND))
         gesture.on_change("data", lambda attr, old, new: self._report(new))
-        self._pane = pn.pane.Bokeh(plot, height=HEIGHT, sizing_mode="stretch_width", margin=(0, 6))
+        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", styles={"height": HEIGHT}, margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
         """Return the chart for Panel to lay out."""
@@ -78,7 +77,7 @@ class HistogramChart(pn.viewable.Viewer):
         style_chart(self.figure, tokens)
         self.figure.xaxis.axis_label = label
         self.figure.xgrid.grid_line_color = None
-        self._all.glyph.update(fill_color=tokens.dim)
+        self._all.glyph.update(fill_color=tokens.muted, fill_alpha=0.5)
         self._selected.glyph.update(fill_color=tokens.accent)
         self._brush.overlay.update(
             fill_color=tokens.accent, fill_alpha=0.12, line_color=tokens.accent, line_dash="solid"

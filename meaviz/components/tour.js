@@ -111,6 +111,9 @@ export function render({model, el}) {
       }[event.key];
       if (act) { event.preventDefault(); event.stopPropagation(); act(); }
     }
+    const hold = setInterval(() => { // a dialog that closes meanwhile takes the focus, and gives it back elsewhere
+      if (!box.contains(el.getRootNode().activeElement)) next.focus();
+    }, 100);
     skip.onclick = () => close();
     back.onclick = () => show(index - 1);
     next.onclick = forth;
@@ -118,6 +121,7 @@ export function render({model, el}) {
     window.addEventListener("resize", arrange);
     close = () => {
       document.removeEventListener("keydown", keys, true);
+      clearInterval(hold);
       window.removeEventListener("resize", arrange);
       layer.remove();
       close = null;

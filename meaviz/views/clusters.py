@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meagraph.selectors import cluster_bins
 from meagraph.summaries import mean_and_spread
-from meaviz.page_style import DENSE, FACTS_CSS, FILL
+from meaviz.page_style import DENSE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session, cluster_name
 from meaviz.style import NEUTRAL, palette
 from meaviz.workflow import CLUSTERS, Workflow
@@ -57,7 +57,7 @@ class ClusterView(pn.viewable.Viewer):
             formatters={"colour": {"type": "color"}},
             text_align={"colour": "center", **dict.fromkeys(NUMBERS, "right")},
             header_align=dict.fromkeys(COLUMNS, "left") | dict.fromkeys(NUMBERS, "right"),
-            stylesheets=[":host .tabulator { font-size: 13px }"],
+            **table_look(session.dark),
         )
         self._empty = pn.pane.HTML(
             "No clusters yet: compute the map first.",
@@ -73,7 +73,7 @@ class ClusterView(pn.viewable.Viewer):
             label="Cancel", variant="text", color="error", size="small", margin=(4, 4), visible=False
         )
         self._cancel.on_click(lambda event: workflow.cancel())
-        self._message = pn.pane.HTML(ABOUT, margin=(8, 4), stylesheets=[FACTS_CSS])
+        self._message = pn.pane.HTML(ABOUT, margin=(10, 4), styles={"font-size": "13px"}, stylesheets=[FACTS_CSS])
         tools = pn.Row(self._measure, self._cancel, self._message, margin=0, sizing_mode="stretch_width")
         self._layout = pn.Column(self._empty, tools, self._table, **FILL)
         self._table.on_click(self._select)
@@ -89,7 +89,7 @@ class ClusterView(pn.viewable.Viewer):
     def _show(self, *events: object) -> None:
         there = self.session.survey is not None
         self._empty.visible, self._table.visible = not there, there
-        self._table.theme = "midnight" if self.session.dark else "simple"
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
         self._facts = self._summarise() if there else None
         self._update()
 

@@ -36,7 +36,9 @@ class ExportView(pn.viewable.Viewer):
         self._overwrite = pmui.Checkbox(label="Replace an earlier export", value=False, size="small", margin=(8, 12))
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
         self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
-        self._note = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 12), stylesheets=[FACTS_CSS])
+        self._note = pn.pane.HTML(
+            "", sizing_mode="stretch_width", margin=(4, 12), styles={"font-size": "14px"}, stylesheets=[FACTS_CSS]
+        )
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._files = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(

@@ -34,11 +34,12 @@ class HistogramsView(pn.viewable.Viewer):
             value=[],
             max_items=MOST,
             searchable=True,
+            sx={"& .MuiSelect-select": {"padding": "6px 12px !important"}},
             sizing_mode="stretch_width",
             margin=(6, 12, 0, 12),
         )
         self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
-        self._row = pn.Row(sizing_mode="stretch_width", margin=0)
+        self._row = pn.Row(**FILL)
         self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
         session.param.watch(held(self._offer), "survey")
@@ -54,13 +55,13 @@ class HistogramsView(pn.viewable.Viewer):
         known = self.session.properties
         self._charts = {}
         if self.session.survey is None or known is None:
-            self._choice.param.update(options={}, value=[])
+            self._choice.param.update(options={}, value=[], visible=False)
             self._hint.object = EMPTY
             self._row.objects = []
             return
         numbers = {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
         value = [name for name in self._choice.value or FIRST if name in numbers.values()]
-        self._choice.param.update(options=numbers, value=[])
+        self._choice.param.update(options=numbers, value=[], visible=True)
         self._choice.value = value
 
     def _draw(self, *events: object) -> None:
@@ -83,7 +84,7 @@ class HistogramsView(pn.viewable.Viewer):
             charts[name] = (found, chart)
         self._charts = charts
         self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
-        self._row.objects = [pn.Column(chart, sizing_mode="stretch_width", margin=0) for _, chart in charts.values()]
+        self._row.objects = [pn.Column(chart, **FILL) for _, chart in charts.values()]
         self._select()
 
     def _brush(self, found: Histogram) -> Any:

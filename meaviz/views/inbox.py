@@ -14,6 +14,7 @@ from panel.util import edit_readonly
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import ALARM
 from meaviz.candidates import Candidates, find_candidates, next_place
+from meaviz.components.browser_memory import BrowserMemory
 from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
@@ -118,7 +119,10 @@ class InboxView(pn.viewable.Viewer):
         )
         self._note = pmui.TextInput(label="Note", value="", **FIELD)
         self._name = pmui.TextInput(label="Your name", value=self.session.author, **FIELD)
-        self._name.link(self.session, value="author")
+        self._memory = BrowserMemory("meaviz.author")
+        self._name.param.watch(held(self._rename), "value")
+        self._memory.param.watch(lambda event: self._remember() if pn.state.loaded else None, "value")
+        pn.state.onload(self._remember)  # what comes before would not reach the field
         self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
         rows = ((self._accept, self._reject), (back, forth), (self._undo, again))
         return [
@@ -126,6 +130,7 @@ class InboxView(pn.viewable.Viewer):
             self._reason,
             self._note,
             self._name,
+            self._memory,
             self._problem,
         ]
 
@@ -231,6 +236,14 @@ class InboxView(pn.viewable.Viewer):
         held(self._show_list)()
 
     # ---- what people do
+
+    def _rename(self, event: Any) -> None:
+        self.session.author = self._memory.value = event.new.strip()
+
+    def _remember(self) -> None:
+        """The name that was given in this browser earlier."""
+        if self._memory.value:
+            self._name.value = self._memory.value
 
     def _press(self, key: str) -> None:
         {

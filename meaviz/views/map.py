@@ -42,7 +42,14 @@ class MapView(pn.viewable.Viewer):
         self._drawn: object = None  # the survey whose points are on the map
         self._sizes: NDArray[np.uint8] | None = None
         self._colour = pmui.Select(
-            label="Colour by", groups={}, value=None, searchable=True, filter_on_search=False, **FIELD, width=150
+            label="Colour by",
+            groups={"Often used": {"Cluster": "cluster"}},  # all others come with the map
+            value="cluster",
+            searchable=True,
+            filter_on_search=False,
+            disabled=True,
+            width=150,
+            **FIELD,
         )
         self._search = pmui.TextInput(
             label="Search",
@@ -229,7 +236,7 @@ class MapView(pn.viewable.Viewer):
     def _offer_colours(self, *events: object) -> None:
         if self.session.survey is not None:
             self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
-            self._colour.value = self.session.colour_by
+            self._colour.param.update(value=self.session.colour_by, disabled=False)
 
     def _show_axes(self, *events: object) -> None:
         if not self._ready:

@@ -15,14 +15,14 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart
-from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH, chart_hook
+from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, TIP_LETS_THROUGH, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
-CHART = 240  # pixels
+CHART = 190  # pixels
 BARS = 24  # at most; more cannot be read
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
@@ -78,7 +78,7 @@ class PruningView(pn.viewable.Viewer):
         )
         self._number = pmui.IntInput(
             label="Number to keep", value=1000, start=1, size="small", visible=False, sizing_mode="stretch_width",
-            margin=(6, 12, 2, 12),
+            margin=(6, 12, 2, 12), sx=NUMBER_ONLY,
         )  # fmt: skip
         self._fewest = pmui.Select(
             label="Covered with the fewest", options=list(UNITS[:0:-1]), value=config.fewest, size="small",

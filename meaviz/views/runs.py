@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource
 
 from meagraph.records import best_epoch
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS
+from meaviz.page_style import FACTS_CSS, FILL, table_look
 from meaviz.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style import palette, theme
@@ -32,7 +32,9 @@ COLUMNS = {
 }
 NUMBERS = ("run", "seed", "epochs", "held_out", "loss", "seconds", "edges")
 EMPTY = "No model yet: train one in step 3. Every training of this dataset is listed here, with its losses."
+NO_CURVES = "A loaded model has no losses to show. Train one in step 3: its curve appears here."
 RUNNING = "at work"
+CHART = "clamp(130px, 40vh - 95px, 500px)"  # high: what the lower pane has, where it was not moved
 
 
 class RunsView(pn.viewable.Viewer):
@@ -55,7 +57,7 @@ class RunsView(pn.viewable.Viewer):
             formatters={"colour": {"type": "color"}},
             text_align=dict.fromkeys(NUMBERS, "right"),
             header_align=dict.fromkeys(NUMBERS, "right"),
-            stylesheets=[":host .tabulator { font-size: 13px }"],
+            **table_look(session.dark),
         )
         self._use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
         self._use.on_click(lambda event: self._take())
@@ -70,16 +72,20 @@ class RunsView(pn.viewable.Viewer):
             self._table,
             sizing_mode="stretch_both",
             margin=0,
-            styles={"flex": "1 1 0", "min-width": "0"},
+            styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 12}px", "min-width": "0"},
         )
+        self._curves = pn.Column(
+            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", styles={"height": CHART}), **FILL
+        )
+        self._no_curves = pn.pane.HTML(NO_CURVES, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         right = pn.Column(
-            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", min_height=130),
-            sizing_mode="stretch_both",
-            margin=(4, 8),
-            styles={"flex": "1 1 0", "min-width": "0"},
+            self._no_curves,
+            self._curves,
+            styles={"flex": "1 0 300px"},
+            **{**FILL, "margin": (4, 8)},
         )
-        self._content = pn.Row(left, right, sizing_mode="stretch_both", margin=0)
-        self._layout = pn.Column(self._empty, self._content, sizing_mode="stretch_both", margin=0)
+        self._content = pn.Row(left, right, **FILL)
+        self._layout = pn.Column(self._empty, self._content, **FILL)
         self._table.param.watch(self._show_choice, "selection")
         session.param.watch(self._show_runs, ["runs", "learned"])
         session.param.watch(held(self._show_lines), ["runs", "history", "running"])
@@ -123,6 +129,8 @@ class RunsView(pn.viewable.Viewer):
             "width": [2.0] * len(curves),
         }
         self._empty.visible, self._content.visible = not curves, bool(curves)
+        some = any(history for _, history in curves)
+        self._no_curves.visible, self._curves.visible = not some, some
 
     def _show_choice(self, *events: object) -> None:
         run, learned = self.chosen, self.session.learned
@@ -137,7 +145,7 @@ class RunsView(pn.viewable.Viewer):
 
     def _show_theme(self, *events: object) -> None:
         style_runs(self._figure, theme(self.session.dark))
-        self._table.theme = "midnight" if self.session.dark else "simple"
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
 
     def _take(self) -> None:
         run = self.chosen

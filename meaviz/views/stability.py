@@ -43,6 +43,7 @@ class StabilityView(pn.viewable.Viewer):
             end=0.98,
             step=0.02,
             size="small",
+            show_value=False,
             sizing_mode="stretch_width",
             margin=(4, 8, 0, 8),
         )
@@ -150,6 +151,6 @@ def rate_facts(found: Stability, rate: float) -> str:
         f'<div class="figures"><div class="figure"><b>{found.clusters[index]:,}</b><span>clusters</span></div>'
         f'<div class="figure"><b>{100 * found.largest[index]:.0f} %</b><span>in the largest</span></div>'
         f'<div class="figure"><b>{100 * found.alone[index]:.0f} %</b><span>in none</span></div>'
-        f'<div class="figure"><b>{" · ".join(near)}</b><span>agreement with the rates beside it</span></div></div>'
+        f'<div class="figure"><b>{" · ".join(near)}</b><span>agreement nearby</span></div></div>'
         f"<p>{stable}</p>"
     )

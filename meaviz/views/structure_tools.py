@@ -10,7 +10,7 @@ import param
 
 from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.page_style import DENSE, SEGMENT
+from meaviz.page_style import DENSE, NUMBER_ONLY, SEGMENT
 from meaviz.session import Session
 
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
@@ -126,6 +126,7 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
         start=1e-4,
         step=0.1,
         size="small",
+        sx=NUMBER_ONLY,
         width=132,
         margin=(6, 4),
     )

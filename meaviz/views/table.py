@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from meaviz.page_style import FACTS_CSS, FILL, SEGMENT
+from meaviz.page_style import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
 
@@ -55,7 +55,7 @@ class TableView(pn.viewable.Viewer):
         self._falling = pmui.Switch(label="Largest first", value=True, **{**field, "margin": (10, 8, 0, 0)})
         self._only = pmui.Switch(label="Selected only", value=False, **{**field, "margin": (10, 8, 0, 0)})
         self._pages = pmui.Pagination(count=1, value=0, size="small", margin=(10, 8, 0, 0))
-        self._count = pn.pane.HTML("", margin=(12, 8, 0, 0), stylesheets=[FACTS_CSS])
+        self._count = pn.pane.HTML("", margin=(12, 8, 0, 12), stylesheets=[FACTS_CSS])
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(),
             show_index=False,
@@ -66,7 +66,7 @@ class TableView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             min_height=150,
             configuration={"headerSort": False},
-            stylesheets=[":host .tabulator { font-size: 13px }"],
+            **table_look(session.dark),
         )
         self._empty = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         tools = pn.FlexBox(
@@ -107,7 +107,7 @@ class TableView(pn.viewable.Viewer):
             self._offer()
 
     def _restyle(self, *events: object) -> None:
-        self._table.theme = "midnight" if self.session.dark else "simple"
+        self._table.css_classes = table_look(self.session.dark)["css_classes"]
 
     def _offer(self, *events: object) -> None:
         """Columns to sort by at this level."""

@@ -15,11 +15,11 @@ from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.records import DEVICES, best_epoch
 from meaviz.jobs import held
-from meaviz.page_style import loss_figure, style_curve
+from meaviz.page_style import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style import theme
 from meaviz.views.step import COMPACT, Step, button
 
-NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2)}
+NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2), "sx": NUMBER_ONLY}
 
 
 class DescriptorStep(Step):
@@ -258,7 +258,8 @@ class MapStep(Step):
     def summary(self) -> str:
         """Number of clusters."""
         survey = self.session.survey
-        return "" if survey is None else f"{survey.clusters.n_clusters:,} clusters"
+        count = 0 if survey is None else survey.clusters.n_clusters
+        return "" if survey is None else f"{count:,} cluster{'' if count == 1 else 's'}"
 
     def _update(self) -> None:
         config = self.session.config

@@ -6,12 +6,13 @@ Coordinates called "page pixels" are CSS pixels from the top left of the viewpor
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 import panel as pn
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 Result = TypeVar("Result")
 Point = tuple[float, float]
@@ -39,6 +40,12 @@ CHROMIUM_ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 IDLE = "() => !!window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
+STILL = """() => {
+  const walk = (root) => root.getAnimations().every((one) =>
+    one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity) &&
+    [...root.querySelectorAll("*")].every((node) => !node.shadowRoot || walk(node.shadowRoot));
+  return walk(document);
+}"""
 FIND_FIGURE = """(name) => {
   for (const root of Bokeh.index.roots) {
     const stack = [root], seen = new Set();
@@ -176,6 +183,19 @@ class Served:
         self._thread.join(20)
 
 
+@contextlib.contextmanager
+def fresh_page(chromium: Browser, log: BrowserLog) -> Iterator[Page]:
+    """A page of 1280 x 900 pixels that nobody has visited before; ``log`` records what it does."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(120_000)
+    context.add_init_script(  # no tour by itself, but on the first visit that a test asks for
+        "try { if (top.location.hash !== '#first-visit') localStorage['meaviz.tour'] ??= 'test' } catch {}"
+    )
+    log.watch(context)
+    yield context.new_page()
+    context.close()
+
+
 def open_page(page: Page, served: Served, timeout: float = 60.0) -> None:
     """Load the served app and wait until Bokeh has drawn it and the server knows."""
     page.goto(served.url)
@@ -186,6 +206,12 @@ def open_page(page: Page, served: Served, timeout: float = 60.0) -> None:
 def wait_idle(page: Page, timeout: float = 60.0) -> None:
     """Wait until every Bokeh document on the page is idle."""
     page.wait_for_function(IDLE, timeout=timeout * 1000)
+
+
+def wait_still(page: Page, timeout: float = 60.0) -> None:
+    """Wait until every document is idle and nothing on the page fades, unfolds or moves any more."""
+    wait_idle(page, timeout)
+    page.wait_for_function(STILL, timeout=timeout * 1000)
 
 
 def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.0, what: str = "") -> None:
@@ -238,6 +264,12 @@ def drag(page: Page, points: Sequence[Point], steps: int = 3, modifiers: Sequenc
     page.mouse.up()
     for key in modifiers:
         page.keyboard.up(key)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Open the drop-down list of this label and take the option of exactly this text, unit included."""
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("menuitem", name=option, exact=True).first.click()
 
 
 def tool(page: Page, title: str, within: Locator | None = None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium
+from browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium, fresh_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,9 +38,10 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         _unavailable("no Chromium found (install one, or name it in MEAVIZ_CHROMIUM)")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         _unavailable("playwright is not installed (pip install playwright)")
+    expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
         yield browser
@@ -74,13 +75,7 @@ def serve(browser_log: BrowserLog) -> Iterator[Callable[[Callable[[], Any]], Ser
 @pytest.fixture
 def page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
     """Give a fresh page of 1280 x 900 pixels (in place of pytest-playwright's fixture of this name)."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(120_000)
-    context.add_init_script(  # no tour by itself, but on the first visit that a test asks for
-        "try { if (top.location.hash !== '#first-visit') localStorage['meaviz.tour'] ??= 'test' } catch {}"
-    )
-    browser_log.watch(context)
-    yield context.new_page()
-    context.close()
+    with fresh_page(chromium, browser_log) as page:
+        yield page
     assert not browser_log.errors, f"errors on the page: {browser_log.errors}"
     assert not browser_log.external(), f"requests to other hosts: {browser_log.external()}"

@@ -14,7 +14,7 @@ import panel as pn
 import pytest
 from ase import Atoms
 from bokeh.command.util import build_single_handler_application
-from browser import data_to_page, drag, figure_eval, wait_figure, wait_idle, wait_until
+from browser import choose, data_to_page, drag, figure_eval, wait_figure, wait_idle, wait_until
 from panel.io.session import generate_session
 from playwright.sync_api import Locator, Page, expect
 
@@ -162,11 +162,15 @@ def test_colours_theme_clusters_and_retraining(
     """Every colouring, the dark theme, a cluster of the table, and a new training keep the page alive."""
     session = open_app(write_dataset(structures))
     wait_map(page, session)
-    for name in ("Group", "Energy per atom", "Force", "Outlier score", "Cluster"):
-        page.get_by_role("combobox", name="Colour by").click()
-        page.get_by_role("menuitem", name=name, exact=True).click()
-        wanted = name.split()[0].lower()
-        wait_until(page, lambda: session.colour_by == wanted, what=f"colours by {name}")  # noqa: B023
+    for name, title in (
+        ("group", "Group"),
+        ("energy", "Energy per atom / eV/atom"),
+        ("force", "Force / eV/Å"),
+        ("score", "Outlier score"),
+        ("cluster", "Cluster"),
+    ):
+        choose(page, "Colour by", title)
+        wait_until(page, lambda name=name: session.colour_by == name, what=f"colours by {title}")
         wait_idle(page)
     colour = "view.model.below[0].axis_label_text_color"
     light = figure_eval(page, "map", colour)

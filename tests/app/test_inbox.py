@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import panel as pn
 import pytest
-from browser import open_page, wait_until
+from browser import choose, open_page, wait_until
 from playwright.sync_api import Page, expect
 
 from meagraph.datasets import AtomicDataset
@@ -164,6 +164,24 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     page.get_by_label("By structure").click()
     expect(options).to_have_count(6)
     expect(options.nth(1)).to_contain_text("atom 8")
-    page.get_by_role("combobox", name="Signal").click()
-    page.get_by_role("menuitem", name="short distance").click()
+    choose(page, "Signal", "short distance")
     expect(options).to_have_count(3)
+
+
+def test_the_browser_remembers_who_judges(inbox: Callable[[], tuple[Session, Any]], page: Page) -> None:
+    session, _ = inbox()
+    name = page.get_by_label("Your name")
+    expect(name).to_have_value("Ana")
+    name.fill(" Bo ")
+    name.press("Enter")
+    wait_until(page, lambda: session.author == "Bo", what="another name")
+    wait_until(page, lambda: page.evaluate("localStorage.getItem('meaviz.author')") == "Bo", what="the name kept")
+    later, _ = inbox()
+    expect(name).to_have_value("Bo")
+    wait_until(page, lambda: later.author == "Bo", what="the name of the visit before")
+    name.fill("")
+    name.press("Enter")
+    wait_until(page, lambda: page.evaluate("localStorage.getItem('meaviz.author')") is None, what="the name forgotten")
+    last, _ = inbox()
+    expect(name).to_have_value("Ana")
+    assert last.author == "Ana"

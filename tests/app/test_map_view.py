@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import shapely
-from browser import Served, data_to_page, drag, figure_eval, tool, wait_figure, wait_until
+from browser import Served, choose, data_to_page, drag, figure_eval, tool, wait_figure, wait_until
 from made_up import session_of
 from playwright.sync_api import Page, expect
 
@@ -146,8 +146,7 @@ def test_polygon_zoom_axes_and_pictures(session: Session, page: Page) -> None:
     assert ElementTree.parse(download.value.path()).getroot().tag.endswith("svg")
 
     for axis, title in (("Horizontal axis", "Force / eV/Å"), ("Vertical axis", "Energy per atom / eV/atom")):
-        page.get_by_role("combobox", name=axis).click()
-        page.get_by_role("menuitem", name=title, exact=True).first.click()
+        choose(page, axis, title)
     wait_until(page, lambda: session.axes == ("force", "energy"), what="other axes")
     wait_figure(page, "map")
     wait_until(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import panel as pn
 import pytest
-from browser import Served, open_page, wait_until
+from browser import Served, choose, open_page, wait_until
 
 from meagraph.alignment import Alignment
 from meagraph.datasets import AtomicDataset
@@ -83,11 +83,9 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
 
     opened.button("View").click()
     page.get_by_label("Forces").check()
-    page.get_by_role("combobox", name="Colour atoms by").click()
-    page.get_by_role("menuitem", name="Cluster", exact=True).click()
+    choose(page, "Colour atoms by", "Cluster")
     wait_until(page, lambda: session.atoms_by == "cluster" and viewer.arrows, what="the settings")
-    page.get_by_role("combobox", name="Cells, a").click()
-    page.get_by_role("menuitem", name="2", exact=True).click()
+    choose(page, "Cells, a", "2")
     opened.button("Structure").click()
     wait_until(page, lambda: viewer.scene["repeats"] == [2, 1, 1] and not viewer.scene["around"], what="the structure")
     opened.settle()

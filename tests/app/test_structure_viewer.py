@@ -691,3 +691,33 @@ def test_two_environments_side_by_side_and_overlaid(shown: Shown) -> None:
     np.testing.assert_allclose(shown.pixel_of(0), shown.pixel_of(2), atol=0.1)
     shown.show(first)
     assert shown.page.evaluate(COUNTS)["components"] == 1
+
+
+def test_switches_through_all_modes_leave_one_context(shown: Shown, browser_log: BrowserLog) -> None:
+    rng = np.random.default_rng(0)
+    silicon = bulk("Si", "diamond", 5.43, cubic=True)
+    shown.served.run(lambda: setattr(shown.viewer, "arrows", True))
+
+    def rounds(count: int) -> dict[str, int]:
+        for number in range(count):
+            atoms = silicon.copy()
+            atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+            colors = rng.integers(0, 1 << 24, 8, dtype=np.uint32)
+            shown.served.run(
+                lambda number=number: setattr(
+                    shown.viewer, "representation", ("ball+stick", "spacefill", "licorice", "dots")[number % 4]
+                )
+            )
+            options = {"vectors": rng.normal(size=(8, 3)), "colors": colors}
+            if number % 3 == 2:
+                pair = [Environment(atoms, at, 3.0, **options) for at in (0, 4)]
+                shown.served.run(lambda pair=pair, number=number: shown.viewer.compare(*pair, overlaid=number % 2 == 0))
+                shown.settle()
+            else:
+                shown.show(atoms, focus=number % 8, whole=number % 3 == 1, repeats=(1 + number % 2, 1, 1), **options)
+        return shown.page.evaluate(COUNTS)
+
+    first = rounds(12)  # every representation with every mode
+    assert rounds(12) == first
+    assert first["canvases"] == 1
+    assert not [line for line in browser_log.console if "context" in line.lower() or line.startswith("error")]
