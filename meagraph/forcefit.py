@@ -25,7 +25,7 @@ SPLITTABLE = 3  # structures from which a group gives some to the test
 CAP = 60_000  # environments in fit and test together
 WIDEST = 2000  # coefficients: 14 elements
 ENERGY_WEIGHT = 3.0  # 1/Å: an error of 1 eV an atom counts as much as one of 3 eV/Å
-RIDGE = 1e-6  # of the mean diagonal of the normal equations, columns scaled to unit mean square
+RIDGE = 1e-6  # of the mean diagonal of the normal equations, columns scaled to unit mean square, but for rare ones
 FORCELESS = 1e-6  # eV/Å: a group whose test forces are all smaller says nothing
 _BLOCK = 4096  # environments
 
@@ -52,7 +52,7 @@ class Prepared:
     fit: Rows
     test: Rows
     groups: NDArray[np.str_]  # (n,) group of each test environment
-    scale: NDArray[np.float64]  # (W,) root mean square of the columns of the fit's forces
+    scale: NDArray[np.float64]  # (W,) root mean square of the columns of the fit's forces, at least the usual one
     shape: tuple[int, int]  # N, S of the dataset
 
 
@@ -199,13 +199,18 @@ def _blocks(rows: Rows, chosen: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.
 
 
 def _scale(rows: Rows) -> NDArray[np.float64]:
+    """The unit (W,) of each column: its root mean square, at least the median of those that do not vanish.
+
+    A column that hardly ever says anything, such as two atoms closer than any in the fit, would have a tiny unit: the
+    ridge would leave its coefficient free, and one such pair in the test could cost more than everything else.
+    """
     square = np.zeros(rows.features.shape[2])
     count = 0
     for features, _ in _blocks(rows, np.flatnonzero(rows.known)):
         square += np.einsum("nw,nw->w", features, features)
         count += len(features)
     scale = np.sqrt(square / max(count, 1))
-    return np.where(scale > 0.0, scale, 1.0)
+    return np.maximum(scale, np.median(scale[scale > 0.0])) if scale.any() else np.ones_like(scale)
 
 
 def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:

@@ -14,6 +14,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.forcefit import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
 from meagraph.quickfield import new_field, usual_distance
+from tests.conftest import labelled
 
 GROUPS = ("bulk", "hot", "rare")
 
@@ -260,6 +261,25 @@ def test_random_selections_have_the_size_asked_for(exact: AtomicDataset) -> None
     np.testing.assert_array_equal(whole.coefficients, full.coefficients)
     with pytest.raises(MEAGraphError, match="at most 576 environments"):
         random_band(prepared, 577, [0])
+
+
+def test_a_pair_closer_than_any_in_the_fit_costs_no_more_than_its_force() -> None:
+    rng = np.random.default_rng(0)
+    structures = []
+    for index in range(15):
+        atoms = ase.build.bulk("Nb", "bcc", a=3.31, cubic=True) * (2, 2, 2)
+        if index < 14:
+            atoms.positions += rng.normal(scale=0.06, size=atoms.positions.shape)
+        else:
+            atoms.positions[1] = atoms.positions[0] + [1.9, 0.0, 0.0]  # Å; 2.7 elsewhere
+        structures.append(labelled(atoms, "bcc"))
+    dataset = dataset_from_structures(structures)
+    held_out = [found for seed in range(20) if 14 in (found := prepare(dataset, seed=seed)).test.structures]
+    assert held_out
+    largest = np.linalg.norm(dataset.forces[dataset.offsets[14] :], axis=1).max()
+    for prepared in held_out:
+        found = cost(prepared, np.ones(dataset.n_structures, dtype=bool))
+        assert found.p99 < 1.5 * largest  # with columns scaled by what the fit sees it is over 2,000 eV/Å
 
 
 # Errors
