@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,9 +10,20 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import shapely
-from browser import Served, choose, data_to_page, drag, figure_eval, tool, wait_figure, wait_until
+from browser import (
+    BrowserLog,
+    Served,
+    choose,
+    data_to_page,
+    drag,
+    figure_eval,
+    fresh_page,
+    tool,
+    wait_figure,
+    wait_until,
+)
 from made_up import session_of
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from meaviz.app import build
 from meaviz.session import Session
@@ -25,8 +36,10 @@ FRAME = """(() => {
 
 
 @pytest.fixture
-def session(serve: Callable[..., Served], page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """The whole app with a made-up dataset, opened."""
+def open_session(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Page], Session]:
+    """``open_session(page)``: open the whole app with a made-up dataset, on one server for all pages."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path))
     made: list[Session] = []
 
@@ -35,11 +48,28 @@ def session(serve: Callable[..., Served], page: Page, tmp_path: Path, monkeypatc
         return build(session=made[-1])
 
     served = serve(app)
-    page.set_viewport_size({"width": 1600, "height": 1000})
-    page.goto(served.url)
-    wait_figure(page, "map")
-    served.run(lambda: None)
-    return made[-1]
+
+    def start(page: Page) -> Session:
+        page.set_viewport_size({"width": 1600, "height": 1000})
+        page.goto(served.url)
+        wait_figure(page, "map")
+        served.run(lambda: None)
+        return made[-1]
+
+    return start
+
+
+@pytest.fixture
+def session(open_session: Callable[[Page], Session], page: Page) -> Session:
+    """The session of the app that is open on ``page``."""
+    return open_session(page)
+
+
+@pytest.fixture
+def other_page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
+    """The page of another browser session."""
+    with fresh_page(chromium, browser_log) as page:
+        yield page
 
 
 def press(page: Page, name: str) -> None:
@@ -191,3 +221,31 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     groups = session.dataset.groups[session.dataset.structure_of]
     wanted = (session.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
     wait_until(page, chosen(session, wanted), what="a cell of the heat map")
+
+
+@pytest.mark.browser
+def test_two_browsers_do_not_see_each_others_selection(
+    open_session: Callable[[Page], Session], page: Page, other_page: Page
+) -> None:
+    """A selection, a colour and an environment of one session leave the other, on the same server, as it was."""
+    first, second = open_session(page), open_session(other_page)
+    assert first is not second
+    labels = first.survey.clusters.labels
+    for session, where, label in ((first, page, 0), (second, other_page, 1)):
+        before = [None if one.selection is None else one.selection.copy() for one in (first, second)]
+        middle = np.median(session.survey.projection.xy[labels == label], axis=0)
+        angle = np.linspace(0, 2 * np.pi, 24)
+        drag(where, data_to_page(where, "map", middle + 0.8 * np.column_stack([np.cos(angle), np.sin(angle)])))
+        wait_until(where, lambda session=session: session.selection.any(), what="a selection")
+        other = 1 if session is first else 0
+        np.testing.assert_array_equal((first, second)[other].selection, before[other])
+    assert not np.array_equal(first.selection, second.selection)
+    for session, where in ((first, page), (second, other_page)):
+        expect(where.get_by_text(f"{int(session.selection.sum()):,} of {N:,} selected")).to_be_visible()
+
+    choose(page, "Colour by", first.properties.title_of("group"))
+    wait_until(page, lambda: first.colour_by == "group", what="other colours")
+    page.get_by_role("button", name="Next environment").click()
+    wait_until(page, lambda: first.inspected >= 0, what="an environment")
+    assert (second.colour_by, second.inspected) == ("cluster", -1)
+    expect(other_page.get_by_role("combobox", name="Colour by")).to_have_text("Cluster")

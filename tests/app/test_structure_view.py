@@ -108,8 +108,8 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowLeft")
     wait_until(page, lambda: session.inspected == 130, what="the last of the selection")
+    wait_until(page, lambda: len(viewer.scene["centers"]) == 2, what="both environments")
     opened.settle()
-    assert len(viewer.scene["centers"]) == 2
     assert [name for name, _ in viewer.legend["entries"]] == ["1", "2"]
     page.get_by_text("RMSD").wait_for()
     assert page.get_by_role("cell", name="130").is_visible()

@@ -587,7 +587,6 @@ def test_measuring_by_clicks(shown: Shown) -> None:
         wait_until(shown.page, lambda before=before: len(shown.viewer.picked) == before + 1, what="a picked atom")
     assert shown.clicks == []  # nothing is chosen meanwhile
     texts = shown.page.locator(".viewer .measures text")
-    assert texts.all_inner_texts() == [] or texts.count() == 3
     shown.page.wait_for_function("() => __meaviz_debug[0].model.readings.length === 3")
     shown.settle()
     assert texts.all_text_contents() == ["3.000 Å", "3.000 Å", "90.0°"]
