@@ -30,6 +30,7 @@ RESULTS = Path(__file__).parent / "results"
 COLOURS = ("energy", "group", "force", "cluster")
 # When the gesture ends, and when the first frame after new data of the map is there.
 WATCH = """
+try { localStorage["meaviz.tour"] ??= "seen" } catch {}
 window.gestureEnd = 0
 for (const type of ["pointerup", "wheel"])
   window.addEventListener(type, () => { window.gestureEnd = performance.now() }, {capture: true})
@@ -37,7 +38,8 @@ for (const type of ["pointerup", "wheel"])
 NEXT_PICTURE = """([name, fields]) => {
   const find = FIND
   const view = find(name)
-  window.picture = new Promise((resolve) => {
+  window.picture = new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("no new picture within a minute")), 60_000)
     for (const renderer of view.model.renderers) {
       const source = renderer.data_source
       if (source == null || !fields.some((field) => field in source.data)) continue

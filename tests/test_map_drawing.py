@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
-from bokeh.models import ColorBar, FixedTicker, Legend, LinearColorMapper, LogColorMapper
 from bokeh.plotting import figure
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +20,8 @@ from meaviz.components.map_layers import (
     point_size,
     shade,
 )
-from meaviz.components.map_legend import MapLegend, bar_ticks, shorten
-from meaviz.style import DARK, LIGHT, NEUTRAL, Colouring, pack, rgb24
+from meaviz.components.map_legend import bar_ticks, legend_html, shorten
+from meaviz.style import DARK, LIGHT, NEUTRAL, Colouring, pack, palette, rgb24
 
 VIEW = View((0.0, 10.0), (0.0, 10.0), 100, 100)
 RED, BLUE = pack(["#FF0000", "#0000FF"])
@@ -188,38 +189,47 @@ def test_shorten_keeps_both_ends():
 
 
 def legend_of(colouring):
-    plot = figure()
-    MapLegend(plot).show(colouring, LIGHT)
-    (item,) = plot.right
-    return item
+    """Text of the legend's lines, and the colours of its swatches."""
+    page = legend_html(colouring, LIGHT)
+    root = ElementTree.fromstring(page.replace("&ensp;", "  "))
+    return root, ["".join(node.itertext()) for node in root]
 
 
 def test_legend_lists_noise_and_sums_up_the_rest():
     codes = np.concatenate([[-1] * 5, np.repeat(np.arange(20), np.arange(40, 20, -1))])
-    legend = legend_of(Colouring.categorical(codes, [f"C{i}" for i in range(20)], label="Clusters"))
-    assert isinstance(legend, Legend)
-    assert legend.title == "Clusters"
-    labels = [item.label.value for item in legend.items]
+    root, (title, *labels) = legend_of(Colouring.categorical(codes, [f"C{i}" for i in range(20)], label="Clusters"))
+    assert title == "Clusters"
     rest = sum(range(30, 20, -1))
     assert labels == [*(f"C{i}  {40 - i}" for i in range(10)), "Unclustered  5", f"+ 10 more  {rest}"]
-    swatches = legend.items[0].renderers[0].data_source.data["fill"]
-    assert swatches[-1] == NEUTRAL
-    assert len(swatches) == 11
+    swatches = [node.get("style", "") for node in root.iter("i")]
+    assert swatches == [*(f"background:{colour}" for colour in palette(20)[:10]), f"background:{NEUTRAL}", ""]
+
+
+def test_names_in_a_legend_are_text():
+    colouring = Colouring.categorical([0], ['<b>"bold"</b>'], label="a < b")
+    _, lines = legend_of(colouring)
+    assert lines == ["a < b", '<b>"bold"</b>  1']
 
 
 @pytest.mark.parametrize("log", [False, True])
 def test_colour_bar(log):
     values = np.append(np.geomspace(0.01, 10, 1000), np.nan)
-    bar = legend_of(Colouring.continuous(values, label="Force", unit="eV/Å", log=log))
-    assert isinstance(bar, ColorBar)
-    assert bar.title == "Force (eV/Å)\n1 without a value: grey"
-    assert isinstance(bar.color_mapper, LogColorMapper if log else LinearColorMapper)
-    assert isinstance(bar.ticker, FixedTicker)
-    assert set(bar.major_label_overrides) == set(bar.ticker.ticks)
-    assert bar.color_mapper.low == pytest.approx(np.percentile(values[:-1], 1))
+    colouring = Colouring.continuous(values, label="Force", unit="eV/Å", log=log)
+    root, lines = legend_of(colouring)
+    assert lines[:2] == ["Force (eV/Å)", "1 without a value: grey"]
+    bar = root[-1]
+    assert bar.get("style") == f"background:linear-gradient(to top,{','.join(colouring.palette)})"
+    low, high = np.percentile(values[:-1], [1, 99])
+    assert len(bar) >= 3
+    for node in bar:
+        value, part = float(node.text.replace(",", "")), float(node.get("style")[len("bottom:") : -1]) / 100
+        expected = np.log(value / low) / np.log(high / low) if log else (value - low) / (high - low)
+        assert part == pytest.approx(expected, abs=2e-4)
 
 
-def test_colour_bar_without_any_value_still_appears():
-    bar = legend_of(Colouring.continuous(np.full(3, np.nan), label="E", unit="eV"))
-    assert (bar.color_mapper.low, bar.color_mapper.high) == (0, 1)
-    assert bar.ticker.ticks == []
+def test_colour_bar_of_one_value_and_of_none_still_appears():
+    _, (title, bar) = legend_of(Colouring.continuous(np.full(3, 2.5), label="E", unit="eV"))
+    assert (title, bar) == ("E (eV)", "2.50000")
+    root, lines = legend_of(Colouring.continuous(np.full(3, np.nan), label="E", unit="eV"))
+    assert lines == ["E (eV)", "3 without a value: grey", ""]
+    assert root[-1].get("class") == "bar"

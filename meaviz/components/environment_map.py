@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from meaviz.components import map_layers, selection
 from meaviz.components.map_figure import apply_theme, empty_figure, extent, select_tools, view_of
 from meaviz.components.map_gestures import Reports, listen, mode_of_keys
-from meaviz.components.map_legend import MapLegend
+from meaviz.components.map_legend import WIDTH, MapLegend
 from meaviz.style import Colouring, Theme, pack, theme
 
 MODES = {
@@ -54,7 +54,9 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self._holder = pn.Column(sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0)
+        self._holder = pn.Column(
+            sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0, styles={"position": "relative"}
+        )
         self.clear("No map yet.")
 
     def __panel__(self) -> pn.Column:
@@ -94,7 +96,8 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._tip = Label(x=0, y=0, visible=False, level="overlay", text_font_size="12px")
         self._tip.update(padding=7, border_radius=4)
         plot.add_layout(self._tip)
-        self._legend = MapLegend(plot)
+        plot.min_border_right = WIDTH
+        self._legend = MapLegend()
         report = Reports(
             self._select,
             tap=lambda x, y: self._tap(plot, x, y),
@@ -106,7 +109,8 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._layer.arrange(self._levels())
         self._restyle()
         self._show_mode()
-        self._holder.objects = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0)]
+        pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=MIN_HEIGHT, margin=0)
+        self._holder.objects = [pane, self._legend.pane]
 
     def set_colouring(self, colouring: Colouring) -> None:
         """Colour the points and explain the colours. Raises ValueError for another number of points."""

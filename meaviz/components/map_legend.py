@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from html import escape
 
-from bokeh.models import ColorMapper, ColumnDataSource, FixedTicker, LinearColorMapper, LogColorMapper
-from bokeh.models.annotations import ColorBar, Legend, LegendItem
-from bokeh.plotting import figure
+import panel as pn
 
 from meaviz.style import NEUTRAL, Colouring, Entry, Theme
 
 MOST_ENTRIES = 12
 LONGEST_NAME = 22
 WIDTH = 200  # reserved at the right, so that the map keeps its shape when the colouring changes
-# Material UI's theme for Bokeh writes larger sizes into the models; a map needs the room
+TOP, GAP = 6, 6  # pixels above and below the legend, and beside it
 _STYLESHEET = """
-.bk-title { font-size: 12px !important; font-weight: bold !important }
-.bk-label { font-size: 12px !important }
-.bk-grid { gap: 3px !important }
+:host { pointer-events: none; overflow: hidden }
+div:has(> .legend) { height: 100% }
+.legend { display: flex; flex-direction: column; height: 100%; font-size: 12px; line-height: 17px; color: var(--text) }
+b { color: var(--muted) }
+em { color: var(--muted); font-style: normal }
+.entry { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; flex: none; pointer-events: auto }
+i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin: 0 9px 0 4px }
+.bar { position: relative; flex: 0 1 260px; min-height: 60px; width: 14px; margin: 8px 0 8px 2px }
+.bar span { position: absolute; left: 19px; transform: translateY(50%); white-space: nowrap; line-height: 1 }
+.bar span::before { content: ""; position: absolute; left: -5px; top: 50%; width: 4px }
+.bar span::before { border-top: 1px solid var(--muted) }
 """
 
 
@@ -85,89 +91,66 @@ def listed_entries(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 class MapLegend:
-    """Owns the right side of a figure."""
+    """The legend at the right side of a map.
 
-    def __init__(self, plot: figure) -> None:
-        self._plot = plot
-        self._swatches = ColumnDataSource({"x": [], "y": [], "fill": []})
-        self._renderer: Any = plot.scatter(
-            "x", "y", fill_color="fill", line_color=None, size=11, source=self._swatches
-        )  # drawn nowhere: it lends its glyphs to the legend
-        plot.min_border_right = WIDTH
+    It is no part of the figure: other annotations there would make Bokeh look through all models of the page and lay
+    the figure out again, half a second for a change of colours.
+    """
+
+    def __init__(self) -> None:
+        self.pane = pn.pane.HTML(
+            "",
+            margin=0,
+            width=WIDTH - 2 * GAP,
+            css_classes=["map-legend"],
+            stylesheets=[_STYLESHEET],
+            styles={
+                "position": "absolute",
+                "right": f"{GAP}px",
+                "top": f"{TOP}px",
+                "height": f"calc(100% - {2 * TOP}px)",
+            },
+        )
 
     def show(self, colouring: Colouring | None, theme: Theme) -> None:
         """Explain ``colouring``; None explains nothing."""
-        if colouring is None:
-            self._plot.right = []
-        elif colouring.kind == "categorical":
-            self._plot.right = [self._categories(colouring, theme)]
-        else:
-            self._plot.right = [self._bar(colouring, theme)]
+        self.pane.object = "" if colouring is None else legend_html(colouring, theme)
 
-    def _categories(self, colouring: Colouring, theme: Theme) -> Legend:
-        listed, rest = listed_entries(colouring.entries)
-        nowhere = [math.nan] * len(listed)
-        self._swatches.data = {"x": nowhere, "y": nowhere, "fill": [entry.colour for entry in listed]}
-        items = [
-            LegendItem(label=f"{shorten(entry.name)}  {entry.size:,}", renderers=[self._renderer], index=i)
-            for i, entry in enumerate(listed)
-        ]
-        if rest:
-            count = sum(entry.size for entry in rest)
-            items.append(LegendItem(label=f"+ {len(rest):,} more  {count:,}", renderers=[]))
-        return Legend(
-            items=items,
-            title=shorten(colouring.label, 28) or None,
-            location="top_left",
-            stylesheets=[_STYLESHEET],
-            glyph_width=16,
-            glyph_height=16,
-            spacing=3,
-            margin=6,
-            background_fill_color=None,
-            border_line_color=None,
-            label_text_font=theme.font,
-            label_text_font_size="12px",
-            label_text_color=theme.text,
-            title_text_font=theme.font,
-            title_text_font_size="12px",
-            title_text_font_style="bold",
-            title_text_color=theme.muted,
-        )
 
-    def _bar(self, colouring: Colouring, theme: Theme) -> ColorBar:
-        low, high = colouring.low, colouring.high
-        ticks = bar_ticks(low, high, colouring.log)
-        if not math.isfinite(low):
-            low, high = (1.0, 10.0) if colouring.log else (0.0, 1.0)
-        elif high <= low:
-            low, high = (low / 2, low * 2) if colouring.log else (low - 0.5, low + 0.5)
-        mapper_type: type[ColorMapper] = LogColorMapper if colouring.log else LinearColorMapper
-        labels: dict[Any, Any] = dict(ticks)
-        title = f"{colouring.label} ({colouring.unit})" if colouring.unit else colouring.label
-        if colouring.missing:
-            title += f"\n{colouring.missing:,} without a value: grey"
-        return ColorBar(
-            color_mapper=mapper_type(palette=list(colouring.palette), low=low, high=high),
-            ticker=FixedTicker(ticks=list(ticks)),
-            major_label_overrides=labels,
-            title=title,
-            width=14,
-            height=260,
-            location="top_left",
-            padding=4,
-            background_fill_color=None,
-            bar_line_color=None,
-            border_line_color=None,
-            major_tick_line_color=theme.muted,
-            major_tick_in=0,
-            major_tick_out=4,
-            major_label_text_font=theme.font,
-            major_label_text_font_size="12px",
-            major_label_text_color=theme.text,
-            title_text_font=theme.font,
-            title_text_font_size="12px",
-            title_text_font_style="bold",
-            title_text_color=theme.muted,
-            title_standoff=10,
-        )
+def legend_html(colouring: Colouring, theme: Theme) -> str:
+    """The legend of ``colouring`` as HTML in the colours of ``theme``."""
+    style = f"--text:{theme.text};--muted:{theme.muted};font-family:{escape(theme.font)}"
+    content = _categories(colouring) if colouring.kind == "categorical" else _bar(colouring)
+    return f'<div class="legend" style="{style}">{content}</div>'
+
+
+def _categories(colouring: Colouring) -> str:
+    listed, rest = listed_entries(colouring.entries)
+    rows = [
+        f'<div class="entry" title="{escape(entry.name)}"><i style="background:{entry.colour}"></i>'
+        f"{escape(shorten(entry.name))}&ensp;{entry.size:,}</div>"
+        for entry in listed
+    ]
+    if rest:
+        rows.append(f'<div class="entry"><i></i>+ {len(rest):,} more&ensp;{sum(entry.size for entry in rest):,}</div>')
+    title = (
+        f'<b title="{escape(colouring.label)}">{escape(shorten(colouring.label, 28))}</b>' if colouring.label else ""
+    )
+    return title + "".join(rows)
+
+
+def _bar(colouring: Colouring) -> str:
+    """A bar of the colours, and round values beside it where they lie along it."""
+    low, high = colouring.low, colouring.high
+    place = math.log if colouring.log else float
+    labels = ""
+    for value, text in bar_ticks(low, high, colouring.log).items():  # of one value in the middle
+        part = (place(value) - place(low)) / (place(high) - place(low)) if high > low else 0.5
+        labels += f'<span style="bottom:{100 * part:.2f}%">{text}</span>'
+    unit = f" ({colouring.unit})" if colouring.unit else ""
+    missing = f"<em>{colouring.missing:,} without a value: grey</em>" if colouring.missing else ""
+    colours = ",".join(colouring.palette)
+    return (
+        f"<b>{escape(colouring.label + unit)}</b>{missing}"
+        f'<div class="bar" style="background:linear-gradient(to top,{colours})">{labels}</div>'
+    )
