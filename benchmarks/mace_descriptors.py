@@ -119,7 +119,7 @@ def main() -> None:
         "ratio": round(median["threads"] / median["processes"], 2),
         "largest_difference": apart,  # in units of the largest value of a column
     }
-    write_json(RESULTS / "mace.json", result)
+    write_json(RESULTS / f"mace-{Path(options.data).name.split('.')[0]}.json", result)
     print(json.dumps(result, indent=2))
 
 

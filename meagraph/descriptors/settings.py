@@ -30,7 +30,7 @@ KINDS: dict[str, Kind] = {
     "soap": Kind("SOAP", ("r_cut", "n_max", "l_max")),
     "acsf": Kind("ACSF", ("r_cut", "n_max", "l_max")),
     "snap": Kind("SNAP", ("r_cut", "l_max")),
-    "mace": Kind("MACE", source="the path of a MACE model", parallel_above=3_000),
+    "mace": Kind("MACE", source="the path of a MACE model", parallel_above=100_000),  # they gain little, threads do
     "array": Kind("Array in the file", source="the name of a per-atom array"),
     "npy": Kind("NumPy file", source="the path of a .npy file"),
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
-from meaviz.components.chart import Chart
+from meaviz.components.chart import Chart, Hook
 from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, TIP_LETS_THROUGH, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
@@ -24,6 +24,8 @@ from meaviz.workflow import Workflow
 
 CHART = 190  # pixels
 BARS = 24  # at most; more cannot be read
+CHOSEN = "chosen / %"
+FACTS = ("in kept structures / %", CHOSEN, "in kept structures", "chosen", "all")  # of a bar
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
 SELECTOR_WORDS = (
@@ -289,25 +291,34 @@ class _Bars:
     chosen: NDArray[Any]
     kept: NDArray[Any]
 
+    def shape(self) -> object:
+        """The categories that are shown, and how many there are."""
+        return self.what, tuple(self.names[:BARS]), len(self.names)
+
+    def layers(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+        """Columns of the bars, and of the marks."""
+        columns = (self.names, self.kept, self.chosen, self.whole)
+        rows = [
+            (str(name), 100 * k / w, 100 * c / w, int(k), int(c), int(w))
+            for name, k, c, w in list(zip(*columns, strict=True))[:BARS]
+        ]
+        bars = dict(zip((self.what, *FACTS), map(list, zip(*rows, strict=True)), strict=True))
+        return bars, {name: bars[name] for name in (self.what, CHOSEN)}
+
 
 def _nothing(what: str) -> _Bars:
     return _Bars(what, [""], np.ones(1), np.zeros(1), np.zeros(1))
 
 
-def _draw(data: _Bars, tokens: Theme) -> hv.Overlay:
+def _draw(data: _Bars, tokens: Theme, hook: Hook) -> hv.Overlay:
     """Bars of the share that lies in kept structures, and a mark at the share of chosen environments."""
     more = len(data.names) > BARS
     title = f"Kept per {data.what}" + (f" (largest {BARS} of {len(data.names)})" if more else "")
-    columns = (data.names, data.kept, data.chosen, data.whole)
-    rows = [
-        (str(name), 100 * k / w, 100 * c / w, int(k), int(c), int(w))
-        for name, k, c, w in list(zip(*columns, strict=True))[:BARS]
-    ]
-    facts = ["in kept structures / %", "chosen / %", "in kept structures", "chosen", "all"]
-    bars = hv.Bars(rows, data.what, facts).opts(color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"])
-    marks = hv.Scatter([(row[0], row[2]) for row in rows], data.what, "chosen / %").opts(
-        marker="dash", size=14, color=tokens.text, line_width=2
+    columns = data.layers()
+    bars = hv.Bars(columns[0], data.what, list(FACTS)).opts(
+        color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"]
     )
+    marks = hv.Scatter(columns[1], data.what, CHOSEN).opts(marker="dash", size=14, color=tokens.text, line_width=2)
     return (bars * marks).opts(
         hv.opts.Overlay(
             responsive=True,
@@ -319,6 +330,6 @@ def _draw(data: _Bars, tokens: Theme) -> hv.Overlay:
             toolbar=None,
             show_legend=False,
             framewise=True,
-            hooks=[chart_hook(tokens)],
+            hooks=[chart_hook(tokens), hook],
         )
     )
