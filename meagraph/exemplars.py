@@ -59,3 +59,32 @@ def exemplars(
     drawn = np.random.default_rng(seed).choice(rows, size=min(count, len(rows)), replace=False)
     first = condensed.first[inside]
     return Exemplars(first[near], first[far], np.sort(drawn), distance[near], distance[far], len(rows))
+
+
+def extremes(
+    clusters: Clusters, condensed: Condensed, values: NDArray[np.floating]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The most central member of every cluster and the one farthest out: rows (C + 1,), of what is unclustered last.
+
+    As the first central and edge members that :func:`exemplars` finds one cluster after the other; -1 where there is
+    nothing unclustered. Arguments and errors as there.
+    """
+    if len(values) != condensed.size:
+        raise MEAGraphError(f"Expected values of {condensed.size} representatives, got {len(values)}.")
+    count = clusters.n_clusters + 1
+    label = clusters.labels[condensed.first]  # members share their representative's
+    bins = np.where(label < 0, count - 1, label)
+    places, weights = np.asarray(values, dtype=np.float64), condensed.multiplicity.astype(np.float64)
+    total = np.bincount(bins, weights=weights, minlength=count)
+    means = np.zeros((count, places.shape[1]))
+    np.add.at(means, bins, places * weights[:, None])
+    means /= np.maximum(total, 1.0)[:, None]
+    distance = np.linalg.norm(places - means[bins], axis=1)
+    order = np.lexsort((np.arange(len(bins)), distance, bins))
+    ends = np.cumsum(np.bincount(bins, minlength=count))
+    central, edge = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
+    there = total > 0
+    starts = np.concatenate([[0], ends[:-1]])
+    central[there] = condensed.first[order[starts[there]]]
+    edge[there] = condensed.first[order[ends[there] - 1]]
+    return central, edge

@@ -212,6 +212,8 @@ def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> N
         ("Shift+z", "Redo it", partial(session.move_in_history, 1)),
         ("i", "Invert the selection", session.invert_selection),
         ("g", "Grow it to whole clusters", session.grow_selection),
+        ("]", "Select the next cluster", partial(session.step_cluster, 1)),
+        ("[", "Select the one before", partial(session.step_cluster, -1)),
         (".", "Zoom to the selection, or to all", held(the_map.zoom)),
     ):
         shortcuts.add(key, title, act, "Map")

@@ -27,6 +27,7 @@ DENSE = {
     "minWidth": "0",
     "lineHeight": "1.5",
 }  # buttons above the views
+ICON = {"padding": "4px", "fontSize": "18px", "& .MuiIcon-root, & .material-icons": {"fontSize": "18px"}}
 # a tip beside a button lies over the next one, and would stay there when the pointer goes on to it
 TIP_LETS_THROUGH = (
     ".MuiTooltip-popper, .MuiPopper-root, .contained { pointer-events: none !important } "
@@ -51,25 +52,32 @@ dd { margin: 0 }
 kbd { font: inherit; font-size: 12px; padding: 1px 7px; border: 1px solid currentColor; border-radius: 4px }
 """
 
-# Panel takes the sum of what the children want as the least size, which would push the rest out of the window
-SHRINKS = ":host { min-height: 0 !important; min-width: 0 !important }"
+# Panel takes the sum of what the children want as the least size, which would push the rest out of the window;
+# of a Paper, which is made in JavaScript, the element within has it too
+SHRINKS = ":host, .paper { min-height: 0 !important; min-width: 0 !important }"
 FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
 
 FACTS_CSS = """
 :host(.empty) { opacity: 0.75; font-size: 14px }
-dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: 2px 12px }
-dl.facts { margin: 0; font-size: 13px }
+dl.facts { display: grid; gap: 2px 10px }
+dl.facts { grid-template-columns: max-content minmax(0, 1fr) max-content minmax(0, 1.4fr) }
+dl.facts { margin: 0; font-size: 13px; overflow-wrap: break-word }
 dl.facts dt { opacity: 0.7 }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }
 ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
-.figures { display: flex; gap: 8px 20px; flex-wrap: wrap; padding: 8px 0 0 }
+.figures { display: flex; gap: 6px 16px; flex-wrap: wrap; padding: 6px 0 0 }
 .figure { font-size: 14px; font-variant-numeric: tabular-nums }
 .figure b { font-size: 20px; font-weight: 600 }
 .figure span { display: block; font-size: 12px; opacity: 0.75 }
+@media (max-height: 800px) {
+  dl.facts { font-size: 12px; gap: 1px 6px }
+  .figure { font-size: 13px }
+  .figure b { font-size: 16px }
+}
 .empty { opacity: 0.75; font-size: 14px }
 p { font-size: 13px; margin: 8px 0 0; max-width: 110ch }
 table.costs { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 4px 0 }
-table.costs th, table.costs td { padding: 4px 14px 4px 0; text-align: right; white-space: nowrap }
+table.costs th, table.costs td { padding: 2px 14px 2px 0; text-align: right; white-space: nowrap }
 table.costs th { font-weight: 600 }
 table.costs th:first-child { text-align: left }
 table.costs small { opacity: 0.75 }

@@ -153,6 +153,15 @@ class Session(Judging, Planning):
             touched[-1] = False
             self.select(touched[labels], "add")
 
+    def step_cluster(self, step: int) -> None:
+        """Select the cluster after (or before) the one that the selection lies in; the first where it lies in none."""
+        if self.selection is None or self.survey is None or not self.survey.clusters.n_clusters:
+            return
+        clusters = self.survey.clusters
+        touched = np.unique(clusters.labels[self.selection])
+        here = int(touched[0]) if len(touched) == 1 and touched[0] >= 0 else (-1 if step > 0 else 0)
+        self.select(clusters.labels == (here + step) % clusters.n_clusters)
+
     def move_in_history(self, by: int) -> None:
         """Undo (-1) or redo (1) a step of the selection."""
         mask = self.history_of_selection.move(by)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meagraph.clustering import Clusters
 from meagraph.condensation import Condensed
 from meagraph.errors import MEAGraphError
-from meagraph.exemplars import exemplars
+from meagraph.exemplars import exemplars, extremes
 
 
 def line() -> tuple[Clusters, Condensed, np.ndarray]:
@@ -54,3 +56,32 @@ def test_wrong_requests_are_named() -> None:
         exemplars(clusters, condensed, values, 0, count=0)
     with pytest.raises(MEAGraphError, match="5 representatives, got 4"):
         exemplars(clusters, condensed, values[:4], 0)
+
+
+def test_extremes_are_the_first_exemplars_of_every_cluster() -> None:
+    clusters, condensed, values = line()
+    central, edge = extremes(clusters, condensed, values)
+    assert (central.tolist(), edge.tolist()) == ([4, 6], [5, 6])
+    with pytest.raises(MEAGraphError, match="5 representatives, got 4"):
+        extremes(clusters, condensed, values[:4])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_extremes_against_one_cluster_at_a_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, m, c = 60, int(rng.integers(1, 30)), int(rng.integers(1, 5))
+    assignment = np.concatenate([np.arange(m), rng.integers(0, m, n - m)])
+    of = rng.integers(-1, c, m)  # of representatives
+    labels = of[assignment]
+    sizes = np.bincount(labels[labels >= 0], minlength=c)
+    if not sizes.all():
+        return
+    condensed = Condensed(np.arange(m), assignment, np.zeros(n), np.bincount(assignment, minlength=m), 0.0, 1.0)
+    clusters, values = Clusters(labels, sizes, "leiden"), rng.normal(size=(m, 3))
+    central, edge = extremes(clusters, condensed, values)
+    for place, label in enumerate([*range(c), -1]):
+        if not (labels == label).any():
+            assert (central[place], edge[place]) == (-1, -1)
+            continue
+        found = exemplars(clusters, condensed, values, label, count=1)
+        assert (central[place], edge[place]) == (found.central[0], found.edge[0])

@@ -8,11 +8,11 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, Legen
 from bokeh.plotting import figure
 
 from meagraph.costcurve import CostCurves, median
-from meaviz.page_style import style_chart, style_legend
+from meaviz.page_style import FILL, style_chart, style_legend
 from meaviz.style import palette, theme
 
 LINES = 3  # at most
-HEIGHT = 230  # pixels
+LOW = 150  # pixels at least
 
 
 class CostChart(pn.viewable.Viewer):
@@ -26,7 +26,7 @@ class CostChart(pn.viewable.Viewer):
         self.error = self._figure("cost-curve", "force RMSE / meV/Å", log=True)
         self._area = self.error.varea("keep", "low", "high", source=self._band, fill_alpha=0.35, legend_label="random")
         self._middle = self.error.line("keep", "middle", source=self._band, line_width=1, legend_label="random")
-        self.coverage = self._figure("coverage-curve", "environments covered / %", log=False)
+        self.coverage = self._figure("coverage-curve", "covered / %", log=False)
         self.coverage.y_range = Range1d(0, 102)
         self._drawn = []
         for source, colour, mark in zip(self._lines, colours, ("circle", "square", "triangle"), strict=True):
@@ -41,17 +41,17 @@ class CostChart(pn.viewable.Viewer):
             self._spans.append(span)
         self._whole = Span(dimension="width", location=1, line_dash="dotted", line_width=1.5)
         self.error.add_layout(self._whole)
-        for plot in (self.error, self.coverage):
-            plot.legend.update(location="top_right", padding=3, spacing=0, glyph_width=16, border_line_alpha=0)
+        for plot, corner in ((self.error, "top_right"), (self.coverage, "bottom_right")):
+            plot.legend.update(location=corner, padding=3, spacing=0, glyph_width=16, border_line_alpha=0)
         panes = [
-            pn.pane.Bokeh(plot, height=HEIGHT, sizing_mode="stretch_width", margin=(0, 6))
+            pn.pane.Bokeh(plot, min_height=LOW, sizing_mode="stretch_both", margin=(0, 6))
             for plot in (self.error, self.coverage)
         ]
         self._layout = pn.Column(
-            pn.Row(*panes, sizing_mode="stretch_width", height=HEIGHT, margin=0),
+            pn.Row(*panes, **FILL),
             visible=False,
-            sizing_mode="stretch_width",
-            margin=(6, 0),
+            styles={"flex": "1 0 100%"},  # what is said of it follows below
+            **FILL,
         )
 
     def __panel__(self) -> pn.Column:
@@ -110,11 +110,11 @@ class CostChart(pn.viewable.Viewer):
     def _figure(name: str, label: str, *, log: bool) -> figure:
         plot = figure(
             name=name,
-            height=HEIGHT,
-            sizing_mode="stretch_width",
+            min_height=LOW,
+            sizing_mode="stretch_both",
             x_axis_type="log",
             y_axis_type="log" if log else "linear",
-            x_axis_label="keep fraction of environments / %",
+            x_axis_label="keep fraction / %",
             y_axis_label=label,
             x_range=Range1d(1.5, 100),
             tools=[],

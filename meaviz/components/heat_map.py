@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meaviz.page_style import style_chart
 from meaviz.style import SEQUENTIAL, theme
 
-ROW, FOOT = 19, 52  # pixels of a row, and of axis and label below
+ROW, FOOT = 10, 46  # pixels of a row at least, and of axis and label below
 _SEND = "tapped.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}"
 
 
@@ -30,8 +30,8 @@ class HeatMap(pn.viewable.Viewer):
             name=name,
             x_range=FactorRange(),
             y_range=FactorRange(),
-            height=ROW,
-            sizing_mode="stretch_width",
+            min_height=ROW,
+            sizing_mode="stretch_both",
             tools=[],
             toolbar_location=None,
         )
@@ -52,7 +52,7 @@ class HeatMap(pn.viewable.Viewer):
         tapped = ColumnDataSource({"x": [], "y": [], "time": []})
         plot.js_on_event("tap", CustomJS(args={"tapped": tapped}, code=_SEND))
         tapped.on_change("data", lambda attr, old, new: self._tap(new))
-        self._pane = pn.pane.Bokeh(plot, height=ROW, sizing_mode="stretch_width", margin=(0, 6))
+        self._pane = pn.pane.Bokeh(plot, min_height=ROW, sizing_mode="stretch_both", margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
         """Return the heat map for Panel to lay out."""
@@ -83,7 +83,7 @@ class HeatMap(pn.viewable.Viewer):
             major_label_text_color=tokens.text,
             major_label_text_font=tokens.font,
         )
-        self._pane.height = self.figure.height = FOOT + ROW * max(4, len(rows))
+        self._pane.min_height = self.figure.min_height = FOOT + ROW * max(4, len(rows))
         there = np.argwhere(counts > 0)
         self._hover.tooltips = [
             (labels[1], "@y"),

@@ -15,7 +15,7 @@ from meaviz.components.map_gestures import mode_of_keys
 from meaviz.page_style import style_chart
 from meaviz.style import theme
 
-HEIGHT = "clamp(130px, 40vh - 145px, 400px)"  # what the lower pane has, where it was not moved
+LOW = 110  # pixels
 # as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
 _WATCH_KEYS = """
 window.addEventListener("pointerup", (event) => {
@@ -65,7 +65,7 @@ class HistogramChart(pn.viewable.Viewer):
         plot.js_on_event("panstart", CustomJS(args={"gesture": gesture}, code=_WATCH_KEYS))
         plot.js_on_event("selectiongeometry", CustomJS(args={"gesture": gesture}, code=_SEND))
         gesture.on_change("data", lambda attr, old, new: self._report(new))
-        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", styles={"height": HEIGHT}, margin=(0, 6))
+        self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=LOW, margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
         """Return the chart for Panel to lay out."""

@@ -1,40 +1,51 @@
-"""The table of clusters: sizes, groups, labels, what is kept."""
+"""The table of clusters: sizes, groups, means of properties, stability, what is kept, and exemplars."""
 
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from numpy.typing import NDArray
 
-from meagraph.selectors import cluster_bins
-from meagraph.summaries import mean_and_spread
+from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
+from meaviz.jobs import held
 from meaviz.page_style import DENSE, FACTS_CSS, FILL, table_look
-from meaviz.session import Session, cluster_name
-from meaviz.style import NEUTRAL, palette
+from meaviz.session import Session
 from meaviz.workflow import CLUSTERS, Workflow
 
-COLUMNS = {
-    "colour": {"title": "", "width": 34},
-    "cluster": {"title": "Cluster", "width": 100},
-    "size": {"title": "Environments", "width": 125},
-    "share": {"title": "Share / %", "width": 95},
-    "kept": {"title": "Kept", "width": 90},
-    "kept_share": {"title": "Kept / %", "width": 95},
-    "group": {"title": "Most frequent group", "width": 230},
-    "stability": {"title": "Stability", "width": 95},
-    "force": {"title": "Force / eV/Å", "width": 140},
-    "energy": {"title": "Energy / eV/atom", "width": 160},
-    "candidates": {"title": "Outlier candidates", "width": 150},
-    "flagged": {"title": "Flagged", "width": 90},
+BEFORE = {  # title and width in pixels; the means of properties stand between
+    "colour": ("", 34),
+    "cluster": ("Cluster", 100),
+    CENTRAL: ("Central", 84),
+    EDGE: ("Edge", 72),
+    "size": ("Environments", 120),
+    "selected": ("Selected", 95),
+    "share": ("Share / %", 95),
+    "groups": ("Groups inside", 190),
+    "stability": ("Stability", 95),
 }
-NUMBERS = ("size", "share", "kept", "kept_share", "stability", "force", "energy", "candidates", "flagged")
-
-
-ABOUT = "Stability: how much of a cluster is found again without a fifth of the data; 0.75 and more is stable."
+AFTER = {
+    "kept": ("Kept", 80),
+    "kept_share": ("Kept / %", 90),
+    "candidates": ("Outlier candidates", 150),
+    "flagged": ("Flagged", 90),
+}
+MEAN = 165  # width of a column of means
+WORDS = ("cluster", "groups")  # the other columns are numbers
+FIRST = ("force", "energy", "volume")  # properties whose means are shown
+ROW = 54  # pixels
+LOOK = """
+.tabulator .tabulator-row .tabulator-cell { padding: 2px 8px; line-height: 16px; align-content: center }
+.tabulator-cell svg { display: block; margin: auto; cursor: zoom-in }
+.tabulator-cell[tabulator-field=groups] { font-size: 12px }
+"""
+ABOUT = (
+    "A click on a row selects the cluster, on a picture shows that member in 3D. "
+    "Stability: how much of a cluster is found again without a fifth of the data; 0.75 and more is stable."
+)
 
 
 class ClusterView(pn.viewable.Viewer):
@@ -44,20 +55,18 @@ class ClusterView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._facts: pd.DataFrame | None = None
+        self._pictures: dict[str, dict[int, tuple[int, str]]] = {CENTRAL: {}, EDGE: {}}
+        look = table_look(session.dark)
         self._table = pn.widgets.Tabulator(
-            pd.DataFrame(columns=list(COLUMNS)),
+            pd.DataFrame(columns=[*BEFORE, *AFTER]),
             show_index=False,
             disabled=True,
             selectable=1,
             layout="fit_data",
             sizing_mode="stretch_both",
-            min_height=150,
-            titles={name: column["title"] for name, column in COLUMNS.items()},
-            widths={name: column["width"] for name, column in COLUMNS.items()},
-            formatters={"colour": {"type": "color"}},
-            text_align={"colour": "center", **dict.fromkeys(NUMBERS, "right")},
-            header_align=dict.fromkeys(COLUMNS, "left") | dict.fromkeys(NUMBERS, "right"),
-            **table_look(session.dark),
+            min_height=130,
+            configuration={"rowHeight": ROW},
+            **(look | {"stylesheets": [*look["stylesheets"], LOOK]}),
         )
         self._empty = pn.pane.HTML(
             "No clusters yet: compute the map first.",
@@ -66,19 +75,41 @@ class ClusterView(pn.viewable.Viewer):
             stylesheets=[FACTS_CSS],
         )
         self._measure = pmui.Button(
-            label="Measure stability", variant="outlined", size="small", sx=DENSE, margin=(6, 12), disabled=True
+            label="Measure stability", variant="outlined", size="small", sx=DENSE, margin=(10, 4, 6, 12), disabled=True
         )
         self._measure.on_click(lambda event: workflow.measure_cluster_stability())
         self._cancel = pmui.Button(
-            label="Cancel", variant="text", color="error", size="small", margin=(4, 4), visible=False
+            label="Cancel", variant="text", color="error", size="small", margin=(8, 4), visible=False
         )
         self._cancel.on_click(lambda event: workflow.cancel())
-        self._message = pn.pane.HTML(ABOUT, margin=(10, 4), styles={"font-size": "13px"}, stylesheets=[FACTS_CSS])
-        tools = pn.Row(self._measure, self._cancel, self._message, margin=0, sizing_mode="stretch_width")
-        self._layout = pn.Column(self._empty, tools, self._table, **FILL)
-        self._table.on_click(self._select)
-        session.param.watch(self._show, ["survey", "dark"])
-        session.param.watch(self._update, ["plan", "flags", "cluster_stability"])
+        self._means = pmui.MultiChoice(
+            label="Means of",
+            options={},
+            value=[],
+            chip=False,
+            delete_button=False,
+            sx={"& .MuiSelect-select": {"padding": "6px 12px !important"}},
+            width=230,
+            margin=(6, 8, 0, 12),
+        )
+        self._message = pn.pane.HTML(ABOUT, margin=(6, 4), styles={"font-size": "12px"}, stylesheets=[FACTS_CSS])
+        tools = pn.Row(
+            self._means,
+            self._measure,
+            self._cancel,
+            pn.Column(self._message, sizing_mode="stretch_width", margin=0),
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self._filled = pn.Column(tools, self._table, visible=False, **FILL)
+        self._layout = pn.Column(self._empty, self._filled, **FILL)
+        self._table.on_click(self._choose)
+        self._table.param.watch(self._mark, "selection")  # a click marks its row, whatever it does
+        # columns and rows in one message: rows that come while the browser makes the table anew would be lost
+        self._means.param.watch(held(self._summarise), "value")
+        session.param.watch(held(self._show), "survey")
+        session.param.watch(held(self._restyle), "dark")
+        session.param.watch(self._update, ["plan", "flags", "cluster_stability", "selection"])
         session.param.watch(self._show_activity, ["running", "progress", "problem", "survey"])
         self._show()
 
@@ -87,25 +118,96 @@ class ClusterView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        there = self.session.survey is not None
-        self._empty.visible, self._table.visible = not there, there
+        """Another map, or none."""
+        session, known = self.session, self.session.properties
+        there = session.survey is not None and session.learned is not None and known is not None
+        self._empty.visible, self._filled.visible = not there, there
+        if not there:
+            self._facts = None
+            return
+        self._pictures = pictures(session)
+        numbers = {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
+        chosen = self._means.value or FIRST
+        value = [name for name in chosen if name in numbers.values() and np.isfinite(known[name].values).any()]
+        self._facts = None  # one table for the new choices, not one for each
+        self._means.param.update(options=numbers, value=value)
+        self._summarise()
+
+    def _restyle(self, *events: object) -> None:
         self._table.css_classes = table_look(self.session.dark)["css_classes"]
-        self._facts = self._summarise() if there else None
-        self._update()
+        if self._facts is not None:
+            self._pictures = pictures(self.session)  # what is far fades into the ground
+            self._fill()
+
+    def _summarise(self, *events: Any) -> None:
+        session = self.session
+        if session.survey is None or (events and self._facts is None):
+            return
+        self._facts = cluster_facts(session, self._means.value)
+        self._fill()
+
+    def _fill(self) -> None:
+        """The whole table anew."""
+        if self._facts is None:
+            return
+        table = self._facts.assign(
+            **{
+                column: [found.get(label, (-1, ""))[1] for label in self._facts["label"]]
+                for column, found in self._pictures.items()
+            },
+            **self._live(self._facts),
+        )
+        known = self.session.properties
+        means = [known.title_of(name) for name in self._means.value]
+        order = [*BEFORE, *means, *AFTER]
+        fixed = BEFORE | AFTER
+        numbers = [name for name in order if name not in (*WORDS, "colour", CENTRAL, EDGE)]
+        right = dict.fromkeys(numbers, "right")
+        self._table.param.update(
+            value=table[order],
+            titles={name: title for name, (title, _) in fixed.items()},
+            widths={name: width for name, (_, width) in fixed.items()} | dict.fromkeys(means, MEAN),
+            text_align={"colour": "center", **right},
+            header_align=dict.fromkeys(order, "left") | right,
+            formatters={"colour": {"type": "color"}, **{name: {"type": "html"} for name in (CENTRAL, EDGE, "groups")}},
+        )
+        self._mark()
+
+    def _live(self, facts: pd.DataFrame) -> dict[str, Any]:
+        """The columns that change while the map stays."""
+        session, labels = self.session, facts["label"].to_numpy()
+        kept = session.plan.per_cluster[labels] if session.plan is not None else np.zeros(len(labels), dtype=np.int64)
+        measured = [] if session.cluster_stability is None else [f"{value:.2f}" for value in session.cluster_stability]
+        return {
+            "selected": members(session, session.selection)[labels],
+            "stability": [measured[label] if label < len(measured) else "–" for label in labels],
+            "kept": kept,
+            "kept_share": np.round(100 * kept / facts["size"].to_numpy(), 1),
+            "flagged": members(session, session.flags)[labels],
+        }
 
     def _update(self, *events: object) -> None:
-        if self._facts is None or self.session.plan is None:
-            self._table.value = pd.DataFrame(columns=list(COLUMNS))
+        """Send what has changed: the pictures are many times the rest."""
+        table = self._table.value
+        if self._facts is None or self.session.selection is None or not len(table):
             return
-        table = self._facts.copy()
-        kept = self.session.plan.per_cluster[table["label"]]
-        table["kept"] = kept
-        stability = self.session.cluster_stability
-        known = [] if stability is None else [f"{value:.2f}" for value in stability]
-        table["stability"] = [known[label] if label < len(known) else "–" for label in table["label"]]
-        table["kept_share"] = np.round(100 * kept / table["size"], 1)
-        table["flagged"] = self._total(self.session.flags)[table["label"]]
-        self._table.value = table[list(COLUMNS)]
+        changed = {}
+        for name, values in self._live(self._facts).items():
+            old = table[name].tolist()
+            new = values if isinstance(values, list) else values.tolist()
+            pairs = [(row, value) for row, value in enumerate(new) if value != old[row]]
+            if pairs:
+                changed[name] = pairs
+        if changed:
+            self._table.patch(changed)
+        self._mark()
+
+    def _mark(self, *events: object) -> None:
+        """The row of the cluster that the selection lies in, where it is one."""
+        if self._facts is None:
+            return
+        touched = np.flatnonzero(self._table.value["selected"])
+        self._table.selection = touched.tolist() if len(touched) == 1 else []
 
     def _show_activity(self, *events: object) -> None:
         session = self.session
@@ -118,47 +220,13 @@ class ClusterView(pn.viewable.Viewer):
         else:
             self._message.object = escape(problem) if step == CLUSTERS and problem else ABOUT
 
-    def _spread(self, values: NDArray[np.float64], digits: str) -> list[str]:
-        """Mean and standard deviation of ``values`` (N,) in each cluster, the unclustered ones last, as text."""
-        clusters = self.session.survey.clusters
-        pairs = zip(*mean_and_spread(values, cluster_bins(clusters), clusters.n_clusters + 1), strict=True)
-        return [f"{mean:{digits}} ± {spread:{digits}}" if np.isfinite(mean) else "–" for mean, spread in pairs]
-
-    def _total(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Environments of ``mask`` (N,) in each cluster, the unclustered ones last."""
-        clusters = self.session.survey.clusters
-        return np.bincount(cluster_bins(clusters)[mask], minlength=clusters.n_clusters + 1)
-
-    def _summarise(self) -> pd.DataFrame:
-        session = self.session
-        data, clusters = session.dataset, session.survey.clusters
-        n = clusters.n_clusters
-        sizes = np.append(clusters.sizes, np.sum(clusters.labels < 0))
-        names, codes = np.unique(data.groups, return_inverse=True)
-        bins = np.where(clusters.labels < 0, n, clusters.labels)
-        counts = np.zeros((n + 1, len(names)), dtype=np.int64)
-        np.add.at(counts, (bins, codes[data.structure_of]), 1)
-        top = counts.argmax(axis=1)
-        energy = (data.energy / np.diff(data.offsets))[data.structure_of]
-        share = np.divide(counts.max(axis=1), np.maximum(sizes, 1))
-        table = pd.DataFrame(
-            {
-                "label": np.arange(n + 1),
-                "colour": [*palette(n), NEUTRAL],
-                "cluster": [*(cluster_name(label) for label in range(n)), cluster_name(-1)],
-                "size": sizes,
-                "share": np.round(100 * sizes / data.n_environments, 1),
-                "group": [f"{names[g]} ({100 * part:.0f} %)" for g, part in zip(top, share, strict=True)],
-                "force": self._spread(np.linalg.norm(data.forces, axis=1), ".2f"),
-                "energy": self._spread(energy, ".3f"),
-                "candidates": self._total(session.survey.outliers.score >= 1.0),
-            }
-        )
-        return table[table["size"] > 0].reset_index(drop=True)
-
-    def _select(self, event: pn.models.tabulator.TableEditEvent) -> None:
+    def _choose(self, event: pn.models.tabulator.TableEditEvent) -> None:
         if self._facts is None:
             return
         label = int(self._facts["label"].iloc[event.row])
+        picture = self._pictures.get(event.column, {}).get(label)
+        if picture is not None:
+            self.session.inspected = picture[0]
+            return
         clusters = self.session.survey.clusters
         self.session.select(clusters.labels == (-1 if label == clusters.n_clusters else label))

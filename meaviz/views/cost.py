@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -14,7 +15,7 @@ from meagraph.quests_measures import SETS, QuestsMeasures
 from meagraph.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS
+from meaviz.page_style import FACTS_CSS, FILL
 from meaviz.planwork import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
 from meaviz.views.step import alert
@@ -32,7 +33,7 @@ EXACT = (
 )
 USED = {"all environments": None, "20,000 of each set": 20_000, "5,000 of each set": 5_000}
 STALE = '<p class="empty">Of an earlier plan; measure again for this one.</p>'
-COLUMNS = (  # name, attribute of Cost, factor
+ROWS = (  # name, attribute of Cost, factor
     ("force RMSE / meV/Å", "rmse", 1e3),
     ("force MAE / meV/Å", "mae", 1e3),
     ("99 % below / meV/Å", "p99", 1e3),
@@ -61,7 +62,7 @@ class CostView(pn.viewable.Viewer):
             value="fps",
             size="small",
             width=140,
-            margin=(6, 8, 0, 12),
+            margin=(9, 8, 0, 12),
         )
         self._trace = pmui.Button(
             label="Along the keep fraction",
@@ -76,7 +77,7 @@ class CostView(pn.viewable.Viewer):
             label="QUESTS", variant="outlined", size="small", margin=(10, 4, 10, 12), disabled=True
         )
         self._used = pmui.Select(
-            label="QUESTS on", options=list(USED), value=next(iter(USED)), size="small", width=170, margin=(6, 8, 0, 4)
+            label="QUESTS on", options=list(USED), value=next(iter(USED)), size="small", width=170, margin=(9, 8, 0, 4)
         )
         self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
         self._chart = CostChart()
@@ -86,26 +87,22 @@ class CostView(pn.viewable.Viewer):
         self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._entropy = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        tools = (
+            self._button,
+            self._trace,
+            self._other,
+            self._quests,
+            self._used,
+            self._cancel,
+            self._message,
+        )
+        numbers = pn.Column(self._figures, self._entropy, scroll="y-auto", styles={"flex": "0 0 430px"}, **FILL)
+        beside = pn.Column(self._chart, about, scroll="y-auto", styles={"flex": "1 1 0"}, **FILL)
         self._layout = pn.Column(
-            pn.Row(
-                self._button,
-                self._trace,
-                self._other,
-                self._quests,
-                self._used,
-                self._cancel,
-                self._message,
-                margin=0,
-                sizing_mode="stretch_width",
-            ),
+            pn.Row(*tools, margin=0, sizing_mode="stretch_width"),
             self._problem,
-            self._figures,
-            self._entropy,
-            self._chart,
-            about,
-            scroll="y-auto",
-            sizing_mode="stretch_both",
-            margin=0,
+            pn.Row(numbers, beside, **FILL),
+            **FILL,
         )
         session.param.watch(self._show, ["plan", "cost", "quests"])
         session.param.watch(self._show_activity, ["running", "progress", "plan"])
@@ -147,18 +144,15 @@ class CostView(pn.viewable.Viewer):
 
 def cost_table(found: PlanCost) -> str:
     """The figures as a table of HTML; of random selections the median and the range."""
-    head = "".join(f"<th>{name}</th>" for name in ("fitted to", "environments", *(name for name, *_ in COLUMNS)))
-    rows = [
-        ("kept structures", [_one(found.kept, name, factor) for _, name, factor in COLUMNS], found.kept),
-        ("random structures", [_range(found.random, name, factor) for _, name, factor in COLUMNS], found.random[0]),
-        ("all data", [_one(found.whole, name, factor) for _, name, factor in COLUMNS], found.whole),
-    ]
-    body = "".join(
-        f"<tr><th>{label}</th><td>{of.environments:,}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for label, cells, of in rows
+    sets = (("kept", [found.kept], _one), ("random", found.random, _range), ("all data", [found.whole], _one))
+    head = "".join(f"<th>{name}</th>" for name in ("fitted to", *(name for name, *_ in sets)))
+    counts = "".join(f"<td>{costs[0].environments:,}</td>" for _, costs, _ in sets)
+    rows = "".join(
+        f"<tr><th>{title}</th>{''.join(f'<td>{show(costs, name, factor)}</td>' for _, costs, show in sets)}</tr>"
+        for title, name, factor in ROWS
     )
     worst = f"<p>Worst group of the kept structures: {escape(found.kept.worst_group) or '–'}</p>"
-    return f'<table class="costs"><tr>{head}</tr>{body}</table>{worst}'
+    return f'<table class="costs"><tr>{head}</tr><tr><th>environments</th>{counts}</tr>{rows}</table>{worst}'
 
 
 def quests_table(found: QuestsMeasures) -> str:
@@ -176,12 +170,12 @@ def quests_table(found: QuestsMeasures) -> str:
     return f'<table class="costs"><tr>{head}</tr>{body}</table><p>{caption}</p>'
 
 
-def _one(cost: Cost, name: str, factor: float) -> str:
-    value = factor * getattr(cost, name)
+def _one(costs: Sequence[Cost], name: str, factor: float) -> str:
+    value = factor * getattr(costs[0], name)
     return f"{value:.1f}" if np.isfinite(value) else "–"
 
 
-def _range(costs: tuple[Cost, ...], name: str, factor: float) -> str:
+def _range(costs: Sequence[Cost], name: str, factor: float) -> str:
     values = [factor * getattr(cost, name) for cost in costs]
     if not np.isfinite(values).all():
         return "–"

@@ -19,7 +19,7 @@ from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
 from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
-from meaviz.page_style import DENSE, SEGMENT, TIP_LETS_THROUGH
+from meaviz.page_style import DENSE, ICON, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 from meaviz.style import Colouring, theme
 from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
@@ -28,7 +28,6 @@ from meaviz.workflow import Workflow
 EMPTY = "The map appears here once the steps on the left have run."
 MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
-ICON = {"padding": "4px", "fontSize": "18px", "& .MuiIcon-root, & .material-icons": {"fontSize": "18px"}}
 
 
 class MapView(pn.viewable.Viewer):

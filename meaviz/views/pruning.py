@@ -22,7 +22,7 @@ from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.workflow import Workflow
 
-CHART = 190  # pixels
+CHART = 130  # pixels at least
 BARS = 24  # at most; more cannot be read
 CHOSEN = "chosen / %"
 FACTS = ("in kept structures / %", CHOSEN, "in kept structures", "chosen", "all")  # of a bar
@@ -116,7 +116,7 @@ class PruningView(pn.viewable.Viewer):
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
-            Chart(_draw, _nothing(what), sizing_mode="stretch_width", height=CHART) for what in ("group", "cluster")
+            Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=CHART) for what in ("group", "cluster")
         ]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
@@ -134,13 +134,13 @@ class PruningView(pn.viewable.Viewer):
             self._faint,
             ClusterShares(session),
             PlanNames(session),
-            width=330,
+            width=310,
             scroll="y-auto",
             sizing_mode="stretch_height",
             margin=0,
             stylesheets=FILL["stylesheets"],
         )
-        charts = pn.Row(*self._charts, sizing_mode="stretch_width", margin=0)
+        charts = pn.Row(*self._charts, **FILL)
         effect = pn.Column(self._figures, charts, **FILL)
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
@@ -219,7 +219,7 @@ class PruningView(pn.viewable.Viewer):
     def _label(self) -> None:
         """Write the sliders' values behind their names."""
         self._keep.label = f"Keep fraction of environments: {100 * self._keep.value:.0f} %"
-        self._alpha.label = f"Allocation exponent α: {self._alpha.value:.2f} (0 flat, 1 faithful)"
+        self._alpha.label = f"Allocation α: {self._alpha.value:.2f} (0 flat, 1 faithful)"
         self._percent.label = f"Share of kept environments: {self._percent.value:.0f} %"
 
     def _show_figures(self, *events: object) -> None:
@@ -233,10 +233,10 @@ class PruningView(pn.viewable.Viewer):
             return ""
         figures = []
         if found.cost is not None:
-            figures.append((f"{1e3 * found.cost.rmse:.0f}", "meV/Å", "force RMSE, quick field"))
+            figures.append((f"{1e3 * found.cost.rmse:.0f}", "meV/Å", "force RMSE"))
         if found.measures is not None:
-            words = f"covered · entropy {found.measures.entropy:.2f} nats"
-            figures.append((f"{100 * found.measures.covered_environments:.1f}", "%", words))
+            figures.append((f"{100 * found.measures.covered_environments:.1f}", "%", "covered"))
+            figures.append((f"{found.measures.entropy:.2f}", "nats", "entropy"))
         return "".join(
             f'<div class="figure"><b>{value}</b> {unit}<span>{what}</span></div>' for value, unit, what in figures
         )
@@ -251,9 +251,9 @@ class PruningView(pn.viewable.Viewer):
         sizes = np.diff(data.offsets)
         atoms = int(sizes[plan.structures].sum())
         figures = (
-            ("environments chosen", plan.n_environments, data.n_environments),
-            ("structures kept", plan.n_structures, data.n_structures),
-            ("environments in them", atoms, data.n_environments),
+            ("environments", plan.n_environments, data.n_environments),
+            ("structures", plan.n_structures, data.n_structures),
+            ("atoms in them", atoms, data.n_environments),
         )
         clusters = survey.clusters
         lost = int((plan.per_cluster[: clusters.n_clusters] == 0).sum())
@@ -323,7 +323,7 @@ def _draw(data: _Bars, tokens: Theme, hook: Hook) -> hv.Overlay:
         hv.opts.Overlay(
             responsive=True,
             ylim=(0, 105),
-            ylabel="environments kept / %",
+            ylabel="kept / %",
             xlabel="",
             title=title,
             xrotation=50,

@@ -34,7 +34,7 @@ NUMBERS = ("run", "seed", "epochs", "held_out", "loss", "seconds", "edges")
 EMPTY = "No model yet: train one in step 3. Every training of this dataset is listed here, with its losses."
 NO_CURVES = "A loaded model has no losses to show. Train one in step 3: its curve appears here."
 RUNNING = "at work"
-CHART = "clamp(130px, 40vh - 95px, 500px)"  # high: what the lower pane has, where it was not moved
+CHART = 130  # pixels at least
 
 
 class RunsView(pn.viewable.Viewer):
@@ -74,9 +74,7 @@ class RunsView(pn.viewable.Viewer):
             margin=0,
             styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 12}px", "min-width": "0"},
         )
-        self._curves = pn.Column(
-            pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", styles={"height": CHART}), **FILL
-        )
+        self._curves = pn.Column(pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", min_height=CHART), **FILL)
         self._no_curves = pn.pane.HTML(NO_CURVES, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         right = pn.Column(
             self._no_curves,

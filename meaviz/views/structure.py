@@ -13,7 +13,7 @@ from meagraph.errors import MEAGraphError
 from meaviz.atom_colours import AtomColours
 from meaviz.components.scene import Environment, allowed_repeats
 from meaviz.components.structure_viewer import StructureViewer
-from meaviz.page_style import FACTS_CSS
+from meaviz.page_style import FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.views.structure_tools import Shown, tool_row
 from meaviz.workflow import Workflow
@@ -28,12 +28,16 @@ class StructureView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self.shown = Shown()
-        self.viewer = StructureViewer(awake=False, page_keys=True, sizing_mode="stretch_both", min_height=220, margin=0)
+        self.viewer = StructureViewer(awake=False, page_keys=True, sizing_mode="stretch_both", min_height=150, margin=0)
         self._colours = AtomColours(session)
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 8, 10), stylesheets=[FACTS_CSS])
+        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 6, 10), stylesheets=[FACTS_CSS])
         tools, settings = tool_row(session, self.viewer, self.shown)
-        stage = pn.Column(settings, self.viewer, sizing_mode="stretch_both", margin=0, styles={"position": "relative"})
-        self._layout = pn.Column(tools, stage, self._facts, sizing_mode="stretch_both", margin=0)
+        stage = pn.Column(settings, self.viewer, styles={"position": "relative", "flex": "1 0 150px"}, **FILL)
+        # what is known may be long: it scrolls, and the picture above stays in sight
+        facts = pn.Column(
+            self._facts, sizing_mode="stretch_width", margin=0, scroll="y-auto", styles={"flex": "0 1 auto"}
+        )
+        self._layout = pn.Column(tools, stage, facts, **FILL)
         self._view: tuple[object, ...] = ()  # what the camera was placed for
         self._aligned: tuple[tuple[int, int], Alignment] | None = None
         session.param.watch(self._show, ["inspected", "dataset", "pinned"])

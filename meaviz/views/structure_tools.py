@@ -10,7 +10,7 @@ import param
 
 from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.page_style import DENSE, NUMBER_ONLY, SEGMENT
+from meaviz.page_style import DENSE, ICON, NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
@@ -29,35 +29,68 @@ def button(label: str, description: str) -> pmui.Button:
     return pmui.Button(label=label, description=description, variant="outlined", size="small", sx=DENSE, margin=0)
 
 
-def toggle(label: str, description: str) -> pmui.Toggle:
-    """The same for what is on or off."""
-    return pmui.Toggle(label=label, description=description, variant="outlined", size="small", sx=DENSE, margin=0)
+def icon_button(icon: str, description: str) -> pmui.IconButton:
+    """A button that is a picture; its name is the description."""
+    return pmui.IconButton(
+        icon=icon,
+        description=description,
+        size="small",
+        sx=ICON,
+        margin=0,
+        disabled=True,
+        stylesheets=[TIP_LETS_THROUGH],
+    )
+
+
+def toggle(label: str, description: str, *, icon: str | None = None) -> pmui.Toggle:
+    """A small button for what is on or off; with a picture it takes its name from the description."""
+    look = DENSE if icon is None else {**DENSE, "padding": "3px 5px"}
+    return pmui.Toggle(
+        label=label,
+        icon=icon,
+        icon_size="18px",
+        description=description,
+        variant="outlined",
+        size="small",
+        sx=look,
+        margin=0,
+    )
 
 
 def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[pn.FlexBox, pn.Column]:
     """The row of tools, and the settings that one of them opens."""
-    back = button("Previous", "Previous environment of the selection (left arrow key)")
-    forth = button("Next", "Next environment of the selection (right arrow key)")
+    back = icon_button("skip_previous", "Previous environment of the selection (left arrow key)")
+    forth = icon_button("skip_next", "Next environment of the selection (right arrow key)")
     back.on_click(lambda event: session.step_through(-1))
     forth.on_click(lambda event: session.step_through(1))
-    play = toggle("Play", "Play through the selection (space bar)")
+    play = toggle("", "Play through the selection (space bar)", icon="play_arrow")
     play.link(viewer, value="playing", bidirectional=True)
+    play.param.watch(lambda event: setattr(play, "icon", "pause" if event.new else "play_arrow"), "value")
     mode = pmui.RadioButtonGroup(
         options={"Environment": "environment", "Structure": "structure"},
         value=shown.mode,
         size="small",
-        sx=SEGMENT,
-        margin=(0, 4),
+        sx={"& .MuiToggleButton-root": {**SEGMENT["& .MuiToggleButton-root"], "padding": "3px 6px"}},
+        margin=(0, 2),
         description="An atom with its neighbours within the cutoff, or all atoms alike",
     )
     mode.link(shown, value="mode", bidirectional=True)
-    pin = toggle("Pin", "Pin this environment and compare the next ones with it")
+    pin = toggle("", "Pin this environment and compare the next ones with it", icon="push_pin")
     _link_pin(session, pin)
-    measure = toggle("Measure", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral")
+    measure = toggle("", "Measure: click 2 atoms for a distance, 3 for an angle, 4 for a dihedral", icon="straighten")
     measure.link(viewer, value="measuring", bidirectional=True)
     settings = _settings(session, viewer, shown)
     tune = toggle("View", "View: colours, representation, arrows, cells, picture")
     tune.link(settings, value="visible")
+
+    def enable(*events: Any) -> None:
+        for widget in (back, play, forth):
+            widget.disabled = session.dataset is None
+        pin.disabled = session.inspected < 0 and not pin.value
+        measure.disabled = session.inspected < 0 and not measure.value
+
+    session.param.watch(enable, ["dataset", "inspected"])
+    enable()
     row = pn.FlexBox(
         back,
         play,
@@ -67,10 +100,10 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
         measure,
         tune,
         align_items="center",
-        gap="4px",
+        gap="2px",
         flex_wrap="wrap",
         sizing_mode="stretch_width",
-        margin=(4, 8),
+        margin=(4, 4),
     )
     return row, settings
 

@@ -10,6 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
+from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
@@ -82,13 +83,13 @@ class TableView(pn.viewable.Viewer):
         )
         self._holder = pn.Column(tools, self._table, visible=False, **FILL)
         self._layout = pn.Column(self._empty, self._holder, **FILL)
-        self._level.param.watch(self._offer, "value")
+        self._level.param.watch(held(self._offer), "value")
         for widget in (self._sort, self._falling, self._only):
             widget.param.watch(self._first_page, "value")
         self._pages.param.watch(self._fill, "value")
         self._table.on_click(self._inspect)
         self._table.param.watch(self._tick, "selection")
-        session.param.watch(self._start, "survey")
+        session.param.watch(held(self._start), "survey")
         session.param.watch(self._follow, ["selection", "shown"])
         session.param.watch(self._fill, ["plan", "flags"])
         session.param.watch(self._restyle, "dark")

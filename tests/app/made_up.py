@@ -14,6 +14,7 @@ from meagraph.outliers import Outliers, Signal
 from meagraph.projection import Projection
 from meagraph.ranking import Ranking
 from meagraph.records import Embedding, ModelConfig
+from meagraph.stability import Stability
 from meagraph.survey import Survey
 from meaviz.session import Session
 
@@ -77,3 +78,11 @@ def rankings(n: int, labels: np.ndarray) -> Ranking:
         rank[rows] = np.arange(len(rows))
     config = Session().pruning
     return Ranking(rank, labels, np.bincount(labels, minlength=BLOBS), config.within, config.seed, config.selector)
+
+
+def stability_of(representatives: int) -> Stability:
+    """A curve of nine pooling rates, all of it made up."""
+    rates, rng = np.linspace(0.1, 0.9, 9), np.random.default_rng(0)
+    labels = rng.integers(0, 3, (9, representatives)).astype(np.int32)
+    counts = np.array([2, 2, 3, 3, 3, 4, 8, 30, 200])
+    return Stability("pooling_rate", rates, labels, counts, rates / 10, 1 - rates / 2, rng.uniform(0.2, 1, 8))

@@ -26,7 +26,7 @@ from browser import (
     wait_still,
     wait_until,
 )
-from made_up import session_of
+from made_up import session_of, stability_of
 from playwright.sync_api import Browser, Page, expect
 
 from meaviz.app import COLUMNS, NOTES, ROWS, SIDE, STOPS, TAB_KEYS, build
@@ -292,6 +292,12 @@ def test_keys_of_the_map(app: App) -> None:
     wait_until(page, lambda: not session.selection.any(), what="no selection")
     page.keyboard.press(".")
     wait_until(page, lambda: figure_eval(page, "map", SPAN) == pytest.approx(whole, rel=0.01), what="the whole map")
+    for key, label in (("]", 0), ("]", 1), ("[", 0), ("[", labels.max()), ("]", 0)):
+        page.keyboard.press(key)
+        wait_until(
+            page, lambda label=label: np.array_equal(session.selection, labels == label), what=f"cluster {label}"
+        )
+    page.keyboard.press("Escape")
     for mode in ("Add", "Remove", "Overlap", "New"):
         page.keyboard.press("m")
         expect(page.get_by_role("button", name=mode, exact=True)).to_have_attribute("aria-pressed", "true")
@@ -370,6 +376,54 @@ def test_everything_fits(app: App, width: int, height: int) -> None:
     wait_until(app.page, lambda: panes(app.page)[1][2] > 0.95 * width, what="panes as wide as the page")
     wait_until(app.page, lambda: figure_eval(app.page, "map", FOLLOWS), what="a figure as wide as its place")
     fits(app.page, width, height)
+
+
+OVERFLOWS = f"""(selector) => {{
+  const tab = ({FIND})(selector), {{bottom}} = ({FIND})(".pane-tabs").getBoundingClientRect(), out = [];
+  if (tab.scrollHeight > tab.clientHeight + 1) out.push("the tab: " + tab.scrollHeight + " > " + tab.clientHeight);
+  if (tab.getBoundingClientRect().bottom > bottom + 1) out.push("the tab ends below the pane");
+  const walk = (root) => {{
+    for (const node of root.querySelectorAll("*")) {{
+      const box = node.getBoundingClientRect();
+      if (node.matches(".bk-Figure") && box.height > 0 && box.bottom > bottom + 1) out.push("a chart: " + box.bottom);
+      if (node.shadowRoot) walk(node.shadowRoot);
+    }}
+  }};
+  walk(tab.shadowRoot);
+  return out;
+}}"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("title", [title for title, _ in TABS])
+def test_a_tab_fits_its_pane_on_a_small_screen(app: App, title: str) -> None:
+    """Charts with their axes are in sight; what is longer scrolls within, under its tools."""
+    index = [name for name, _ in TABS].index(title)
+    if app.session.stability is None:
+        app.served.run(lambda: setattr(app.session, "stability", stability_of(2000)))
+    app.tab(index)
+    wait_still(app.page)
+    wait_until(app.page, lambda: not app.page.evaluate(OVERFLOWS, f".tab-{index}"), 20, f"{title} fits")
+
+
+@pytest.mark.browser
+def test_the_environment_in_3d_and_its_facts_fit(app: App) -> None:
+    """On a small screen the tools take one line, and the picture stays in sight whatever is known."""
+    page = app.page
+    page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: app.session.inspected == 0, what="an environment in 3D")
+    expect(page.get_by_text("judged", exact=True)).to_be_in_viewport()
+    first = page.get_by_role("button", name="Previous environment").bounding_box()
+    last = page.get_by_role("button", name="View: colours").bounding_box()
+    viewer, pane = page.locator(".viewer").bounding_box(), page.locator(".pane-structure").bounding_box()
+    assert first
+    assert last
+    assert viewer
+    assert pane
+    assert abs(first["y"] + first["height"] / 2 - last["y"] - last["height"] / 2) < 4
+    assert last["x"] + last["width"] <= pane["x"] + pane["width"]
+    assert viewer["height"] >= 150
+    assert viewer["y"] + viewer["height"] < pane["y"] + pane["height"]
 
 
 @pytest.mark.browser
