@@ -17,6 +17,7 @@ def runs_figure(lines: ColumnDataSource) -> figure:
         x_axis_label="epoch",
         y_axis_label="held-out loss",
         toolbar_location=None,
+        outline_line_color=None,
         tools=[HoverTool(tooltips=[("model", "@run")], line_policy="nearest")],
     )
     plot.xaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
@@ -43,7 +44,7 @@ class RateCharts:
         count = figure(y_axis_type="log", y_axis_label="clusters", **_layout(x_range, "@rate{0.00}", "@clusters{0}"))
         same = figure(
             y_range=Range1d(-0.03, 1.06),
-            y_axis_label="agreement (adjusted Rand)",
+            y_axis_label="agreement (ARI)",
             **_layout(x_range, "@rate{0.00}", "@agreement{0.00}"),
         )
         self.figures = count, same
@@ -86,6 +87,7 @@ def _layout(x_range: Range1d, *facts: str) -> dict[str, object]:
     return {
         "x_range": x_range,
         "x_axis_label": "pooling rate",
+        "outline_line_color": None,
         "sizing_mode": "stretch_both",
         "toolbar_location": None,
         "tools": [HoverTool(tooltips=" · ".join(facts))],

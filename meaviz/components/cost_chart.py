@@ -119,6 +119,7 @@ class CostChart(pn.viewable.Viewer):
             x_range=Range1d(1.5, 100),
             tools=[],
             toolbar_location=None,
+            outline_line_color=None,
         )
         tips = [("keep", "@keep{0.0} %"), ("force RMSE", "@rmse{0.0} meV/Å"), ("covered", "@covered{0.0} %")]
         plot.add_tools(HoverTool(tooltips=[*tips, ("entropy", "@entropy{0.00} nats")], mode="mouse"))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meaviz.page_style import style_chart
 from meaviz.style import SEQUENTIAL, theme
 
-ROW, FOOT = 10, 46  # pixels of a row at least, and of axis and label below
+ROW, FOOT = 12, 62  # pixels of a row at least, and of axis and label below
 _SEND = "tapped.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}"
 
 
@@ -34,6 +34,7 @@ class HeatMap(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             tools=[],
             toolbar_location=None,
+            outline_line_color=None,  # from the start, or the toolkit draws one in the dark
         )
         self._cells = plot.rect(
             "x",

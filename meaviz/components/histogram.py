@@ -42,6 +42,7 @@ class HistogramChart(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             tools=[],
             toolbar_location=None,
+            outline_line_color=None,
             x_axis_type="log" if log else "linear",
             y_axis_label="environments",
             y_range=(0, 1),

@@ -28,22 +28,20 @@ class CompositionView(pn.viewable.Viewer):
         self.session = session
         self._codes: tuple[Any, Any] = (None, None)
         self._category = pmui.Select(
-            label="Composition by", options={}, value=None, size="small", width=190, margin=(6, 12)
+            label="Composition by", options={}, value=None, size="small", width=190, margin=(10, 12, 6, 12)
         )
         self._of = pmui.RadioButtonGroup(
             options={"% of cluster": "cluster", "% of category": "category"},
             value="cluster",
             size="small",
             sx=SEGMENT,
-            margin=(8, 8, 0, 0),
+            margin=(8, 12, 0, 12),
         )
-        self._only = pmui.Switch(label="Selected only", value=False, size="small", margin=(8, 8, 0, 0))
+        self._only = pmui.Switch(label="Selected only", value=False, size="small", margin=(8, 12, 0, 12))
         self._empty = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._chart = HeatMap("composition", self._select)
-        tools = pn.FlexBox(
-            self._category, self._of, self._only, align_items="center", sizing_mode="stretch_width", margin=0
-        )
-        self._holder = pn.Column(tools, self._chart, visible=False, **FILL)
+        tools = pn.Column(self._category, self._of, self._only, width=214, margin=0)
+        self._holder = pn.Row(tools, pn.Column(self._chart, scroll="y-auto", **FILL), visible=False, **FILL)
         self._layout = pn.Column(self._empty, self._holder, **FILL)
         for widget in (self._category, self._of, self._only):
             widget.param.watch(held(self._draw), "value")
