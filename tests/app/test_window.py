@@ -9,10 +9,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +133,29 @@ async def look(port: int, alive: Callable[[], bool], picture: str | None) -> tup
     return tuple([await tools.evaluate(f"colours('{shot}', '{pane}')") for pane in (".pane-map", "[role=application]")])
 
 
-def test_the_window_shows_map_and_structure(
+@dataclass(eq=False)
+class Opened:
+    """``meaviz --desktop`` at work."""
+
+    process: subprocess.Popen[str]
+    port: int  # of the app
+    debugging: int  # of the web engine's developer tools
+
+    def alive(self) -> bool:
+        """It has not ended."""
+        return self.process.poll() is None
+
+    def serves(self) -> bool:
+        """Somebody listens on the app's port."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def opened(
     display: str, tmp_path: Path, structures: tuple[Atoms, ...], write_dataset: Callable[..., Path]
-) -> None:
-    """The map and the 3D view are drawn; Ctrl-C closes the window and ends with status 0."""
+) -> Iterator[Opened]:
+    """The app in its window; it has to be ended by the test."""
     for module, package in (("webview", "pywebview"), ("PySide6.QtWebEngineCore", "PySide6")):
         try:
             there = importlib.util.find_spec(module) is not None
@@ -142,7 +163,7 @@ def test_the_window_shows_map_and_structure(
             there = False
         if not there:
             pytest.skip(f'{package} is not installed (pip install "meaviz[desktop]")')
-    debugging = free_port()
+    port, debugging = free_port(), free_port()
     surroundings = {
         **os.environ,
         "DISPLAY": display,
@@ -153,18 +174,46 @@ def test_the_window_shows_map_and_structure(
         "MEAVIZ_DATA_HOME": str(tmp_path / "judgements"),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "meaviz.cli", "--desktop", "--port", "0", str(write_dataset(structures))],
+        [sys.executable, "-m", "meaviz.cli", "--desktop", "--port", str(port), str(write_dataset(structures))],
         env=surroundings,
         stderr=subprocess.PIPE,
         text=True,
     )
+    yield Opened(process, port, debugging)
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def test_the_window_shows_map_and_structure(opened: Opened) -> None:
+    """The map and the 3D view are drawn; Ctrl-C closes the window and ends with status 0."""
     try:
-        of_map, of_atoms = asyncio.run(
-            look(debugging, lambda: process.poll() is None, os.environ.get("MEAVIZ_SCREENSHOT"))
-        )
+        of_map, of_atoms = asyncio.run(look(opened.debugging, opened.alive, os.environ.get("MEAVIZ_SCREENSHOT")))
     finally:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+        opened.process.send_signal(signal.SIGINT)
+        _, errors = opened.process.communicate(timeout=60)
+    assert opened.process.returncode == 0, errors
     assert of_map > 30
     assert of_atoms > 100, "the 3D view is blank"
+
+
+def test_closing_the_window_ends_the_server(opened: Opened, display: str) -> None:
+    """As the button of its title bar does: the window manager asks it to close; everything ends with status 0."""
+    for tool in ("openbox", "wmctrl"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed (apt-get install {tool})")
+    surroundings = {**os.environ, "DISPLAY": display}
+    manager = subprocess.Popen(["openbox"], env=surroundings, stderr=subprocess.DEVNULL)
+    try:
+        asyncio.run(Tools(opened.debugging).open(opened.alive))
+        assert opened.serves()
+        deadline = time.monotonic() + 60
+        while subprocess.run(["wmctrl", "-c", "MEAViz"], env=surroundings, check=False).returncode:
+            assert time.monotonic() < deadline, "no window has this title"
+            time.sleep(0.5)
+        _, errors = opened.process.communicate(timeout=60)
+    finally:
+        manager.terminate()
+        manager.wait(20)
+    assert opened.process.returncode == 0, errors
+    assert not opened.serves()
