@@ -88,6 +88,7 @@ def _survey_file(dataset: AtomicDataset, learned: Learned, config: PipelineConfi
         "version": CACHE_VERSION,
         "survey": SURVEY_VERSION,
         "model": learned.key,
+        "graph": asdict(config.graph),
         "rate": config.pooling_rate,
         "clustering": asdict(config.clustering),
         "projection": asdict(config.projection),
@@ -101,7 +102,7 @@ def look_along_rates(
     learned: Learned, config: PipelineConfig, *, cache: bool = True, progress: Progress = silent
 ) -> Stability:
     """The published clusters along the pooling rate, from the cache where they were found before."""
-    key = content_key({"version": CACHE_VERSION, "model": learned.key, "rates": RATES})
+    key = content_key({"version": CACHE_VERSION, "model": learned.key, "graph": asdict(config.graph), "rates": RATES})
     stored = cache_directory("stability") / f"stability-{key}.npz"
     if cache and (known := read_cached(stored, read_stability)) is not None:
         progress(1, 1, "stability from the cache")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import ase.build
 import ase.io
@@ -36,6 +34,7 @@ from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import _forces_apart, disagreement, twins
 from meagraph.quickfield import CUTOFF, observe
 from meagraph.records import Embedding
+from tests.conftest import real_data
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 
@@ -363,12 +362,7 @@ def test_a_whole_dataset_without_labels_of_a_kind(sound: AtomicDataset, without:
 
 def test_planted_faults_in_indium_phosphide() -> None:
     """Two elements, real labels: one structure of each fault among 250, and the twenty first hold all of them."""
-    folder = os.environ.get("MEAVIZ_DATA")
-    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
-    file = root / "InP_JPCA2020.extxyz"
-    if not file.is_file():
-        pytest.skip(f"{file.name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
-    frames = ase.io.read(file, "100:1100:4")
+    frames = ase.io.read(real_data("InP_JPCA2020.extxyz"), "100:1100:4")
     dataset = dataset_from_structures(frames)
     largest = np.maximum.reduceat(np.linalg.norm(dataset.forces, axis=1), dataset.offsets[:-1])
     sign, unit, shifted = np.flatnonzero((largest > 0.5) & (np.diff(dataset.offsets) >= 8))[[1, 20, 40]]

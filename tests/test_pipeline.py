@@ -20,7 +20,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.export import verify
 from meagraph.graph import GraphConfig
 from meagraph.learning import PipelineConfig, store_model
-from meagraph.pipeline import Run, look_along_rates, recall, run
+from meagraph.pipeline import Run, look, look_along_rates, recall, run
 from meagraph.pruning import PruningConfig
 from meagraph.records import TrainingConfig
 from meagraph.survey import read_survey, write_survey
@@ -201,6 +201,20 @@ def test_labels_matter_to_the_survey_but_not_to_the_model(
     result = run(other, config=CONFIG, pruning=PRUNING)
     assert result.learned.source == "cache"
     assert not result.plan.protected.any()
+
+
+def test_another_graph_makes_another_survey_of_the_same_model(file: Path) -> None:
+    """As after a training that was cancelled: the model is still of the graph before."""
+    first = run(file, config=CONFIG, pruning=PRUNING)
+    other = replace(CONFIG, graph=GraphConfig(lower=0.3))
+    found = look(first.dataset, first.learned, other)
+    fresh = look(first.dataset, first.learned, other, cache=False)
+    np.testing.assert_array_equal(found.embedding.values, fresh.embedding.values)
+    assert not np.array_equal(found.embedding.values, first.survey.embedding.values)
+    again = look(first.dataset, first.learned, CONFIG)
+    np.testing.assert_array_equal(again.embedding.values, first.survey.embedding.values)
+    curves = [look_along_rates(first.learned, config) for config in (CONFIG, other)]
+    assert not np.array_equal(curves[0].clusters, curves[1].clusters)
 
 
 def test_random_order_is_ranked_anew(file: Path) -> None:

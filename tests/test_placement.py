@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +26,7 @@ from meagraph.placement import Placement, inherit_clusters, place, place_on_map,
 from meagraph.projection import Projection, project
 from meagraph.records import ModelConfig, TrainingConfig
 from meagraph.training import new_model
-
-DATA = Path(os.environ.get("MEAVIZ_DATA", "data"))
+from tests.conftest import real_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +217,6 @@ def test_equal_latent_values_weigh_alike() -> None:
     np.testing.assert_allclose(weight, [[0.5, 0.5, 0.0]], atol=0.05)
 
 
-@pytest.mark.skipif(not (DATA / "Nb_bcc2020.extxyz").is_file(), reason="MEAVIZ_DATA names no folder with Nb_bcc2020")
 def test_the_other_half_of_a_labelled_dataset_lands_with_its_groups() -> None:
     """Of the eight labelled kinds of Nb_bcc2020 every eighth structure, and on its map every eighth in between.
 
@@ -229,7 +225,7 @@ def test_the_other_half_of_a_labelled_dataset_lands_with_its_groups() -> None:
     """
     bcc = dict.fromkeys(("bcc", "bcc_distorted", "phonon", "vacancy"), "bcc")
     kinds = {**bcc, **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")}}
-    whole = read_dataset(DATA / "Nb_bcc2020.extxyz")
+    whole = read_dataset(real_data("Nb_bcc2020.extxyz"))
     labelled = [s for s in range(whole.n_structures) if whole.groups[s] in kinds]
     parts = [labelled[first::8] for first in (0, 4)]
     halves = [dataset_from_structures([whole.structures[s] for s in part], name="half") for part in parts]
