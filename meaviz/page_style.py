@@ -34,6 +34,10 @@ TIP_LETS_THROUGH = (
     "button { pointer-events: auto !important } button.Mui-disabled { pointer-events: none !important }"
 )
 SEGMENT = {"& .MuiToggleButton-root": {**DENSE, "whiteSpace": "nowrap"}}
+DENSE_CHOICE = {  # as high as the other fields
+    "& .MuiSelect-select": {"padding": "6px 12px !important"},
+    "& .MuiInputLabel-root:not(.MuiInputLabel-shrink)": {"transform": "translate(14px, 6px) scale(1)"},
+}
 # fields of numbers: the toolkit's buttons within have no name for screen readers and leave little room; arrow keys step
 NUMBER_ONLY = {
     "& .MuiInputAdornment-root": {"display": "none"},
@@ -59,8 +63,8 @@ FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets
 
 FACTS_CSS = """
 :host(.empty) { opacity: 0.75; font-size: 14px }
-dl.facts { display: grid; gap: 2px 10px }
-dl.facts { grid-template-columns: max-content minmax(0, 1fr) max-content minmax(0, 1.4fr) }
+dl.facts { display: grid; gap: 2px 10px; grid-template-columns: max-content minmax(0, 1fr) max-content minmax(0, 1fr) }
+dl.facts .long { grid-column: 2 / -1 }
 dl.facts { margin: 0; font-size: 13px; overflow-wrap: break-word }
 dl.facts dt { opacity: 0.7 }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums }

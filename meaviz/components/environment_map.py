@@ -28,7 +28,7 @@ MODES = {
 }  # ours: Bokeh's
 REACH = 8.0  # pixels between the pointer and the point it means
 REDRAW_DELAY = 30  # ms; wheel and resize come in bursts
-MIN_HEIGHT = 220  # pixels
+MIN_HEIGHT = 150  # pixels
 _MESSAGE_STYLE = "display:flex;align-items:center;justify-content:center;height:100%;padding:24px;"
 
 

@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 
 from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs import held
-from meaviz.page_style import DENSE, FACTS_CSS, FILL, table_look
+from meaviz.page_style import DENSE, DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
 from meaviz.workflow import CLUSTERS, Workflow
 
@@ -88,7 +88,7 @@ class ClusterView(pn.viewable.Viewer):
             value=[],
             chip=False,
             delete_button=False,
-            sx={"& .MuiSelect-select": {"padding": "6px 12px !important"}},
+            sx=DENSE_CHOICE,
             width=230,
             margin=(6, 8, 0, 12),
         )

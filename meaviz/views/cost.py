@@ -15,7 +15,7 @@ from meagraph.quests_measures import SETS, QuestsMeasures
 from meagraph.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL
+from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.planwork import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
 from meaviz.views.step import alert
@@ -71,6 +71,7 @@ class CostView(pn.viewable.Viewer):
             margin=(10, 4),
             disabled=True,
             description="Along the keep fraction: error and coverage, beside random selections and the other selector",
+            stylesheets=[TIP_LETS_THROUGH],
         )
         self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
         self._quests = pmui.Button(
@@ -152,7 +153,9 @@ def cost_table(found: PlanCost) -> str:
         for title, name, factor in ROWS
     )
     worst = f"<p>Worst group of the kept structures: {escape(found.kept.worst_group) or '–'}</p>"
-    return f'<table class="costs"><tr>{head}</tr><tr><th>environments</th>{counts}</tr>{rows}</table>{worst}'
+    return (
+        f'<table class="costs" tabindex="0"><tr>{head}</tr><tr><th>environments</th>{counts}</tr>{rows}</table>{worst}'
+    )
 
 
 def quests_table(found: QuestsMeasures) -> str:
@@ -167,7 +170,7 @@ def quests_table(found: QuestsMeasures) -> str:
     caption = (
         f"Overlap: the share of all data that the set leaves no surprise about. Computed by {escape(found.caption())}."
     )
-    return f'<table class="costs"><tr>{head}</tr>{body}</table><p>{caption}</p>'
+    return f'<table class="costs" tabindex="0"><tr>{head}</tr>{body}</table><p>{caption}</p>'
 
 
 def _one(costs: Sequence[Cost], name: str, factor: float) -> str:

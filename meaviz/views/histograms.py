@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.summaries import Histogram, histogram
 from meaviz.components.histogram import HistogramChart
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL
+from meaviz.page_style import DENSE_CHOICE, FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.workflow import Workflow
 
@@ -34,7 +34,7 @@ class HistogramsView(pn.viewable.Viewer):
             value=[],
             max_items=MOST,
             searchable=True,
-            sx={"& .MuiSelect-select": {"padding": "6px 12px !important"}},
+            sx=DENSE_CHOICE,
             sizing_mode="stretch_width",
             margin=(6, 12, 0, 12),
         )

@@ -193,6 +193,7 @@ class MapView(pn.viewable.Viewer):
             margin=(6, 2, 0, 0) if description else 0,
             disabled=True,
             description=description or None,
+            stylesheets=[TIP_LETS_THROUGH],
         )
         widget.on_click(lambda event: act())
         return widget

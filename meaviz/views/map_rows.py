@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 import param
 
 from meagraph.errors import MEAGraphError
-from meaviz.page_style import DENSE
+from meaviz.page_style import DENSE, DENSE_CHOICE
 from meaviz.session import Session
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
@@ -92,7 +92,7 @@ class ViewRow(MapRow):
 
     def widgets(self) -> list[Any]:
         """Axes, size, swap back, and downloads."""
-        search = {"searchable": True, "filter_on_search": False, "width": 150, **FIELD}
+        search = {"searchable": True, "filter_on_search": False, "width": 132, **FIELD}
         self._x = pmui.Select(label="Horizontal axis", options={}, **search)
         self._y = pmui.Select(label="Vertical axis", options={}, **search)
         self._size = pmui.Select(label="Size by", options={"Equal sizes": ""}, value="", **search)
@@ -101,7 +101,7 @@ class ViewRow(MapRow):
                 label=kind.upper(),
                 callback=pn.bind(self._picture, kind),
                 filename=f"map.{kind}",
-                button_type="default",
+                color="primary",
                 variant="outlined",
                 size="small",
                 sx=DENSE,
@@ -155,7 +155,9 @@ class FilterRow(MapRow):
             label="Filter by", options={}, searchable=True, filter_on_search=False, width=190, **FIELD
         )
         self._range = pmui.EditableRangeSlider(label="Range", start=0.0, end=1.0, value=(0.0, 1.0), width=300, **FIELD)
-        self._categories = pmui.MultiChoice(label="Show only", options=[], value=[], width=300, margin=(6, 6, 0, 0))
+        self._categories = pmui.MultiChoice(
+            label="Show only", options=[], value=[], width=300, margin=(6, 6, 0, 0), sx=DENSE_CHOICE
+        )
         self._holders = [pn.Column(widget, visible=False, margin=0) for widget in (self._range, self._categories)]
         self._chips = pn.FlexBox(gap="4px", align_items="center", margin=(6, 0, 0, 0))
         return [self._property, *self._holders, self._chips]

@@ -18,6 +18,7 @@ from meaviz.session import Session
 from meaviz.views.structure_tools import Shown, tool_row
 from meaviz.workflow import Workflow
 
+LONG = 22  # letters of a fact from which it has a line for itself, at the top
 USUAL_ARROW = 2.5  # Å, of a force that one in a hundred exceeds
 
 
@@ -158,12 +159,16 @@ class StructureView(pn.viewable.Viewer):
         elif self.comparing:
             self._facts.object = self._compared_facts()
         else:
+            known = sorted(self.session.describe(row).items(), key=lambda fact: -(len(fact[1]) > LONG))
             facts = "".join(
-                f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in self.session.describe(row).items()
+                f"<dt>{escape(name)}</dt><dd{' class=long' if len(value) > LONG else ''}>{escape(value)}</dd>"
+                for name, value in known
             )
             reasons = self.session.survey.outliers.reasons(row) if self.session.survey is not None else []
             why = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
-            self._facts.object = f'<dl class="facts">{facts}</dl>' + (f'<ul class="reasons">{why}</ul>' if why else "")
+            self._facts.object = f'<dl class="facts">{facts}</dl>' + (
+                f'<ul class="reasons" tabindex="0">{why}</ul>' if why else ""
+            )
 
     def _compared_facts(self) -> str:
         pinned, shown = (self.session.describe(row) for row in (self.session.pinned, self.session.inspected))
@@ -173,7 +178,7 @@ class StructureView(pn.viewable.Viewer):
         )
         head = "<tr><th></th><th>pinned</th><th>this</th></tr>"
         text = escape(alignment_text(self._alignment()))
-        return f'<p class="alignment">{text}</p><table class="compared">{head}{rows}</table>'
+        return f'<p class="alignment">{text}</p><table class="compared" tabindex="0">{head}{rows}</table>'
 
     def _choose(self, event: object) -> None:
         session, atom = self.session, self.viewer.clicked

@@ -26,7 +26,15 @@ class Shown(param.Parameterized):
 
 def button(label: str, description: str) -> pmui.Button:
     """A small button."""
-    return pmui.Button(label=label, description=description, variant="outlined", size="small", sx=DENSE, margin=0)
+    return pmui.Button(
+        label=label,
+        description=description,
+        variant="outlined",
+        size="small",
+        sx=DENSE,
+        margin=0,
+        stylesheets=[TIP_LETS_THROUGH],
+    )
 
 
 def icon_button(icon: str, description: str) -> pmui.IconButton:
@@ -54,6 +62,7 @@ def toggle(label: str, description: str, *, icon: str | None = None) -> pmui.Tog
         size="small",
         sx=look,
         margin=0,
+        stylesheets=[TIP_LETS_THROUGH],
     )
 
 
@@ -73,6 +82,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
         sx={"& .MuiToggleButton-root": {**SEGMENT["& .MuiToggleButton-root"], "padding": "3px 6px"}},
         margin=(0, 2),
         description="An atom with its neighbours within the cutoff, or all atoms alike",
+        stylesheets=[TIP_LETS_THROUGH],
     )
     mode.link(shown, value="mode", bidirectional=True)
     pin = toggle("", "Pin this environment and compare the next ones with it", icon="push_pin")

@@ -65,7 +65,7 @@ class TableView(pn.viewable.Viewer):
             layout="fit_data_stretch",
             header_align="left",
             sizing_mode="stretch_both",
-            min_height=150,
+            min_height=110,
             configuration={"headerSort": False},
             **table_look(session.dark),
         )

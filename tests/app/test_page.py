@@ -29,9 +29,16 @@ from browser import (
 from made_up import session_of, stability_of
 from playwright.sync_api import Browser, Page, expect
 
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
+from meagraph.progress import Progress
+from meagraph.pruning import PruningPlan
+from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meaviz import planwork
 from meaviz.app import COLUMNS, NOTES, ROWS, SIDE, STOPS, TAB_KEYS, build
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.session import Session
+from meaviz.style import theme
 from meaviz.views import TABS
 
 LEFT_AT = {"columns": 45, "rows": 52, "side": 400}  # where the panes were on the visit before
@@ -56,6 +63,11 @@ FIND = """(selector) => {
   };
   return walk(document);
 }"""
+GROUND = f"""(wanted) => {{
+  const paper = ({FIND})(".pane-structure").shadowRoot.querySelector(".MuiPaper-root");
+  const channels = getComputedStyle(paper).backgroundColor.match(/\\d+/g).map(Number);
+  return wanted.toLowerCase() === "#" + channels.map((one) => one.toString(16).padStart(2, "0")).join("");
+}}"""
 INSIDE = f"""(selectors) => selectors.map((selector) => {{
   const {{left, top, right, bottom}} = ({FIND})(selector).getBoundingClientRect();
   return [left, top, right, bottom];
@@ -83,6 +95,7 @@ class App:
         if self.session.dark != dark:
             self.page.keyboard.press("t")
             wait_until(self.page, lambda: self.session.dark == dark, what="the other theme")
+            self.page.wait_for_function(GROUND, arg=theme(dark).raised)  # it takes the page a while
         wait_still(self.page)
 
     def tidy(self) -> None:
@@ -376,6 +389,30 @@ def test_everything_fits(app: App, width: int, height: int) -> None:
     wait_until(app.page, lambda: panes(app.page)[1][2] > 0.95 * width, what="panes as wide as the page")
     wait_until(app.page, lambda: figure_eval(app.page, "map", FOLLOWS), what="a figure as wide as its place")
     fits(app.page, width, height)
+
+
+@pytest.mark.browser
+def test_quests_by_its_button(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package the page says what to install; with it, what it measures of the plan."""
+    page = app.page
+
+    def missing(*arguments: Any, **options: Any) -> None:
+        raise MEAGraphError('QUESTS is not installed. Run: pip install "meaviz[quests]"')
+
+    def measured(dataset: AtomicDataset, plan: PruningPlan, config: QuestsConfig, *, progress: Progress) -> Any:
+        progress(0, 1, "QUESTS entropy")
+        sets = {name: SetFigures(dataset.n_environments, 7, 1.25, 2.5, 0.375) for name in SETS}
+        return QuestsMeasures(plan, sets, config, "quests 1.2.3")
+
+    monkeypatch.setattr(planwork, "quests_measures", missing)
+    app.tab([title for title, _ in TABS].index("Cost"))
+    button = page.get_by_role("button", name="QUESTS", exact=True)
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text('pip install "meaviz[quests]"')
+    monkeypatch.setattr(planwork, "quests_measures", measured)
+    button.click()
+    expect(page.get_by_role("cell", name="37.5 %", exact=True)).to_have_count(len(SETS))
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 OVERFLOWS = f"""(selector) => {{
