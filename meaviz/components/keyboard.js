@@ -2,7 +2,8 @@
 // dialog and gives it back afterwards, which the toolkit cannot across shadow roots.
 
 const FIELDS = "input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true]";
-const OVERLAYS = "[role=dialog], [role=menu], [role=listbox]:not([aria-keyshortcuts]), [aria-modal=true]";
+const OVERLAYS = "[role=dialog], [role=menu], [role=listbox]:not([aria-keyshortcuts]), [aria-modal=true], " +
+  ".MuiModal-root"; // the paper of a menu has the focus once something was chosen of several
 const MOVED_BY_ARROWS = "input[type=range], input[type=radio], [role=slider], [role=tab], [role=separator], " +
   "[role=application], [role=combobox], [role=radiogroup], [role=grid], .tabulator";
 // What has keys of its own names them, as for screen readers: they are not the page's while it has the focus

@@ -14,6 +14,7 @@ from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs import held
 from meaviz.page_style import DENSE, DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
+from meaviz.views.step import keep_state
 from meaviz.workflow import CLUSTERS, Workflow
 
 BEFORE = {  # title and width in pixels; the means of properties stand between
@@ -111,6 +112,7 @@ class ClusterView(pn.viewable.Viewer):
         session.param.watch(held(self._restyle), "dark")
         session.param.watch(self._update, ["plan", "flags", "cluster_stability", "selection"])
         session.param.watch(self._show_activity, ["running", "progress", "problem", "survey"])
+        keep_state(self._show_activity, self._measure)
         self._show()
 
     def __panel__(self) -> pn.Column:

@@ -18,7 +18,7 @@ from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.planwork import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
-from meaviz.views.step import alert
+from meaviz.views.step import alert, keep_state
 from meaviz.workflow import Workflow
 
 ABOUT = (
@@ -83,7 +83,10 @@ class CostView(pn.viewable.Viewer):
         self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
         self._chart = CostChart()
         about = pn.pane.HTML(
-            f"<p>{ABOUT}</p><p>{EXACT}</p>", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS]
+            f'<div tabindex="0"><p>{ABOUT}</p><p>{EXACT}</p></div>',  # it scrolls, so keys must reach it
+            margin=(0, 12),
+            sizing_mode="stretch_width",
+            stylesheets=[FACTS_CSS],
         )
         self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._entropy = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
@@ -110,6 +113,7 @@ class CostView(pn.viewable.Viewer):
         session.param.watch(self._show_problem, "problem")
         session.param.watch(held(self._show_curves), ["curves", "dark"])
         session.param.watch(held(lambda event: self._chart.mark(event.new.keep)), "pruning")
+        keep_state(self._show_activity, self._button, self._trace, self._quests)
         self._show()
         self._show_activity()
 

@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 
 from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
-from meaviz.views.step import alert
+from meaviz.views.step import alert, keep_state
 from meaviz.workflow import EXPORT, Workflow
 
 WHAT = {
@@ -52,6 +52,7 @@ class ExportView(pn.viewable.Viewer):
         )
         session.param.watch(self._show, ["plan", "exported", "running"])
         session.param.watch(self._show_problem, "problem")
+        keep_state(self._show, self._button)
         self._show()
 
     def __panel__(self) -> pn.Column:

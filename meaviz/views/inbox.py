@@ -22,7 +22,7 @@ from meaviz.ledger import VERDICTS
 from meaviz.page_style import DENSE, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style import theme
-from meaviz.views.step import alert
+from meaviz.views.step import alert, keep_state
 from meaviz.views.why import why
 from meaviz.workflow import Workflow
 
@@ -64,6 +64,7 @@ class InboxView(pn.viewable.Viewer):
         session.param.watch(held(self._mark_neighbour), ["inspected", "explanation"])
         session.param.watch(held(self._show_problem), "problem")
         session.param.watch(held(lambda event: setattr(self._list, "dark", event.new)), "dark")
+        keep_state(self._allow, self._accept, self._reject, self._undo)
         self._list.dark = session.dark
         self._renew()
         self._show_why()
@@ -316,13 +317,16 @@ class InboxView(pn.viewable.Viewer):
     def _show_why(self, *events: object) -> None:
         session = self.session
         self._look.visible = session.candidate >= 0
-        self._accept.disabled = self._reject.disabled = session.candidate < 0
-        self._undo.disabled = session.judgements is None
+        self._allow()
         if session.candidate < 0:
             text = "Press J, or choose a candidate: what sets it apart appears here." if session.survey else ""
             self._why.object = f'<p class="empty">{text}</p>'
         else:
             self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
+
+    def _allow(self, *events: object) -> None:
+        self._accept.disabled = self._reject.disabled = self.session.candidate < 0
+        self._undo.disabled = self.session.judgements is None
 
     def _mark_neighbour(self, *events: object) -> None:
         """Say what the 3D view shows."""

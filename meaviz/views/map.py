@@ -23,6 +23,7 @@ from meaviz.page_style import DENSE, ICON, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 from meaviz.style import Colouring, theme
 from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
+from meaviz.views.step import keep_state
 from meaviz.workflow import Workflow
 
 EMPTY = "The map appears here once the steps on the left have run."
@@ -137,6 +138,7 @@ class MapView(pn.viewable.Viewer):
         session.param.watch(held(self._mark), "inspected")
         session.param.watch(held(self._show_plan), ["plan", "show_pruned"])
         session.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
+        keep_state(self._allow, self._undo, self._redo)
         self._show_survey()
 
     def __panel__(self) -> pn.Column:
@@ -280,10 +282,14 @@ class MapView(pn.viewable.Viewer):
             self.map.zoom_to(self.session.shown)
         self._show_count()
 
-    def _show_selection(self, *events: object) -> None:
+    def _allow(self, *events: object) -> None:
         session = self.session
         self._undo.disabled = session.selection is None or not session.history_of_selection.can_undo
         self._redo.disabled = session.selection is None or not session.history_of_selection.can_redo
+
+    def _show_selection(self, *events: object) -> None:
+        session = self.session
+        self._allow()
         self._show_count()
         if session.selection is None or not self._drawable:
             return

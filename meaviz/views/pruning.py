@@ -20,6 +20,7 @@ from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
+from meaviz.views.step import keep_state
 from meaviz.workflow import Workflow
 
 CHART = 130  # pixels at least
@@ -157,6 +158,8 @@ class PruningView(pn.viewable.Viewer):
         self._faint.link(session, value="show_pruned")
         session.param.watch(self._offer_groups, "dataset")
         session.param.watch(self._show, ["plan", "dark"])
+        keep_state(self._allow, self._undo, self._redo)
+        keep_state(self._label, self._keep, self._alpha, self._percent, what="label")
         self._offer_groups()
         self._label()
         self._show()
@@ -173,8 +176,7 @@ class PruningView(pn.viewable.Viewer):
     def _take(self, *events: object) -> None:
         """Show settings that came from elsewhere: undo, or a plan with a name."""
         config = self.session.pruning
-        self._undo.disabled = not self.session.can_move_in_settings(-1)
-        self._redo.disabled = not self.session.can_move_in_settings(1)
+        self._allow()
         self._taking = True
         self._selector.value, self._keep.value, self._alpha.value = config.selector, config.keep, config.alpha
         self._budget.value, self._fewest.value = "" if config.number is None else config.unit, config.fewest
@@ -186,6 +188,10 @@ class PruningView(pn.viewable.Viewer):
         self._protect.value = [name for name in config.protected if name in self._protect.options]
         self._show_rule()
         self._taking = False
+
+    def _allow(self, *events: object) -> None:
+        self._undo.disabled = not self.session.can_move_in_settings(-1)
+        self._redo.disabled = not self.session.can_move_in_settings(1)
 
     def _show_rule(self) -> None:
         share = self._rule.value == "at-least"
@@ -216,7 +222,7 @@ class PruningView(pn.viewable.Viewer):
         except MEAGraphError as error:
             self.session.problem = ("map", str(error))
 
-    def _label(self) -> None:
+    def _label(self, *events: object) -> None:
         """Write the sliders' values behind their names."""
         self._keep.label = f"Keep fraction of environments: {100 * self._keep.value:.0f} %"
         self._alpha.label = f"Allocation α: {self._alpha.value:.2f} (0 flat, 1 faithful)"

@@ -16,7 +16,7 @@ from meaviz.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style import palette, theme
 from meaviz.training_charts import runs_figure, style_runs
-from meaviz.views.step import alert
+from meaviz.views.step import alert, keep_state
 from meaviz.workflow import Workflow
 
 COLUMNS = {
@@ -89,6 +89,7 @@ class RunsView(pn.viewable.Viewer):
         session.param.watch(held(self._show_lines), ["runs", "history", "running"])
         session.param.watch(self._show_choice, ["running", "learned"])
         session.param.watch(held(self._show_theme), "dark")
+        keep_state(self._show_choice, self._use)
         self._show_runs()
         self._show_theme()
 

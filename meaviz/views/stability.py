@@ -15,7 +15,7 @@ from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
 from meaviz.style import theme
 from meaviz.training_charts import RateCharts
-from meaviz.views.step import alert
+from meaviz.views.step import alert, keep_state
 from meaviz.workflow import STABILITY, Workflow
 
 PUBLISHED = METHOD["pooling_rate"]
@@ -85,6 +85,8 @@ class StabilityView(pn.viewable.Viewer):
         session.param.watch(self._show_activity, ["running", "progress", "learned", "stability"])
         session.param.watch(self._show_problem, "problem")
         session.param.watch(held(lambda event: self._charts.style(theme(event.new))), "dark")
+        keep_state(self._name_rate, self._rate, what="label")
+        keep_state(self._show_activity, self._measure, self._keep, self._publish)
         self._show()
         self._show_activity()
 
@@ -105,10 +107,13 @@ class StabilityView(pn.viewable.Viewer):
 
     def _show_rate(self, *events: object) -> None:
         found, rate = self.session.stability, self._rate.value
-        self._rate.label = f"Pooling rate: {rate:.2f}"
+        self._name_rate()
         if found is not None:
             self._charts.show_rate(rate)
             self._facts.object = rate_facts(found, rate)
+
+    def _name_rate(self, *events: object) -> None:
+        self._rate.label = f"Pooling rate: {self._rate.value:.2f}"
 
     def _show_activity(self, *events: object) -> None:
         session, running = self.session, self.session.running == STABILITY

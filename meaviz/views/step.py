@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -110,6 +112,16 @@ def progress_bar(per_cent: int, label: str) -> str:
 def alert(message: str) -> pmui.Alert:
     """An error; a new one each time, for one that is hidden and shown again within a moment may stay hidden."""
     return pmui.Alert(object=message, severity="error", margin=(4, 0), sizing_mode="stretch_width")
+
+
+def keep_state(update: Callable[..., None], *widgets: Any, what: str = "disabled") -> None:
+    """Let ``update`` set a parameter of ``widgets`` again where the browser reports something else.
+
+    The toolkit answers each change with the state that it then shows, which may be late: a button that was disabled for
+    a moment would stay so.
+    """
+    for widget in widgets:
+        widget.param.watch(update, what)
 
 
 def button(label: str, **options: object) -> pmui.Button:

@@ -12,6 +12,7 @@ from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
 from meaviz.page_style import DENSE, ICON, NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
+from meaviz.views.step import keep_state
 
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
@@ -100,6 +101,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
         measure.disabled = session.inspected < 0 and not measure.value
 
     session.param.watch(enable, ["dataset", "inspected"])
+    keep_state(enable, back, play, forth, pin, measure)
     enable()
     row = pn.FlexBox(
         back,

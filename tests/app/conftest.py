@@ -15,6 +15,7 @@ from browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium, fresh
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from whole_page import App
 
 
 def _unavailable(reason: str) -> None:
@@ -79,3 +80,20 @@ def page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
         yield page
     assert not browser_log.errors, f"errors on the page: {browser_log.errors}"
     assert not browser_log.external(), f"requests to other hosts: {browser_log.external()}"
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The whole app on a page for all tests of a module."""
+    from whole_page import open_app
+
+    with open_app(chromium, tmp_path_factory.mktemp("judgements")) as app:
+        yield app
+
+
+@pytest.fixture
+def app(opened: App) -> Iterator[App]:
+    """The whole app as on the first visit; the test fails on what the server logs as an error."""
+    opened.tidy()
+    yield opened
+    assert not opened.served.errors, f"the server logged errors: {opened.served.errors}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from made_up import session_of
 from playwright.sync_api import Browser, Page, expect
 
 from meaviz.app import build
-from meaviz.cluster_table import CENTRAL, EDGE, pictures, plus_minus
 from meaviz.session import Session
 
 N = 2000
@@ -223,42 +221,6 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     groups = session.dataset.groups[session.dataset.structure_of]
     wanted = (session.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
     wait_until(page, chosen(session, wanted), what="a cell of the heat map")
-
-
-@pytest.mark.browser
-def test_the_cluster_panel_shows_selects_and_inspects(session: Session, page: Page) -> None:
-    """A row selects its cluster, a picture shows that member; what is selected elsewhere is counted and marked."""
-    labels = session.survey.clusters.labels
-    table = page.locator(".tab-0")
-    rows = table.locator(".tabulator-row")
-    expect(rows.nth(2).locator("svg")).to_have_count(2)
-    rows.nth(2).locator("[tabulator-field=size]").click()
-    wait_until(page, chosen(session, labels == 2), what="the third cluster")
-    cell = rows.nth(2).locator("[tabulator-field=selected]")
-    expect(cell).to_have_text(f"{int((labels == 2).sum()):,}")
-    expect(table.locator(".tabulator-selected")).to_have_count(1)
-
-    found = pictures(session)
-    for column in (EDGE, CENTRAL):
-        row, _ = found[column][1]
-        rows.nth(1).locator(f"[tabulator-field={column}]").click()
-        wait_until(page, lambda row=row: session.inspected == row, what=f"the {column} member")
-    np.testing.assert_array_equal(session.selection, labels == 2)
-    expect(rows.nth(2)).to_have_class(re.compile("tabulator-selected"))
-    expect(rows.nth(1)).not_to_have_class(re.compile("tabulator-selected"))
-
-    search = page.get_by_role("textbox", name="Search")
-    search.fill("structure < 3")
-    search.press("Enter")
-    expect(cell).to_have_text(f"{int((labels[session.dataset.structure_of < 3] == 2).sum()):,}")
-    expect(table.locator(".tabulator-selected")).to_have_count(0)
-
-    choose(page, "Means of", "Outlier score")
-    page.keyboard.press("Escape")
-    mean = table.get_by_role("columnheader", name="Outlier score", exact=True)
-    expect(mean).to_have_count(1)
-    score = session.survey.outliers.score[labels == 0]
-    expect(rows.nth(0)).to_contain_text(plus_minus(score.mean(), score.std()))
 
 
 @pytest.mark.browser
