@@ -155,6 +155,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
 
     # the place that the browser remembers may come before the page has loaded, when a change would be lost
     side.param.watch(lambda event: widen() if pn.state.loaded else None, "value")
+    page.param.watch(lambda event: widen() if pn.state.loaded else None, "sidebar_width")  # the page answers late
     pn.state.onload(widen)
     session.dark = tour.dark = bool(page.dark_theme)
     page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")

@@ -110,6 +110,7 @@ def open_app(chromium: Browser, folder: Path) -> Iterator[App]:
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
         assert page.evaluate("localStorage.getItem('meaviz.tour')") == "seen"
+        wait_until(page, lambda: panes(page)[0][0] > LEFT_AT["side"], what="the steps as wide as they were left")
         wait_still(page)
         try:
             yield App(page, made[-1], served, panes(page))
