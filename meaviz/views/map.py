@@ -107,19 +107,8 @@ class MapView(pn.viewable.Viewer):
         self._flag = self._action("Flag", lambda: session.flag_selection(True), color="error")
         self._unflag = self._action("Unflag", lambda: session.flag_selection(False))
         self._count = pn.pane.HTML("", margin=(4, 4), css_classes=["selection-count"], min_width=150)
-        second = pn.FlexBox(
-            self._mode,
-            self._undo,
-            self._redo,
-            *self._buttons,
-            self._flag,
-            self._unflag,
-            self._count,
-            align_items="center",
-            gap="3px",
-            sizing_mode="stretch_width",
-            margin=(4, 8, 4, 8),
-        )
+        tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
+        second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
         self._problem = pn.pane.HTML("", visible=False, margin=(0, 12), css_classes=["search-problem"])
         self._layout = pn.Column(
             first, second, *rows.values(), self._problem, self.map, sizing_mode="stretch_both", margin=0

@@ -150,6 +150,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     page.get_by_label("Your name").press("Enter")
     wait_until(page, lambda: other.author == "Bo", what="another name")
     page.get_by_role("button", name="Judged", exact=True).click()
+    expect(options.nth(0)).to_contain_text("structure 1, 3 atoms")  # as many are judged as open
     expect(options).to_have_count(2)
     options.nth(0).click()
     wait_until(page, lambda: other.candidate == 20, what="the candidate that was clicked")
