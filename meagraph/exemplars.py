@@ -72,7 +72,8 @@ def extremes(
     if len(values) != condensed.size:
         raise MEAGraphError(f"Expected values of {condensed.size} representatives, got {len(values)}.")
     count = clusters.n_clusters + 1
-    label = clusters.labels[condensed.first]  # members share their representative's
+    first = condensed.first
+    label = clusters.labels[first]  # members share their representative's
     bins = np.where(label < 0, count - 1, label)
     places, weights = np.asarray(values, dtype=np.float64), condensed.multiplicity.astype(np.float64)
     total = np.bincount(bins, weights=weights, minlength=count)
@@ -80,11 +81,11 @@ def extremes(
     np.add.at(means, bins, places * weights[:, None])
     means /= np.maximum(total, 1.0)[:, None]
     distance = np.linalg.norm(places - means[bins], axis=1)
-    order = np.lexsort((np.arange(len(bins)), distance, bins))
-    ends = np.cumsum(np.bincount(bins, minlength=count))
+    order = np.lexsort((distance, bins))
+    sizes = np.bincount(bins, minlength=count)
+    ends = np.cumsum(sizes)
     central, edge = np.full(count, -1, dtype=np.int64), np.full(count, -1, dtype=np.int64)
-    there = total > 0
-    starts = np.concatenate([[0], ends[:-1]])
-    central[there] = condensed.first[order[starts[there]]]
-    edge[there] = condensed.first[order[ends[there] - 1]]
+    there = sizes > 0
+    central[there] = first[order[(ends - sizes)[there]]]
+    edge[there] = first[order[ends[there] - 1]]
     return central, edge

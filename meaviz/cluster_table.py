@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from meagraph.exemplars import extremes
 from meagraph.selectors import cluster_bins
 from meagraph.summaries import contingency, mean_and_spread
-from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
-from meaviz.style import NEUTRAL, palette, theme
+from meaviz.style import NEUTRAL, palette
 
 GROUPS = 3  # named of each cluster, the most frequent
 PICTURED = 40  # clusters, the largest
@@ -33,10 +33,10 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
     names, codes = np.unique(data.groups, return_inverse=True)
     bins = cluster_bins(clusters)
     counts = contingency(bins, codes[data.structure_of], (n + 1, len(names)))
-    means = {
-        known.title_of(name): [plus_minus(*pair) for pair in zip(*_spread(session, name, bins), strict=True)]
-        for name in properties
-    }
+    means = {}
+    for name in properties:
+        pairs = zip(*mean_and_spread(known[name].values, bins, n + 1), strict=True)
+        means[known.title_of(name)] = [plus_minus(*pair) for pair in pairs]
     table = pd.DataFrame(
         {
             "label": np.arange(n + 1),
@@ -64,7 +64,11 @@ def pictures(session: Session) -> dict[str, dict[int, tuple[int, str]]]:
     found = extremes(clusters, session.learned.condensed, session.survey.embedding.values)
     shown = [*range(min(clusters.n_clusters, PICTURED)), clusters.n_clusters]
     return {
-        column: {label: (int(rows[label]), _picture(session, int(rows[label]))) for label in shown if rows[label] >= 0}
+        column: {
+            label: (int(rows[label]), picture(session, int(rows[label]), PICTURE))
+            for label in shown
+            if rows[label] >= 0
+        }
         for column, rows in zip((CENTRAL, EDGE), found, strict=True)
     }
 
@@ -79,10 +83,6 @@ def plus_minus(mean: float, spread: float) -> str:
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
-def _spread(session: Session, name: str, bins: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return mean_and_spread(session.properties[name].values, bins, session.survey.clusters.n_clusters + 1)
-
-
 def _groups(names: NDArray[np.str_], counts: NDArray[np.int64]) -> str:
     """The most frequent groups of a cluster with their shares, as HTML, a line each."""
     order = np.argsort(-counts, kind="stable")
@@ -92,16 +92,3 @@ def _groups(names: NDArray[np.str_], counts: NDArray[np.int64]) -> str:
     if more > 0:
         lines[-1] += f" <small>+ {more}</small>"
     return "<br>".join(lines)
-
-
-def _picture(session: Session, row: int) -> str:
-    data = session.dataset
-    structure = int(data.structure_of[row])
-    return thumbnail_svg(
-        data.structures[structure],
-        int(data.atom_of[row]),
-        float(session.descriptors.parameters.get("r_cut", 5.0)),
-        None,
-        PICTURE,
-        background=theme(session.dark).raised,
-    )

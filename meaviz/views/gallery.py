@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from meagraph.exemplars import exemplars
 from meaviz.atom_colours import AtomColours
 from meaviz.components.gallery import Gallery
-from meaviz.components.thumbnail import thumbnail_svg
 from meaviz.page_style import DENSE, FACTS_CSS
+from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
-from meaviz.style import theme
 from meaviz.workflow import Workflow
 
 COUNT = 6
@@ -116,17 +115,14 @@ class GalleryView(pn.viewable.Viewer):
     def _item(self, title: str, row: int) -> dict[str, Any]:
         session, data = self.session, self.session.dataset
         structure = int(data.structure_of[row])
-        atoms, atom = data.structures[structure], int(data.atom_of[row])
-        picture = thumbnail_svg(
-            atoms,
-            atom,
-            float(session.descriptors.parameters.get("r_cut", 5.0)),
-            self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))[0],
-            SIZE,
-            background=theme(session.dark).raised,
-        )
+        colors, _ = self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))
         tip = f"{title} member: environment {row:,}, {chemical_symbols[data.numbers[row]]}, {data.groups[structure]}"
-        return {"row": row, "svg": picture, "label": str(data.groups[structure])[:16], "tip": tip}
+        return {
+            "row": row,
+            "svg": picture(session, row, SIZE, colors),
+            "label": str(data.groups[structure])[:16],
+            "tip": tip,
+        }
 
     def _inspect(self, event: Any) -> None:
         self.session.inspected = event.new

@@ -14,6 +14,7 @@ from meaviz.page_style import DENSE, ICON, NUMBER_ONLY, SEGMENT, TIP_LETS_THROUG
 from meaviz.session import Session
 from meaviz.views.step import keep_state
 
+LOOK: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0, "stylesheets": [TIP_LETS_THROUGH]}
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
 
@@ -27,15 +28,7 @@ class Shown(param.Parameterized):
 
 def button(label: str, description: str) -> pmui.Button:
     """A small button."""
-    return pmui.Button(
-        label=label,
-        description=description,
-        variant="outlined",
-        size="small",
-        sx=DENSE,
-        margin=0,
-        stylesheets=[TIP_LETS_THROUGH],
-    )
+    return pmui.Button(label=label, description=description, sx=DENSE, **LOOK)
 
 
 def icon_button(icon: str, description: str) -> pmui.IconButton:
@@ -54,17 +47,7 @@ def icon_button(icon: str, description: str) -> pmui.IconButton:
 def toggle(label: str, description: str, *, icon: str | None = None) -> pmui.Toggle:
     """A small button for what is on or off; with a picture it takes its name from the description."""
     look = DENSE if icon is None else {**DENSE, "padding": "3px 5px"}
-    return pmui.Toggle(
-        label=label,
-        icon=icon,
-        icon_size="18px",
-        description=description,
-        variant="outlined",
-        size="small",
-        sx=look,
-        margin=0,
-        stylesheets=[TIP_LETS_THROUGH],
-    )
+    return pmui.Toggle(label=label, icon=icon, icon_size="18px", description=description, sx=look, **LOOK)
 
 
 def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[pn.FlexBox, pn.Column]:

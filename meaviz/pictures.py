@@ -1,0 +1,28 @@
+"""Small pictures of a session's environments."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.session import Session
+from meaviz.style import theme
+
+
+def picture(session: Session, row: int, size: int, colors: NDArray[np.uint32] | None = None) -> str:
+    """The environment ``row`` within the descriptor's cutoff as an SVG of ``size`` pixels, on the page's ground.
+
+    ``colors`` (n,) 0xRRGGBB are of the atoms of its structure; None gives the elements' own.
+    """
+    data = session.dataset
+    assert data is not None
+    assert session.descriptors is not None
+    return thumbnail_svg(
+        data.structures[int(data.structure_of[row])],
+        int(data.atom_of[row]),
+        float(session.descriptors.parameters.get("r_cut", 5.0)),
+        colors,
+        size,
+        background=theme(session.dark).raised,
+    )
