@@ -64,17 +64,19 @@ def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:
                 raise TimeoutError(f"no map after {LIMIT:.0f} s; the page says: {text[:500]}")
             page.wait_for_timeout(POLL)
         seconds = time.perf_counter() - begun
-        page.wait_for_timeout(5000)  # the side bar follows the map
-        text = page.evaluate(ALL_TEXT)
+        # the side bar follows the map
+        while not (clusters := re.search(r"([\d,]+) clusters", page.evaluate(ALL_TEXT))):
+            if time.perf_counter() - begun > LIMIT:
+                raise TimeoutError(f"the side bar does not say how many clusters there are after {LIMIT:.0f} s")
+            page.wait_for_timeout(POLL)
         page.goto("about:blank")
     finally:
         server.terminate()
         _, _, usage = os.wait4(server.pid, 0)
-    clusters = re.search(r"([\d,]+) clusters", text)
     return {
         "seconds": round(seconds, 2),
         "peak_memory_gb": round(usage.ru_maxrss / 1e6, 3),
-        "clusters": int(clusters[1].replace(",", "")) if clusters else None,
+        "clusters": int(clusters[1].replace(",", "")),
     }
 
 
