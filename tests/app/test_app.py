@@ -61,6 +61,11 @@ def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def fact(page: Page, name: str) -> Locator:
+    """What the 3D view says of the environment that it shows."""
+    return page.locator(f"dl.facts dt:text-is('{name}') + dd")
+
+
 def test_served_script_runs_and_has_roots() -> None:
     """``panel serve meaviz`` answers with a page; a status code alone would not show that."""
     application = build_single_handler_application(str(REPOSITORY / "meaviz"))
@@ -99,8 +104,8 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     wait_until(page, lambda: session.inspected >= 0, what="an inspected environment")
     assert np.linalg.norm(xy[session.inspected] - xy[row]) < 0.05 * np.ptp(xy, axis=0).max()
     structure = int(data.structure_of[session.inspected])
-    expect(page.get_by_text(f"{session.inspected:,}", exact=True).first).to_be_visible()
-    expect(page.get_by_text(str(data.groups[structure]), exact=True).first).to_be_visible()
+    expect(fact(page, "environment")).to_have_text(f"{session.inspected:,}")
+    expect(fact(page, "group")).to_have_text(str(data.groups[structure]))
 
     # flag what is inspected alone, then take part of it back
     button(page, "Select nothing").click()
