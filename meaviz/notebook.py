@@ -114,10 +114,9 @@ def show_cluster(
         raise MEAGraphError(f"Unknown kind {kind!r}; choose from central, edge, random.")
     values = run.survey.embedding.values
     found = exemplars(run.survey.clusters, run.learned.condensed, values, label, count=count, seed=seed)
-    cutoff = float(run.descriptors.parameters.get("r_cut", 5.0))
     boxes = []
     for row in getattr(found, kind).tolist():
-        view = show_environment(run.dataset, row, cutoff=cutoff, colours=colours)
+        view = show_environment(run.dataset, row, cutoff=run.descriptors.cutoff, colours=colours)
         group = run.dataset.groups[run.dataset.structure_of[row]]
         title = f"cluster {cluster_name(label)}, {kind}: environment {row}, {group}"
         boxes.append(ipywidgets.VBox([ipywidgets.Label(title), view]))

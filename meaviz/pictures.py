@@ -21,7 +21,7 @@ def picture(session: Session, row: int, size: int, colors: NDArray[np.uint32] | 
     return thumbnail_svg(
         data.structures[int(data.structure_of[row])],
         int(data.atom_of[row]),
-        float(session.descriptors.parameters.get("r_cut", 5.0)),
+        session.descriptors.cutoff,
         colors,
         size,
         background=theme(session.dark).raised,

@@ -74,6 +74,10 @@ def test_shape_of_one_element(niobium: AtomicDataset, n_max: int, l_max: int) ->
     }
 
 
+def test_cutoff_is_that_of_the_descriptor(niobium: AtomicDataset) -> None:
+    assert compute_descriptors(niobium, DescriptorConfig(r_cut=3.5, n_max=1, l_max=0)).cutoff == 3.5
+
+
 def test_two_species() -> None:
     alloy = ase.build.bulk("NaCl", "rocksalt", a=5.64, cubic=True)
     values = describe(alloy)
@@ -247,6 +251,7 @@ def test_values_from_the_file_and_from_beside_it(niobium: AtomicDataset, tmp_pat
     dataset = with_array(niobium, values)
     found = compute_descriptors(dataset, DescriptorConfig(method="array", source="features"))
     np.testing.assert_array_equal(found.values, values)
+    assert found.cutoff == 5.0  # a file of values does not say
     np.save(tmp_path / "beside.npy", values.astype(np.float64))
     beside = compute_descriptors(niobium, DescriptorConfig(method="npy", source=str(tmp_path / "beside.npy")))
     np.testing.assert_array_equal(beside.values, values)

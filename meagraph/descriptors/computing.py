@@ -50,6 +50,11 @@ class Descriptors:
         """Method and parameters as one JSON-like dictionary; models are bound to it."""
         return {"method": self.method, **self.parameters}
 
+    @property
+    def cutoff(self) -> float:
+        """Radius of an environment in Å: the usual one for descriptors that name none, as those read from a file."""
+        return float(self.parameters.get("r_cut", DescriptorConfig.r_cut))
+
 
 def compute_descriptors(
     dataset: AtomicDataset,

@@ -9,8 +9,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.clustering import NOISE
-from meaviz.page_style import DENSE
 from meaviz.session import Session, cluster_name
+from meaviz.views.buttons import small_button
 
 
 class ClusterShares(pn.viewable.Viewer):
@@ -26,8 +26,7 @@ class ClusterShares(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(8, 4, 2, 12),
         )
-        add = pmui.Button(label="Set", variant="outlined", size="small", sx=DENSE, margin=(12, 12, 2, 4))
-        add.on_click(lambda event: self._set(self._cluster.value, session.pruning.keep))
+        add = small_button("Set", lambda: self._set(self._cluster.value, session.pruning.keep), margin=(12, 12, 2, 4))
         self._sliders = pn.Column(sizing_mode="stretch_width", margin=0)
         self._layout = pn.Column(
             pn.Row(self._cluster, add, margin=0, sizing_mode="stretch_width"),
@@ -67,8 +66,7 @@ class ClusterShares(pn.viewable.Viewer):
             sizing_mode="stretch_width", margin=(2, 4, 2, 12),
         )  # fmt: skip
         slider.param.watch(lambda event: self._set(label, event.new / 100), "value")
-        free = pmui.Button(label="Release", variant="text", size="small", sx=DENSE, margin=(8, 12, 2, 0))
-        free.on_click(lambda event: self._set(label, None))
+        free = small_button("Release", lambda: self._set(label, None), variant="text", margin=(8, 12, 2, 0))
         return pn.Row(slider, free, margin=0, sizing_mode="stretch_width", tags=[label])
 
     def _set(self, label: Any, part: float | None) -> None:

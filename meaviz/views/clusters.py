@@ -12,8 +12,9 @@ import panel_material_ui as pmui
 
 from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs import held
-from meaviz.page_style import DENSE, DENSE_CHOICE, FACTS_CSS, FILL, table_look
+from meaviz.page_style import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
+from meaviz.views.buttons import small_button
 from meaviz.views.step import keep_state
 from meaviz.workflow import CLUSTERS, Workflow
 
@@ -75,10 +76,9 @@ class ClusterView(pn.viewable.Viewer):
             css_classes=["empty"],
             stylesheets=[FACTS_CSS],
         )
-        self._measure = pmui.Button(
-            label="Measure stability", variant="outlined", size="small", sx=DENSE, margin=(10, 4, 6, 12), disabled=True
+        self._measure = small_button(
+            "Measure stability", workflow.measure_cluster_stability, margin=(10, 4, 6, 12), disabled=True
         )
-        self._measure.on_click(lambda event: workflow.measure_cluster_stability())
         self._cancel = pmui.Button(
             label="Cancel", variant="text", color="error", size="small", margin=(8, 4), visible=False
         )

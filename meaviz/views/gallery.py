@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from meagraph.exemplars import exemplars
 from meaviz.atom_colours import AtomColours
 from meaviz.components.gallery import Gallery
-from meaviz.page_style import DENSE, FACTS_CSS
+from meaviz.page_style import FACTS_CSS
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
+from meaviz.views.buttons import small_button
 from meaviz.workflow import Workflow
 
 COUNT = 6
@@ -32,14 +33,9 @@ class GalleryView(pn.viewable.Viewer):
         self._seed = 0
         self.gallery = Gallery(sizing_mode="stretch_width", margin=(4, 12))
         self.cluster = pmui.Select(label="Cluster", options={}, size="small", width=240, margin=(6, 8, 0, 12))
-        again = pmui.Button(
-            label="Draw others",
-            variant="outlined",
-            size="small",
-            sx=DENSE,
-            description="Draw others: random members, other ones each time",
+        again = small_button(
+            "Draw others", self._draw_others, description="Draw others: random members, other ones each time"
         )
-        again.on_click(self._draw_others)
         self._empty = pn.pane.HTML(
             "No clusters yet: compute the map first.", margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS]
         )
@@ -78,7 +74,7 @@ class GalleryView(pn.viewable.Viewer):
         self.cluster.param.update(options=options, value=next(iter(options.values())))
         self._draw()
 
-    def _draw_others(self, event: object) -> None:
+    def _draw_others(self) -> None:
         self._seed += 1
         self._draw()
 

@@ -19,9 +19,10 @@ from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
 from meaviz.ledger import VERDICTS
-from meaviz.page_style import DENSE, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
+from meaviz.page_style import FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style import theme
+from meaviz.views.buttons import small_button
 from meaviz.views.step import alert, keep_state
 from meaviz.views.why import why
 from meaviz.workflow import Workflow
@@ -90,7 +91,7 @@ class InboxView(pn.viewable.Viewer):
         self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
         self._progress.stylesheets = [WHY_CSS, PROGRESS_CSS]
         self._pages = pn.pane.HTML("", margin=(4, 6), stylesheets=[WHY_CSS])
-        back, forth = self._button("‹", lambda: self._turn(-1)), self._button("›", lambda: self._turn(1))
+        back, forth = _button("‹", lambda: self._turn(-1)), _button("›", lambda: self._turn(1))
         self._pager = pn.Column(
             pn.Row(back, self._pages, forth, margin=0), visible=False, margin=(4, 0, 0, 12), sizing_mode="stretch_width"
         )
@@ -110,11 +111,11 @@ class InboxView(pn.viewable.Viewer):
         )
 
     def _verdict_widgets(self) -> list[pn.viewable.Viewable]:
-        self._accept = self._button("Outlier (A)", lambda: self._judge("outlier"), color="error")
-        self._reject = self._button("Ordinary (R)", lambda: self._judge("ordinary"))
-        back, forth = self._button("Previous (K)", lambda: self._step(-1)), self._button("Next (J)", self._step)
-        self._undo = self._button("Undo (U)", self._take_back)
-        again = self._button("Refresh", self._refresh, description="Refresh: read what others have judged meanwhile")
+        self._accept = _button("Outlier (A)", lambda: self._judge("outlier"), color="error")
+        self._reject = _button("Ordinary (R)", lambda: self._judge("ordinary"))
+        back, forth = _button("Previous (K)", lambda: self._step(-1)), _button("Next (J)", self._step)
+        self._undo = _button("Undo (U)", self._take_back)
+        again = _button("Refresh", self._refresh, description="Refresh: read what others have judged meanwhile")
         self._reason = pmui.AutocompleteInput(
             label="Reason", options=list(REASONS), restrict=False, min_characters=0, value=None, **FIELD
         )
@@ -139,9 +140,9 @@ class InboxView(pn.viewable.Viewer):
         self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
         self._in_3d = pn.pane.HTML("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
         look = pn.Row(
-            self._button("This one", lambda: self._inspect(-1)),
+            _button("This one", lambda: self._inspect(-1)),
             pn.pane.HTML("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
-            *(self._button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
+            *(_button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
             self._in_3d,
             margin=(0, 0, 4, 0),
         )
@@ -154,13 +155,6 @@ class InboxView(pn.viewable.Viewer):
             margin=(8, 12),
             styles={"flex": "6 1 0", "min-width": "380px"},
         )
-
-    @staticmethod
-    def _button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
-        layout = {"variant": "outlined", "size": "small", "sx": DENSE, "margin": (2, 2)} | options
-        widget = pmui.Button(label=label, **layout)
-        widget.on_click(lambda event: act())
-        return widget
 
     # ---- the list
 
@@ -339,6 +333,10 @@ class InboxView(pn.viewable.Viewer):
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem
         self._problem.objects = [alert(message)] if step == "outliers" and message else []
+
+
+def _button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
+    return small_button(label, act, margin=2, **options)
 
 
 def _typed(field: Any) -> str:

@@ -19,9 +19,10 @@ from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
 from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
-from meaviz.page_style import DENSE, ICON, SEGMENT, TIP_LETS_THROUGH
+from meaviz.page_style import SEGMENT
 from meaviz.session import Session
 from meaviz.style import Colouring, theme
+from meaviz.views.buttons import icon_button, small_button, toggle
 from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
 from meaviz.views.step import keep_state
 from meaviz.workflow import Workflow
@@ -59,26 +60,26 @@ class MapView(pn.viewable.Viewer):
             **FIELD,
             description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",
         )
-        self._only = self._action("Show only", self._show_only, "Show only what the search finds")
+        above: dict[str, Any] = {"margin": (6, 2, 0, 0)}
+        self._only = small_button(
+            "Show only", self._show_only, description="Show only what the search finds", disabled=True, **above
+        )
         rows = {
             "View": ViewRow(session, self.picture),
             "Filter": FilterRow(session),
             "Kept": KeptRow(session, self.mode),
         }
-        toggles = {
-            row: pmui.Toggle(label=title, value=False, size="small", variant="outlined", sx=DENSE, margin=(6, 2, 0, 0))
-            for title, row in rows.items()
-        }
+        toggles = {row: toggle(title, **above) for title, row in rows.items()}
 
         def unfold(event: Any) -> None:
             """One row at a time: the map needs the room."""
-            for row, toggle in toggles.items():
-                if event.new and toggle is not event.obj:
-                    toggle.value = False
-                row.open = toggle.value
+            for row, switch in toggles.items():
+                if event.new and switch is not event.obj:
+                    switch.value = False
+                row.open = switch.value
 
-        for toggle in toggles.values():
-            toggle.param.watch(unfold, "value")
+        for switch in toggles.values():
+            switch.param.watch(unfold, "value")
         first = pn.Row(
             self._colour,
             self._search,
@@ -96,16 +97,16 @@ class MapView(pn.viewable.Viewer):
             margin=(0, 6, 0, 0),
             description="What a box, lasso, polygon or search does; keys: Shift adds, Ctrl removes, both intersect",
         )
-        self._undo = self._icon("undo", "Undo the last selection", lambda: session.move_in_history(-1))
-        self._redo = self._icon("redo", "Redo the selection", lambda: session.move_in_history(1))
+        self._undo = icon_button("undo", "Undo the last selection", lambda: session.move_in_history(-1))
+        self._redo = icon_button("redo", "Redo the selection", lambda: session.move_in_history(1))
         self._buttons = [
-            self._icon("clear", "Select nothing", session.clear_selection),
-            self._icon("flip", "Invert the selection", session.invert_selection),
-            self._icon("hub", "Grow to whole clusters", session.grow_selection),
-            self._icon("center_focus_strong", "Zoom to the selection", held(self.zoom)),
+            icon_button("clear", "Select nothing", session.clear_selection),
+            icon_button("flip", "Invert the selection", session.invert_selection),
+            icon_button("hub", "Grow to whole clusters", session.grow_selection),
+            icon_button("center_focus_strong", "Zoom to the selection", held(self.zoom)),
         ]
-        self._flag = self._action("Flag", lambda: session.flag_selection(True), color="error")
-        self._unflag = self._action("Unflag", lambda: session.flag_selection(False))
+        self._flag = small_button("Flag", lambda: session.flag_selection(True), color="error", disabled=True)
+        self._unflag = small_button("Unflag", lambda: session.flag_selection(False), disabled=True)
         self._count = pn.pane.HTML("", margin=(4, 4), css_classes=["selection-count"], min_width=150)
         tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
         second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
@@ -173,36 +174,6 @@ class MapView(pn.viewable.Viewer):
     def colours(self) -> Colouring | None:
         """The colours on the map; None while it is empty."""
         return None if self.session.survey is None else colour(self.session, self.session.colour_by)
-
-    def _action(self, label: str, act: Callable[[], object], description: str = "", color: str = "primary") -> Any:
-        widget = pmui.Button(
-            label=label,
-            variant="outlined",
-            size="small",
-            color=color,
-            sx=DENSE,
-            margin=(6, 2, 0, 0) if description else 0,
-            disabled=True,
-            description=description or None,
-            stylesheets=[TIP_LETS_THROUGH],
-        )
-        widget.on_click(lambda event: act())
-        return widget
-
-    def _icon(self, icon: str, label: str, act: Callable[[], object]) -> pmui.IconButton:
-        widget = pmui.IconButton(
-            label=label,
-            icon=icon,
-            description=label,
-            size="small",
-            sx=ICON,
-            margin=0,
-            width=32,
-            disabled=True,
-            stylesheets=[TIP_LETS_THROUGH],
-        )
-        widget.on_click(lambda event: act())
-        return widget
 
     # ---- what is drawn
 

@@ -15,6 +15,7 @@ import param
 from meagraph.errors import MEAGraphError
 from meaviz.page_style import DENSE, DENSE_CHOICE
 from meaviz.session import Session
+from meaviz.views.buttons import small_button
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
 MOST_CHOICES = 400  # categories offered one by one
@@ -73,9 +74,7 @@ class MapRow(pn.viewable.Viewer):
 
     def act(self, label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
         """A button that does something that may be refused."""
-        widget = pmui.Button(label=label, variant="outlined", size="small", sx=DENSE, margin=(6, 6, 0, 0), **options)
-        widget.on_click(lambda event: self.attempt(act))
-        return widget
+        return small_button(label, lambda: self.attempt(act), margin=(6, 6, 0, 0), **options)
 
 
 class ViewRow(MapRow):
@@ -239,18 +238,12 @@ class FilterRow(MapRow):
 
     def _chip(self, name: str, text: str) -> pmui.Button:
         shown = text if len(text) <= 48 else f"{text[:45]}…"
-        widget = pmui.Button(
-            label=f"{shown}  ✕",
+        return small_button(
+            f"{shown}  ✕",
+            lambda: self.attempt(lambda: self.session.set_filters(self.session.filters.without(name))),
             description=f"Remove this filter: {text}",
             variant="contained",
-            size="small",
-            sx=DENSE,
-            margin=0,
         )
-        widget.on_click(
-            lambda event: self.attempt(lambda: self.session.set_filters(self.session.filters.without(name)))
-        )
-        return widget
 
 
 class KeptRow(MapRow):

@@ -10,8 +10,9 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
-from meaviz.page_style import DENSE, FACTS_CSS
+from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session
+from meaviz.views.buttons import small_button
 
 
 class PlanNames(pn.viewable.Viewer):
@@ -57,16 +58,13 @@ class PlanNames(pn.viewable.Viewer):
         return self._layout
 
     def _button(self, label: str, act: Callable[[], object]) -> pmui.Button:
-        widget = pmui.Button(label=label, variant="outlined", size="small", sx=DENSE, margin=(8, 4, 2, 4))
-
-        def attempt(event: object) -> None:
+        def attempt() -> None:
             try:
                 act()
             except MEAGraphError as error:
                 self._said.object = f"<p>{escape(str(error))}</p>"
 
-        widget.on_click(attempt)
-        return widget
+        return small_button(label, attempt, margin=(8, 4, 2, 4))
 
     def _offer(self, *events: object) -> None:
         names = list(self.session.plans)

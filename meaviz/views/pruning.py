@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import holoviews as hv
@@ -15,9 +16,10 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning import UNITS
 from meagraph.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart, Hook
-from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, TIP_LETS_THROUGH, chart_hook
+from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style import Theme
+from meaviz.views.buttons import icon_button
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.views.step import keep_state
@@ -58,19 +60,9 @@ class PruningView(pn.viewable.Viewer):
             description=SELECTOR_WORDS,
         )
         self._undo, self._redo = (
-            pmui.IconButton(
-                label=label,
-                icon=icon,
-                description=label,
-                size="small",
-                margin=(10, 2, 0, 0),
-                disabled=True,
-                stylesheets=[TIP_LETS_THROUGH],
-            )
-            for label, icon in (("Undo settings", "undo"), ("Redo settings", "redo"))
+            icon_button(icon, label, partial(session.move_in_settings, step), margin=(10, 2, 0, 0))
+            for icon, label, step in (("undo", "Undo settings", -1), ("redo", "Redo settings", 1))
         )
-        self._undo.on_click(lambda event: session.move_in_settings(-1))
-        self._redo.on_click(lambda event: session.move_in_settings(1))
         self._budget = pmui.Select(
             label="Budget",
             options={"A share of all environments": "", **{f"A number of {unit}": unit for unit in UNITS}},

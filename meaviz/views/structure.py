@@ -60,10 +60,6 @@ class StructureView(pn.viewable.Viewer):
         session = self.session
         return self.shown.mode == "environment" and 0 <= session.pinned != session.inspected >= 0
 
-    @property
-    def _cutoff(self) -> float:
-        return float(self.session.descriptors.parameters.get("r_cut", 5.0))
-
     def _show(self, *events: object) -> None:
         row, data = self.session.inspected, self.session.dataset
         if row < 0 or data is None:
@@ -90,7 +86,7 @@ class StructureView(pn.viewable.Viewer):
             colors=colors,
             vectors=self._forces_of(structure),
             focus=int(data.atom_of[row]),
-            cutoff=self._cutoff,
+            cutoff=self.session.descriptors.cutoff,
             whole=whole,
             repeats=self.shown.repeats,
             fit=view != self._view,
@@ -115,7 +111,7 @@ class StructureView(pn.viewable.Viewer):
         return Environment(
             data.structures[structure],
             int(data.atom_of[row]),
-            self._cutoff,
+            self.session.descriptors.cutoff,
             self._atoms_of(structure)[0],
             self._forces_of(structure),
             rotation,
@@ -126,7 +122,7 @@ class StructureView(pn.viewable.Viewer):
         data, key = self.session.dataset, (self.session.pinned, self.session.inspected)
         if self._aligned is None or self._aligned[0] != key:
             first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
-            self._aligned = key, align_environments(first, second, self._cutoff)
+            self._aligned = key, align_environments(first, second, self.session.descriptors.cutoff)
         return self._aligned[1]
 
     def _atoms_of(self, structure: int) -> tuple[np.ndarray | None, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -10,11 +11,11 @@ import param
 
 from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.page_style import DENSE, ICON, NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
+from meaviz.page_style import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
+from meaviz.views.buttons import icon_button, small_button, toggle
 from meaviz.views.step import keep_state
 
-LOOK: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0, "stylesheets": [TIP_LETS_THROUGH]}
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
 
@@ -26,36 +27,14 @@ class Shown(param.Parameterized):
     repeats = param.Tuple(default=(1, 1, 1), doc="Cells along a, b, c.")
 
 
-def button(label: str, description: str) -> pmui.Button:
-    """A small button."""
-    return pmui.Button(label=label, description=description, sx=DENSE, **LOOK)
-
-
-def icon_button(icon: str, description: str) -> pmui.IconButton:
-    """A button that is a picture; its name is the description."""
-    return pmui.IconButton(
-        icon=icon,
-        description=description,
-        size="small",
-        sx=ICON,
-        margin=0,
-        disabled=True,
-        stylesheets=[TIP_LETS_THROUGH],
-    )
-
-
-def toggle(label: str, description: str, *, icon: str | None = None) -> pmui.Toggle:
-    """A small button for what is on or off; with a picture it takes its name from the description."""
-    look = DENSE if icon is None else {**DENSE, "padding": "3px 5px"}
-    return pmui.Toggle(label=label, icon=icon, icon_size="18px", description=description, sx=look, **LOOK)
-
-
 def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[pn.FlexBox, pn.Column]:
     """The row of tools, and the settings that one of them opens."""
-    back = icon_button("skip_previous", "Previous environment of the selection (left arrow key)")
-    forth = icon_button("skip_next", "Next environment of the selection (right arrow key)")
-    back.on_click(lambda event: session.step_through(-1))
-    forth.on_click(lambda event: session.step_through(1))
+
+    def step(by: int) -> Callable[[], object]:
+        return lambda: session.step_through(by)
+
+    back = icon_button("skip_previous", "Previous environment of the selection (left arrow key)", step(-1))
+    forth = icon_button("skip_next", "Next environment of the selection (right arrow key)", step(1))
     play = toggle("", "Play through the selection (space bar)", icon="play_arrow")
     play.link(viewer, value="playing", bidirectional=True)
     play.param.watch(lambda event: setattr(play, "icon", "pause" if event.new else "play_arrow"), "value")
@@ -163,9 +142,10 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     speed.link(viewer, value="speed")
     factor = select("Picture, size", {"1 ×": 1, "2 ×": 2, "4 ×": 4, "8 ×": 8}, 4, width=96)
     paper = select("Background", BACKGROUNDS, "theme", width=120)
-    save = button("Save picture", "Save picture of the view as a PNG file")
-    save.on_click(
-        lambda event: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode))
+    save = small_button(
+        "Save picture",
+        lambda: viewer.snapshot(factor.value, background=paper.value, download=picture_name(session, shown.mode)),
+        description="Save picture of the view as a PNG file",
     )
     rows = [
         pn.FlexBox(*group, align_items="center", gap="0px", sizing_mode="stretch_width", margin=(0, 8))
