@@ -181,7 +181,7 @@ def test_the_gallery_lists_clusters_and_answers_only_for_its_own_pictures(
     for section in (central, edge, drawn):
         assert len(section["items"]) == 6
         assert (labels[[item["row"] for item in section["items"]]] == 0).all()
-    view._draw_others(None)
+    view._draw_others()
     assert view.gallery.sections[2] != drawn
     view.cluster.value = 2
     assert [item["row"] for item in view.gallery.sections[0]["items"]] == [144]  # the isolated atom
