@@ -34,9 +34,11 @@ TIP_LETS_THROUGH = (
     "button { pointer-events: auto !important } button.Mui-disabled { pointer-events: none !important }"
 )
 SEGMENT = {"& .MuiToggleButton-root": {**DENSE, "whiteSpace": "nowrap"}}
-DENSE_CHOICE = {  # as high as the other fields
-    "& .MuiSelect-select": {"padding": "6px 12px !important"},
-    "& .MuiInputLabel-root:not(.MuiInputLabel-shrink)": {"transform": "translate(14px, 6px) scale(1)"},
+DENSE_CHOICE = {"& .MuiSelect-select": {"padding": "6px 12px !important"}}  # as high as the other fields
+DENSE_FIELD = {
+    "& .MuiOutlinedInput-root": {"paddingTop": "0 !important", "paddingBottom": "0 !important"},
+    "& .MuiInputBase-input": {"padding": "4px 12px !important"},
+    "& .MuiInputLabel-root:not(.MuiInputLabel-shrink)": {"transform": "translate(14px, 4px) scale(1)"},
 }
 # fields of numbers: the toolkit's buttons within have no name for screen readers and leave little room; arrow keys step
 NUMBER_ONLY = {
@@ -143,6 +145,15 @@ def _palette(tokens: Theme) -> dict[str, Any]:
                 }
             },
             "MuiCardHeader": {"styleOverrides": {"action": {"& .MuiIconButton-root": {"color": tokens.muted}}}},
+            "MuiInputLabel": {  # of an empty choice: the toolkit puts it where it would be in a higher field
+                "styleOverrides": {
+                    "root": {
+                        "&:not(.MuiInputLabel-shrink):has(+ .MuiSelect-root)": {
+                            "transform": "translate(14px, 6px) scale(1) !important"
+                        }
+                    }
+                }
+            },
             "MuiTab": {"styleOverrides": {"root": {"minHeight": "40px", "minWidth": "0", "padding": "8px 10px"}}},
             "MuiTabs": {"styleOverrides": {"root": {"minHeight": "40px"}}},
         },

@@ -9,12 +9,13 @@ import panel_material_ui as pmui
 
 from meaviz.page_style import DENSE, ICON, TIP_LETS_THROUGH
 
+WORDS = {"&.MuiButton-root": DENSE}  # as it stands, so that the toolkit's own padding gives way
 LOOK: dict[str, Any] = {"size": "small", "margin": 0, "stylesheets": [TIP_LETS_THROUGH]}
 
 
 def small_button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
     """An outlined button of words that does ``act``; ``options`` are the toolkit's."""
-    widget = pmui.Button(label=label, **LOOK | {"variant": "outlined", "sx": DENSE} | options)
+    widget = pmui.Button(label=label, **LOOK | {"variant": "outlined", "sx": WORDS} | options)
     widget.on_click(lambda event: act())
     return widget
 

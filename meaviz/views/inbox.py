@@ -19,7 +19,7 @@ from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
 from meaviz.ledger import VERDICTS
-from meaviz.page_style import FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
+from meaviz.page_style import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style import theme
 from meaviz.views.buttons import small_button
@@ -40,7 +40,7 @@ REASONS = (
     "rare but sound",
     "needed for the intended use",
 )
-FIELD: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 0)}
+FIELD: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (3, 0), "sx": DENSE_FIELD}
 
 
 class InboxView(pn.viewable.Viewer):

@@ -60,7 +60,7 @@ class MapView(pn.viewable.Viewer):
             **FIELD,
             description="Enter selects a structure by number, a group, an element, a file, or what meets a condition",
         )
-        above: dict[str, Any] = {"margin": (6, 2, 0, 0)}
+        above: dict[str, Any] = {"margin": (10, 2, 0, 0)}
         self._only = small_button(
             "Show only", self._show_only, description="Show only what the search finds", disabled=True, **above
         )

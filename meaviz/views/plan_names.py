@@ -36,7 +36,7 @@ class PlanNames(pn.viewable.Viewer):
         self._stop = self._button("End the comparison", self._end)
         self._stop.visible = False
         self._layout = pn.Column(
-            pn.Row(self._name, self._button("Keep", self._keep), margin=0, sizing_mode="stretch_width"),
+            pn.Row(self._name, self._button("Keep", self._keep, top=14), margin=0, sizing_mode="stretch_width"),
             pn.Row(self._first, self._second, margin=0, sizing_mode="stretch_width"),
             pn.FlexBox(
                 self._button("Use", lambda: session.use_plan(self._first.value or "")),
@@ -57,14 +57,14 @@ class PlanNames(pn.viewable.Viewer):
         """Return the controls for Panel to lay out."""
         return self._layout
 
-    def _button(self, label: str, act: Callable[[], object]) -> pmui.Button:
+    def _button(self, label: str, act: Callable[[], object], top: int = 8) -> pmui.Button:
         def attempt() -> None:
             try:
                 act()
             except MEAGraphError as error:
                 self._said.object = f"<p>{escape(str(error))}</p>"
 
-        return small_button(label, attempt, margin=(8, 4, 2, 4))
+        return small_button(label, attempt, margin=(top, 4, 2, 4))
 
     def _offer(self, *events: object) -> None:
         names = list(self.session.plans)

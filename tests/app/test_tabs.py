@@ -16,7 +16,7 @@ from browser import (
 )
 from made_up import stability_of
 from playwright.sync_api import Page, expect
-from whole_page import FIND, App
+from whole_page import FIND, LEFT_AT, App, panes
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
@@ -24,6 +24,7 @@ from meagraph.progress import Progress
 from meagraph.pruning import PruningPlan
 from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz import planwork
+from meaviz.app import ROWS
 from meaviz.cluster_table import CENTRAL, EDGE, pictures, plus_minus
 from meaviz.views import TABS
 
@@ -146,6 +147,43 @@ def test_the_environment_in_3d_and_its_facts_fit(app: App) -> None:
     assert last["x"] + last["width"] <= pane["x"] + pane["width"]
     assert viewer["height"] >= 150
     assert viewer["y"] + viewer["height"] < pane["y"] + pane["height"]
+
+
+@pytest.mark.browser
+def test_what_a_judgement_takes_is_in_sight(app: App) -> None:
+    """On a small screen, with the panes as they are at first, verdict, reason, note and name need no scrolling."""
+    page = app.page
+    app.tab([name for name, _ in TABS].index("Outliers"))
+    below = 1 - LEFT_AT["rows"] / 100
+    height = panes(page)[2][3] - panes(page)[2][1]
+    wanted = height * (1 - ROWS / 100) / below
+    page.set_viewport_size({"width": 1280, "height": round(720 - (height - wanted) / below)})
+
+    def lower() -> float:
+        return panes(page)[2][3] - panes(page)[2][1]
+
+    wait_until(page, lambda: lower() == pytest.approx(wanted, abs=4), what="tabs as high as at first")
+    wait_still(page)
+    field = page.get_by_label("Your name", exact=True).bounding_box()
+    assert field
+    assert field["y"] + field["height"] <= panes(page)[2][3] - 4
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("row", "label"), [("Filter", "Show only: Group"), ("Kept", "Kept selections")])
+def test_an_empty_choice_holds_its_name(app: App, row: str, label: str) -> None:
+    """Where nothing is chosen the name stands inside the field."""
+    page = app.page
+    page.get_by_role("button", name=row, exact=True).click()
+    name = page.locator("label", has_text=label).first
+    expect(name).to_be_visible()
+    boxes = name.evaluate(
+        "(node) => [node, node.nextElementSibling].map((one) => one.getBoundingClientRect().toJSON())"
+    )
+    inner, outer = boxes
+    assert outer["top"] <= inner["top"]
+    assert inner["bottom"] <= outer["bottom"]
+    page.get_by_role("button", name=row, exact=True).click()
 
 
 def axe_script() -> Path:
