@@ -111,6 +111,13 @@ table.why tr:first-child th { opacity: 0.75 }
 .track b { top: 3px; height: 6px }
 """
 
+# as wide for every selection, so that no line breaks and the map stays where it is when something is selected
+COUNT_CSS = """
+.count { max-width: 100%; width: max-content; font-size: 14px; font-variant-numeric: tabular-nums }
+.count::after { content: attr(data-widest); display: block; height: 0; overflow: hidden; visibility: hidden }
+.count::after { font-weight: 700; white-space: nowrap }
+"""
+
 PROGRESS_CSS = """
 .progress { height: 4px; border-radius: 2px; overflow: hidden; margin: 4px 0; background: rgba(128, 128, 128, 0.3) }
 .progress div { height: 100%; background: #009E73 }

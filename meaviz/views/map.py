@@ -19,7 +19,7 @@ from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
 from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
-from meaviz.page_style import SEGMENT
+from meaviz.page_style import COUNT_CSS, SEGMENT
 from meaviz.session import Session
 from meaviz.style import Colouring, theme
 from meaviz.views.buttons import icon_button, small_button, toggle
@@ -107,7 +107,7 @@ class MapView(pn.viewable.Viewer):
         ]
         self._flag = small_button("Flag", lambda: session.flag_selection(True), color="error", disabled=True)
         self._unflag = small_button("Unflag", lambda: session.flag_selection(False), disabled=True)
-        self._count = pn.pane.HTML("", margin=(4, 4), css_classes=["selection-count"], min_width=150)
+        self._count = pn.pane.HTML("", margin=(4, 4), stylesheets=[COUNT_CSS])
         tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
         second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
         self._problem = pn.pane.HTML("", visible=False, margin=(0, 12), css_classes=["search-problem"])
@@ -262,12 +262,16 @@ class MapView(pn.viewable.Viewer):
         if session.selection is None:
             self._count.object = ""
             return
-        flagged = int(session.flags.sum()) if session.flags is not None else 0
-        hidden = "" if session.shown is None else f" · <b>{int((~session.shown).sum()):,}</b> filtered out"
-        self._count.object = (
-            f"<b>{int(session.selection.sum()):,}</b> of {len(session.selection):,} selected · "
-            f"<b>{flagged:,}</b> flagged{hidden}"
-        )
+        count = len(session.selection)
+        facts = {
+            f"of {count:,} selected": int(session.selection.sum()),
+            "flagged": int(session.flags.sum()) if session.flags is not None else 0,
+        }
+        if session.shown is not None:
+            facts["filtered out"] = count - int(session.shown.sum())
+        text = " · ".join(f"<b>{number:,}</b> {what}" for what, number in facts.items())
+        widest = " · ".join(f"{count:,} {what}" for what in facts)
+        self._count.object = f'<div class="count" data-widest="{widest}">{text}</div>'
 
     def _show_plan(self, *events: object) -> None:
         plan = self.session.plan
