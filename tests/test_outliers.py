@@ -198,7 +198,7 @@ def test_a_swollen_cell_is_found(make_structures: Callable[..., list[Atoms]]) ->
     )
     assert np.unique(dataset.structure_of[signal.rarity > ALARM]).tolist() == [5]
     (reason,) = reasons_of(signal, int(dataset.offsets[5]))
-    assert reason == f"its structure has {cell.get_volume() / 16:.3g} Å³ an atom, unlike alike structures"
+    assert reason == f"its structure has {cell.get_volume() / 16:,.1f} Å³ an atom, unlike alike structures"
 
 
 def test_a_missing_atom_changes_the_coordination(make_structures: Callable[..., list[Atoms]]) -> None:

@@ -43,5 +43,5 @@ def volume(alike: Alike, dataset: AtomicDataset) -> Signal:
     periodic = np.array([atoms.pbc for atoms in dataset.structures]).all(axis=1)
     size = np.where(periodic, volume / np.diff(dataset.offsets), np.nan)
     deviation = at_least_zero(np.abs(alike.deviation(np.log(size), VOLUME_NOISE)))
-    words = "its structure has {value:.3g} Å³ an atom, unlike alike structures"
+    words = "its structure has {value:,.1f} Å³ an atom, unlike alike structures"
     return shared_signal("volume", size, deviation, words, dataset)
