@@ -36,6 +36,7 @@ NOTES = {  # what is handled elsewhere, by where it works
         ("Ctrl + drag", "Remove from it"),
         ("Ctrl + Shift + drag", "Keep what both hold"),
         ("Click", "Show the environment in 3D"),
+        ("Shift or Ctrl + click", "Add it to the selection, remove it"),
         ("Wheel", "Zoom"),
     ),
     "Tab Outliers": (
@@ -54,7 +55,8 @@ NOTES = {  # what is handled elsewhere, by where it works
         ("Esc", "Clear what is measured, then stop measuring"),
         ("Drag · wheel", "Turn · zoom"),
         ("Shift + drag", "Move; so does the right button"),
-        ("Click", "Choose an atom"),
+        ("Click", "Go to the environment of the atom"),
+        ("Shift or Ctrl + click", "Add it to the selection, remove it"),
     ),
     "Bar between panes, while it has the focus": (
         ("Arrow keys", "Move it"),

@@ -47,7 +47,10 @@ class EnvironmentMap(pn.viewable.Viewer):
     on_select: Any = param.Callable(
         default=None, doc="Called with the points (N,) bool in a finished box or lasso, and the mode."
     )
-    on_tap: Any = param.Callable(default=None, doc="Called with the row clicked, -1 if none lies within 8 pixels.")
+    on_tap: Any = param.Callable(
+        default=None,
+        doc="Called with the row clicked, -1 if none lies within 8 pixels; Shift and Ctrl make a selection of it.",
+    )
     hover: Any = param.Callable(
         default=None, doc="Called with the row under the resting pointer; returns lines of text to show."
     )
@@ -100,7 +103,7 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._legend = MapLegend()
         report = Reports(
             self._select,
-            tap=lambda x, y: self._tap(plot, x, y),
+            tap=lambda click: self._tap(plot, click),
             point=lambda x, y: self._point_at(plot, x, y),
             view=lambda: self._schedule_redraw(plot),
             mode=self._take_mode,
@@ -269,9 +272,17 @@ class EnvironmentMap(pn.viewable.Viewer):
             return -1
         return selection.nearest(self._shown_xy, (x, y), view.scale, REACH)
 
-    def _tap(self, plot: figure, x: float | None, y: float | None) -> None:
-        if self.on_tap is not None and x is not None and y is not None:
-            self.on_tap(self._row_at(plot, x, y))
+    def _tap(self, plot: figure, click: Mapping[str, Any]) -> None:
+        x, y = click["x"][0], click["y"][0]
+        if x is None or y is None:
+            return
+        row = self._row_at(plot, x, y)
+        keys = mode_of_keys(bool(click["shift"][0]), bool(click["ctrl"][0]))
+        if keys == "replace":
+            if self.on_tap is not None:
+                self.on_tap(row)
+        elif self.on_select is not None and row >= 0:
+            self.on_select(np.arange(len(self._xy)) == row, keys)
 
     def _point_at(self, plot: figure, x: float, y: float) -> None:
         """The pointer rests at (x, y): show what :attr:`hover` says, on the side that has room."""

@@ -49,7 +49,9 @@ if (polygon.active) {
   if (cb_obj.event_name == "doubletap") drawn?._finish_selection(cb_obj.modifiers)
   return
 }
-tapped.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}
+const {shift = false, ctrl = false} = cb_obj.modifiers ?? {}
+const meta = globalThis.event?.metaKey ?? false // the click that Bokeh answers
+tapped.data = {x: [cb_obj.x], y: [cb_obj.y], shift: [shift], ctrl: [ctrl || meta], time: [performance.now()]}
 """
 _SEND_POINTER = """
 if (gesture.dragging) return
@@ -71,7 +73,7 @@ class Reports:
     """Who hears of what."""
 
     select: Callable[[Mapping[str, Any]], None]  # columns shape, shift and ctrl of a finished box, lasso or polygon
-    tap: Callable[[float | None, float | None], None]  # where was clicked, in data units
+    tap: Callable[[Mapping[str, Any]], None]  # columns x and y in data units, shift and ctrl of a click
     point: Callable[[float, float], None]  # where the pointer rests, NaN outside
     view: Callable[[], None]  # the ranges or the size changed
     mode: Callable[[str], None]  # Bokeh's word for what a selection does
@@ -88,7 +90,7 @@ def listen(plot: figure, tip: Label, reach: float, reports: Reports) -> None:
     """Make the browser report gestures on ``plot``; ``tip`` is hidden ``reach`` pixels from where it was called."""
     gesture = ColumnDataSource({"shape": [], "shift": [], "ctrl": [], "time": []})
     pointer = ColumnDataSource({"x": [], "y": [], "time": []})
-    tapped = ColumnDataSource({"x": [], "y": [], "time": []})
+    tapped = ColumnDataSource({"x": [], "y": [], "shift": [], "ctrl": [], "time": []})
     polygon = next(tool for tool in plot.toolbar.tools if isinstance(tool, PolySelectTool))
     models = {"gesture": gesture, "pointer": pointer, "tip": tip, "tapped": tapped, "polygon": polygon}
     plot.js_on_event("mouseenter", CustomJS(code=_ALLOW_SLOW_DRAGS))
@@ -100,7 +102,7 @@ def listen(plot: figure, tip: Label, reach: float, reports: Reports) -> None:
         plot.js_on_event(event, CustomJS(args=models, code=_SEND_TAP))
     gesture.on_change("data", lambda attr, old, new: reports.select(new))
     pointer.on_change("data", lambda attr, old, new: reports.point(new["x"][0], new["y"][0]))
-    tapped.on_change("data", lambda attr, old, new: reports.tap(new["x"][0], new["y"][0]))
+    tapped.on_change("data", lambda attr, old, new: reports.tap(new))
     for tool in select_tools(plot):  # a long press on their buttons offers the modes too
         tool.on_change("mode", lambda attr, old, new: reports.mode(new))
     plot.on_event(RangesUpdate, lambda update: reports.view())

@@ -12,6 +12,7 @@ import param
 from panel.custom import JSComponent
 
 from meaviz.components import measuring
+from meaviz.components.map_gestures import mode_of_keys
 from meaviz.components.scene import Environment, build_comparison, build_scene
 from meaviz.components.viewer_bundle import Bundle
 from meaviz.style import DARK, LIGHT
@@ -27,7 +28,7 @@ class StructureViewer(JSComponent):
 
     Keyboard, when focused: left and right step, with Shift the arrow keys rotate, + and - zoom, R or Home resets the
     view, the space bar plays and Escape clears what is measured. Mouse: a drag rotates, with the right button or Shift
-    it moves, the wheel zooms, a click chooses an atom.
+    it moves, the wheel zooms, a click chooses an atom (``clicked_mode`` tells the keys held).
     """
 
     representation: Any = param.Selector(default="ball+stick", objects=list(REPRESENTATIONS.values()))
@@ -56,10 +57,13 @@ class StructureViewer(JSComponent):
         default=-1, doc="Atom of the shown structure that was clicked last, -1 for a click beside the atoms."
     )
     clicked_part = param.Integer(default=0, doc="Of two compared environments, the one that was clicked.")
+    clicked_mode = param.String(default="replace", doc="What the keys held at the click ask for; see mode_of_keys.")
     stepped = param.Integer(default=0, doc="1 or -1: the user asked for the next or the previous one.")
     png = param.Bytes(default=None, allow_None=True, doc="The last picture that snapshot() asked for.")
 
-    _rename: ClassVar[dict[str, str | None]] = dict.fromkeys(("clicked", "clicked_part", "stepped", "png"))
+    _rename: ClassVar[dict[str, str | None]] = dict.fromkeys(
+        ("clicked", "clicked_part", "clicked_mode", "stepped", "png")
+    )
     _constants: ClassVar[dict[str, Any]] = {
         **{theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)},
         "longest": LONGEST,
@@ -148,10 +152,11 @@ class StructureViewer(JSComponent):
             case "escape":
                 self._pick([])
             case "click" if data["scene"] == self._scene_id:  # on a scene that has been replaced it means nothing
-                self._click(int(data["index"]))
+                self._click(int(data["index"]), mode_of_keys(bool(data.get("shift")), bool(data.get("ctrl"))))
 
-    def _click(self, drawn: int) -> None:
+    def _click(self, drawn: int, mode: str) -> None:
         if not self.measuring:
+            self.clicked_mode = mode
             self.clicked_part = int(np.searchsorted(self.scene["starts"], drawn, side="right") - 1) if drawn >= 0 else 0
             self._announce("clicked", int(self.scene["parents"][drawn]) if drawn >= 0 else -1)
         elif drawn >= 0 and drawn not in self.picked:

@@ -98,7 +98,7 @@ function handleInput({model, root, stage, parts: {tip}, current, partOf, reset})
     down = null;
     root.focus({preventScroll: true}); // keys are for the view from now on
     const index = pick(event.clientX - box.left, box.bottom - event.clientY);
-    model.send_msg({type: "click", scene: scene.id, index});
+    model.send_msg({type: "click", scene: scene.id, index, shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey});
   });
   for (const type of ["mousemove", "mouseleave"]) canvas.addEventListener(type, () => { tip.hidden = true; });
   mouse.signals.hovered.add((x, y) => {

@@ -183,8 +183,11 @@ class StructureView(pn.viewable.Viewer):
             return
         first = self.comparing and self.viewer.clicked_part == 0
         structure = int(data.structure_of[session.pinned if first else session.inspected])
-        if atom >= 0:
-            session.inspected = int(data.offsets[structure] + atom)
+        row, mode = int(data.offsets[structure]) + atom, self.viewer.clicked_mode
+        if atom >= 0 and mode != "replace":
+            session.select(np.arange(data.n_environments) == row, mode)
+        elif atom >= 0:
+            session.inspected = row
         elif not self.comparing:  # beside the atoms: the whole structure, none dimmed
             self.shown.mode = "structure"
 

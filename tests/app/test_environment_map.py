@@ -206,6 +206,26 @@ def test_tap_reports_the_nearest_point_or_none(stage):
     assert stage.taps == [row, -1]
 
 
+@pytest.mark.parametrize(
+    ("keys", "mode"),
+    [(["Shift"], "add"), (["Control"], "remove"), (["Meta"], "remove"), (["Shift", "Control"], "intersect")],
+)
+def test_a_click_with_keys_selects_the_point(stage, keys, mode):
+    target = stage.xy[int(np.flatnonzero(stage.blob == 1)[5])]
+    row = stage.tap(target)
+    for place in (FAR_AWAY, target):  # beside the points it means nothing
+        for key in keys:
+            stage.page.keyboard.down(key)
+        stage.page.mouse.click(*stage.at(place)[0])
+        for key in keys:
+            stage.page.keyboard.up(key)
+    wait_until(stage.page, lambda: stage.selections, what="a selection reported")
+    ((mask, said),) = stage.selections
+    assert np.flatnonzero(mask).tolist() == [row]
+    assert said == mode
+    assert stage.taps == [row]
+
+
 def test_selection_tap_and_drawing_follow_the_zoom(stage):
     def width():
         view = view_of(stage.map._plot)

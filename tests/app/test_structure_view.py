@@ -140,6 +140,12 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     assert session.inspected == niobium.offsets[niobium.structure_of[20]] + 7
     assert view.shown.mode == "structure"  # the choice of an atom does not change what is shown
     assert view.viewer.scene["centers"] == [7]
+    here = int(niobium.offsets[niobium.structure_of[20]])
+    for index, keys in ((3, {"shift": True}), (5, {"shift": True}), (3, {"ctrl": True})):
+        view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": index, **keys})
+    assert np.flatnonzero(session.selection).tolist() == [here + 5]
+    assert session.inspected == here + 7  # what is looked at stays
+    session.clear_selection()
     view.viewer._handle_msg({"type": "step", "by": -5})
     assert session.inspected == niobium.offsets[niobium.structure_of[20]] + 6
     session.atoms_by = "selected"

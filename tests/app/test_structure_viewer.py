@@ -328,6 +328,17 @@ def test_clicks_name_the_atom_dimmed_ones_included(shown: Shown) -> None:
     assert shown.page.evaluate(COUNTS)["components"] == components
 
 
+@pytest.mark.parametrize(("key", "mode"), [("Shift", "add"), ("Control", "remove"), ("Meta", "remove")])
+def test_a_click_tells_which_keys_were_held(shown: Shown, key: str, mode: str) -> None:
+    shown.show(carbons((0, 0, 0), (4, 0, 0)))
+    shown.page.keyboard.down(key)
+    assert shown.click_atom(1) == 1
+    shown.page.keyboard.up(key)
+    assert shown.viewer.clicked_mode == mode
+    assert shown.click_atom(0) == 0
+    assert shown.viewer.clicked_mode == "replace"
+
+
 def test_a_click_on_a_bond_names_its_nearer_atom(shown: Shown) -> None:
     shown.show(carbons((0, 0, 0), (1.54, 0, 0)))
     (x0, y0), (x1, y1) = shown.pixel_of(0), shown.pixel_of(1)
