@@ -22,11 +22,11 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
 from meagraph.clustering import ClusteringConfig, cluster, communities
-from meagraph.condensation import condense, unit_columns
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
-from meagraph.graph import similarity_graph
+from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig
 from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model import embed

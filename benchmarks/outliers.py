@@ -27,11 +27,11 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import condense, unit_columns
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
-from meagraph.graph import similarity_graph
+from meagraph.graph.similarity import similarity_graph
 from meagraph.model import embed, reconstruction_errors
 from meagraph.outliers import linked_environments, score_outliers
 from meagraph.pipeline import PipelineConfig

@@ -28,7 +28,7 @@ from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
 from meagraph.forcefit import Cost, Prepared, cost, prepare
-from meagraph.graph import similarity_graph
+from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig, learn
 from meagraph.model import embed
 from meagraph.pruning import PruningConfig, prune, rank_environments

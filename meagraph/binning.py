@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.clustering import NOISE, Clusters, communities
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.manifold import Neighbours, fuzzy_graph
 
 RESOLUTION = 20.0  # of Leiden: about a hundred bins for 1,500 representatives, 250 for 20,000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, triu
 from scipy.sparse.csgraph import connected_components
 
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
 from meagraph.records import Embedding

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.manifold import nearest_neighbours
 from meagraph.progress import Progress, silent
 from meagraph.records import Embedding

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from meagraph.allocation import share_out
 from meagraph.datasets import AtomicDataset
-from meagraph.kernels import greedy_cover
+from meagraph.graph.loops import greedy_cover
 from meagraph.ranking import Ranking
 
 EXACT = 10_000  # structures up to which each is the best; beyond, nearly so

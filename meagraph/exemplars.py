@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 
 

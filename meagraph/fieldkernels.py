@@ -1,6 +1,6 @@
 """Compiled loops over pairs of atoms for the quick force field: moments, features, forces.
 
-Single-threaded and without the interpreter's lock, as in :mod:`meagraph.kernels`.
+Single-threaded and without the interpreter's lock, as in :mod:`meagraph.graph.loops`.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.condensation import Condensed, ScaledRows, column_norms
+from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.descriptors import Descriptors
-from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.progress import Progress, silent
 from meagraph.records import Embedding
 

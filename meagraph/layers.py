@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch_geometric.index import index2ptr
 from torch_geometric.nn import Linear
 
-from meagraph import kernels
+from meagraph.graph import loops as kernels
 
 SHIFT = 1e-5  # keeps normalised edge scores above zero, as published
 _BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in the processor's cache

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from meagraph import compiling, manifold
 from meagraph.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.clustering import ClusteringConfig
-from meagraph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
+from meagraph.graph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
-from meagraph.graph import GraphConfig
+from meagraph.graph.similarity import GraphConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
 from meagraph.records import EpochRecord, Layout, ModelConfig, TrainingConfig

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
-from meagraph import kernels
+from meagraph.graph import loops as kernels
 
 EPOCHS = 200  # of UMAP's layout
 

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed, Points, condense
+from meagraph.graph.condensation import Condensed, Points, condense
 from meagraph.datasets import AtomicDataset
 from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import MEAGraphError

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from meagraph.errors import MEAGraphError
-from meagraph.graph import SimilarityGraph
+from meagraph.graph.similarity import SimilarityGraph
 from meagraph.layers import Affine, DecoderAttention, Edges, MultiKernelAttention, pool_edges
 from meagraph.records import Embedding, ModelConfig
 

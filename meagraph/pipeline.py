@@ -22,7 +22,7 @@ from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors, recall_descriptors
 from meagraph.export import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key, read_arrays, read_cached, write_arrays
-from meagraph.graph import similarity_graph
+from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
+from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.descriptors import Descriptors, check_same_descriptors
-from meagraph.graph import distance_window
+from meagraph.graph.similarity import distance_window
 from meagraph.latent import Latent
 from meagraph.manifold import weights_among
 from meagraph.progress import Progress, part, silent

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 from meagraph.manifold import Neighbours, umap_layout
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from meagraph.allocation import allocate
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import Condensed, Points
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.covering import cover
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError

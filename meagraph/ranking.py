@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.condensation import Condensed, Points
-from meagraph.kernels import farthest_point_order
+from meagraph.graph.condensation import Condensed, Points
+from meagraph.graph.loops import farthest_point_order
 from meagraph.progress import Progress, silent
 
 SPREAD = 0.999  # share of the variance in the components whose leverage counts

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import Condensed, Points
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.entropy import bandwidth
-from meagraph.kernels import sparsest_first
+from meagraph.graph.loops import sparsest_first
 from meagraph.progress import Progress, silent
 from meagraph.ranking import leverage, rank_bins, rank_members
 

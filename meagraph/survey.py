@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from meagraph import compiling, manifold, quickfield
 from meagraph.binning import fine_bins
 from meagraph.clustering import ClusteringConfig, Clusters, cluster
-from meagraph.condensation import Condensed, Points
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
-from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection, ProjectionConfig, project

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from meagraph.checkpoint import TrainingState, read_training, save_training
-from meagraph.condensation import Condensed, Points, diameter
+from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.errors import MEAGraphError
 from meagraph.files import content_key
-from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model import MEAGraph, graph_edges, reconstruction_loss
 from meagraph.progress import Progress, silent
 from meagraph.records import EpochRecord, ModelConfig, TrainingConfig, best_epoch

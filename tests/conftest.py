@@ -20,7 +20,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
 from meagraph.layers import DecoderAttention, MultiKernelAttention

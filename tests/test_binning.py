@@ -6,7 +6,7 @@ import numpy as np
 
 from meagraph.binning import fine_bins
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import condense
+from meagraph.graph.condensation import condense
 from meagraph.manifold import nearest_neighbours
 
 

@@ -10,11 +10,11 @@ from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 
 from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.manifold import nearest_neighbours
 from meagraph.model import embed
 from meagraph.records import Embedding, ModelConfig

@@ -7,7 +7,7 @@ import pytest
 
 from meagraph.clustering import ClusteringConfig, Clusters
 from meagraph.clusterwise import _likest, cluster_stability
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.records import Embedding
 
 

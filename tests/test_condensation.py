@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist, pdist
 
-from meagraph import condensation, kernels
-from meagraph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
+from meagraph.graph import condensation
+from meagraph.graph import loops as kernels
+from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
@@ -230,7 +231,7 @@ def test_diameter_of_a_sphere_far_from_the_origin(offset: float) -> None:
 def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     angles = np.linspace(0, 2 * np.pi, 301)[:-1] ** 1.01
     points = np.column_stack([np.cos(angles), np.sin(angles)])
-    monkeypatch.setattr("meagraph.condensation._BLOCK", 7)
+    monkeypatch.setattr("meagraph.graph.condensation._BLOCK", 7)
     assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
 
 

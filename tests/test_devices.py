@@ -12,9 +12,9 @@ from torch import Tensor
 
 import meagraph.layers
 import meagraph.training
-from meagraph.condensation import Condensed, condense
+from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import Cancelled
-from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.layers import Edges, attend, edge_length, neighbour_sum
 from meagraph.model import MEAGraph, graph_edges
 from meagraph.records import EpochRecord, ModelConfig, TrainingConfig

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 from meagraph.exemplars import exemplars, extremes
 

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import condense, unit_columns
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, Descriptors, component_names, compute_descriptors
 from meagraph.errors import MEAGraphError

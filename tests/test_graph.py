@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-import meagraph.graph
-from meagraph.condensation import Condensed, condense, unit_columns
+import meagraph.graph.similarity
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.graph import LOWER, UPPER, GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import LOWER, UPPER, GraphConfig, SimilarityGraph, similarity_graph
 from tests import oracle
 
 
@@ -115,8 +115,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, neighbours: int 
     x = random_descriptors(4, 3, duplicates=True)
     config = GraphConfig(lower=0.4, neighbours=neighbours)
     _, whole = build(x, config)
-    monkeypatch.setattr(meagraph.graph, "_TREE_WIDTH", 0)
-    monkeypatch.setattr(meagraph.graph, "_BLOCK_VALUES", values)
+    monkeypatch.setattr(meagraph.graph.similarity, "_TREE_WIDTH", 0)
+    monkeypatch.setattr(meagraph.graph.similarity, "_BLOCK_VALUES", values)
     seen: list[int] = []
     points = unit_columns(x)
     blocked = similarity_graph(
@@ -193,9 +193,9 @@ def test_the_tree_finds_what_the_blocks_find(
     points = unit_columns(random_descriptors(seed, 6, duplicates=True))
     net = condense(points, epsilon=0.0)
     config = GraphConfig(lower, neighbours=cap)
-    monkeypatch.setattr(meagraph.graph, "_QUERY", 7)
+    monkeypatch.setattr(meagraph.graph.similarity, "_QUERY", 7)
     tree = similarity_graph(points, net, config)
-    monkeypatch.setattr(meagraph.graph, "_TREE_WIDTH", 0)
+    monkeypatch.setattr(meagraph.graph.similarity, "_TREE_WIDTH", 0)
     blocks = similarity_graph(points, net, config)
     np.testing.assert_array_equal(tree.edge_index, blocks.edge_index)
     np.testing.assert_array_equal(tree.connected, blocks.connected)

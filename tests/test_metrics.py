@@ -8,7 +8,7 @@ from ase import Atoms
 
 import meagraph.metrics as metrics
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import condense
+from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.metrics import Yardstick, measure, yardstick

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from meagraph.clustering import NOISE, ClusteringConfig, components
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import MEAGraphError
-from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.layers import Edges
 from meagraph.manifold import Neighbours
 from meagraph.model import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss

@@ -14,7 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError

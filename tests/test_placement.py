@@ -13,11 +13,11 @@ from scipy.spatial import KDTree
 from sklearn.metrics import adjusted_mutual_info_score
 
 from meagraph.clustering import NOISE, ClusteringConfig, Clusters, cluster
-from meagraph.condensation import condense, unit_columns
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.graph import GraphConfig
+from meagraph.graph.similarity import GraphConfig
 from meagraph.latent import Latent, latent_space
 from meagraph.learning import PipelineConfig, learn
 from meagraph.manifold import nearest_neighbours, weights_among

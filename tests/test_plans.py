@@ -12,7 +12,7 @@ import pytest
 
 from meagraph.cli import main
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import condense
+from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
 from meagraph.export import verify

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 
-from meagraph.condensation import Condensed, condense
+from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import MEAGraphError
 from meagraph.manifold import nearest_neighbours, umap_layout
 from meagraph.projection import ProjectionConfig, project

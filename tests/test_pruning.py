@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from meagraph.allocation import allocate, share_out
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import condense
+from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.kernels import farthest_point_order
+from meagraph.graph.loops import farthest_point_order
 from meagraph.pruning import RULES, WITHIN, PruningConfig, Ranking, prune, rank_environments
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))

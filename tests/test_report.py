@@ -14,7 +14,7 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import condense
+from meagraph.graph.condensation import condense
 from meagraph.costcurve import CostCurves, cost_curves, median
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.evaluation import evaluate

@@ -8,10 +8,10 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 
 from meagraph.allocation import allocate
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.entropy import NEIGHBOUR, bandwidth, diversity, entropy, gaussian_kernel
 from meagraph.errors import MEAGraphError
-from meagraph.kernels import sparsest_first
+from meagraph.graph.loops import sparsest_first
 from meagraph.pruning import PruningConfig, prune, rank_environments
 from meagraph.selectors import SELECTORS, Candidates, split_order, weighed_components
 from tests.test_pruning import naive_farthest_point_order, random_case

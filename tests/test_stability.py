@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from meagraph.clustering import NOISE, ClusteringConfig, cluster
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.graph import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.manifold import nearest_neighbours
 from meagraph.model import MEAGraph, embed, graph_edges
 from meagraph.records import Embedding, ModelConfig

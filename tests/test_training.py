@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 
 from meagraph.checkpoint import FORMAT, load_model, save_model
-from meagraph.condensation import Condensed, condense, unit_columns
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.graph import GraphConfig, similarity_graph
+from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.model import MEAGraph, embed
 from meagraph.records import EpochRecord, ModelConfig, TrainingConfig, best_epoch

@@ -41,7 +41,7 @@ def add_prune(commands: Any) -> None:
 
 def _prune(options: argparse.Namespace) -> None:
     from meagraph.binning import fine_bins
-    from meagraph.condensation import unit_columns
+    from meagraph.graph.condensation import unit_columns
     from meagraph.export import export_plan
     from meagraph.handover import check_suffix, claim_details
     from meagraph.metrics import measure, yardstick

@@ -148,7 +148,7 @@ def _embed(options: argparse.Namespace) -> None:
 
     from meagraph.checkpoint import load_model, model_files, read_details
     from meagraph.files import sha256_file
-    from meagraph.graph import GraphConfig
+    from meagraph.graph.similarity import GraphConfig
     from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
     from meagraph.latent import latent_space
     from meagraph.learning import PipelineConfig, learn

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.condensation import Condensed, Points
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.outliers.signals import ALARM, Outliers

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.outliers.calibration import robust_deviation
 from meagraph.outliers.signals import Signal, own_signal

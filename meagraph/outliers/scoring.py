@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.clustering import NOISE, Clusters
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import energies, forces, geometry, novelty, twins

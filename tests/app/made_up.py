@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 
 from meagraph.clustering import Clusters
-from meagraph.condensation import Condensed
+from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset, Source
 from meagraph.descriptors import Descriptors
 from meagraph.learning import Learned

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.condensation import Condensed, Points, unit_columns
+from meagraph.graph.condensation import Condensed, Points, unit_columns
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 
