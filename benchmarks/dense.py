@@ -30,9 +30,9 @@ from meagraph.files import write_json
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.graph.loops import warm
 from meagraph.manifold import nearest_neighbours
-from meagraph.model import MEAGraph, embed
-from meagraph.records import ModelConfig
-from meagraph.training import new_model
+from meagraph.model.autoencoder import MEAGraph, embed
+from meagraph.model.settings import ModelConfig
+from meagraph.model.training import new_model
 
 THRESHOLD, RATE = 0.995, 0.5
 RESULTS = Path(__file__).parent / "results"

@@ -29,9 +29,9 @@ from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig
 from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
-from meagraph.model import embed
-from meagraph.records import ModelConfig
-from meagraph.training import new_model, train
+from meagraph.model.autoencoder import embed
+from meagraph.model.settings import ModelConfig
+from meagraph.model.training import new_model, train
 
 LABELS = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},

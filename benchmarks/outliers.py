@@ -32,11 +32,11 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures, read_datas
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
-from meagraph.model import embed, reconstruction_errors
+from meagraph.model.autoencoder import embed, reconstruction_errors
 from meagraph.outliers import linked_environments, score_outliers
 from meagraph.pipeline import PipelineConfig
-from meagraph.records import ModelConfig
-from meagraph.training import new_model, train
+from meagraph.model.settings import ModelConfig
+from meagraph.model.training import new_model, train
 
 SHARE = 0.01  # of the structures
 RESULTS = Path(__file__).parent / "results"

@@ -30,7 +30,7 @@ from meagraph.files import write_json
 from meagraph.forcefit import Cost, Prepared, cost, prepare
 from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig, learn
-from meagraph.model import embed
+from meagraph.model.autoencoder import embed
 from meagraph.pruning import PruningConfig, prune, rank_environments
 from meagraph.ranking import Ranking
 from meagraph.selectors import SELECTORS

@@ -11,7 +11,7 @@ from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.manifold import nearest_neighbours
 from meagraph.progress import Progress, silent
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 from meagraph.summaries import contingency
 
 RUNS = 5

@@ -27,7 +27,7 @@ from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, 
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent import Latent
 from meagraph.placement import Placement
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 _PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
 DESCRIPTORS, LATENT, TABLE = "meagraph-descriptors-1", "meagraph-latent-1", "meagraph-table-1"

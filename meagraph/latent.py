@@ -12,10 +12,10 @@ from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.descriptors import Descriptors
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.progress import Progress, silent
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 if TYPE_CHECKING:
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def latent_space(
     progress: Progress = silent,
 ) -> Latent:
     """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1)."""
-    from meagraph.model import embed, reconstruction_errors
+    from meagraph.model.autoencoder import embed, reconstruction_errors
 
     norms = column_norms(descriptors.values)
     rows = ScaledRows(descriptors.values, norms)[condensed.representatives]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meagraph import compiling, manifold
-from meagraph.checkpoint import load_model, model_files, read_details, read_training, save_model
+from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.clustering import ClusteringConfig
 from meagraph.graph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
@@ -18,10 +18,10 @@ from meagraph.files import cache_directory, content_key, read_cached, sha256_fil
 from meagraph.graph.similarity import GraphConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import ProjectionConfig
-from meagraph.records import EpochRecord, Layout, ModelConfig, TrainingConfig
+from meagraph.model.settings import EpochRecord, Layout, ModelConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 CACHE_VERSION = 5
 
@@ -78,7 +78,7 @@ def learn(
     """Condense the descriptors and train a model on them, or load the one at ``model_path``.
 
     With ``fine_tune`` the loaded model is the start of the training, on ``device`` (see
-    :func:`meagraph.training.train`). A model trained before with equal settings on equal data comes from the cache;
+    :func:`meagraph.model.training.train`). A model trained before with equal settings on equal data comes from the cache;
     a training that was cancelled or killed goes on where it stopped. A loaded model must have been trained on the same
     kind of descriptors, else MEAGraphError says how they differ.
     """
@@ -103,7 +103,7 @@ def learn(
     if trains:
         compiling.begin(manifold.__name__)
     progress(300, 1000, "loading PyTorch")
-    from meagraph.training import new_model, train
+    from meagraph.model.training import new_model, train
 
     if model_path is None:
         model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.training.seed)

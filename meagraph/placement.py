@@ -24,7 +24,7 @@ from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection, around, usual_gap
 
 if TYPE_CHECKING:
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 USUAL = 0.99  # share of the reference's representatives whose nearest other lies within the usual distance
 _BLOCK_VALUES = 8_000_000  # distances held at a time: 64 MB
@@ -61,7 +61,7 @@ def place(
     An environment within the reference's epsilon of a representative counts as one more for which that stands.
     Raises MEAGraphError for descriptors of another kind, naming the difference.
     """
-    from meagraph.model import embed_beside
+    from meagraph.model.autoencoder import embed_beside
 
     check_same_descriptors(reference.descriptors, descriptors)
     points = ScaledRows(descriptors.values, reference.norms)

@@ -23,10 +23,10 @@ from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import SimilarityGraph
 from meagraph.manifold import Neighbours, fuzzy_graph
 from meagraph.progress import Progress, silent
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 if TYPE_CHECKING:
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 RATES = tuple(round(0.02 * step, 2) for step in range(1, 50))
 RESOLUTIONS = tuple(float(f"{value:.2g}") for value in np.geomspace(0.01, 2.0, 24))
@@ -122,7 +122,7 @@ def resolution_stability(
 def _components_along(model: MEAGraph, graph: SimilarityGraph, rates: Sequence[float]) -> Iterator[NDArray[np.int64]]:
     import torch
 
-    from meagraph.model import graph_edges
+    from meagraph.model.autoencoder import graph_edges
 
     x, edges = graph_edges(graph)
     with torch.no_grad():

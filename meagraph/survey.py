@@ -21,10 +21,10 @@ from meagraph.outliers import Outliers, Signal, linked_environments, score_outli
 from meagraph.progress import Progress, part, silent
 from meagraph.projection import Projection, ProjectionConfig, project
 from meagraph.pruning import Ranking, rank_environments
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 if TYPE_CHECKING:
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 SURVEY_VERSION = 2  # of what the cache keeps; models stay valid
 
@@ -59,7 +59,7 @@ def survey(
     ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1). ``places``
     is the map where it is known: it hangs on the model, the rate and ``projection``, not on the clusters.
     """
-    from meagraph.model import embed, reconstruction_errors
+    from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=rate)

@@ -18,7 +18,7 @@ from meagraph.export import ExportedFiles, export_plan
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.pipeline import Recalled, describe_settings, look, look_along_rates, recall
 from meagraph.progress import Progress
-from meagraph.records import EpochRecord
+from meagraph.model.settings import EpochRecord
 from meagraph.report import report_html
 from meagraph.survey import Survey
 from meaviz.components import environment_map

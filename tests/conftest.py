@@ -23,14 +23,14 @@ from meagraph.clustering import Clusters
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
-from meagraph.layers import DecoderAttention, MultiKernelAttention
+from meagraph.model.layers import DecoderAttention, MultiKernelAttention
 from meagraph.learning import Learned
-from meagraph.model import MEAGraph
+from meagraph.model.autoencoder import MEAGraph
 from meagraph.outliers import Outliers, Signal
 from meagraph.pipeline import Run
 from meagraph.projection import Projection
 from meagraph.pruning import Ranking, rank_environments
-from meagraph.records import Embedding, ModelConfig
+from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.survey import Survey
 from tests import oracle
 

@@ -16,9 +16,9 @@ from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.manifold import nearest_neighbours
-from meagraph.model import embed
-from meagraph.records import Embedding, ModelConfig
-from meagraph.training import new_model
+from meagraph.model.autoencoder import embed
+from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.training import new_model
 from tests.conftest import real_data
 
 COMPONENTS = ClusteringConfig(method="components")

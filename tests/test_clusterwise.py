@@ -8,7 +8,7 @@ import pytest
 from meagraph.clustering import ClusteringConfig, Clusters
 from meagraph.clusterwise import _likest, cluster_stability
 from meagraph.graph.condensation import Condensed
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 
 def test_jaccard_by_hand() -> None:

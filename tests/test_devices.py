@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-import meagraph.layers
-import meagraph.training
+import meagraph.model.layers
+import meagraph.model.training
 from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import Cancelled
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.layers import Edges, attend, edge_length, neighbour_sum
-from meagraph.model import MEAGraph, graph_edges
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig
-from meagraph.training import new_model, train
+from meagraph.model.layers import Edges, attend, edge_length, neighbour_sum
+from meagraph.model.autoencoder import MEAGraph, graph_edges
+from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig
+from meagraph.model.training import new_model, train
 from tests.elsewhere import DEVICE, Away, Elsewhere
 
 CONFIG = TrainingConfig(epochs=3, batch=4, learning_rate=1e-2, validation=0.25)
@@ -59,7 +59,7 @@ def gradients(found: Tensor, *leaves: Tensor) -> list[Tensor]:
 
 @pytest.fixture(params=[1_000_000, 20], ids=["one block", "many blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meagraph.layers, "_BLOCK_VALUES", request.param)
+    monkeypatch.setattr(meagraph.model.layers, "_BLOCK_VALUES", request.param)
 
 
 def both_ways(graph: SimilarityGraph) -> tuple[Tensor, Edges, Edges]:
@@ -176,7 +176,7 @@ def test_training_elsewhere_gives_the_same_model(
     points: np.ndarray, condensed: Condensed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, records = run(points, condensed, "cpu")
-    monkeypatch.setattr(meagraph.training, "choose_device", lambda name: name)
+    monkeypatch.setattr(meagraph.model.training, "choose_device", lambda name: name)
     with Elsewhere() as device:
         there, again = run(points, condensed, DEVICE)
     assert device.calls > 1000
@@ -190,7 +190,7 @@ def test_training_elsewhere_gives_the_same_model(
 def test_training_elsewhere_goes_on_where_it_was_stopped(
     points: np.ndarray, condensed: Condensed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(meagraph.training, "choose_device", lambda name: name)
+    monkeypatch.setattr(meagraph.model.training, "choose_device", lambda name: name)
     state = tmp_path / "state.safetensors"
 
     def stop(done: int, total: int, message: str) -> None:

@@ -15,11 +15,11 @@ from meagraph.clustering import NOISE, ClusteringConfig, components
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.layers import Edges
+from meagraph.model.layers import Edges
 from meagraph.manifold import Neighbours
-from meagraph.model import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss
-from meagraph.records import Embedding, ModelConfig
-from meagraph.training import new_model
+from meagraph.model.autoencoder import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss
+from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.training import new_model
 from tests import oracle
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-7}

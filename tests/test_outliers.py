@@ -33,7 +33,7 @@ from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import _forces_apart, disagreement, twins
 from meagraph.quickfield import CUTOFF, observe
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 from tests.conftest import real_data
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)

@@ -22,7 +22,7 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.learning import PipelineConfig, store_model
 from meagraph.pipeline import Run, look, look_along_rates, recall, run
 from meagraph.pruning import PruningConfig
-from meagraph.records import TrainingConfig
+from meagraph.model.settings import TrainingConfig
 from meagraph.survey import read_survey, write_survey
 
 CONFIG = PipelineConfig(
@@ -56,7 +56,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         monkeypatch.setattr(name, fail)
 
 
-COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.training.train", "meagraph.pipeline.survey")
+COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.model.training.train", "meagraph.pipeline.survey")
 
 
 def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:

@@ -21,11 +21,11 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.latent import Latent, latent_space
 from meagraph.learning import PipelineConfig, learn
 from meagraph.manifold import nearest_neighbours, weights_among
-from meagraph.model import MEAGraph, embed, embed_beside, graph_edges
+from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
 from meagraph.placement import Placement, inherit_clusters, place, place_on_map, usual_distance
 from meagraph.projection import Projection, project
-from meagraph.records import ModelConfig, TrainingConfig
-from meagraph.training import new_model
+from meagraph.model.settings import ModelConfig, TrainingConfig
+from meagraph.model.training import new_model
 from tests.conftest import real_data
 
 

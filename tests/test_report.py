@@ -25,7 +25,7 @@ from meagraph.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.ranking import Ranking
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 from meagraph.report import report_html
 from meagraph.survey import Survey
 

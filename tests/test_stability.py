@@ -15,8 +15,8 @@ from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.manifold import nearest_neighbours
-from meagraph.model import MEAGraph, embed, graph_edges
-from meagraph.records import Embedding, ModelConfig
+from meagraph.model.autoencoder import MEAGraph, embed, graph_edges
+from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.stability import (
     RATES,
     Stability,

@@ -16,8 +16,8 @@ import torch
 from ase import Atoms
 
 import meagraph.stability
-import meagraph.training
-from meagraph.checkpoint import load_model
+import meagraph.model.training
+from meagraph.model.checkpoint import load_model
 from meagraph.cli import main
 from meagraph.clustering import ClusteringConfig
 from meagraph.datasets import read_dataset
@@ -28,7 +28,7 @@ from meagraph.handover import read_clusters, read_described, read_latent, read_t
 from meagraph.learning import PipelineConfig
 from meagraph.pipeline import Run, run
 from meagraph.placement import place
-from meagraph.records import TrainingConfig
+from meagraph.model.settings import TrainingConfig
 
 DESCRIBE = ("--n-max", "2", "--l-max", "2")
 TRAIN = ("--epochs", "2", "--batch", "4", "--threshold", "0.8", "--budget", "100", "--seed", "3")
@@ -190,7 +190,7 @@ def test_steps_share_the_cache_with_a_run(done: Chain, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(meagraph.training, "train", fail)
+    monkeypatch.setattr(meagraph.model.training, "train", fail)
     run(done.data, config=CONFIG)
     assert main([*done.train(), "--out", str(tmp_path / "again.safetensors")]) == 0
     assert sha256_file(tmp_path / "again.safetensors") == sha256_file(done.model)
@@ -479,7 +479,7 @@ def test_the_same_command_goes_on_after_a_stop(
     done: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[int] = []
-    real = meagraph.training._epoch
+    real = meagraph.model.training._epoch
 
     def stopped(model: Any, optimiser: Any, data: Any, learning: Any, config: Any, epoch: int, *rest: Any) -> Any:
         seen.append(epoch)
@@ -487,7 +487,7 @@ def test_the_same_command_goes_on_after_a_stop(
             raise KeyboardInterrupt
         return real(model, optimiser, data, learning, config, epoch, *rest)
 
-    monkeypatch.setattr(meagraph.training, "_epoch", stopped)
+    monkeypatch.setattr(meagraph.model.training, "_epoch", stopped)
     out = tmp_path / "again.safetensors"
     arguments = ["train", done.descriptors, "--out", str(out), *TRAIN]
     assert main(arguments) == 130

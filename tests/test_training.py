@@ -12,16 +12,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from meagraph.checkpoint import FORMAT, load_model, save_model
+from meagraph.model.checkpoint import FORMAT, load_model, save_model
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
-from meagraph.model import MEAGraph, embed
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig, best_epoch
-from meagraph.training import _batch_graph, _settled, _split, choose_device, new_model, train
+from meagraph.model.autoencoder import MEAGraph, embed
+from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.model.training import _batch_graph, _settled, _split, choose_device, new_model, train
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 GRAPH = GraphConfig(lower=0.8)
@@ -503,7 +503,7 @@ def test_a_write_that_fails_leaves_nothing_that_blocks(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
-    for target in ("safetensors.torch.save_file", "meagraph.checkpoint.write_json"):
+    for target in ("safetensors.torch.save_file", "meagraph.model.checkpoint.write_json"):
         with monkeypatch.context() as broken:
             broken.setattr(target, fail)
             with pytest.raises(OSError, match="no space"):

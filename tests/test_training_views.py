@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from meagraph.learning import Learned, PipelineConfig
-from meagraph.records import EpochRecord
+from meagraph.model.settings import EpochRecord
 from meagraph.stability import Stability
 from meaviz.runs import remember
 from meaviz.session import Session

@@ -112,7 +112,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Where a training starts and where it runs; :func:`training_options` collects them again."""
-    from meagraph.records import DEVICES
+    from meagraph.model.settings import DEVICES
 
     parser.add_argument("--fine-tune", metavar="FILE", help="a trained model to start from instead of random weights")
     parser.add_argument(

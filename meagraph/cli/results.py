@@ -92,7 +92,7 @@ def _stability(
     neighbours: Neighbours,
     progress: Progress,
 ) -> Stability:
-    from meagraph.checkpoint import load_model, model_files
+    from meagraph.model.checkpoint import load_model, model_files
     from meagraph.files import sha256_file
     from meagraph.handover import check_made_from
     from meagraph.stability import METHOD, rate_stability, resolution_stability

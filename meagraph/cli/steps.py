@@ -84,10 +84,10 @@ def add_train(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from meagraph.checkpoint import FORMAT
+    from meagraph.model.checkpoint import FORMAT
     from meagraph.handover import check_suffix, claim_details, read_described
     from meagraph.learning import learn, store_model
-    from meagraph.records import best_epoch
+    from meagraph.model.settings import best_epoch
 
     check_suffix(options.out, ".safetensors")
     beside = claim_details(options.out, FORMAT)
@@ -146,7 +146,7 @@ def add_embed(commands: Any) -> None:
 def _embed(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from meagraph.checkpoint import load_model, model_files, read_details
+    from meagraph.model.checkpoint import load_model, model_files, read_details
     from meagraph.files import sha256_file
     from meagraph.graph.similarity import GraphConfig
     from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent

@@ -10,7 +10,7 @@ from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.outliers.calibration import robust_deviation
 from meagraph.outliers.signals import Signal, own_signal
-from meagraph.records import Embedding
+from meagraph.model.settings import Embedding
 
 NEIGHBOURS = 5
 NET_NEIGHBOURS = 16  # representatives looked at for one that stands for another structure

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from meagraph.records import best_epoch
+from meagraph.model.settings import best_epoch
 from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS, FILL, table_look
 from meaviz.runs import TrainingRun

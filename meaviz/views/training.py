@@ -13,7 +13,7 @@ from bokeh.models import ColumnDataSource
 from meagraph.clustering import METHODS as CLUSTERINGS
 from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
-from meagraph.records import DEVICES, best_epoch
+from meagraph.model.settings import DEVICES, best_epoch
 from meaviz.jobs import held
 from meaviz.page_style import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style import theme

@@ -13,7 +13,7 @@ from meagraph.learning import Learned
 from meagraph.outliers import Outliers, Signal
 from meagraph.projection import Projection
 from meagraph.ranking import Ranking
-from meagraph.records import Embedding, ModelConfig
+from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.stability import Stability
 from meagraph.survey import Survey
 from meaviz.session import Session

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meagraph.checkpoint import TrainingState, read_training, save_training
+from meagraph.model.checkpoint import TrainingState, read_training, save_training
 from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.errors import MEAGraphError
 from meagraph.files import content_key
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model import MEAGraph, graph_edges, reconstruction_loss
+from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_loss
 from meagraph.progress import Progress, silent
-from meagraph.records import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
 
 IMPROVEMENT = 0.02  # a loss lower by less than this share is no progress
 Weights = dict[str, torch.Tensor]
@@ -35,7 +35,7 @@ def new_model(config: ModelConfig, *, seed: int = 0) -> MEAGraph:
 
 
 def choose_device(name: str = "auto") -> str:
-    """The device of that name, one of :data:`meagraph.records.DEVICES`; ``auto`` is CUDA, else the processor.
+    """The device of that name, one of :data:`meagraph.model.settings.DEVICES`; ``auto`` is CUDA, else the processor.
 
     Raises MEAGraphError where the device is unknown or this machine lacks it.
     """

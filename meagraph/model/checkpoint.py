@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
-from meagraph.records import EpochRecord, ModelConfig
+from meagraph.model.settings import EpochRecord, ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
 FORMAT = "meagraph-model-1"
 TRAINING_FORMAT = "meagraph-training-1"
@@ -69,7 +69,7 @@ def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from meagraph.model import MEAGraph
+    from meagraph.model.autoencoder import MEAGraph
 
     shape, details = read_details(path)
     weights, _ = model_files(path)
