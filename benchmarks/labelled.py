@@ -21,14 +21,14 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
-from meagraph.clustering import ClusteringConfig, cluster, communities
+from meagraph.latent.clustering import ClusteringConfig, cluster, communities
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig
-from meagraph.manifold import Neighbours, fuzzy_graph, nearest_neighbours
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train

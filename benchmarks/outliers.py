@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import compute_descriptors

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.binning import fine_bins
-from meagraph.clustering import Clusters, cluster
+from meagraph.latent.clustering import Clusters, cluster
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError

@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meagraph import compiling, manifold
+from meagraph import compiling
+from meagraph.latent import neighbours as manifold
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
-from meagraph.clustering import ClusteringConfig
+from meagraph.latent.clustering import ClusteringConfig
 from meagraph.graph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
 from meagraph.graph.similarity import GraphConfig
 from meagraph.progress import Progress, part, silent
-from meagraph.projection import ProjectionConfig
+from meagraph.latent.projection import ProjectionConfig
 from meagraph.model.settings import EpochRecord, Layout, ModelConfig, TrainingConfig
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed, Points, condense
 from meagraph.datasets import AtomicDataset
 from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap

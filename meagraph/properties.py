@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.clustering import NOISE
+from meagraph.latent.clustering import NOISE
 from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError

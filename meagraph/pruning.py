@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.allocation import allocate
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.covering import cover
 from meagraph.datasets import AtomicDataset

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph import compiling, manifold, quickfield
+from meagraph import compiling, quickfield
+from meagraph.latent import neighbours as manifold
 from meagraph.binning import fine_bins
-from meagraph.clustering import ClusteringConfig, Clusters, cluster
+from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.progress import Progress, part, silent
-from meagraph.projection import Projection, ProjectionConfig, project
+from meagraph.latent.projection import Projection, ProjectionConfig, project
 from meagraph.pruning import Ranking, rank_environments
 from meagraph.model.settings import Embedding
 

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
 
     print("meaviz: starting ...", file=sys.stderr)
-    from meagraph import compiling, manifold
+    from meagraph import compiling
+    from meagraph.latent import neighbours as manifold
 
     compiling.begin(manifold.__name__)
     import panel as pn

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meagraph.exemplars import extremes
+from meagraph.latent.exemplars import extremes
 from meagraph.selectors import cluster_bins
 from meagraph.summaries import contingency, mean_and_spread
 from meaviz.pictures import picture

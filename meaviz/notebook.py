@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.exemplars import exemplars
+from meagraph.latent.exemplars import exemplars
 from meagraph.files import content_key
 from meagraph.pipeline import Run
 from meagraph.properties import Properties

@@ -16,7 +16,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.properties import Properties, two_sided
-from meagraph.stability import Stability
+from meagraph.latent.stability import Stability
 from meagraph.survey import Survey
 from meaviz.judging import FORGOTTEN, Judging
 from meaviz.planning import UNPLANNED, Planning

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from meagraph import compiling
-from meagraph.clusterwise import cluster_stability
+from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError

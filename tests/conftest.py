@@ -19,7 +19,7 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
@@ -28,7 +28,7 @@ from meagraph.learning import Learned
 from meagraph.model.autoencoder import MEAGraph
 from meagraph.outliers import Outliers, Signal
 from meagraph.pipeline import Run
-from meagraph.projection import Projection
+from meagraph.latent.projection import Projection
 from meagraph.pruning import Ranking, rank_environments
 from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.survey import Survey

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from meagraph.binning import fine_bins
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
-from meagraph.manifold import nearest_neighbours
+from meagraph.latent.neighbours import nearest_neighbours
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meagraph.clustering import ClusteringConfig, Clusters
-from meagraph.clusterwise import _likest, cluster_stability
+from meagraph.latent.clustering import ClusteringConfig, Clusters
+from meagraph.latent.cluster_stability import _likest, cluster_stability
 from meagraph.graph.condensation import Condensed
 from meagraph.model.settings import Embedding
 

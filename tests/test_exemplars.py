@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
-from meagraph.exemplars import exemplars, extremes
+from meagraph.latent.exemplars import exemplars, extremes
 
 
 def line() -> tuple[Clusters, Condensed, np.ndarray]:

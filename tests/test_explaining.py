@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, Descriptors, component_names, compute_descriptors

@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 
 import meagraph.metrics as metrics
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError

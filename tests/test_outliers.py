@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors

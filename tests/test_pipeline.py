@@ -13,7 +13,7 @@ from ase import Atoms
 
 import meagraph.descriptors
 import meagraph.pipeline
-from meagraph.clustering import ClusteringConfig
+from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from scipy.spatial import KDTree
 from sklearn.metrics import adjusted_mutual_info_score
 
-from meagraph.clustering import NOISE, ClusteringConfig, Clusters, cluster
+from meagraph.latent.clustering import NOISE, ClusteringConfig, Clusters, cluster
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import GraphConfig
-from meagraph.latent import Latent, latent_space
+from meagraph.latent.space import Latent, latent_space
 from meagraph.learning import PipelineConfig, learn
-from meagraph.manifold import nearest_neighbours, weights_among
+from meagraph.latent.neighbours import nearest_neighbours, weights_among
 from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
-from meagraph.placement import Placement, inherit_clusters, place, place_on_map, usual_distance
-from meagraph.projection import Projection, project
+from meagraph.latent.placement import Placement, inherit_clusters, place, place_on_map, usual_distance
+from meagraph.latent.projection import Projection, project
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import new_model
 from tests.conftest import real_data

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from meagraph.cli import main
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError

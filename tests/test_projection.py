@@ -10,8 +10,8 @@ from scipy.spatial.distance import cdist, pdist
 
 from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import MEAGraphError
-from meagraph.manifold import nearest_neighbours, umap_layout
-from meagraph.projection import ProjectionConfig, project
+from meagraph.latent.neighbours import nearest_neighbours, umap_layout
+from meagraph.latent.projection import ProjectionConfig, project
 
 
 def blobs(seed: int = 0, size: int = 40, d: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meagraph.allocation import allocate, share_out
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError

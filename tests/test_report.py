@@ -13,7 +13,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import condense
 from meagraph.costcurve import CostCurves, cost_curves, median
 from meagraph.datasets import AtomicDataset, dataset_from_structures
@@ -21,7 +21,7 @@ from meagraph.evaluation import evaluate
 from meagraph.forcefit import Prepared, prepare
 from meagraph.metrics import Yardstick, measure, yardstick
 from meagraph.outliers import Outliers
-from meagraph.projection import Projection
+from meagraph.latent.projection import Projection
 from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.ranking import Ranking

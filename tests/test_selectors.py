@@ -7,7 +7,7 @@ import pytest
 from scipy.cluster.hierarchy import cut_tree, linkage
 
 from meagraph.allocation import allocate
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.entropy import NEIGHBOUR, bandwidth, diversity, entropy, gaussian_kernel
 from meagraph.errors import MEAGraphError

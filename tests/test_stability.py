@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from meagraph.clustering import NOISE, ClusteringConfig, cluster
+from meagraph.latent.clustering import NOISE, ClusteringConfig, cluster
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.manifold import nearest_neighbours
+from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import MEAGraph, embed, graph_edges
 from meagraph.model.settings import Embedding, ModelConfig
-from meagraph.stability import (
+from meagraph.latent.stability import (
     RATES,
     Stability,
     adjusted_rand,

@@ -15,11 +15,11 @@ import pytest
 import torch
 from ase import Atoms
 
-import meagraph.stability
+import meagraph.latent.stability
 import meagraph.model.training
 from meagraph.model.checkpoint import load_model
 from meagraph.cli import main
-from meagraph.clustering import ClusteringConfig
+from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.files import read_arrays, sha256_file
@@ -27,7 +27,7 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.handover import read_clusters, read_described, read_latent, read_table, write_table
 from meagraph.learning import PipelineConfig
 from meagraph.pipeline import Run, run
-from meagraph.placement import place
+from meagraph.latent.placement import place
 from meagraph.model.settings import TrainingConfig
 
 DESCRIBE = ("--n-max", "2", "--l-max", "2")
@@ -231,7 +231,7 @@ def test_stability_along_the_pooling_rate(done: Chain, tmp_path: Path, capsys: p
     text = capsys.readouterr().out
     assert "pooling rate" in text
     columns, about = read_table(curve, "stability", "cluster")
-    assert columns["pooling_rate"].tolist() == list(meagraph.stability.RATES)
+    assert columns["pooling_rate"].tolist() == list(meagraph.latent.stability.RATES)
     assert np.isnan(columns["agreement_with_next"][-1])
     assert about["made_from"] == {"latent": sha256_file(done.latent)}
     found = read_clusters(out, sha256_file(done.latent))  # at the rate of the latent space, 0.3
@@ -243,7 +243,7 @@ def test_stability_along_the_resolution(done: Chain, tmp_path: Path, capsys: pyt
     assert main([*done.cluster("--stability", str(curve), "--json"), "--out", str(tmp_path / "c.csv")]) == 0
     figures = json.loads(capsys.readouterr().out)
     columns, _ = read_table(curve, "stability", "cluster")
-    assert columns["resolution"].tolist() == list(meagraph.stability.RESOLUTIONS)
+    assert columns["resolution"].tolist() == list(meagraph.latent.stability.RESOLUTIONS)
     plateau = figures["stability"]["plateau"]
     assert plateau is None or plateau[0] <= figures["stability"]["suggestion"] <= plateau[1]
 

@@ -10,7 +10,7 @@ import pytest
 
 from meagraph.learning import Learned, PipelineConfig
 from meagraph.model.settings import EpochRecord
-from meagraph.stability import Stability
+from meagraph.latent.stability import Stability
 from meaviz.runs import remember
 from meaviz.session import Session
 from meaviz.views.runs import RunsView

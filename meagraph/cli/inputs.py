@@ -10,11 +10,11 @@ from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 
 if TYPE_CHECKING:
-    from meagraph.clustering import Clusters
+    from meagraph.latent.clustering import Clusters
     from meagraph.datasets import AtomicDataset
     from meagraph.handover import Described, LatentFile
     from meagraph.learning import PipelineConfig
-    from meagraph.manifold import Neighbours
+    from meagraph.latent.neighbours import Neighbours
 
 
 def add_step_files(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def clusters_of(
     options: argparse.Namespace, file: LatentFile, config: PipelineConfig, neighbours: Neighbours | None = None
 ) -> Clusters:
     """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
-    from meagraph.clustering import cluster
+    from meagraph.latent.clustering import cluster
     from meagraph.handover import read_clusters
     from meagraph.survey import latent_neighbours
 

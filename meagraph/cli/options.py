@@ -39,7 +39,7 @@ def _descriptors() -> tuple[str, ...]:
 
 
 def _clusterings() -> tuple[str, ...]:
-    from meagraph.clustering import METHODS
+    from meagraph.latent.clustering import METHODS
 
     return tuple(METHODS)
 

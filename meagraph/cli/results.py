@@ -13,11 +13,11 @@ from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.clustering import ClusteringConfig
+    from meagraph.latent.clustering import ClusteringConfig
     from meagraph.handover import LatentFile
-    from meagraph.manifold import Neighbours
+    from meagraph.latent.neighbours import Neighbours
     from meagraph.progress import Progress
-    from meagraph.stability import Stability
+    from meagraph.latent.stability import Stability
 
 
 def add_cluster(commands: Any) -> None:
@@ -41,9 +41,9 @@ def add_cluster(commands: Any) -> None:
 
 
 def _cluster(options: argparse.Namespace) -> None:
-    from meagraph.clustering import cluster
+    from meagraph.latent.clustering import cluster
     from meagraph.handover import check_suffix, read_clusters, read_latent, write_table
-    from meagraph.placement import inherit_clusters
+    from meagraph.latent.placement import inherit_clusters
     from meagraph.survey import latent_neighbours
 
     for path in filter(None, (options.out, options.stability)):
@@ -95,7 +95,7 @@ def _stability(
     from meagraph.model.checkpoint import load_model, model_files
     from meagraph.files import sha256_file
     from meagraph.handover import check_made_from
-    from meagraph.stability import METHOD, rate_stability, resolution_stability
+    from meagraph.latent.stability import METHOD, rate_stability, resolution_stability
 
     latent, method = file.latent, config.method
     if method == METHOD["resolution"]:
@@ -156,11 +156,12 @@ def add_map(commands: Any) -> None:
 def _map(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    from meagraph import compiling, manifold
+    from meagraph import compiling
+    from meagraph.latent import neighbours as manifold
     from meagraph.handover import check_made_from, check_suffix, read_latent, read_table, write_table
-    from meagraph.placement import place_on_map
+    from meagraph.latent.placement import place_on_map
     from meagraph.progress import part
-    from meagraph.projection import Projection, project
+    from meagraph.latent.projection import Projection, project
     from meagraph.survey import latent_neighbours
 
     check_suffix(options.out, ".csv", ".npz")

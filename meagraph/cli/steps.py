@@ -150,9 +150,9 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.files import sha256_file
     from meagraph.graph.similarity import GraphConfig
     from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
-    from meagraph.latent import latent_space
+    from meagraph.latent.space import latent_space
     from meagraph.learning import PipelineConfig, learn
-    from meagraph.placement import place
+    from meagraph.latent.placement import place
     from meagraph.progress import part
 
     check_suffix(options.out, ".npz")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError

@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.clustering import NOISE
+from meagraph.latent.clustering import NOISE
 from meaviz.session import Session, cluster_name
 from meaviz.views.buttons import small_button
 

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.exemplars import exemplars
+from meagraph.latent.exemplars import exemplars
 from meaviz.atom_colours import AtomColours
 from meaviz.components.gallery import Gallery
 from meaviz.page_style import FACTS_CSS

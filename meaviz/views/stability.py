@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from meagraph.stability import METHOD, Stability
+from meagraph.latent.stability import METHOD, Stability
 from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS
 from meaviz.session import Session

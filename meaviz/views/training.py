@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from meagraph.clustering import METHODS as CLUSTERINGS
+from meagraph.latent.clustering import METHODS as CLUSTERINGS
 from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.model.settings import DEVICES, best_epoch

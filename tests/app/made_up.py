@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset, Source
 from meagraph.descriptors import Descriptors
 from meagraph.learning import Learned
 from meagraph.outliers import Outliers, Signal
-from meagraph.projection import Projection
+from meagraph.latent.projection import Projection
 from meagraph.ranking import Ranking
 from meagraph.model.settings import Embedding, ModelConfig
-from meagraph.stability import Stability
+from meagraph.latent.stability import Stability
 from meagraph.survey import Survey
 from meaviz.session import Session
 

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
-from meagraph.manifold import Neighbours, fuzzy_graph, umap_layout
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
 from meagraph.model.settings import Embedding
 
 NOISE = -1

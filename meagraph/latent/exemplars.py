@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.clustering import Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.clustering import METHODS, NOISE, ClusteringConfig, Clusters
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters
 from meagraph.graph.condensation import Condensed
-from meagraph.manifold import nearest_neighbours
+from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.progress import Progress, silent
 from meagraph.model.settings import Embedding
 from meagraph.summaries import contingency

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
-from meagraph.manifold import Neighbours, umap_layout
+from meagraph.latent.neighbours import Neighbours, umap_layout
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
 
