@@ -1,6 +1,6 @@
 """What a plan costs: the error that a quick linear force field makes on structures it has never seen.
 
-The basis is that of :mod:`meagraph.quickfield`, the fit plain weighted least squares. All rows are computed once
+The basis is that of :mod:`meagraph.force_field.field`, the fit plain weighted least squares. All rows are computed once
 (:func:`prepare`); the error of any plan is then one small solve (:func:`cost`), and that of random selections of
 the same size (:func:`random_band`) says whether the plan is worth anything. The figures rank plans of one dataset;
 they are no forecast of the error of a neural force field.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
-from meagraph.quickfield import new_field, usual_distance
+from meagraph.force_field.field import new_field, usual_distance
 
 TEST = 0.3  # of the structures are held out
 SPLITTABLE = 3  # structures from which a group gives some to the test

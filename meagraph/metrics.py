@@ -20,7 +20,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
-from meagraph.quickfield import nearest_distances
+from meagraph.force_field.field import nearest_distances
 from meagraph.selectors import cluster_bins, weighed_components
 
 NODES = 3000  # points at most between which the kernel of the entropy is kept: 36 MB

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph import compiling, quickfield
+from meagraph import compiling
+from meagraph.force_field import field as quickfield
 from meagraph.latent import neighbours as manifold
 from meagraph.binning import fine_bins
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster

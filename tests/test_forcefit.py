@@ -13,7 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.forcefit import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
-from meagraph.quickfield import new_field, usual_distance
+from meagraph.force_field.field import new_field, usual_distance
 from tests.conftest import labelled
 
 GROUPS = ("bulk", "hot", "rare")

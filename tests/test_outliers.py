@@ -32,7 +32,7 @@ from meagraph.outliers.energies import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import _forces_apart, disagreement, twins
-from meagraph.quickfield import CUTOFF, observe
+from meagraph.force_field.field import CUTOFF, observe
 from meagraph.model.settings import Embedding
 from tests.conftest import real_data
 

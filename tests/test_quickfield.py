@@ -12,10 +12,10 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph import fieldkernels
+from meagraph.force_field import loops as fieldkernels
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
-from meagraph.quickfield import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
+from meagraph.force_field.field import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
 
 
 def labelled(atoms: Atoms) -> Atoms:
@@ -188,7 +188,7 @@ def test_structures_of_equal_content_are_looked_at_once(
         looked.append(atoms)
         return look(field, atoms)
 
-    monkeypatch.setattr("meagraph.quickfield._fit", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
+    monkeypatch.setattr("meagraph.force_field.field._fit", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
     monkeypatch.setattr(Field, "neighbourhoods", neighbourhoods)
     found = observe(dataset)
     assert len(looked) == 30

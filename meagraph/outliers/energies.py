@@ -9,7 +9,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.outliers.alike import Alike, per_structure
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.signals import Signal, shared_signal
-from meagraph.quickfield import Observed
+from meagraph.force_field.field import Observed
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
 FITTED = 20_000  # structures in the fit at most

@@ -20,7 +20,7 @@ from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.signals import ALARM, Outliers, Signal
 from meagraph.progress import Progress, part, silent
-from meagraph.quickfield import observe
+from meagraph.force_field.field import observe
 
 NOISE_SHARE = 0.25  # what being in no cluster adds to the score
 

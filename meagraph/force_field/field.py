@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
-from meagraph import fieldkernels
+from meagraph.force_field import loops as fieldkernels
 from meagraph.datasets import AtomicDataset
 from meagraph.progress import Progress, part, silent
 
