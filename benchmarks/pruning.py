@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.binning import fine_bins
+from meagraph.pruning.bins import fine_bins
 from meagraph.latent.clustering import Clusters, cluster
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
@@ -31,9 +31,9 @@ from meagraph.forcefit import Cost, Prepared, cost, prepare
 from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig, learn
 from meagraph.model.autoencoder import embed
-from meagraph.pruning import PruningConfig, prune, rank_environments
-from meagraph.ranking import Ranking
-from meagraph.selectors import SELECTORS
+from meagraph.pruning.plan import PruningConfig, prune, rank_environments
+from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.selectors import SELECTORS
 from meagraph.survey import latent_neighbours
 
 RESULTS = Path(__file__).parent / "results"

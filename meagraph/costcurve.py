@@ -14,8 +14,8 @@ from meagraph.evaluation import random_structures
 from meagraph.forcefit import Cost, Prepared, cost
 from meagraph.metrics import Measures, Yardstick, measure
 from meagraph.progress import Progress, silent
-from meagraph.pruning import PruningConfig, PruningPlan
-from meagraph.ranking import Ranking
+from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.ranking import Ranking
 
 KEEPS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 SEEDS = (0, 1, 2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meagraph.forcefit import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
-from meagraph.pruning import PruningPlan
+from meagraph.pruning.plan import PruningPlan
 
 SEEDS = tuple(range(5))
 

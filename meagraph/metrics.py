@@ -17,11 +17,11 @@ from scipy.spatial import KDTree
 from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed, Points, condense
 from meagraph.datasets import AtomicDataset
-from meagraph.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
+from meagraph.pruning.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
 from meagraph.force_field.field import nearest_distances
-from meagraph.selectors import cluster_bins, weighed_components
+from meagraph.pruning.selectors import cluster_bins, weighed_components
 
 NODES = 3000  # points at most between which the kernel of the entropy is kept: 36 MB
 BINS = 50  # along each principal component
@@ -173,7 +173,7 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
     j with |x_i - x_j| ≤ radius: Σ_i c_i / M and Σ_i w_i c_i / N. The distance to that environment itself is then at
     most the radius plus the net's epsilon. Bins: as in the coverage score of DIRECT (Qi et al., npj Comput. Mater. 10,
     43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy, diversity and overlap
-    are those of :mod:`meagraph.entropy`, every environment standing at its node; they are exact up to NODES
+    are those of :mod:`meagraph.pruning.entropy`, every environment standing at its node; they are exact up to NODES
     representatives.
 
     Raises MEAGraphError for a mask of another shape.

@@ -26,7 +26,7 @@ from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.progress import Progress, part, silent
 from meagraph.latent.projection import Projection
-from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.report import report_html
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey

@@ -1,6 +1,6 @@
 """What QUESTS says of a plan: entropy, diversity and overlap on its own descriptors, by its own package.
 
-Exact and slow, a kernel between every two environments, where :mod:`meagraph.entropy` is quick enough to follow a
+Exact and slow, a kernel between every two environments, where :mod:`meagraph.pruning.entropy` is quick enough to follow a
 slider. The package is the extra ``quests``; its commands ``quests entropy`` and ``quests overlap`` give the same
 figures for the same files. Source: Schwalbe-Koda, Hamel, Sadigh, Zhou and Lordi, Nat. Commun. 16, 4014 (2025),
 "Model-free estimation of completeness, uncertainties, and outliers in atomistic machine learning using information
@@ -28,7 +28,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, cache_directory, content_key, read_cached, write_json
 from meagraph.progress import Progress, part, silent
-from meagraph.pruning import PruningPlan
+from meagraph.pruning.plan import PruningPlan
 
 CACHE_VERSION = 1
 INSTALL = 'pip install "meaviz[quests]"'

@@ -15,9 +15,9 @@ from meagraph.costcurve import CostCurves, median
 from meagraph.datasets import AtomicDataset
 from meagraph.evaluation import PlanCost
 from meagraph.metrics import Measures
-from meagraph.pruning import PruningPlan
+from meagraph.pruning.plan import PruningPlan
 from meagraph.quests_measures import SETS, QuestsMeasures
-from meagraph.selectors import cluster_bins
+from meagraph.pruning.selectors import cluster_bins
 from meagraph.survey import Survey
 
 KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"

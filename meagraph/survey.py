@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meagraph import compiling
 from meagraph.force_field import field as quickfield
 from meagraph.latent import neighbours as manifold
-from meagraph.binning import fine_bins
+from meagraph.pruning.bins import fine_bins
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
@@ -22,7 +22,7 @@ from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.progress import Progress, part, silent
 from meagraph.latent.projection import Projection, ProjectionConfig, project
-from meagraph.pruning import Ranking, rank_environments
+from meagraph.pruning.plan import Ranking, rank_environments
 from meagraph.model.settings import Embedding
 
 if TYPE_CHECKING:

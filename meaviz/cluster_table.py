@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meagraph.latent.exemplars import extremes
-from meagraph.selectors import cluster_bins
+from meagraph.pruning.selectors import cluster_bins
 from meagraph.summaries import contingency, mean_and_spread
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name

@@ -16,9 +16,9 @@ from meagraph.export import ExportedFiles
 from meagraph.forcefit import Cost
 from meagraph.metrics import Measures
 from meagraph.properties import Property
-from meagraph.pruning import PruningConfig, PruningPlan, prune
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.quests_measures import QuestsMeasures
-from meagraph.ranking import Ranking
+from meagraph.pruning.ranking import Ranking
 
 STEPS = 200  # of the settings that can be undone
 LONGEST_NAME = 80  # characters

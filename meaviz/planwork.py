@@ -15,9 +15,9 @@ from meagraph.evaluation import PlanCost, evaluate
 from meagraph.forcefit import Prepared, cost, prepare
 from meagraph.metrics import Yardstick, measure, yardstick
 from meagraph.progress import Progress, part
-from meagraph.pruning import PruningConfig, PruningPlan, rank_environments
+from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
 from meagraph.quests_measures import QuestsConfig, quests_measures
-from meagraph.ranking import Ranking
+from meagraph.pruning.ranking import Ranking
 from meagraph.survey import Survey
 from meaviz.jobs import JobRunner
 from meaviz.planning import PlanFigures

@@ -29,7 +29,7 @@ from meagraph.model.autoencoder import MEAGraph
 from meagraph.outliers import Outliers, Signal
 from meagraph.pipeline import Run
 from meagraph.latent.projection import Projection
-from meagraph.pruning import Ranking, rank_environments
+from meagraph.pruning.plan import Ranking, rank_environments
 from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.survey import Survey
 from tests import oracle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meagraph.binning import fine_bins
+from meagraph.pruning.bins import fine_bins
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.latent.neighbours import nearest_neighbours

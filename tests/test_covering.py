@@ -8,10 +8,10 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagraph.allocation import share_out
-from meagraph.covering import cover
+from meagraph.pruning.allocation import share_out
+from meagraph.pruning.covering import cover
 from meagraph.datasets import AtomicDataset, dataset_from_structures
-from meagraph.pruning import Ranking
+from meagraph.pruning.plan import Ranking
 
 
 def case(seed: int, structures: int = 25) -> tuple[AtomicDataset, Ranking]:
@@ -109,7 +109,7 @@ def test_many_structures_are_covered_nearly_as_well(monkeypatch: pytest.MonkeyPa
         return float((aims * (x - x**2 / 2)).sum())
 
     exact = worth()
-    monkeypatch.setattr("meagraph.covering.EXACT", 100)
+    monkeypatch.setattr("meagraph.pruning.covering.EXACT", 100)
     assert 0.95 * exact <= worth() <= 1.02 * exact
 
 

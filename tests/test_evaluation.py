@@ -12,7 +12,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation import evaluate
 from meagraph.forcefit import Prepared, cost, prepare
-from meagraph.pruning import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningConfig, PruningPlan
 from tests.conftest import niobium_structures
 
 

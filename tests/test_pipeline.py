@@ -21,7 +21,7 @@ from meagraph.export import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.learning import PipelineConfig, store_model
 from meagraph.pipeline import Run, look, look_along_rates, recall, run
-from meagraph.pruning import PruningConfig
+from meagraph.pruning.plan import PruningConfig
 from meagraph.model.settings import TrainingConfig
 from meagraph.survey import read_survey, write_survey
 

@@ -13,7 +13,7 @@ import pytest
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import Progress, silent
-from meagraph.pruning import PruningPlan, prune
+from meagraph.pruning.plan import PruningPlan, prune
 from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz import planwork, workflow
 from meaviz.session import Session

@@ -19,7 +19,7 @@ from meagraph.export import verify
 from meagraph.metrics import measure, yardstick
 from meagraph.pipeline import run
 from meagraph.plans import compare_plans, read_plan, write_plan
-from meagraph.pruning import PruningConfig, PruningPlan, prune
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.quests_measures import quests_measures
 from tests.conftest import niobium_structures
 from tests.test_pruning import random_case, ranked

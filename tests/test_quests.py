@@ -16,10 +16,10 @@ from ase.build import bulk, fcc111
 
 import meagraph.quests_measures as quests_measures
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
-from meagraph.entropy import diversity, entropy, gaussian_kernel, overlap
+from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.export import export_plan
-from meagraph.pruning import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningConfig, PruningPlan
 from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, kernel_sums, quests_descriptors
 from tests.conftest import niobium_structures, real_data
 

@@ -22,9 +22,9 @@ from meagraph.forcefit import Prepared, prepare
 from meagraph.metrics import Yardstick, measure, yardstick
 from meagraph.outliers import Outliers
 from meagraph.latent.projection import Projection
-from meagraph.pruning import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
-from meagraph.ranking import Ranking
+from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding
 from meagraph.report import report_html
 from meagraph.survey import Survey

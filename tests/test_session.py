@@ -11,7 +11,7 @@ import pytest
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.pruning import PruningConfig
+from meagraph.pruning.plan import PruningConfig
 from meaviz import ledger
 from meaviz.candidates import find_candidates, next_place
 from meaviz.ledger import add_judgement, ledger_path

@@ -40,14 +40,14 @@ def add_prune(commands: Any) -> None:
 
 
 def _prune(options: argparse.Namespace) -> None:
-    from meagraph.binning import fine_bins
+    from meagraph.pruning.bins import fine_bins
     from meagraph.graph.condensation import unit_columns
     from meagraph.export import export_plan
     from meagraph.handover import check_suffix, claim_details
     from meagraph.metrics import measure, yardstick
     from meagraph.plans import PLAN, write_plan
     from meagraph.progress import part
-    from meagraph.pruning import prune, rank_environments
+    from meagraph.pruning.plan import prune, rank_environments
     from meagraph.survey import latent_neighbours
 
     check_suffix(options.out, ".npz")

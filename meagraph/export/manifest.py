@@ -16,7 +16,7 @@ import numpy as np
 from meagraph.datasets import AtomicDataset
 
 if TYPE_CHECKING:
-    from meagraph.pruning import PruningPlan
+    from meagraph.pruning.plan import PruningPlan
 
 MANIFEST_KIND = "meagraph export"
 MANIFEST_VERSION = 1

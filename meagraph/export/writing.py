@@ -23,7 +23,7 @@ from meagraph.files import atomic_path, sha256_file
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from meagraph.pruning import PruningPlan
+    from meagraph.pruning.plan import PruningPlan
 
 INDEX_COLUMNS = ("source", "frame", "structure", "group", "kept", "n_atoms", "n_kept", "kept_atoms")
 REPORT_FRAMES = 200

@@ -8,7 +8,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.selectors import cluster_bins
+from meagraph.pruning.selectors import cluster_bins
 from meagraph.summaries import contingency
 from meaviz.components.heat_map import HeatMap
 from meaviz.jobs import held

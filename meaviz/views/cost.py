@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from meagraph.evaluation import PlanCost
 from meagraph.forcefit import Cost
 from meagraph.quests_measures import SETS, QuestsMeasures
-from meagraph.selectors import SELECTORS
+from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH

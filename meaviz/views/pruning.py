@@ -13,8 +13,8 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
-from meagraph.pruning import UNITS
-from meagraph.selectors import SELECTORS, cluster_bins
+from meagraph.pruning.plan import UNITS
+from meagraph.pruning.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart, Hook
 from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.session import Session, cluster_name

@@ -12,7 +12,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.learning import Learned
 from meagraph.outliers import Outliers, Signal
 from meagraph.latent.projection import Projection
-from meagraph.ranking import Ranking
+from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.latent.stability import Stability
 from meagraph.survey import Survey

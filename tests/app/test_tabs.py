@@ -21,7 +21,7 @@ from whole_page import FIND, LEFT_AT, App, panes
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
-from meagraph.pruning import PruningPlan
+from meagraph.pruning.plan import PruningPlan
 from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz import planwork
 from meaviz.app import ROWS

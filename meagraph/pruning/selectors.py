@@ -1,7 +1,7 @@
 """Which environments to keep first: MEAGraph's way, and what else there is to compare it with.
 
 Every selector ranks all environments once; a plan of any size takes the heads of its bins
-(:func:`meagraph.pruning.prune`). All but ``meagraph`` and ``kmeans`` have one bin: their plans are prefixes of one
+(:func:`meagraph.pruning.plan.prune`). All but ``meagraph`` and ``kmeans`` have one bin: their plans are prefixes of one
 order.
 """
 
@@ -16,10 +16,10 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.entropy import bandwidth
+from meagraph.pruning.entropy import bandwidth
 from meagraph.graph.loops import sparsest_first
 from meagraph.progress import Progress, silent
-from meagraph.ranking import leverage, rank_bins, rank_members
+from meagraph.pruning.ranking import leverage, rank_bins, rank_members
 
 CENTRES = 100  # of k-means
 LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more
@@ -223,7 +223,7 @@ def split_order(centres: NDArray[np.float64], counts: NDArray[np.integer]) -> ND
 def entropy(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
     """Always the representative where the kernel density of those taken before is lowest; no seed has a say.
 
-    Its surprise -log Σ K(x, taken) is the largest: the differential entropy of QUESTS (see :mod:`meagraph.entropy`),
+    Its surprise -log Σ K(x, taken) is the largest: the differential entropy of QUESTS (see :mod:`meagraph.pruning.entropy`),
     taken greedily. Starts nearest to the centroid.
     """
     rows = candidates.leading

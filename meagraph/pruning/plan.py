@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.allocation import allocate
+from meagraph.pruning.allocation import allocate
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.covering import cover
+from meagraph.pruning.covering import cover
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
-from meagraph.ranking import WITHIN, Ranking
-from meagraph.selectors import SELECTORS, Candidates, cluster_bins
+from meagraph.pruning.ranking import WITHIN, Ranking
+from meagraph.pruning.selectors import SELECTORS, Candidates, cluster_bins
 
 RULES = ("cover", "at-least", "any", "all")
 UNITS = ("environments", "structures", "atoms")
@@ -39,7 +39,7 @@ class PruningConfig:
     (None: as many as the keep fraction, so that structures which hold more than the average stay). ``cover`` takes, one
     by one, the structure that adds most to the bins still lacking, for each atom it costs (``fewest`` "atoms") or each
     structure ("structures"), until the structures hold as many environments as the budget, or, where ``percent`` is
-    given, until so much of the bins' targets is reached (see :mod:`meagraph.covering`). Structures of ``protected``
+    given, until so much of the bins' targets is reached (see :mod:`meagraph.pruning.covering`). Structures of ``protected``
     groups always stay.
     """
 
@@ -137,7 +137,7 @@ def rank_environments(
     """Order the environments once by a ``selector`` of SELECTORS; :func:`prune` then answers for any fraction at once.
 
     ``points`` (N, D) are the descriptors with columns of unit norm; ``bins`` (N,) are those of ``meagraph``, as
-    :func:`meagraph.binning.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the group of
+    :func:`meagraph.pruning.bins.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the group of
     each environment, which ``stratified`` needs (MEAGraphError without).
     """
     if groups is None:

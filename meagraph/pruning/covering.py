@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.allocation import share_out
+from meagraph.pruning.allocation import share_out
 from meagraph.datasets import AtomicDataset
 from meagraph.graph.loops import greedy_cover
-from meagraph.ranking import Ranking
+from meagraph.pruning.ranking import Ranking
 
 EXACT = 10_000  # structures up to which each is the best; beyond, nearly so
 SLACK = 0.1
