@@ -3,7 +3,7 @@
 ``python benchmarks/pruning.py DATA... [--fractions 0.05 0.1] [--seeds 0 1] [--budget environments atoms structures
 out]``. Each seed splits the structures anew (70/30 within groups); descriptors are condensed, the model is trained and
 selectors choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
-(:mod:`meagraph.forcefit`). Budgets, each the fraction of all there are: ``environments``, chosen one by one; ``atoms``,
+(:mod:`meagraph.evaluation.force_error`). Budgets, each the fraction of all there are: ``environments``, chosen one by one; ``atoms``,
 whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule
 ``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order in which their best
 environment would be chosen, as far as they fit. ``out``: environments, none of them from one group, tested on this
@@ -27,7 +27,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures, read_datas
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
-from meagraph.forcefit import Cost, Prepared, cost, prepare
+from meagraph.evaluation.force_error import Cost, Prepared, cost, prepare
 from meagraph.graph.similarity import similarity_graph
 from meagraph.learning import PipelineConfig, learn
 from meagraph.model.autoencoder import embed

@@ -19,7 +19,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.handover import check_suffix, claim_details, details_of, unusable
-from meagraph.metrics import UNCLUSTERED, Measures
+from meagraph.evaluation.coverage import UNCLUSTERED, Measures
 from meagraph.pruning.plan import PruningConfig, PruningPlan
 
 PLAN = "meagraph-plan-1"

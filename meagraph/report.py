@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.costcurve import CostCurves, median
+from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.datasets import AtomicDataset
-from meagraph.evaluation import PlanCost
-from meagraph.metrics import Measures
+from meagraph.evaluation.against_random import PlanCost
+from meagraph.evaluation.coverage import Measures
 from meagraph.pruning.plan import PruningPlan
-from meagraph.quests_measures import SETS, QuestsMeasures
+from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import cluster_bins
 from meagraph.survey import Survey
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from meagraph.costcurve import CostCurves, cost_curves
+from meagraph.evaluation.error_curve import CostCurves, cost_curves
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.evaluation import PlanCost, evaluate
-from meagraph.forcefit import Prepared, cost, prepare
-from meagraph.metrics import Yardstick, measure, yardstick
+from meagraph.evaluation.against_random import PlanCost, evaluate
+from meagraph.evaluation.force_error import Prepared, cost, prepare
+from meagraph.evaluation.coverage import Yardstick, measure, yardstick
 from meagraph.progress import Progress, part
 from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
-from meagraph.quests_measures import QuestsConfig, quests_measures
+from meagraph.evaluation.quests import QuestsConfig, quests_measures
 from meagraph.pruning.ranking import Ranking
 from meagraph.survey import Survey
 from meaviz.jobs import JobRunner

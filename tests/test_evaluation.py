@@ -10,8 +10,8 @@ import pytest
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.evaluation import evaluate
-from meagraph.forcefit import Prepared, cost, prepare
+from meagraph.evaluation.against_random import evaluate
+from meagraph.evaluation.force_error import Prepared, cost, prepare
 from meagraph.pruning.plan import PruningConfig, PruningPlan
 from tests.conftest import niobium_structures
 

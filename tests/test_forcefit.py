@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.forcefit import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
+from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
 from meagraph.force_field.field import new_field, usual_distance
 from tests.conftest import labelled
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-import meagraph.metrics as metrics
+import meagraph.evaluation.coverage as metrics
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.metrics import Yardstick, measure, yardstick
+from meagraph.evaluation.coverage import Yardstick, measure, yardstick
 from tests.test_pruning import random_case
 
 

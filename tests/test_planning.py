@@ -14,7 +14,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan, prune
-from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz import planwork, workflow
 from meaviz.session import Session
 from meaviz.views.cost import CostView

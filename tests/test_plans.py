@@ -16,11 +16,11 @@ from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
 from meagraph.export import verify
-from meagraph.metrics import measure, yardstick
+from meagraph.evaluation.coverage import measure, yardstick
 from meagraph.pipeline import run
 from meagraph.plans import compare_plans, read_plan, write_plan
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
-from meagraph.quests_measures import quests_measures
+from meagraph.evaluation.quests import quests_measures
 from tests.conftest import niobium_structures
 from tests.test_pruning import random_case, ranked
 from tests.test_steps import CONFIG, Chain, make, refused

@@ -15,15 +15,15 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import condense
-from meagraph.costcurve import CostCurves, cost_curves, median
+from meagraph.evaluation.error_curve import CostCurves, cost_curves, median
 from meagraph.datasets import AtomicDataset, dataset_from_structures
-from meagraph.evaluation import evaluate
-from meagraph.forcefit import Prepared, prepare
-from meagraph.metrics import Yardstick, measure, yardstick
+from meagraph.evaluation.against_random import evaluate
+from meagraph.evaluation.force_error import Prepared, prepare
+from meagraph.evaluation.coverage import Yardstick, measure, yardstick
 from meagraph.outliers import Outliers
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
-from meagraph.quests_measures import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
+from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding
 from meagraph.report import report_html

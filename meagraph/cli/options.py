@@ -12,7 +12,7 @@ from meagraph.errors import MEAGraphError
 if TYPE_CHECKING:
     from meagraph.learning import PipelineConfig
     from meagraph.pruning.plan import PruningConfig
-    from meagraph.quests_measures import QuestsConfig
+    from meagraph.evaluation.quests import QuestsConfig
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def _by_hand(text: str) -> tuple[int, float]:
 
 def add_quests_options(parser: argparse.ArgumentParser) -> None:
     """Options of QUESTS' measures; :func:`quests_config` collects them again."""
-    from meagraph.quests_measures import QuestsConfig
+    from meagraph.evaluation.quests import QuestsConfig
 
     usual = QuestsConfig()
     group = parser.add_argument_group("QUESTS")
@@ -312,7 +312,7 @@ def add_quests_options(parser: argparse.ArgumentParser) -> None:
 
 def quests_config(options: argparse.Namespace) -> QuestsConfig:
     """The parameters of QUESTS. Raises MEAGraphError for values out of range."""
-    from meagraph.quests_measures import QuestsConfig
+    from meagraph.evaluation.quests import QuestsConfig
 
     return QuestsConfig(
         k=options.quests_k,

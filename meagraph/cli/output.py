@@ -51,7 +51,7 @@ def words(value: Any) -> str:
 
 def quests_table(figures: dict[str, Any], caption: str) -> str:
     """QUESTS' measures as text, the parameters below."""
-    from meagraph.quests_measures import SETS
+    from meagraph.evaluation.quests import SETS
 
     rows = [f"{'QUESTS':<30}{'environments':>13}{'entropy':>12}{'diversity':>13}{'overlap':>10}"]
     for name, label in SETS.items():

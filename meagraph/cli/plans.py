@@ -44,7 +44,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
     from meagraph.export import export_plan
     from meagraph.handover import check_suffix, claim_details
-    from meagraph.metrics import measure, yardstick
+    from meagraph.evaluation.coverage import measure, yardstick
     from meagraph.plans import PLAN, write_plan
     from meagraph.progress import part
     from meagraph.pruning.plan import prune, rank_environments
@@ -197,11 +197,11 @@ def add_evaluate(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
-    from meagraph.evaluation import evaluate
-    from meagraph.forcefit import prepare
+    from meagraph.evaluation.against_random import evaluate
+    from meagraph.evaluation.force_error import prepare
     from meagraph.plans import read_plan
     from meagraph.progress import part
-    from meagraph.quests_measures import implementation, quests_measures
+    from meagraph.evaluation.quests import implementation, quests_measures
 
     if options.draws < 1:
         raise MEAGraphError(f"--draws: expected 1 or more, got {options.draws}.")

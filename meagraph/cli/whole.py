@@ -21,7 +21,7 @@ from meagraph.cli.output import Bar, cost_table, words
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.evaluation import PlanCost
+    from meagraph.evaluation.against_random import PlanCost
     from meagraph.pipeline import Run
 
 
@@ -134,8 +134,8 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _costs(result: Run) -> PlanCost:
-    from meagraph.evaluation import evaluate
-    from meagraph.forcefit import prepare
+    from meagraph.evaluation.against_random import evaluate
+    from meagraph.evaluation.force_error import prepare
     from meagraph.progress import part
 
     with Bar("cost") as progress:

@@ -7,7 +7,7 @@ import panel as pn
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Range1d, Span
 from bokeh.plotting import figure
 
-from meagraph.costcurve import CostCurves, median
+from meagraph.evaluation.error_curve import CostCurves, median
 from meaviz.page_style import FILL, style_chart, style_legend
 from meaviz.style import palette, theme
 

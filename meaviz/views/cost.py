@@ -9,9 +9,9 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.evaluation import PlanCost
-from meagraph.forcefit import Cost
-from meagraph.quests_measures import SETS, QuestsMeasures
+from meagraph.evaluation.against_random import PlanCost
+from meagraph.evaluation.force_error import Cost
+from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held

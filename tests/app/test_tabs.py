@@ -22,7 +22,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 from meagraph.pruning.plan import PruningPlan
-from meagraph.quests_measures import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz import planwork
 from meaviz.app import ROWS
 from meaviz.cluster_table import CENTRAL, EDGE, pictures, plus_minus

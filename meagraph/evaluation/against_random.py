@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.forcefit import Cost, Prepared, cost
+from meagraph.evaluation.force_error import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
