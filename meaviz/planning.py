@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost
-from meagraph.export import ExportedFiles
+from meagraph.exports import ExportedFiles
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.coverage import Measures
 from meagraph.properties import Property

@@ -14,12 +14,12 @@ from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.export import ExportedFiles, export_plan
+from meagraph.exports import ExportedFiles, export_plan
 from meagraph.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.pipeline import Recalled, describe_settings, look, look_along_rates, recall
 from meagraph.progress import Progress
 from meagraph.model.settings import EpochRecord
-from meagraph.report import report_html
+from meagraph.exports.report import report_html
 from meagraph.survey import Survey
 from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain

@@ -18,7 +18,7 @@ import meagraph.descriptors
 import meagraph.pipeline
 from meagraph.cli import main
 from meagraph.datasets import read_dataset
-from meagraph.export import verify
+from meagraph.exports import verify
 from tests.conftest import niobium_structures
 
 QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")

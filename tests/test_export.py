@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structures, read_dataset
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
-from meagraph.export import ExportedFiles, ExportError, export_plan, verify
+from meagraph.exports import ExportedFiles, ExportError, export_plan, verify
 from tests.conftest import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.

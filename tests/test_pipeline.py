@@ -17,7 +17,7 @@ from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.export import verify
+from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.learning import PipelineConfig, store_model
 from meagraph.pipeline import Run, look, look_along_rates, recall, run

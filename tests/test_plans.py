@@ -15,7 +15,7 @@ from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
-from meagraph.export import verify
+from meagraph.exports import verify
 from meagraph.evaluation.coverage import measure, yardstick
 from meagraph.pipeline import run
 from meagraph.plans import compare_plans, read_plan, write_plan

@@ -18,7 +18,7 @@ import meagraph.evaluation.quests as quests_measures
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.export import export_plan
+from meagraph.exports import export_plan
 from meagraph.pruning.plan import PruningConfig, PruningPlan
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, kernel_sums, quests_descriptors
 from tests.conftest import niobium_structures, real_data

@@ -26,7 +26,7 @@ from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_enviro
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding
-from meagraph.report import report_html
+from meagraph.exports.report import report_html
 from meagraph.survey import Survey
 
 NAME = "<script>alert(1)</script> & co"

@@ -42,7 +42,7 @@ def add_prune(commands: Any) -> None:
 def _prune(options: argparse.Namespace) -> None:
     from meagraph.pruning.bins import fine_bins
     from meagraph.graph.condensation import unit_columns
-    from meagraph.export import export_plan
+    from meagraph.exports import export_plan
     from meagraph.handover import check_suffix, claim_details
     from meagraph.evaluation.coverage import measure, yardstick
     from meagraph.plans import PLAN, write_plan

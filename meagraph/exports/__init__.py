@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from meagraph.export.manifest import MANIFEST_VERSION
-from meagraph.export.verification import verify
-from meagraph.export.writing import ExportedFiles, ExportError, export_plan
+from meagraph.exports.manifest import MANIFEST_VERSION
+from meagraph.exports.verification import verify
+from meagraph.exports.writing import ExportedFiles, ExportError, export_plan
 
 __all__ = ["MANIFEST_VERSION", "ExportError", "ExportedFiles", "export_plan", "verify"]

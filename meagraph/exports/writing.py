@@ -18,7 +18,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.reading import source_text
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import MEAGraphError
-from meagraph.export.manifest import describe_export
+from meagraph.exports.manifest import describe_export
 from meagraph.files import atomic_path, sha256_file
 from meagraph.progress import Progress, silent
 
@@ -69,7 +69,7 @@ def export_plan(
         plan: ``keep`` (N,) bool, ``structures`` (S,) bool and the pruning ``config``; it alone decides.
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
-        report: a page about the plan, to be written beside it (see :func:`meagraph.report.report_html`).
+        report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
         overwrite: replace files of an earlier export. A source is never replaced.
         progress: called with the number of structures done.
 

@@ -13,7 +13,7 @@ from typing import Any
 from meagraph.datasets.frames import scan_frames
 from meagraph.datasets.reading import source_text
 from meagraph.errors import MEAGraphError
-from meagraph.export.manifest import MANIFEST_KIND, MANIFEST_VERSION
+from meagraph.exports.manifest import MANIFEST_KIND, MANIFEST_VERSION
 from meagraph.files import sha256_file
 
 

@@ -234,7 +234,7 @@ def _cost(found: PlanCost) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    from meagraph.export.manifest import jsonable
+    from meagraph.exports.manifest import jsonable
 
     rows: list[tuple[str, str]] = []
 
