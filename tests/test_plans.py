@@ -18,7 +18,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.exports import verify
 from meagraph.evaluation.coverage import measure, yardstick
 from meagraph.pipeline import run
-from meagraph.plans import compare_plans, read_plan, write_plan
+from meagraph.step_files.plans import compare_plans, read_plan, write_plan
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.evaluation.quests import quests_measures
 from tests.conftest import niobium_structures

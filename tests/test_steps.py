@@ -24,7 +24,7 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.files import read_arrays, sha256_file
 from meagraph.graph.similarity import GraphConfig
-from meagraph.handover import read_clusters, read_described, read_latent, read_table, write_table
+from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
 from meagraph.learning import PipelineConfig
 from meagraph.pipeline import Run, run
 from meagraph.latent.placement import place

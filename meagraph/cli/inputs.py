@@ -12,7 +12,7 @@ from meagraph.progress import Progress
 if TYPE_CHECKING:
     from meagraph.latent.clustering import Clusters
     from meagraph.datasets import AtomicDataset
-    from meagraph.handover import Described, LatentFile
+    from meagraph.step_files.handover import Described, LatentFile
     from meagraph.learning import PipelineConfig
     from meagraph.latent.neighbours import Neighbours
 
@@ -30,7 +30,7 @@ def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Descri
     Raises MEAGraphError where they do not belong together, or, ending in ``remedy``, for a dataset placed in the latent
     space of another.
     """
-    from meagraph.handover import check_made_from, read_described, read_latent
+    from meagraph.step_files.handover import check_made_from, read_described, read_latent
 
     described, file = read_described(options.descriptors), read_latent(options.latent)
     check_made_from(options.latent, file.about, descriptors=described.sha256)
@@ -59,7 +59,7 @@ def clusters_of(
 ) -> Clusters:
     """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
     from meagraph.latent.clustering import cluster
-    from meagraph.handover import read_clusters
+    from meagraph.step_files.handover import read_clusters
     from meagraph.survey import latent_neighbours
 
     if options.clusters_file is not None:

@@ -43,9 +43,9 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.pruning.bins import fine_bins
     from meagraph.graph.condensation import unit_columns
     from meagraph.exports import export_plan
-    from meagraph.handover import check_suffix, claim_details
+    from meagraph.step_files.handover import check_suffix, claim_details
     from meagraph.evaluation.coverage import measure, yardstick
-    from meagraph.plans import PLAN, write_plan
+    from meagraph.step_files.plans import PLAN, write_plan
     from meagraph.progress import part
     from meagraph.pruning.plan import prune, rank_environments
     from meagraph.survey import latent_neighbours
@@ -123,7 +123,7 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from meagraph.plans import compare_plans, read_plan
+    from meagraph.step_files.plans import compare_plans, read_plan
 
     if len(set(options.plans)) < len(options.plans):
         raise MEAGraphError("A plan is named twice. Name each once.")
@@ -199,7 +199,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.evaluation.against_random import evaluate
     from meagraph.evaluation.force_error import prepare
-    from meagraph.plans import read_plan
+    from meagraph.step_files.plans import read_plan
     from meagraph.progress import part
     from meagraph.evaluation.quests import implementation, quests_measures
 

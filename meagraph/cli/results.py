@@ -14,7 +14,7 @@ from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
     from meagraph.latent.clustering import ClusteringConfig
-    from meagraph.handover import LatentFile
+    from meagraph.step_files.handover import LatentFile
     from meagraph.latent.neighbours import Neighbours
     from meagraph.progress import Progress
     from meagraph.latent.stability import Stability
@@ -42,7 +42,7 @@ def add_cluster(commands: Any) -> None:
 
 def _cluster(options: argparse.Namespace) -> None:
     from meagraph.latent.clustering import cluster
-    from meagraph.handover import check_suffix, read_clusters, read_latent, write_table
+    from meagraph.step_files.handover import check_suffix, read_clusters, read_latent, write_table
     from meagraph.latent.placement import inherit_clusters
     from meagraph.survey import latent_neighbours
 
@@ -94,7 +94,7 @@ def _stability(
 ) -> Stability:
     from meagraph.model.checkpoint import load_model, model_files
     from meagraph.files import sha256_file
-    from meagraph.handover import check_made_from
+    from meagraph.step_files.handover import check_made_from
     from meagraph.latent.stability import METHOD, rate_stability, resolution_stability
 
     latent, method = file.latent, config.method
@@ -111,7 +111,7 @@ def _stability(
 
 
 def _write_curve(path: str, curve: Stability, about: dict[str, Any]) -> None:
-    from meagraph.handover import write_table
+    from meagraph.step_files.handover import write_table
 
     columns = {
         curve.parameter: curve.values,
@@ -158,7 +158,7 @@ def _map(options: argparse.Namespace) -> None:
 
     from meagraph import compiling
     from meagraph.latent import neighbours as manifold
-    from meagraph.handover import check_made_from, check_suffix, read_latent, read_table, write_table
+    from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
     from meagraph.latent.placement import place_on_map
     from meagraph.progress import part
     from meagraph.latent.projection import Projection, project

@@ -38,7 +38,7 @@ def add_describe(commands: Any) -> None:
 def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.descriptors import compute_descriptors
-    from meagraph.handover import DESCRIPTORS, check_suffix, claim_details, write_described
+    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
     from meagraph.progress import part
 
     check_suffix(options.out, ".npy")
@@ -85,7 +85,7 @@ def add_train(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import FORMAT
-    from meagraph.handover import check_suffix, claim_details, read_described
+    from meagraph.step_files.handover import check_suffix, claim_details, read_described
     from meagraph.learning import learn, store_model
     from meagraph.model.settings import best_epoch
 
@@ -149,7 +149,7 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import load_model, model_files, read_details
     from meagraph.files import sha256_file
     from meagraph.graph.similarity import GraphConfig
-    from meagraph.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
+    from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
     from meagraph.latent.space import latent_space
     from meagraph.learning import PipelineConfig, learn
     from meagraph.latent.placement import place

@@ -32,7 +32,7 @@ def add_outliers(commands: Any) -> None:
 
 def _outliers(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
-    from meagraph.handover import check_suffix, write_table
+    from meagraph.step_files.handover import check_suffix, write_table
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part
 
