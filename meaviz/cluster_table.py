@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meagraph.latent.exemplars import extremes
 from meagraph.pruning.selectors import cluster_bins
-from meagraph.summaries import contingency, mean_and_spread
+from meagraph.inspection.summaries import contingency, mean_and_spread
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
 from meaviz.style import NEUTRAL, palette

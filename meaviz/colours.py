@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from meagraph.properties import Property
-from meagraph.summaries import spans_decades
+from meagraph.inspection.properties import Property
+from meagraph.inspection.summaries import spans_decades
 from meaviz.session import Session
 from meaviz.style import Colouring
 

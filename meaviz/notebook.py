@@ -20,7 +20,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.exemplars import exemplars
 from meagraph.files import content_key
 from meagraph.pipeline import Run
-from meagraph.properties import Properties
+from meagraph.inspection.properties import Properties
 from meaviz.colours import colouring
 from meaviz.components.scene import build_scene
 from meaviz.session import cluster_name
@@ -31,7 +31,7 @@ SIZE = ("420px", "320px")
 
 
 def colours(run: Run, name: str) -> Colouring:
-    """Colour all environments of a run as the app does, by any property of :class:`meagraph.properties.Properties`.
+    """Colour all environments of a run as the app does, by any property of :class:`meagraph.inspection.properties.Properties`.
 
     Raises MEAGraphError for a name that is none.
     """

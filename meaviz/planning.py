@@ -15,7 +15,7 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.exports import ExportedFiles
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.coverage import Measures
-from meagraph.properties import Property
+from meagraph.inspection.properties import Property
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.pruning.ranking import Ranking

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
-from meagraph.properties import Properties
+from meagraph.inspection.properties import Properties
 
 STEPS = 100  # that can be undone
 LONGEST_NAME = 80  # characters

@@ -15,7 +15,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.learning import Learned, PipelineConfig
-from meagraph.properties import Properties, two_sided
+from meagraph.inspection.properties import Properties, two_sided
 from meagraph.latent.stability import Stability
 from meagraph.survey import Survey
 from meaviz.judging import FORGOTTEN, Judging

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from meagraph.alignment import align, align_environments, kabsch
+from meagraph.inspection.alignment import align, align_environments, kabsch
 from meagraph.errors import MEAGraphError
 
 

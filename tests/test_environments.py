@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from meagraph.environments import Neighbourhood, NeighbourhoodError, neighbourhood
+from meagraph.inspection.environments import Neighbourhood, NeighbourhoodError, neighbourhood
 
 
 def brute_force(atoms: Atoms, index: int, cutoff: float, images: int) -> np.ndarray:

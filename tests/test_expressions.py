@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagraph.expressions import LONGEST, ExpressionError, evaluate, names_in
+from meagraph.inspection.conditions import LONGEST, ExpressionError, evaluate, names_in
 
 COLUMNS = {
     "fmax": np.array([1.0, 6.0, np.nan, 9.0]),

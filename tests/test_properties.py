@@ -9,7 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
-from meagraph.properties import Properties, principal_components, two_sided
+from meagraph.inspection.properties import Properties, principal_components, two_sided
 
 
 def structure(symbols: str, group: str, forces: list[list[float]], charge: float) -> Atoms:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from meagraph.environments import neighbourhood
+from meagraph.inspection.environments import neighbourhood
 from meaviz.components.legend import colour_legend, element_legend
 from meaviz.components.measuring import angle, dihedral, moved_picks, readings
 from meaviz.components.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene

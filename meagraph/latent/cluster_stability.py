@@ -12,7 +12,7 @@ from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.progress import Progress, silent
 from meagraph.model.settings import Embedding
-from meagraph.summaries import contingency
+from meagraph.inspection.summaries import contingency
 
 RUNS = 5
 SHARE = 0.8  # of the representatives in each run

@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import BoxSelectTool, ColumnDataSource, CustomJS, HoverTool
 from bokeh.plotting import figure
 
-from meagraph.summaries import Histogram
+from meagraph.inspection.summaries import Histogram
 from meaviz.components.map_gestures import mode_of_keys
 from meaviz.page_style import style_chart
 from meaviz.style import theme

@@ -13,7 +13,7 @@ from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs
 from scipy.spatial import cKDTree
 
-from meagraph.environments import neighbourhood
+from meagraph.inspection.environments import neighbourhood
 
 BALLS_ONLY_ABOVE = 10_000
 """With more drawn atoms than this, bonds are drawn in the environment only, and without one none at all."""

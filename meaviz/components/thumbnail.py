@@ -7,7 +7,7 @@ import numpy as np
 from ase.data import covalent_radii
 from scipy.spatial.transform import Rotation
 
-from meagraph.environments import neighbourhood
+from meagraph.inspection.environments import neighbourhood
 from meaviz.components.scene import bond_cutoffs, bonded_pairs, element_colors
 
 HALO = "#FFB80D"

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.pruning.selectors import cluster_bins
-from meagraph.summaries import contingency
+from meagraph.inspection.summaries import contingency
 from meaviz.components.heat_map import HeatMap
 from meaviz.jobs import held
 from meaviz.page_style import FACTS_CSS, FILL, SEGMENT

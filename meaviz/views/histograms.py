@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from meagraph.summaries import Histogram, histogram
+from meagraph.inspection.summaries import Histogram, histogram
 from meaviz.components.histogram import HistogramChart
 from meaviz.jobs import held
 from meaviz.page_style import DENSE_CHOICE, FACTS_CSS, FILL

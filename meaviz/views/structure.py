@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import panel as pn
 
-from meagraph.alignment import Alignment, align_environments
+from meagraph.inspection.alignment import Alignment, align_environments
 from meagraph.errors import MEAGraphError
 from meaviz.atom_colours import AtomColours
 from meaviz.components.scene import Environment, allowed_repeats

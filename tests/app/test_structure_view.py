@@ -12,7 +12,7 @@ import panel as pn
 import pytest
 from browser import Served, choose, open_page, wait_until
 
-from meagraph.alignment import Alignment
+from meagraph.inspection.alignment import Alignment
 from meagraph.datasets import AtomicDataset
 from meagraph.pipeline import Run
 from meaviz.session import Session

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
-from meagraph.environments import neighbourhood
+from meagraph.inspection.environments import neighbourhood
 from meagraph.errors import MEAGraphError
 
 REACH = 1.5  # Å; atoms farther apart than this are no pair
@@ -44,7 +44,7 @@ def align_environments(
 ) -> Alignment:
     """Align the environment of an atom (structure, index) on that of another, both within ``cutoff`` Å.
 
-    Neighbours are numbered as :func:`meagraph.environments.neighbourhood` lists them; see :func:`align`.
+    Neighbours are numbered as :func:`meagraph.inspection.environments.neighbourhood` lists them; see :func:`align`.
     """
     around = [(atoms, neighbourhood(atoms, index, cutoff)) for atoms, index in (first, second)]
     vectors = [found.positions - atoms.positions[found.center] for atoms, found in around]

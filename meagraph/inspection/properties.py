@@ -17,7 +17,7 @@ from meagraph.latent.clustering import NOISE
 from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.expressions import ExpressionError, evaluate
+from meagraph.inspection.conditions import ExpressionError, evaluate
 from meagraph.survey import Survey
 
 MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
@@ -128,7 +128,7 @@ class Properties(Mapping[str, Property]):
         """Environments (N,) that a search means.
 
         A whole number is a structure's index; the name of a group, a file or a cluster, or the symbol of an element,
-        is all of it (``*`` stands for anything); all else is a condition (see :mod:`meagraph.expressions`).
+        is all of it (``*`` stands for anything); all else is a condition (see :mod:`meagraph.inspection.conditions`).
         Raises ExpressionError for a condition that is not understood, MEAGraphError for a structure that is not there.
         """
         text = text.strip()
