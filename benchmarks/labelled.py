@@ -27,7 +27,7 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
-from meagraph.learning import PipelineConfig
+from meagraph.pipeline.learning import PipelineConfig
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig

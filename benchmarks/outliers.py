@@ -34,7 +34,7 @@ from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
 from meagraph.model.autoencoder import embed, reconstruction_errors
 from meagraph.outliers import linked_environments, score_outliers
-from meagraph.pipeline import PipelineConfig
+from meagraph.pipeline.run import PipelineConfig
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train
 

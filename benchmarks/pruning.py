@@ -29,12 +29,12 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
 from meagraph.evaluation.force_error import Cost, Prepared, cost, prepare
 from meagraph.graph.similarity import similarity_graph
-from meagraph.learning import PipelineConfig, learn
+from meagraph.pipeline.learning import PipelineConfig, learn
 from meagraph.model.autoencoder import embed
 from meagraph.pruning.plan import PruningConfig, prune, rank_environments
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS
-from meagraph.survey import latent_neighbours
+from meagraph.pipeline.survey import latent_neighbours
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = ("environments", "atoms", "structures", "out")

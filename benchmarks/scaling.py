@@ -69,7 +69,7 @@ def measure(path: str) -> None:
             if mark and mark in message and stage not in began:
                 began[stage] = time.perf_counter()
 
-    from meagraph.pipeline import run
+    from meagraph.pipeline.run import run
 
     result = run(path, cache=False, progress=progress)
     end = time.perf_counter()

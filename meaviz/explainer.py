@@ -5,7 +5,7 @@ from __future__ import annotations
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import Explanation, Reference, explain, ordinary_reference
 from meagraph.progress import Progress
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from meaviz.jobs import JobRunner
 from meaviz.session import Session
 

@@ -19,7 +19,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.latent.exemplars import exemplars
 from meagraph.files import content_key
-from meagraph.pipeline import Run
+from meagraph.pipeline.run import Run
 from meagraph.inspection.properties import Properties
 from meaviz.colours import colouring
 from meaviz.components.scene import build_scene
@@ -100,7 +100,7 @@ def show_cluster(
     """Show members of a cluster side by side, each a widget of :func:`show_environment` under its title.
 
     Args:
-        run: of :func:`meagraph.pipeline.run`.
+        run: of :func:`meagraph.pipeline.run.run`.
         label: of the cluster, from 0 by falling size; -1 for what is unclustered.
         kind: ``central``, ``edge`` or ``random``.
         count: of members.

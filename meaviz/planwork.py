@@ -18,7 +18,7 @@ from meagraph.progress import Progress, part
 from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
 from meagraph.evaluation.quests import QuestsConfig, quests_measures
 from meagraph.pruning.ranking import Ranking
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from meaviz.jobs import JobRunner
 from meaviz.planning import PlanFigures
 from meaviz.session import Session

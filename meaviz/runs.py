@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from meagraph.learning import Learned, PipelineConfig
+from meagraph.pipeline.learning import Learned, PipelineConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.learning import Learned, PipelineConfig
+from meagraph.pipeline.learning import Learned, PipelineConfig
 from meagraph.inspection.properties import Properties, two_sided
 from meagraph.latent.stability import Stability
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from meaviz.judging import FORGOTTEN, Judging
 from meaviz.planning import UNPLANNED, Planning
 from meaviz.runs import remember

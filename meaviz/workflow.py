@@ -15,12 +15,12 @@ from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.exports import ExportedFiles, export_plan
-from meagraph.learning import Learned, PipelineConfig, learn, store_model
-from meagraph.pipeline import Recalled, describe_settings, look, look_along_rates, recall
+from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
+from meagraph.pipeline.run import Recalled, describe_settings, look, look_along_rates, recall
 from meagraph.progress import Progress
 from meagraph.model.settings import EpochRecord
 from meagraph.exports.report import report_html
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from meaviz.components import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.planwork import PlanWork
@@ -62,7 +62,7 @@ class Workflow(PlanWork):
     def run(self, step: str, **training: Any) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it.
 
-        ``training`` goes to :func:`meagraph.learning.learn`.
+        ``training`` goes to :func:`meagraph.pipeline.learning.learn`.
         """
         missing = self.session.missing_step()
         if missing is not None and STEPS.index(missing) < STEPS.index(step):

@@ -24,14 +24,14 @@ from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
 from meagraph.model.layers import DecoderAttention, MultiKernelAttention
-from meagraph.learning import Learned
+from meagraph.pipeline.learning import Learned
 from meagraph.model.autoencoder import MEAGraph
 from meagraph.outliers import Outliers, Signal
-from meagraph.pipeline import Run
+from meagraph.pipeline.run import Run
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import Ranking, rank_environments
 from meagraph.model.settings import Embedding, ModelConfig
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from tests import oracle
 
 torch.set_num_threads(1)

@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 
 import meagraph.descriptors
-import meagraph.pipeline
+import meagraph.pipeline.run
 from meagraph.cli import main
 from meagraph.datasets import read_dataset
 from meagraph.exports import verify
@@ -248,7 +248,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
         seen.update(options, arguments=arguments)
         raise Stop
 
-    monkeypatch.setattr(meagraph.pipeline, "run", record)
+    monkeypatch.setattr(meagraph.pipeline.run, "run", record)
     options = (
         "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --selector kmeans --within random --rule all "
         "--percent 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "

@@ -11,10 +11,10 @@ import nglview
 import numpy as np
 import pytest
 
-from meagraph import pipeline
+from meagraph.pipeline import run as pipeline
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.pipeline import Run
+from meagraph.pipeline.run import Run
 from meaviz import notebook
 from meaviz.style import Colouring, rgb24
 

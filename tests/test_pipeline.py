@@ -12,18 +12,18 @@ import pytest
 from ase import Atoms
 
 import meagraph.descriptors
-import meagraph.pipeline
+import meagraph.pipeline.run
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
-from meagraph.learning import PipelineConfig, store_model
-from meagraph.pipeline import Run, look, look_along_rates, recall, run
+from meagraph.pipeline.learning import PipelineConfig, store_model
+from meagraph.pipeline.run import Run, look, look_along_rates, recall, run
 from meagraph.pruning.plan import PruningConfig
 from meagraph.model.settings import TrainingConfig
-from meagraph.survey import read_survey, write_survey
+from meagraph.pipeline.survey import read_survey, write_survey
 
 CONFIG = PipelineConfig(
     descriptors=DescriptorConfig(n_max=2, l_max=2),
@@ -56,7 +56,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         monkeypatch.setattr(name, fail)
 
 
-COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.model.training.train", "meagraph.pipeline.survey")
+COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.model.training.train", "meagraph.pipeline.run.survey")
 
 
 def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:
@@ -145,7 +145,7 @@ def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pyt
     result = run(file, config=config, pruning=PRUNING)
     first = look_along_rates(result.learned, config)
     np.testing.assert_array_equal(first.at(0.5, result.learned.condensed).labels, result.survey.clusters.labels)
-    forbid(monkeypatch, "meagraph.pipeline.rate_stability")
+    forbid(monkeypatch, "meagraph.pipeline.run.rate_stability")
     second = look_along_rates(result.learned, replace(config, pooling_rate=0.7))  # moving the rate computes nothing
     np.testing.assert_array_equal(second.labels, first.labels)
     other = replace(config, graph=GraphConfig(lower=0.7))
@@ -167,7 +167,7 @@ def test_another_seed_gives_another_run(file: Path) -> None:
     ("change", "kept"),
     [
         ({"pooling_rate": 0.3}, COMPUTATIONS[:2]),
-        ({"clustering": ClusteringConfig(method="components")}, (*COMPUTATIONS[:2], "meagraph.survey.project")),
+        ({"clustering": ClusteringConfig(method="components")}, (*COMPUTATIONS[:2], "meagraph.pipeline.survey.project")),
         ({"kernels": 1}, COMPUTATIONS[:1]),
         ({"graph": GraphConfig(lower=0.7)}, COMPUTATIONS[:1]),
         ({"descriptors": DescriptorConfig(n_max=2, l_max=1)}, ()),
@@ -180,8 +180,8 @@ def test_only_what_depends_on_a_setting_is_computed_anew(
     first = run(file, config=CONFIG, pruning=PRUNING)
     forbid(monkeypatch, *kept)
     called: list[str] = []
-    real = meagraph.pipeline.survey
-    monkeypatch.setattr(meagraph.pipeline, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
+    real = meagraph.pipeline.run.survey
+    monkeypatch.setattr(meagraph.pipeline.run, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
     second = run(file, config=replace(CONFIG, **change), pruning=PRUNING)
     assert called == ["survey"]
     assert (second.learned.source == "cache") == (COMPUTATIONS[1] in kept)

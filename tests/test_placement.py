@@ -19,7 +19,7 @@ from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.space import Latent, latent_space
-from meagraph.learning import PipelineConfig, learn
+from meagraph.pipeline.learning import PipelineConfig, learn
 from meagraph.latent.neighbours import nearest_neighbours, weights_among
 from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
 from meagraph.latent.placement import Placement, inherit_clusters, place, place_on_map, usual_distance

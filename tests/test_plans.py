@@ -17,7 +17,7 @@ from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
 from meagraph.exports import verify
 from meagraph.evaluation.coverage import measure, yardstick
-from meagraph.pipeline import run
+from meagraph.pipeline.run import run
 from meagraph.step_files.plans import compare_plans, read_plan, write_plan
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.evaluation.quests import quests_measures

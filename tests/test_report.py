@@ -27,7 +27,7 @@ from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMe
 from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding
 from meagraph.exports.report import report_html
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 
 NAME = "<script>alert(1)</script> & co"
 

@@ -25,8 +25,8 @@ from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.files import read_arrays, sha256_file
 from meagraph.graph.similarity import GraphConfig
 from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
-from meagraph.learning import PipelineConfig
-from meagraph.pipeline import Run, run
+from meagraph.pipeline.learning import PipelineConfig
+from meagraph.pipeline.run import Run, run
 from meagraph.latent.placement import place
 from meagraph.model.settings import TrainingConfig
 

@@ -18,7 +18,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.learning import Learned, PipelineConfig, learn, store_model
+from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
 from meagraph.model.training import _batch_graph, _settled, _split, choose_device, new_model, train

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meagraph.learning import Learned, PipelineConfig
+from meagraph.pipeline.learning import Learned, PipelineConfig
 from meagraph.model.settings import EpochRecord
 from meagraph.latent.stability import Stability
 from meaviz.runs import remember

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meagraph.latent.clustering import Clusters
     from meagraph.datasets import AtomicDataset
     from meagraph.step_files.handover import Described, LatentFile
-    from meagraph.learning import PipelineConfig
+    from meagraph.pipeline.learning import PipelineConfig
     from meagraph.latent.neighbours import Neighbours
 
 
@@ -60,7 +60,7 @@ def clusters_of(
     """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
     from meagraph.latent.clustering import cluster
     from meagraph.step_files.handover import read_clusters
-    from meagraph.survey import latent_neighbours
+    from meagraph.pipeline.survey import latent_neighbours
 
     if options.clusters_file is not None:
         return read_clusters(options.clusters_file, file.sha256)

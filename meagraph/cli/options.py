@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.learning import PipelineConfig
+    from meagraph.pipeline.learning import PipelineConfig
     from meagraph.pruning.plan import PruningConfig
     from meagraph.evaluation.quests import QuestsConfig
 
@@ -91,7 +91,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
 
     ``otherwise`` says in words what holds where an option is not given; without it, that is the usual default.
     """
-    from meagraph.learning import PipelineConfig
+    from meagraph.pipeline.learning import PipelineConfig
 
     usual = PipelineConfig()
     for name in names:
@@ -121,7 +121,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def training_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments for :func:`meagraph.learning.learn`."""
+    """Keyword arguments for :func:`meagraph.pipeline.learning.learn`."""
     start = options.fine_tune
     return {"device": options.device, **({} if start is None else {"model_path": start, "fine_tune": True})}
 
@@ -136,7 +136,7 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
 
     Raises MEAGraphError for values out of range.
     """
-    from meagraph.learning import PipelineConfig
+    from meagraph.pipeline.learning import PipelineConfig
 
     config = usual or PipelineConfig()
     changes: dict[str, dict[str, Any]] = {}

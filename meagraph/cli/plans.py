@@ -48,7 +48,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.step_files.plans import PLAN, write_plan
     from meagraph.progress import part
     from meagraph.pruning.plan import prune, rank_environments
-    from meagraph.survey import latent_neighbours
+    from meagraph.pipeline.survey import latent_neighbours
 
     check_suffix(options.out, ".npz")
     claim_details(options.out, PLAN)

@@ -44,7 +44,7 @@ def _cluster(options: argparse.Namespace) -> None:
     from meagraph.latent.clustering import cluster
     from meagraph.step_files.handover import check_suffix, read_clusters, read_latent, write_table
     from meagraph.latent.placement import inherit_clusters
-    from meagraph.survey import latent_neighbours
+    from meagraph.pipeline.survey import latent_neighbours
 
     for path in filter(None, (options.out, options.stability)):
         check_suffix(path, ".csv", ".npz")
@@ -162,7 +162,7 @@ def _map(options: argparse.Namespace) -> None:
     from meagraph.latent.placement import place_on_map
     from meagraph.progress import part
     from meagraph.latent.projection import Projection, project
-    from meagraph.survey import latent_neighbours
+    from meagraph.pipeline.survey import latent_neighbours
 
     check_suffix(options.out, ".csv", ".npz")
     config = pipeline_config(options)

@@ -86,7 +86,7 @@ def add_train(commands: Any) -> None:
 def _train(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import FORMAT
     from meagraph.step_files.handover import check_suffix, claim_details, read_described
-    from meagraph.learning import learn, store_model
+    from meagraph.pipeline.learning import learn, store_model
     from meagraph.model.settings import best_epoch
 
     check_suffix(options.out, ".safetensors")
@@ -151,7 +151,7 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.graph.similarity import GraphConfig
     from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
     from meagraph.latent.space import latent_space
-    from meagraph.learning import PipelineConfig, learn
+    from meagraph.pipeline.learning import PipelineConfig, learn
     from meagraph.latent.placement import place
     from meagraph.progress import part
 

@@ -22,7 +22,7 @@ from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
     from meagraph.evaluation.against_random import PlanCost
-    from meagraph.pipeline import Run
+    from meagraph.pipeline.run import Run
 
 
 def add_info(commands: Any) -> None:
@@ -73,7 +73,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from meagraph.pipeline import run
+    from meagraph.pipeline.run import run
 
     config, training = pipeline_config(options), training_options(options)
     if options.model is not None:

@@ -18,7 +18,7 @@ from meagraph.evaluation.coverage import Measures
 from meagraph.pruning.plan import PruningPlan
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import cluster_bins
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 
 KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
 COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")

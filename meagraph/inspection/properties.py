@@ -18,7 +18,7 @@ from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.conditions import ExpressionError, evaluate
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 
 MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
 LATENT = 6  # principal latent components that are offered

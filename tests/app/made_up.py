@@ -9,13 +9,13 @@ from meagraph.latent.clustering import Clusters
 from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset, Source
 from meagraph.descriptors import Descriptors
-from meagraph.learning import Learned
+from meagraph.pipeline.learning import Learned
 from meagraph.outliers import Outliers, Signal
 from meagraph.latent.projection import Projection
 from meagraph.pruning.ranking import Ranking
 from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.latent.stability import Stability
-from meagraph.survey import Survey
+from meagraph.pipeline.survey import Survey
 from meaviz.session import Session
 
 BLOBS = 12

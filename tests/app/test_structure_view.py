@@ -14,7 +14,7 @@ from browser import Served, choose, open_page, wait_until
 
 from meagraph.inspection.alignment import Alignment
 from meagraph.datasets import AtomicDataset
-from meagraph.pipeline import Run
+from meagraph.pipeline.run import Run
 from meaviz.session import Session
 from meaviz.views.gallery import GalleryView
 from meaviz.views.structure import StructureView, alignment_text, arrow_scale

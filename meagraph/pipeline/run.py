@@ -23,13 +23,13 @@ from meagraph.descriptors import Descriptors, compute_descriptors, recall_descri
 from meagraph.exports import ExportedFiles, export_plan
 from meagraph.files import cache_directory, content_key, read_arrays, read_cached, write_arrays
 from meagraph.graph.similarity import similarity_graph
-from meagraph.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.progress import Progress, part, silent
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.exports.report import report_html
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
-from meagraph.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
+from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 
 
 def look(
@@ -161,7 +161,7 @@ def run(
 ) -> Run:
     """Run the whole chain and, where ``directory`` is given, export the kept structures there.
 
-    ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.learning.learn`, ``reading`` goes to
+    ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
     :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
     config, pruning = config or PipelineConfig(), pruning or PruningConfig()
