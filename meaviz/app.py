@@ -16,7 +16,7 @@ from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
 from meaviz.jobs import held
-from meaviz.page_style import FILL, HEAD_BUTTON, page_theme
+from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
 from meaviz.session import Session
 from meaviz.shortcuts import Shortcuts
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView

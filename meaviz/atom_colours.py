@@ -11,7 +11,7 @@ from meaviz.colours import DENSITY, colour
 from meaviz.colours import choices as of_the_map
 from meaviz.components.legend import colour_legend, element_legend
 from meaviz.session import Session
-from meaviz.style import Colouring, rgb24
+from meaviz.style.palette import Colouring, rgb24
 
 ELEMENT = "element"
 

@@ -14,7 +14,7 @@ from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency, mean_and_spread
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
-from meaviz.style import NEUTRAL, palette
+from meaviz.style.palette import NEUTRAL, palette
 
 GROUPS = 3  # named of each cluster, the most frequent
 PICTURED = 40  # clusters, the largest

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from meagraph.inspection.properties import Property
 from meagraph.inspection.summaries import spans_decades
 from meaviz.session import Session
-from meaviz.style import Colouring
+from meaviz.style.palette import Colouring
 
 FIRST = ("cluster", "group", "element", "energy", "force", "score", "flag", "kept")  # offered before all others
 DENSITY = "density"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meaviz.components.map_layers import OPACITY, SCATTER_MAX, SIZES, View, picture, point_size, shade
 from meaviz.components.map_legend import bar_ticks, listed_entries, shorten
-from meaviz.style import Colouring, Theme
+from meaviz.style.palette import Colouring, Theme
 
 FORMATS = ("png", "svg")
 WIDTH = 6.3  # inches of the points' area; the legend lies beside it

@@ -24,7 +24,7 @@ from meagraph.inspection.properties import Properties
 from meaviz.colours import colouring
 from meaviz.components.scene import build_scene
 from meaviz.session import cluster_name
-from meaviz.style import Colouring, rgb24
+from meaviz.style.palette import Colouring, rgb24
 
 DIM = 0.22  # opacity outside an environment, as in the app
 SIZE = ("420px", "320px")

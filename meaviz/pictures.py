@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from meaviz.components.thumbnail import thumbnail_svg
 from meaviz.session import Session
-from meaviz.style import theme
+from meaviz.style.palette import theme
 
 
 def picture(session: Session, row: int, size: int, colors: NDArray[np.uint32] | None = None) -> str:

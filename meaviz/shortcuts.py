@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.keyboard import Keyboard
-from meaviz.page_style import KEYS_CSS
+from meaviz.style.page import KEYS_CSS
 
 HELP = "?"
 MODIFIERS = ("Ctrl", "Alt", "Shift")

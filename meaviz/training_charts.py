@@ -5,8 +5,8 @@ from __future__ import annotations
 from bokeh.models import BasicTicker, BoxAnnotation, ColumnDataSource, HoverTool, Range1d, Span
 from bokeh.plotting import figure
 
-from meaviz.page_style import style_chart, style_legend, tick_decades
-from meaviz.style import Theme
+from meaviz.style.page import style_chart, style_legend, tick_decades
+from meaviz.style.palette import Theme
 
 
 def runs_figure(lines: ColumnDataSource) -> figure:

@@ -21,7 +21,7 @@ from meaviz.components.map_layers import (
     shade,
 )
 from meaviz.components.map_legend import bar_ticks, legend_html, shorten
-from meaviz.style import DARK, LIGHT, NEUTRAL, Colouring, pack, palette, rgb24
+from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, pack, palette, rgb24
 
 VIEW = View((0.0, 10.0), (0.0, 10.0), 100, 100)
 RED, BLUE = pack(["#FF0000", "#0000FF"])

@@ -16,7 +16,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.pipeline.run import Run
 from meaviz import notebook
-from meaviz.style import Colouring, rgb24
+from meaviz.style.palette import Colouring, rgb24
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "notebook.md"
 

@@ -17,7 +17,7 @@ from meaviz.components.legend import colour_legend, element_legend
 from meaviz.components.measuring import angle, dihedral, moved_picks, readings
 from meaviz.components.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene
 from meaviz.components.thumbnail import thumbnail_svg
-from meaviz.style import NEUTRAL, Colouring, pack
+from meaviz.style.palette import NEUTRAL, Colouring, pack
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from meaviz.style import DARK, LIGHT, NEUTRAL, SEQUENTIAL, Colouring, Theme, pack, palette, rgb24, theme
+from meaviz.style.palette import DARK, LIGHT, NEUTRAL, SEQUENTIAL, Colouring, Theme, pack, palette, rgb24, theme
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
 VISION = {

@@ -12,7 +12,7 @@ from holoviews.core.util import dimension_sanitizer
 from holoviews.streams import Pipe
 from panel.io import hold
 
-from meaviz.style import Theme, theme
+from meaviz.style.palette import Theme, theme
 
 
 class Content(Protocol):

@@ -8,8 +8,8 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, Legen
 from bokeh.plotting import figure
 
 from meagraph.evaluation.error_curve import CostCurves, median
-from meaviz.page_style import FILL, style_chart, style_legend
-from meaviz.style import palette, theme
+from meaviz.style.page import FILL, style_chart, style_legend
+from meaviz.style.palette import palette, theme
 
 LINES = 3  # at most
 LOW = 150  # pixels at least

@@ -18,7 +18,7 @@ from meaviz.components import map_layers, selection
 from meaviz.components.map_figure import apply_theme, empty_figure, extent, select_tools, view_of
 from meaviz.components.map_gestures import Reports, listen, mode_of_keys
 from meaviz.components.map_legend import WIDTH, MapLegend
-from meaviz.style import Colouring, Theme, pack, theme
+from meaviz.style.palette import Colouring, Theme, pack, theme
 
 MODES = {
     "replace": "replace",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from meaviz.style import DARK, LIGHT
+from meaviz.style.palette import DARK, LIGHT
 
 
 class Gallery(JSComponent):

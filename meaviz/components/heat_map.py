@@ -11,8 +11,8 @@ from bokeh.models import ColorBar, ColumnDataSource, CustomJS, FactorRange, Hove
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meaviz.page_style import style_chart
-from meaviz.style import SEQUENTIAL, theme
+from meaviz.style.page import style_chart
+from meaviz.style.palette import SEQUENTIAL, theme
 
 ROW, FOOT = 12, 62  # pixels of a row at least, and of axis and label below
 _SEND = "tapped.data = {x: [cb_obj.x], y: [cb_obj.y], time: [performance.now()]}"

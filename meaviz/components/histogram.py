@@ -12,8 +12,8 @@ from bokeh.plotting import figure
 
 from meagraph.inspection.summaries import Histogram
 from meaviz.components.map_gestures import mode_of_keys
-from meaviz.page_style import style_chart
-from meaviz.style import theme
+from meaviz.style.page import style_chart
+from meaviz.style.palette import theme
 
 LOW = 110  # pixels
 # as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag

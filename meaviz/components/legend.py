@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meaviz.components.scene import element_colors
-from meaviz.style import NEUTRAL, Colouring, pack
+from meaviz.style.palette import NEUTRAL, Colouring, pack
 
 MOST = 8
 """Categories that are named; of more, the legend gives the number."""

@@ -19,7 +19,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from meaviz.components.map_layers import SCATTER_MAX, View
-from meaviz.style import Theme
+from meaviz.style.palette import Theme
 
 NAME = "map"  # for those who look for the figure in the browser
 MARGIN = 0.04  # of the extent, around all points

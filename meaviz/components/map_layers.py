@@ -16,7 +16,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from meaviz.components.selection import inside_box
-from meaviz.style import Theme, pack
+from meaviz.style.palette import Theme, pack
 
 SCATTER_MAX = 50_000
 OPACITY = (

@@ -8,7 +8,7 @@ from html import escape
 
 import panel as pn
 
-from meaviz.style import NEUTRAL, Colouring, Entry, Theme
+from meaviz.style.palette import NEUTRAL, Colouring, Entry, Theme
 
 MOST_ENTRIES = 12
 LONGEST_NAME = 22

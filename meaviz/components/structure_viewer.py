@@ -15,7 +15,7 @@ from meaviz.components import measuring
 from meaviz.components.map_gestures import mode_of_keys
 from meaviz.components.scene import Environment, build_comparison, build_scene
 from meaviz.components.viewer_bundle import Bundle
-from meaviz.style import DARK, LIGHT
+from meaviz.style.palette import DARK, LIGHT
 
 REPRESENTATIONS = {"Ball and stick": "ball+stick", "Space-filling": "spacefill", "Sticks": "licorice", "Dots": "dots"}
 BACKGROUNDS = {"As shown": "theme", "White": "white", "Transparent": "transparent"}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import param
 from panel.custom import JSComponent
 
-from meaviz.style import DARK, LIGHT
+from meaviz.style.palette import DARK, LIGHT
 
 STORE = "meaviz.tour"  # key of the browser's storage; whatever it holds, the tour does not start by itself
 

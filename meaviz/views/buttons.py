@@ -7,7 +7,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
-from meaviz.page_style import DENSE, ICON, TIP_LETS_THROUGH
+from meaviz.style.page import DENSE, ICON, TIP_LETS_THROUGH
 
 WORDS = {"&.MuiButton-root": DENSE}  # as it stands, so that the toolkit's own padding gives way
 LOOK: dict[str, Any] = {"size": "small", "margin": 0, "stylesheets": [TIP_LETS_THROUGH]}

@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 
 from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs import held
-from meaviz.page_style import DENSE_CHOICE, FACTS_CSS, FILL, table_look
+from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
 from meaviz.views.buttons import small_button
 from meaviz.views.step import keep_state

@@ -12,7 +12,7 @@ from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency
 from meaviz.components.heat_map import HeatMap
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL, SEGMENT
+from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
 

@@ -15,7 +15,7 @@ from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.cost_chart import CostChart
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL, TIP_LETS_THROUGH
+from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.planwork import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
 from meaviz.views.step import alert, keep_state

@@ -7,7 +7,7 @@ from pathlib import Path
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.page_style import FACTS_CSS
+from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
 from meaviz.views.step import alert, keep_state
 from meaviz.workflow import EXPORT, Workflow

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meagraph.latent.exemplars import exemplars
 from meaviz.atom_colours import AtomColours
 from meaviz.components.gallery import Gallery
-from meaviz.page_style import FACTS_CSS
+from meaviz.style.page import FACTS_CSS
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
 from meaviz.views.buttons import small_button

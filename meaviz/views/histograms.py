@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.inspection.summaries import Histogram, histogram
 from meaviz.components.histogram import HistogramChart
 from meaviz.jobs import held
-from meaviz.page_style import DENSE_CHOICE, FACTS_CSS, FILL
+from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.workflow import Workflow
 

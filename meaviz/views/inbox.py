@@ -19,9 +19,9 @@ from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
 from meaviz.ledger import VERDICTS
-from meaviz.page_style import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
+from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
-from meaviz.style import theme
+from meaviz.style.palette import theme
 from meaviz.views.buttons import small_button
 from meaviz.views.step import alert, keep_state
 from meaviz.views.why import why

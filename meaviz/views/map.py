@@ -19,9 +19,9 @@ from meaviz.components import map_layers
 from meaviz.components.environment_map import EnvironmentMap
 from meaviz.figures import MapPicture, draw
 from meaviz.jobs import held
-from meaviz.page_style import COUNT_CSS, SEGMENT
+from meaviz.style.page import COUNT_CSS, SEGMENT
 from meaviz.session import Session
-from meaviz.style import Colouring, theme
+from meaviz.style.palette import Colouring, theme
 from meaviz.views.buttons import icon_button, small_button, toggle
 from meaviz.views.map_rows import FilterRow, KeptRow, ViewRow
 from meaviz.views.step import keep_state

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 import param
 
 from meagraph.errors import MEAGraphError
-from meaviz.page_style import DENSE, DENSE_CHOICE
+from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.session import Session
 from meaviz.views.buttons import small_button
 

@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
-from meaviz.page_style import FACTS_CSS
+from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
 from meaviz.views.buttons import small_button
 

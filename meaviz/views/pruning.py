@@ -16,9 +16,9 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning.plan import UNITS
 from meagraph.pruning.selectors import SELECTORS, cluster_bins
 from meaviz.components.chart import Chart, Hook
-from meaviz.page_style import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
+from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.session import Session, cluster_name
-from meaviz.style import Theme
+from meaviz.style.palette import Theme
 from meaviz.views.buttons import icon_button
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames

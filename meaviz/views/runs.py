@@ -11,10 +11,10 @@ from bokeh.models import ColumnDataSource
 
 from meagraph.model.settings import best_epoch
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL, table_look
+from meaviz.style.page import FACTS_CSS, FILL, table_look
 from meaviz.runs import TrainingRun
 from meaviz.session import Session
-from meaviz.style import palette, theme
+from meaviz.style.palette import palette, theme
 from meaviz.training_charts import runs_figure, style_runs
 from meaviz.views.step import alert, keep_state
 from meaviz.workflow import Workflow

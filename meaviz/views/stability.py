@@ -11,9 +11,9 @@ from bokeh.models import ColumnDataSource
 
 from meagraph.latent.stability import METHOD, Stability
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS
+from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
-from meaviz.style import theme
+from meaviz.style.palette import theme
 from meaviz.training_charts import RateCharts
 from meaviz.views.step import alert, keep_state
 from meaviz.workflow import STABILITY, Workflow

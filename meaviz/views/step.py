@@ -10,7 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.page_style import PROGRESS_CSS
+from meaviz.style.page import PROGRESS_CSS
 from meaviz.session import STEPS, Session
 from meaviz.timeleft import TimeLeft, in_words
 from meaviz.workflow import Workflow

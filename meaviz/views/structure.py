@@ -13,7 +13,7 @@ from meagraph.errors import MEAGraphError
 from meaviz.atom_colours import AtomColours
 from meaviz.components.scene import Environment, allowed_repeats
 from meaviz.components.structure_viewer import StructureViewer
-from meaviz.page_style import FACTS_CSS, FILL
+from meaviz.style.page import FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.views.structure_tools import Shown, tool_row
 from meaviz.workflow import Workflow

@@ -11,7 +11,7 @@ import param
 
 from meaviz.atom_colours import ELEMENT, choices
 from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.page_style import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
+from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 from meaviz.views.buttons import icon_button, small_button, toggle
 from meaviz.views.step import keep_state

@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meaviz.jobs import held
-from meaviz.page_style import FACTS_CSS, FILL, SEGMENT, table_look
+from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.session import Session, cluster_name
 from meaviz.workflow import Workflow
 

@@ -15,8 +15,8 @@ from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.model.settings import DEVICES, best_epoch
 from meaviz.jobs import held
-from meaviz.page_style import NUMBER_ONLY, loss_figure, style_curve
-from meaviz.style import theme
+from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
+from meaviz.style.palette import theme
 from meaviz.views.step import COMPACT, Step, button
 
 NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2), "sx": NUMBER_ONLY}

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 from meagraph.descriptors import component_names
 from meagraph.outliers import Explanation, Fact
 from meaviz.session import Session
-from meaviz.style import Theme
+from meaviz.style.palette import Theme
 
 ALIKE = 0.5  # spreads; where no component is farther away the descriptor says nothing
 MARGIN = 0.5  # of the neighbours' range, by which a value must lie outside to stand out

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from meaviz.components.environment_map import EnvironmentMap, warm
 from meaviz.components.map_figure import NAME, view_of
 from meaviz.components.map_layers import SCATTER_MAX
-from meaviz.style import DARK, LIGHT, NEUTRAL, Colouring, palette
+from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, palette
 
 pytestmark = pytest.mark.browser
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from meaviz.app import STOPS, TAB_KEYS, build
 from meaviz.session import Session
-from meaviz.style import theme
+from meaviz.style.palette import theme
 from meaviz.views import TABS
 
 LEFT_AT = {"columns": 45, "rows": 52, "side": 400}  # where the panes were on the visit before

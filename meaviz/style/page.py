@@ -18,7 +18,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from meaviz.style import DARK, LIGHT, Theme
+from meaviz.style.palette import DARK, LIGHT, Theme
 
 BAR = "#12395B"  # of the page's head, light and dark
 DENSE = {
