@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import Explanation
-from meaviz.judgements import Judgements, read_judgements, refresh
-from meaviz.ledger import Act, add_judgement, adopt_flags, ledger_path, undo_judgement
+from meaviz.judgements.judgements import Judgements, read_judgements, refresh
+from meaviz.judgements.ledger import Act, add_judgement, adopt_flags, ledger_path, undo_judgement
 
 FORGOTTEN: dict[str, Any] = {"judgements": None, "flags": None, "ordinary": None, "candidate": -1, "explanation": None}
 """What a session remembers of judgements while it has no map."""
@@ -42,7 +42,7 @@ class Judging(param.Parameterized):
     def judge(self, rows: NDArray[Any], verdict: str, reason: str = "", note: str = "") -> int:
         """Store the author's verdict on environments, a mask (N,) or their rows; return how many.
 
-        ``verdict`` is one of :data:`meaviz.ledger.VERDICTS`. Once this returns it is safe on the disk; MEAGraphError
+        ``verdict`` is one of :data:`meaviz.judgements.ledger.VERDICTS`. Once this returns it is safe on the disk; MEAGraphError
         says why it is not.
         """
         if self.judgements is None:

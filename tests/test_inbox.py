@@ -14,7 +14,7 @@ import pytest
 from panel.util import edit_readonly
 
 from meagraph.datasets import AtomicDataset
-from meaviz.ledger import ledger_path
+from meaviz.judgements.ledger import ledger_path
 from meaviz.session import Session
 from meaviz.views import inbox
 from meaviz.views.inbox import InboxView

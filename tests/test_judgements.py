@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
-from meaviz import ledger
-from meaviz.judgements import Judgements, export_judgements, import_judgements, read_judgements, refresh
-from meaviz.ledger import VERDICTS, Act, add_judgement, adopt_flags, ledger_path, undo_judgement
+from meaviz.judgements import ledger
+from meaviz.judgements.judgements import Judgements, export_judgements, import_judgements, read_judgements, refresh
+from meaviz.judgements.ledger import VERDICTS, Act, add_judgement, adopt_flags, ledger_path, undo_judgement
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1, 3, 2, 4, 3)
@@ -174,7 +174,7 @@ WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
-from meaviz.ledger import add_judgement
+from meaviz.judgements.ledger import add_judgement
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 keys = [f"{place:032x}" for place in range(200)]
 for number in range(count):
@@ -225,7 +225,7 @@ def test_a_kill_within_a_transaction_leaves_what_was_before(home: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from meaviz import ledger
+from meaviz.judgements import ledger
 with ledger._written(Path({str(path)!r})) as base:
     base.execute("PRAGMA cache_size = 2")
     base.execute("PRAGMA cache_spill = 1")

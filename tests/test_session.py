@@ -12,9 +12,9 @@ import pytest
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.pruning.plan import PruningConfig
-from meaviz import ledger
-from meaviz.candidates import find_candidates, next_place
-from meaviz.ledger import add_judgement, ledger_path
+from meaviz.judgements import ledger
+from meaviz.judgements.candidates import find_candidates, next_place
+from meaviz.judgements.ledger import add_judgement, ledger_path
 from meaviz.session import Session
 
 # rows 0-111 are seven cells of 16 atoms, the last two of them equal; 112-143 four of 8; 144 is alone

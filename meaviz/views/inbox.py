@@ -13,12 +13,12 @@ from panel.util import edit_readonly
 
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import ALARM
-from meaviz.candidates import Candidates, find_candidates, next_place
+from meaviz.judgements.candidates import Candidates, find_candidates, next_place
 from meaviz.components.browser_memory import BrowserMemory
 from meaviz.components.candidate_list import CandidateList
 from meaviz.explainer import Explainer
 from meaviz.jobs import held
-from meaviz.ledger import VERDICTS
+from meaviz.judgements.ledger import VERDICTS
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style.palette import theme

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path
-from meaviz.ledger import TIME, VERDICTS, Act, all_entries, ledger_path, merge_entries, read_entries
+from meaviz.judgements.ledger import TIME, VERDICTS, Act, all_entries, ledger_path, merge_entries, read_entries
 
 COLUMNS = (*(field.name for field in fields(Act)), "structure", "atom")
 
