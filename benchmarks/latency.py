@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.files import write_json
 from meaviz.app import build
-from meaviz.components import environment_map
+from meaviz.components.map import environment_map
 from meaviz.session import Session
 from tests.app.browser import CHROMIUM_ARGUMENTS, FIND_FIGURE, Served, data_to_page, drag, find_chromium, wait_figure
 from tests.app.made_up import session_of

@@ -26,8 +26,8 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.files import write_json
-from meaviz.components.scene import Environment
-from meaviz.components.structure_viewer import REPRESENTATIONS, StructureViewer
+from meaviz.components.viewer.scene import Environment
+from meaviz.components.viewer.structure_viewer import REPRESENTATIONS, StructureViewer
 from meaviz.demo import demo_path
 from tests.app.browser import CHROMIUM_ARGUMENTS, Served, find_chromium, open_page
 

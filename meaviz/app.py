@@ -18,7 +18,7 @@ from meaviz.demo import demo_path
 from meaviz.jobs import held
 from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
 from meaviz.session import Session
-from meaviz.shortcuts import Shortcuts
+from meaviz.components.shortcuts import Shortcuts
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 from meaviz.workflow import Workflow
 

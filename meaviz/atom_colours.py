@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from meaviz.colours import DENSITY, colour
 from meaviz.colours import choices as of_the_map
-from meaviz.components.legend import colour_legend, element_legend
+from meaviz.components.viewer.legend import colour_legend, element_legend
 from meaviz.session import Session
 from meaviz.style.palette import Colouring, rgb24
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.components.viewer.thumbnail import thumbnail_svg
 from meaviz.session import Session
 from meaviz.style.palette import theme
 

@@ -21,7 +21,7 @@ from meagraph.progress import Progress
 from meagraph.model.settings import EpochRecord
 from meagraph.exports.report import report_html
 from meagraph.pipeline.survey import Survey
-from meaviz.components import environment_map
+from meaviz.components.map import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.planwork import PlanWork
 from meaviz.runs import TrainingRun

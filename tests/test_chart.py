@@ -7,7 +7,7 @@ import numpy as np
 import panel as pn
 import pytest
 
-from meaviz.components.chart import Chart
+from meaviz.components.charts.chart import Chart
 from meaviz.views.pruning import BARS, _Bars, _draw, _nothing
 
 

@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meaviz.components.map_layers import (
+from meaviz.components.map.layers import (
     OPACITY,
     RasterLayer,
     ScatterLayer,
@@ -20,7 +20,7 @@ from meaviz.components.map_layers import (
     point_size,
     shade,
 )
-from meaviz.components.map_legend import bar_ticks, legend_html, shorten
+from meaviz.components.map.legend import bar_ticks, legend_html, shorten
 from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, pack, palette, rgb24
 
 VIEW = View((0.0, 10.0), (0.0, 10.0), 100, 100)
@@ -109,7 +109,7 @@ def test_recolouring_needs_no_new_aggregation(monkeypatch):
     layer = RasterLayer(figure(), np.array([[5, 5]], dtype=np.float32), VIEW)
     layer.arrange(levels(1, None, None))
     layer.paint(np.array([RED]), LIGHT)
-    monkeypatch.setattr("meaviz.components.map_layers._aggregate", lambda *args: pytest.fail("aggregated"))
+    monkeypatch.setattr("meaviz.components.map.layers._aggregate", lambda *args: pytest.fail("aggregated"))
     layer.paint(np.array([BLUE]), LIGHT)
     assert layer.source.data["image"][0][50, 50] & 0xFFFFFF == BLUE & 0xFFFFFF
     assert layer.look(VIEW)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from meagraph.inspection.environments import neighbourhood
-from meaviz.components.legend import colour_legend, element_legend
-from meaviz.components.measuring import angle, dihedral, moved_picks, readings
-from meaviz.components.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene
-from meaviz.components.thumbnail import thumbnail_svg
+from meaviz.components.viewer.legend import colour_legend, element_legend
+from meaviz.components.viewer.measuring import angle, dihedral, moved_picks, readings
+from meaviz.components.viewer.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene
+from meaviz.components.viewer.thumbnail import thumbnail_svg
 from meaviz.style.palette import NEUTRAL, Colouring, pack
 
 

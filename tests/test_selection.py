@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meaviz.components.selection import geometry_mask, inside_box, inside_lasso, nearest
+from meaviz.components.map.hits import geometry_mask, inside_box, inside_lasso, nearest
 
 seeds = st.integers(0, 2**32 - 1)
 SQUARE = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])

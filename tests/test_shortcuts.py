@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meagraph.errors import MEAGraphError
-from meaviz.shortcuts import Shortcuts, shown
+from meaviz.components.shortcuts import Shortcuts, shown
 
 
 def test_a_key_does_what_it_was_given_for_and_is_listed() -> None:

@@ -12,7 +12,7 @@ from panel.custom import JSComponent
 class Keyboard(JSComponent):
     """Calls ``on_key(name)`` for every key of ``keys`` that no field, menu or dialog has a use for."""
 
-    keys = param.List(default=[], item_type=str, doc="Names as in :class:`meaviz.shortcuts.Shortcuts`.")
+    keys = param.List(default=[], item_type=str, doc="Names as in :class:`meaviz.components.shortcuts.Shortcuts`.")
 
     _esm = Path(__file__).with_suffix(".js")
 

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 
 from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency
-from meaviz.components.heat_map import HeatMap
+from meaviz.components.charts.heat_map import HeatMap
 from meaviz.jobs import held
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 from meaviz.session import Session, cluster_name

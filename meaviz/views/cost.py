@@ -13,7 +13,7 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
-from meaviz.components.cost_chart import CostChart
+from meaviz.components.charts.cost_chart import CostChart
 from meaviz.jobs import held
 from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.planwork import COST, CURVES, QUESTS, RANK

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.inspection.summaries import Histogram, histogram
-from meaviz.components.histogram import HistogramChart
+from meaviz.components.charts.histogram import HistogramChart
 from meaviz.jobs import held
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
 from meaviz.session import Session

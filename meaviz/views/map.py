@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meaviz.colours import choices, colour
-from meaviz.components import map_layers
-from meaviz.components.environment_map import EnvironmentMap
-from meaviz.figures import MapPicture, draw
+from meaviz.components.map import layers as map_layers
+from meaviz.components.map.environment_map import EnvironmentMap
+from meaviz.components.map.picture import MapPicture, draw
 from meaviz.jobs import held
 from meaviz.style.page import COUNT_CSS, SEGMENT
 from meaviz.session import Session

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 from meagraph.pruning.plan import UNITS
 from meagraph.pruning.selectors import SELECTORS, cluster_bins
-from meaviz.components.chart import Chart, Hook
+from meaviz.components.charts.chart import Chart, Hook
 from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import Theme

@@ -15,7 +15,7 @@ from meaviz.style.page import FACTS_CSS, FILL, table_look
 from meaviz.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style.palette import palette, theme
-from meaviz.training_charts import runs_figure, style_runs
+from meaviz.components.charts.training_charts import runs_figure, style_runs
 from meaviz.views.step import alert, keep_state
 from meaviz.workflow import Workflow
 

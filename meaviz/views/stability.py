@@ -14,7 +14,7 @@ from meaviz.jobs import held
 from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
 from meaviz.style.palette import theme
-from meaviz.training_charts import RateCharts
+from meaviz.components.charts.training_charts import RateCharts
 from meaviz.views.step import alert, keep_state
 from meaviz.workflow import STABILITY, Workflow
 

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 import param
 
 from meaviz.atom_colours import ELEMENT, choices
-from meaviz.components.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
+from meaviz.components.viewer.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
 from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
 from meaviz.views.buttons import icon_button, small_button, toggle

@@ -14,9 +14,9 @@ from browser import data_to_page, drag, figure_eval, open_page, tool, wait_figur
 from PIL import Image
 from playwright.sync_api import expect
 
-from meaviz.components.environment_map import EnvironmentMap, warm
-from meaviz.components.map_figure import NAME, view_of
-from meaviz.components.map_layers import SCATTER_MAX
+from meaviz.components.map.environment_map import EnvironmentMap, warm
+from meaviz.components.map.figure import NAME, view_of
+from meaviz.components.map.layers import SCATTER_MAX
 from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, palette
 
 pytestmark = pytest.mark.browser

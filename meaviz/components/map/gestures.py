@@ -11,7 +11,7 @@ from bokeh.models import ColumnDataSource, CustomJS, PolySelectTool
 from bokeh.models.annotations import Label
 from bokeh.plotting import figure
 
-from meaviz.components.map_figure import select_tools
+from meaviz.components.map.figure import select_tools
 
 # Bokeh takes a press of 0.3 s for a gesture of its own, after which a drag draws nothing; who aims a lasso
 # may rest longer than that.

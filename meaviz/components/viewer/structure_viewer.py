@@ -11,10 +11,10 @@ import numpy as np
 import param
 from panel.custom import JSComponent
 
-from meaviz.components import measuring
-from meaviz.components.map_gestures import mode_of_keys
-from meaviz.components.scene import Environment, build_comparison, build_scene
-from meaviz.components.viewer_bundle import Bundle
+from meaviz.components.viewer import measuring
+from meaviz.components.map.gestures import mode_of_keys
+from meaviz.components.viewer.scene import Environment, build_comparison, build_scene
+from meaviz.components.viewer.bundle import Bundle
 from meaviz.style.palette import DARK, LIGHT
 
 REPRESENTATIONS = {"Ball and stick": "ball+stick", "Space-filling": "spacefill", "Sticks": "licorice", "Dots": "dots"}
@@ -37,7 +37,7 @@ class StructureViewer(JSComponent):
     background_color = param.Color(default=None, allow_None=True, doc="In place of the theme's own.")
     hover = param.Boolean(default=True, doc="Name the atom under the mouse.")
     caption = param.String(default="", doc="Plain text at the lower left, may have several lines.")
-    legend = param.Dict(default={}, doc="What the colours mean, see meaviz.components.legend.")
+    legend = param.Dict(default={}, doc="What the colours mean, see meaviz.components.viewer.legend.")
     placeholder = param.String(
         default="Click a point on the map to see its environment here", doc="Text while nothing is shown."
     )
@@ -49,7 +49,7 @@ class StructureViewer(JSComponent):
     scene = param.Dict(default={}, doc="What is drawn, made by show(), compare() and clear(); see build_scene.")
     measuring = param.Boolean(default=False, doc="Clicks pick atoms to measure between instead of choosing one.")
     picked = param.List(default=[], item_type=int, doc="Drawn atoms that are measured between, in their order.")
-    readings = param.List(default=[], item_type=dict, doc="What was measured; see meaviz.components.measuring.")
+    readings = param.List(default=[], item_type=dict, doc="What was measured; see meaviz.components.viewer.measuring.")
     playing = param.Boolean(default=False, doc="Step on and on.")
     speed = param.Number(default=1.0, bounds=(0.1, 30), doc="Steps a second; a slow drawing slows it down.")
     page_keys = param.Boolean(default=False, doc="Left and right step also while nothing on the page has the focus.")

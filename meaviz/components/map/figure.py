@@ -18,7 +18,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meaviz.components.map_layers import SCATTER_MAX, View
+from meaviz.components.map.layers import SCATTER_MAX, View
 from meaviz.style.palette import Theme
 
 NAME = "map"  # for those who look for the figure in the browser

@@ -11,7 +11,7 @@ from bokeh.models import BoxSelectTool, ColumnDataSource, CustomJS, HoverTool
 from bokeh.plotting import figure
 
 from meagraph.inspection.summaries import Histogram
-from meaviz.components.map_gestures import mode_of_keys
+from meaviz.components.map.gestures import mode_of_keys
 from meaviz.style.page import style_chart
 from meaviz.style.palette import theme
 

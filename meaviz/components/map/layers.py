@@ -15,7 +15,7 @@ from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meaviz.components.selection import inside_box
+from meaviz.components.map.hits import inside_box
 from meaviz.style.palette import Theme, pack
 
 SCATTER_MAX = 50_000

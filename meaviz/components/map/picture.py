@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meaviz.components.map_layers import OPACITY, SCATTER_MAX, SIZES, View, picture, point_size, shade
-from meaviz.components.map_legend import bar_ticks, listed_entries, shorten
+from meaviz.components.map.layers import OPACITY, SCATTER_MAX, SIZES, View, picture, point_size, shade
+from meaviz.components.map.legend import bar_ticks, listed_entries, shorten
 from meaviz.style.palette import Colouring, Theme
 
 FORMATS = ("png", "svg")
