@@ -20,7 +20,7 @@ from meagraph.evaluation.quests import QuestsConfig, quests_measures
 from meagraph.pruning.ranking import Ranking
 from meagraph.pipeline.survey import Survey
 from meaviz.jobs import JobRunner
-from meaviz.planning import PlanFigures
+from meaviz.session.planning import PlanFigures
 from meaviz.session import Session
 
 COST, RANK, CURVES, QUESTS = "cost", "rank", "curves", "quests"

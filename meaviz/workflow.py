@@ -24,7 +24,7 @@ from meagraph.pipeline.survey import Survey
 from meaviz.components.map import environment_map
 from meaviz.jobs import JobRunner, explain
 from meaviz.planwork import PlanWork
-from meaviz.runs import TrainingRun
+from meaviz.session.runs import TrainingRun
 from meaviz.session import STEPS, Session
 
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"

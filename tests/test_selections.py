@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
-from meaviz.selections import STEPS, Filters, History, NamedSelections, named_selections
+from meaviz.session.selections import STEPS, Filters, History, NamedSelections, named_selections
 
 MASKS = st.lists(st.booleans(), min_size=11, max_size=11).map(np.array)
 

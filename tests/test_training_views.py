@@ -11,7 +11,7 @@ import pytest
 from meagraph.pipeline.learning import Learned, PipelineConfig
 from meagraph.model.settings import EpochRecord
 from meagraph.latent.stability import Stability
-from meaviz.runs import remember
+from meaviz.session.runs import remember
 from meaviz.session import Session
 from meaviz.views.runs import RunsView
 from meaviz.views.stability import StabilityView, rate_facts

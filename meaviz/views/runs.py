@@ -12,7 +12,7 @@ from bokeh.models import ColumnDataSource
 from meagraph.model.settings import best_epoch
 from meaviz.jobs import held
 from meaviz.style.page import FACTS_CSS, FILL, table_look
-from meaviz.runs import TrainingRun
+from meaviz.session.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style.palette import palette, theme
 from meaviz.components.charts.training_charts import runs_figure, style_runs

@@ -18,10 +18,10 @@ from meagraph.pipeline.learning import Learned, PipelineConfig
 from meagraph.inspection.properties import Properties, two_sided
 from meagraph.latent.stability import Stability
 from meagraph.pipeline.survey import Survey
-from meaviz.judging import FORGOTTEN, Judging
-from meaviz.planning import UNPLANNED, Planning
-from meaviz.runs import remember
-from meaviz.selections import COMBINE, Filters, History, NamedSelections, named_selections
+from meaviz.session.judging import FORGOTTEN, Judging
+from meaviz.session.planning import UNPLANNED, Planning
+from meaviz.session.runs import remember
+from meaviz.session.selections import COMBINE, Filters, History, NamedSelections, named_selections
 
 STEPS = ("data", "descriptors", "model", "map")
 

@@ -1,0 +1,5 @@
+"""What the app remembers of one browser session; it knows no widget."""
+
+from meaviz.session.session import STEPS, Session, cluster_name, with_unit
+
+__all__ = ["STEPS", "Session", "cluster_name", "with_unit"]
