@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meaviz.timeleft import TimeLeft, in_words
+from meaviz.jobs.time_left import TimeLeft, in_words
 
 
 def test_steady_job() -> None:

@@ -15,7 +15,7 @@ from meaviz.session.runs import remember
 from meaviz.session import Session
 from meaviz.views.runs import RunsView
 from meaviz.views.stability import StabilityView, rate_facts
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 
 def learned(key: str, *losses: float, source: str = "trained") -> Learned:

@@ -11,12 +11,12 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
-from meaviz.jobs import held
+from meaviz.jobs.runner import held
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
 from meaviz.views.buttons import small_button
 from meaviz.views.step import keep_state
-from meaviz.workflow import CLUSTERS, Workflow
+from meaviz.jobs.workflow import CLUSTERS, Workflow
 
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),

@@ -11,10 +11,10 @@ import panel_material_ui as pmui
 from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency
 from meaviz.components.charts.heat_map import HeatMap
-from meaviz.jobs import held
+from meaviz.jobs.runner import held
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 from meaviz.session import Session, cluster_name
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 MOST = 60  # rows, and columns; the largest
 EMPTY = '<p class="empty">No clusters yet: compute the map first.</p>'

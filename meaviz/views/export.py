@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
 from meaviz.views.step import alert, keep_state
-from meaviz.workflow import EXPORT, Workflow
+from meaviz.jobs.workflow import EXPORT, Workflow
 
 WHAT = {
     "structures": "kept structures",

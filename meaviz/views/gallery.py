@@ -17,7 +17,7 @@ from meaviz.style.page import FACTS_CSS
 from meaviz.pictures import picture
 from meaviz.session import Session, cluster_name
 from meaviz.views.buttons import small_button
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 COUNT = 6
 SIZE = 110

@@ -16,8 +16,8 @@ from meagraph.outliers import ALARM
 from meaviz.judgements.candidates import Candidates, find_candidates, next_place
 from meaviz.components.browser_memory import BrowserMemory
 from meaviz.components.candidate_list import CandidateList
-from meaviz.explainer import Explainer
-from meaviz.jobs import held
+from meaviz.jobs.explainer import Explainer
+from meaviz.jobs.runner import held
 from meaviz.judgements.ledger import VERDICTS
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
@@ -25,7 +25,7 @@ from meaviz.style.palette import theme
 from meaviz.views.buttons import small_button
 from meaviz.views.step import alert, keep_state
 from meaviz.views.why import why
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 PAGE = 50  # candidates on the list at a time
 NEIGHBOURS = 8  # that can be looked at in 3D

@@ -23,7 +23,7 @@ from meaviz.views.buttons import icon_button
 from meaviz.views.cluster_shares import ClusterShares
 from meaviz.views.plan_names import PlanNames
 from meaviz.views.step import keep_state
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 CHART = 130  # pixels at least
 BARS = 24  # at most; more cannot be read

@@ -12,8 +12,8 @@ import panel_material_ui as pmui
 
 from meaviz.style.page import PROGRESS_CSS
 from meaviz.session import STEPS, Session
-from meaviz.timeleft import TimeLeft, in_words
-from meaviz.workflow import Workflow
+from meaviz.jobs.time_left import TimeLeft, in_words
+from meaviz.jobs.workflow import Workflow
 
 COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
 

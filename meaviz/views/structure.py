@@ -16,7 +16,7 @@ from meaviz.components.viewer.structure_viewer import StructureViewer
 from meaviz.style.page import FACTS_CSS, FILL
 from meaviz.session import Session
 from meaviz.views.structure_tools import Shown, tool_row
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 LONG = 22  # letters of a fact from which it has a line for itself, at the top
 USUAL_ARROW = 2.5  # Å, of a force that one in a hundred exceeds

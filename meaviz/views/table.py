@@ -10,10 +10,10 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from meaviz.jobs import held
+from meaviz.jobs.runner import held
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.session import Session, cluster_name
-from meaviz.workflow import Workflow
+from meaviz.jobs.workflow import Workflow
 
 PAGE = 50  # rows
 ENVIRONMENTS = (

@@ -14,7 +14,7 @@ from meagraph.latent.clustering import METHODS as CLUSTERINGS
 from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.model.settings import DEVICES, best_epoch
-from meaviz.jobs import held
+from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style.palette import theme
 from meaviz.views.step import COMPACT, Step, button

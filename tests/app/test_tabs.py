@@ -23,7 +23,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 from meagraph.pruning.plan import PruningPlan
 from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
-from meaviz import planwork
+from meaviz.jobs import plan_jobs as planwork
 from meaviz.app import ROWS
 from meaviz.cluster_table import CENTRAL, EDGE, pictures, plus_minus
 from meaviz.views import TABS

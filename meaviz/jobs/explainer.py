@@ -6,7 +6,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.outliers import Explanation, Reference, explain, ordinary_reference
 from meagraph.progress import Progress
 from meagraph.pipeline.survey import Survey
-from meaviz.jobs import JobRunner
+from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
 
 

@@ -19,7 +19,7 @@ from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
 from meagraph.evaluation.quests import QuestsConfig, quests_measures
 from meagraph.pruning.ranking import Ranking
 from meagraph.pipeline.survey import Survey
-from meaviz.jobs import JobRunner
+from meaviz.jobs.runner import JobRunner
 from meaviz.session.planning import PlanFigures
 from meaviz.session import Session
 

@@ -22,8 +22,8 @@ from meagraph.model.settings import EpochRecord
 from meagraph.exports.report import report_html
 from meagraph.pipeline.survey import Survey
 from meaviz.components.map import environment_map
-from meaviz.jobs import JobRunner, explain
-from meaviz.planwork import PlanWork
+from meaviz.jobs.runner import JobRunner, explain
+from meaviz.jobs.plan_jobs import PlanWork
 from meaviz.session.runs import TrainingRun
 from meaviz.session import STEPS, Session
 
