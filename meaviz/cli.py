@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from meagraph.cli import add_reading_options, reading_options
-from meaviz import desktop
+from meaviz.desktop import launcher as desktop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

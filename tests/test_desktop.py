@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from meaviz import cli, desktop
+from meaviz import cli
+from meaviz.desktop import launcher as desktop
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +70,7 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
 APP = """
 import sys
 import panel as pn
-from meaviz import desktop
+from meaviz.desktop import launcher as desktop
 sys.exit(desktop.run(lambda: pn.Column("hello"), title="MEAViz", port=int(sys.argv[1]), browser=False))
 """
 

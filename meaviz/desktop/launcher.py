@@ -17,7 +17,7 @@ from typing import Any
 
 INSTALL = 'pip install "meaviz[desktop]"'
 ADDRESS = "127.0.0.1"
-WINDOW = (sys.executable, "-m", "meaviz.window")
+WINDOW = (sys.executable, "-m", "meaviz.desktop.window")
 START, STOP = 60.0, 10.0  # s to wait for the server to listen, and for window and server to end
 LAST_LINES = 5  # of what a window said that failed
 
