@@ -21,7 +21,7 @@ from meagraph.latent.exemplars import exemplars
 from meagraph.files import content_key
 from meagraph.pipeline.run import Run
 from meagraph.inspection.properties import Properties
-from meaviz.colours import colouring
+from meaviz.views.shared.colours import colouring
 from meaviz.components.viewer.scene import build_scene
 from meaviz.session import cluster_name
 from meaviz.style.palette import Colouring, rgb24

@@ -8,7 +8,7 @@ import panel as pn
 import pytest
 
 from meaviz.components.charts.chart import Chart
-from meaviz.views.pruning import BARS, _Bars, _draw, _nothing
+from meaviz.views.pruning.view import BARS, _Bars, _draw, _nothing
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from meaviz.cluster_table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, members, pictures, plus_minus
+from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, members, pictures, plus_minus
 from meaviz.session import Session
 from tests.app.made_up import BLOBS, session_of
 

@@ -16,8 +16,8 @@ from panel.util import edit_readonly
 from meagraph.datasets import AtomicDataset
 from meaviz.judgements.ledger import ledger_path
 from meaviz.session import Session
-from meaviz.views import inbox
-from meaviz.views.inbox import InboxView
+from meaviz.views.outliers import inbox
+from meaviz.views.outliers.inbox import InboxView
 from meaviz.jobs.workflow import Workflow
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)

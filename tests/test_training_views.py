@@ -13,8 +13,8 @@ from meagraph.model.settings import EpochRecord
 from meagraph.latent.stability import Stability
 from meaviz.session.runs import remember
 from meaviz.session import Session
-from meaviz.views.runs import RunsView
-from meaviz.views.stability import StabilityView, rate_facts
+from meaviz.views.models import RunsView
+from meaviz.views.pooling_rate import StabilityView, rate_facts
 from meaviz.jobs.workflow import Workflow
 
 

@@ -18,7 +18,7 @@ from meaviz.jobs.runner import held
 from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.jobs.plan_jobs import COST, CURVES, QUESTS, RANK
 from meaviz.session import Session
-from meaviz.views.step import alert, keep_state
+from meaviz.views.steps.step import alert, keep_state
 from meaviz.jobs.workflow import Workflow
 
 ABOUT = (

@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 
 from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
-from meaviz.views.step import alert, keep_state
+from meaviz.views.steps.step import alert, keep_state
 from meaviz.jobs.workflow import EXPORT, Workflow
 
 WHAT = {

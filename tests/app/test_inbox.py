@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from meagraph.datasets import AtomicDataset
 from meaviz.session import Session
-from meaviz.views.inbox import InboxView
+from meaviz.views.outliers.inbox import InboxView
 from meaviz.jobs.workflow import Workflow
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)

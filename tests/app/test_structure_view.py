@@ -17,8 +17,8 @@ from meagraph.datasets import AtomicDataset
 from meagraph.pipeline.run import Run
 from meaviz.session import Session
 from meaviz.views.gallery import GalleryView
-from meaviz.views.structure import StructureView, alignment_text, arrow_scale
-from meaviz.views.structure_tools import picture_name
+from meaviz.views.structure.view import StructureView, alignment_text, arrow_scale
+from meaviz.views.structure.tools import picture_name
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 DRAWN = "(id) => { const view = __meaviz_debug?.at(-1); return !!view && view.idle() && view.scene()?.id === id; }"

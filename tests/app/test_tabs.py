@@ -25,7 +25,7 @@ from meagraph.pruning.plan import PruningPlan
 from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz.jobs import plan_jobs as planwork
 from meaviz.app import ROWS
-from meaviz.cluster_table import CENTRAL, EDGE, pictures, plus_minus
+from meaviz.views.clusters.table import CENTRAL, EDGE, pictures, plus_minus
 from meaviz.views import TABS
 
 REPOSITORY = Path(__file__).resolve().parents[2]

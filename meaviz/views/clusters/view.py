@@ -10,12 +10,12 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.cluster_table import CENTRAL, EDGE, cluster_facts, members, pictures
+from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs.runner import held
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.session import Session
-from meaviz.views.buttons import small_button
-from meaviz.views.step import keep_state
+from meaviz.views.shared.buttons import small_button
+from meaviz.views.steps.step import keep_state
 from meaviz.jobs.workflow import CLUSTERS, Workflow
 
 BEFORE = {  # title and width in pixels; the means of properties stand between

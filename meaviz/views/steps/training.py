@@ -17,7 +17,7 @@ from meagraph.model.settings import DEVICES, best_epoch
 from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style.palette import theme
-from meaviz.views.step import COMPACT, Step, button
+from meaviz.views.steps.step import COMPACT, Step, button
 
 NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2), "sx": NUMBER_ONLY}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.latent.exemplars import extremes
 from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency, mean_and_spread
-from meaviz.pictures import picture
+from meaviz.views.shared.pictures import picture
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import NEUTRAL, palette
 

@@ -19,10 +19,10 @@ from meaviz.components.charts.chart import Chart, Hook
 from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import Theme
-from meaviz.views.buttons import icon_button
-from meaviz.views.cluster_shares import ClusterShares
-from meaviz.views.plan_names import PlanNames
-from meaviz.views.step import keep_state
+from meaviz.views.shared.buttons import icon_button
+from meaviz.views.pruning.shares import ClusterShares
+from meaviz.views.pruning.names import PlanNames
+from meaviz.views.steps.step import keep_state
 from meaviz.jobs.workflow import Workflow
 
 CHART = 130  # pixels at least

@@ -7,7 +7,7 @@ import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
 from meaviz.demo import demo_path
-from meaviz.views.step import COMPACT, Step, button
+from meaviz.views.steps.step import COMPACT, Step, button
 
 
 class DataStep(Step):

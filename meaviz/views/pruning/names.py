@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from meagraph.errors import MEAGraphError
 from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
-from meaviz.views.buttons import small_button
+from meaviz.views.shared.buttons import small_button
 
 
 class PlanNames(pn.viewable.Viewer):

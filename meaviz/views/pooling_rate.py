@@ -15,7 +15,7 @@ from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
 from meaviz.style.palette import theme
 from meaviz.components.charts.training_charts import RateCharts
-from meaviz.views.step import alert, keep_state
+from meaviz.views.steps.step import alert, keep_state
 from meaviz.jobs.workflow import STABILITY, Workflow
 
 PUBLISHED = METHOD["pooling_rate"]

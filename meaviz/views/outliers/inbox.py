@@ -22,9 +22,9 @@ from meaviz.judgements.ledger import VERDICTS
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
 from meaviz.style.palette import theme
-from meaviz.views.buttons import small_button
-from meaviz.views.step import alert, keep_state
-from meaviz.views.why import why
+from meaviz.views.shared.buttons import small_button
+from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.outliers.why import why
 from meaviz.jobs.workflow import Workflow
 
 PAGE = 50  # candidates on the list at a time

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 
 from meagraph.latent.clustering import NOISE
 from meaviz.session import Session, cluster_name
-from meaviz.views.buttons import small_button
+from meaviz.views.shared.buttons import small_button
 
 
 class ClusterShares(pn.viewable.Viewer):

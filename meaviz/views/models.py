@@ -16,7 +16,7 @@ from meaviz.session.runs import TrainingRun
 from meaviz.session import Session
 from meaviz.style.palette import palette, theme
 from meaviz.components.charts.training_charts import runs_figure, style_runs
-from meaviz.views.step import alert, keep_state
+from meaviz.views.steps.step import alert, keep_state
 from meaviz.jobs.workflow import Workflow
 
 COLUMNS = {

@@ -15,7 +15,7 @@ import param
 from meagraph.errors import MEAGraphError
 from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.session import Session
-from meaviz.views.buttons import small_button
+from meaviz.views.shared.buttons import small_button
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
 MOST_CHOICES = 400  # categories offered one by one
