@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from meagraph.latent.clustering import ClusteringConfig, cluster
-from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
-from meagraph.graph.similarity import GraphConfig, similarity_graph
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.loops import warm
+from meagraph.graph.similarity import GraphConfig, similarity_graph
+from meagraph.latent.clustering import ClusteringConfig, cluster
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.settings import ModelConfig

@@ -21,17 +21,17 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
-from meagraph.latent.clustering import ClusteringConfig, cluster, communities
-from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import similarity_graph
-from meagraph.pipeline.learning import PipelineConfig
+from meagraph.latent.clustering import ClusteringConfig, cluster, communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train
+from meagraph.pipeline.learning import PipelineConfig
 
 LABELS = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},

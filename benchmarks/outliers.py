@@ -26,17 +26,17 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import similarity_graph
+from meagraph.latent.clustering import Clusters
 from meagraph.model.autoencoder import embed, reconstruction_errors
-from meagraph.outliers import linked_environments, score_outliers
-from meagraph.pipeline.run import PipelineConfig
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train
+from meagraph.outliers import linked_environments, score_outliers
+from meagraph.pipeline.run import PipelineConfig
 
 SHARE = 0.01  # of the structures
 RESULTS = Path(__file__).parent / "results"

@@ -3,8 +3,8 @@
 ``python benchmarks/pruning.py DATA... [--fractions 0.05 0.1] [--seeds 0 1] [--budget environments atoms structures
 out]``. Each seed splits the structures anew (70/30 within groups); descriptors are condensed, the model is trained and
 selectors choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
-(:mod:`meagraph.evaluation.force_error`). Budgets, each the fraction of all there are: ``environments``, chosen one by one; ``atoms``,
-whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule
+(:mod:`meagraph.evaluation.force_error`). Budgets, each the fraction of all there are: ``environments``, chosen one by
+one; ``atoms``, whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule
 ``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order in which their best
 environment would be chosen, as far as they fit. ``out``: environments, none of them from one group, tested on this
 group, for each group in turn.
@@ -21,20 +21,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.pruning.bins import fine_bins
-from meagraph.latent.clustering import Clusters, cluster
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.files import write_json
 from meagraph.evaluation.force_error import Cost, Prepared, cost, prepare
+from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
-from meagraph.pipeline.learning import PipelineConfig, learn
+from meagraph.latent.clustering import Clusters, cluster
 from meagraph.model.autoencoder import embed
+from meagraph.pipeline.learning import PipelineConfig, learn
+from meagraph.pipeline.survey import latent_neighbours
+from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import PruningConfig, prune, rank_environments
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS
-from meagraph.pipeline.survey import latent_neighbours
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = ("environments", "atoms", "structures", "out")

@@ -12,15 +12,15 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.util import edit_readonly
 
+from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
 from meaviz.jobs.runner import held
-from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
-from meaviz.session import Session
-from meaviz.components.shortcuts import Shortcuts
-from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
+from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view

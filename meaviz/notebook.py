@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.latent.exemplars import exemplars
 from meagraph.files import content_key
-from meagraph.pipeline.run import Run
 from meagraph.inspection.properties import Properties
-from meaviz.views.shared.colours import colouring
+from meagraph.latent.exemplars import exemplars
+from meagraph.pipeline.run import Run
 from meaviz.components.viewer.scene import build_scene
 from meaviz.session import cluster_name
 from meaviz.style.palette import Colouring, rgb24
+from meaviz.views.shared.colours import colouring
 
 DIM = 0.22  # opacity outside an environment, as in the app
 SIZE = ("420px", "320px")
 
 
 def colours(run: Run, name: str) -> Colouring:
-    """Colour all environments of a run as the app does, by any property of :class:`meagraph.inspection.properties.Properties`.
+    """Colour all environments of a run as the app does, by any property of :class:`Properties`.
 
     Raises MEAGraphError for a name that is none.
     """

@@ -19,19 +19,19 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
-from meagraph.model.layers import DecoderAttention, MultiKernelAttention
-from meagraph.pipeline.learning import Learned
-from meagraph.model.autoencoder import MEAGraph
-from meagraph.outliers import Outliers, Signal
-from meagraph.pipeline.run import Run
+from meagraph.graph.condensation import Condensed, condense, unit_columns
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
-from meagraph.pruning.plan import Ranking, rank_environments
+from meagraph.model.autoencoder import MEAGraph
+from meagraph.model.layers import DecoderAttention, MultiKernelAttention
 from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.outliers import Outliers, Signal
+from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
+from meagraph.pruning.plan import Ranking, rank_environments
 from tests import oracle
 
 torch.set_num_threads(1)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from meagraph.inspection.alignment import align, align_environments, kabsch
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.alignment import align, align_environments, kabsch
 
 
 def amorphous(rng: np.random.Generator, count: int = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from meagraph.pruning.bins import fine_bins
-from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import condense
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.neighbours import nearest_neighbours
+from meagraph.pruning.bins import fine_bins
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray]:

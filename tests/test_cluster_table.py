@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, members, pictures, plus_minus
 from meaviz.session import Session
+from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, members, pictures, plus_minus
 from tests.app.made_up import BLOBS, session_of
 
 

@@ -9,12 +9,12 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.metrics import adjusted_rand_score
 
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, similarity_graph
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import Embedding, ModelConfig

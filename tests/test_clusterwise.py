@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meagraph.latent.clustering import ClusteringConfig, Clusters
-from meagraph.latent.cluster_stability import _likest, cluster_stability
 from meagraph.graph.condensation import Condensed
+from meagraph.latent.cluster_stability import _likest, cluster_stability
+from meagraph.latent.clustering import ClusteringConfig, Clusters
 from meagraph.model.settings import Embedding
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist, pdist
 
-from meagraph.graph import condensation
-from meagraph.graph import loops as kernels
-from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.graph import condensation
+from meagraph.graph import loops as kernels
+from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.progress import silent
 from tests.conftest import real_data
 

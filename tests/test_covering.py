@@ -8,9 +8,9 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.pruning.allocation import share_out
 from meagraph.pruning.covering import cover
-from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.pruning.plan import Ranking
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 import meagraph.model.layers
 import meagraph.model.training
-from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import Cancelled
+from meagraph.graph.condensation import Condensed, condense
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model.layers import Edges, attend, edge_length, neighbour_sum
 from meagraph.model.autoencoder import MEAGraph, graph_edges
+from meagraph.model.layers import Edges, attend, edge_length, neighbour_sum
 from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig
 from meagraph.model.training import new_model, train
 from tests.elsewhere import DEVICE, Away, Elsewhere

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.exemplars import exemplars, extremes
 
 

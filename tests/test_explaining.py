@@ -9,11 +9,11 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, Descriptors, component_names, compute_descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import condense, unit_columns
+from meagraph.latent.clustering import Clusters
 from meagraph.outliers import Outliers, Reference, Signal, explain, ordinary_reference, score_outliers
 
 STRUCTURES, SIZE, WIDTH = 30, 4, 6

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import meagraph.graph.similarity
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import LOWER, UPPER, GraphConfig, SimilarityGraph, similarity_graph
 from tests import oracle
 

@@ -14,11 +14,11 @@ import pytest
 from panel.util import edit_readonly
 
 from meagraph.datasets import AtomicDataset
+from meaviz.jobs.workflow import Workflow
 from meaviz.judgements.ledger import ledger_path
 from meaviz.session import Session
 from meaviz.views.outliers import inbox
 from meaviz.views.outliers.inbox import InboxView
-from meaviz.jobs.workflow import Workflow
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
 SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}

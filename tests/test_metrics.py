@@ -7,11 +7,11 @@ import pytest
 from ase import Atoms
 
 import meagraph.evaluation.coverage as metrics
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
+from meagraph.graph.condensation import condense
+from meagraph.latent.clustering import NOISE, Clusters
 from tests.test_pruning import random_case
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from meagraph.latent.clustering import NOISE, ClusteringConfig, components
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model.layers import Edges
+from meagraph.latent.clustering import NOISE, ClusteringConfig, components
 from meagraph.latent.neighbours import Neighbours
 from meagraph.model.autoencoder import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss
+from meagraph.model.layers import Edges
 from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.model.training import new_model
 from tests import oracle

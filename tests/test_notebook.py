@@ -11,9 +11,9 @@ import nglview
 import numpy as np
 import pytest
 
-from meagraph.pipeline import run as pipeline
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.pipeline import run as pipeline
 from meagraph.pipeline.run import Run
 from meaviz import notebook
 from meaviz.style.palette import Colouring, rgb24

@@ -13,11 +13,13 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.force_field.field import CUTOFF, observe
+from meagraph.graph.condensation import Condensed, condense, unit_columns
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.model.settings import Embedding
 from meagraph.outliers import (
     ALARM,
     Outliers,
@@ -32,8 +34,6 @@ from meagraph.outliers.energies import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import _forces_apart, disagreement, twins
-from meagraph.force_field.field import CUTOFF, observe
-from meagraph.model.settings import Embedding
 from tests.conftest import real_data
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)

@@ -13,17 +13,17 @@ from ase import Atoms
 
 import meagraph.descriptors
 import meagraph.pipeline.run
-from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
+from meagraph.latent.clustering import ClusteringConfig
+from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.learning import PipelineConfig, store_model
 from meagraph.pipeline.run import Run, look, look_along_rates, recall, run
-from meagraph.pruning.plan import PruningConfig
-from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.survey import read_survey, write_survey
+from meagraph.pruning.plan import PruningConfig
 
 CONFIG = PipelineConfig(
     descriptors=DescriptorConfig(n_max=2, l_max=2),
@@ -167,7 +167,10 @@ def test_another_seed_gives_another_run(file: Path) -> None:
     ("change", "kept"),
     [
         ({"pooling_rate": 0.3}, COMPUTATIONS[:2]),
-        ({"clustering": ClusteringConfig(method="components")}, (*COMPUTATIONS[:2], "meagraph.pipeline.survey.project")),
+        (
+            {"clustering": ClusteringConfig(method="components")},
+            (*COMPUTATIONS[:2], "meagraph.pipeline.survey.project"),
+        ),
         ({"kernels": 1}, COMPUTATIONS[:1]),
         ({"graph": GraphConfig(lower=0.7)}, COMPUTATIONS[:1]),
         ({"descriptors": DescriptorConfig(n_max=2, l_max=1)}, ()),

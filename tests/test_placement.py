@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from scipy.spatial import KDTree
 from sklearn.metrics import adjusted_mutual_info_score
 
-from meagraph.latent.clustering import NOISE, ClusteringConfig, Clusters, cluster
-from meagraph.graph.condensation import condense, unit_columns
 from meagraph.datasets import dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import GraphConfig
-from meagraph.latent.space import Latent, latent_space
-from meagraph.pipeline.learning import PipelineConfig, learn
+from meagraph.latent.clustering import NOISE, ClusteringConfig, Clusters, cluster
 from meagraph.latent.neighbours import nearest_neighbours, weights_among
-from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
 from meagraph.latent.placement import Placement, inherit_clusters, place, place_on_map, usual_distance
 from meagraph.latent.projection import Projection, project
+from meagraph.latent.space import Latent, latent_space
+from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import new_model
+from meagraph.pipeline.learning import PipelineConfig, learn
 from tests.conftest import real_data
 
 

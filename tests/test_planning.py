@@ -12,14 +12,14 @@ import pytest
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan, prune
-from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meaviz.jobs import plan_jobs as planwork
 from meaviz.jobs import workflow
+from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
 from meaviz.views.cost import CostView
-from meaviz.jobs.workflow import EXPORT, Workflow
 from tests.app.made_up import session_of
 
 

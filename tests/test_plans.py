@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from meagraph.cli import main
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
-from meagraph.exports import verify
 from meagraph.evaluation.coverage import measure, yardstick
-from meagraph.pipeline.run import run
-from meagraph.step_files.plans import compare_plans, read_plan, write_plan
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.evaluation.quests import quests_measures
+from meagraph.exports import verify
+from meagraph.graph.condensation import condense
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.pipeline.run import run
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
+from meagraph.step_files.plans import compare_plans, read_plan, write_plan
 from tests.conftest import niobium_structures
 from tests.test_pruning import random_case, ranked
 from tests.test_steps import CONFIG, Chain, make, refused

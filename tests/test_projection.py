@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 
-from meagraph.graph.condensation import Condensed, condense
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, condense
 from meagraph.latent.neighbours import nearest_neighbours, umap_layout
 from meagraph.latent.projection import ProjectionConfig, project
 

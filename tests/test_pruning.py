@@ -10,12 +10,12 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagraph.pruning.allocation import allocate, share_out
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import condense
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.graph.condensation import condense
 from meagraph.graph.loops import farthest_point_order
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.pruning.allocation import allocate, share_out
 from meagraph.pruning.plan import RULES, WITHIN, PruningConfig, Ranking, prune, rank_environments
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))

@@ -16,11 +16,11 @@ from ase.build import bulk, fcc111
 
 import meagraph.evaluation.quests as quests_measures
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
-from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.exports import export_plan
-from meagraph.pruning.plan import PruningConfig, PruningPlan
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, kernel_sums, quests_descriptors
+from meagraph.exports import export_plan
+from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
+from meagraph.pruning.plan import PruningConfig, PruningPlan
 from tests.conftest import niobium_structures, real_data
 
 package = pytest.importorskip("quests.entropy", reason='needs QUESTS: pip install "meaviz[quests]"')
@@ -206,7 +206,7 @@ def test_a_sample_is_measured_by_itself(niobium: AtomicDataset) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_our_fast_measures_are_the_packages_on_equal_descriptors(seed: int) -> None:
-    """Points with multiplicities, as :mod:`meagraph.evaluation.coverage` has them, against the package on every copy."""
+    """Points with multiplicities, as ``coverage`` has them, against the package on every copy."""
     rng = np.random.default_rng(seed)
     points, width = rng.normal(size=(60, 6)), 0.8
     weights, others = rng.integers(0, 4, 60), rng.integers(1, 5, 60)

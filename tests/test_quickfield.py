@@ -12,9 +12,9 @@ from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
-from meagraph.force_field import loops as fieldkernels
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
+from meagraph.force_field import loops as fieldkernels
 from meagraph.force_field.field import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
 
 

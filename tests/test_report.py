@@ -13,21 +13,21 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import condense
-from meagraph.evaluation.error_curve import CostCurves, cost_curves, median
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.evaluation.against_random import evaluate
-from meagraph.evaluation.force_error import Prepared, prepare
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
-from meagraph.outliers import Outliers
-from meagraph.latent.projection import Projection
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.evaluation.error_curve import CostCurves, cost_curves, median
+from meagraph.evaluation.force_error import Prepared, prepare
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
-from meagraph.pruning.ranking import Ranking
-from meagraph.model.settings import Embedding
 from meagraph.exports.report import report_html
+from meagraph.graph.condensation import condense
+from meagraph.latent.clustering import Clusters
+from meagraph.latent.projection import Projection
+from meagraph.model.settings import Embedding
+from meagraph.outliers import Outliers
 from meagraph.pipeline.survey import Survey
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.pruning.ranking import Ranking
 
 NAME = "<script>alert(1)</script> & co"
 

@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from meagraph.latent.clustering import NOISE, ClusteringConfig, cluster
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.latent.clustering import NOISE, ClusteringConfig, cluster
 from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.model.autoencoder import MEAGraph, embed, graph_edges
-from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.latent.stability import (
     RATES,
     Stability,
@@ -26,6 +24,8 @@ from meagraph.latent.stability import (
     resolution_stability,
     write_stability,
 )
+from meagraph.model.autoencoder import MEAGraph, embed, graph_edges
+from meagraph.model.settings import Embedding, ModelConfig
 from tests import oracle
 
 COMPONENTS = ClusteringConfig(method="components")

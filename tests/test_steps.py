@@ -17,18 +17,18 @@ from ase import Atoms
 
 import meagraph.latent.stability
 import meagraph.model.training
-from meagraph.model.checkpoint import load_model
 from meagraph.cli import main
-from meagraph.latent.clustering import ClusteringConfig
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.files import read_arrays, sha256_file
 from meagraph.graph.similarity import GraphConfig
-from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
+from meagraph.latent.clustering import ClusteringConfig
+from meagraph.latent.placement import place
+from meagraph.model.checkpoint import load_model
+from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.learning import PipelineConfig
 from meagraph.pipeline.run import Run, run
-from meagraph.latent.placement import place
-from meagraph.model.settings import TrainingConfig
+from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
 
 DESCRIBE = ("--n-max", "2", "--l-max", "2")
 TRAIN = ("--epochs", "2", "--batch", "4", "--threshold", "0.8", "--budget", "100", "--seed", "3")

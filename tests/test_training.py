@@ -12,16 +12,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from meagraph.model.checkpoint import FORMAT, load_model, save_model
-from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.model.autoencoder import MEAGraph, embed
+from meagraph.model.checkpoint import FORMAT, load_model, save_model
 from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
 from meagraph.model.training import _batch_graph, _settled, _split, choose_device, new_model, train
+from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 GRAPH = GraphConfig(lower=0.8)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meagraph.pipeline.learning import Learned, PipelineConfig
-from meagraph.model.settings import EpochRecord
 from meagraph.latent.stability import Stability
-from meaviz.session.runs import remember
+from meagraph.model.settings import EpochRecord
+from meagraph.pipeline.learning import Learned, PipelineConfig
+from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.runs import remember
 from meaviz.views.models import RunsView
 from meaviz.views.pooling_rate import StabilityView, rate_facts
-from meaviz.jobs.workflow import Workflow
 
 
 def learned(key: str, *losses: float, source: str = "trained") -> Learned:

@@ -10,11 +10,11 @@ from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 
 if TYPE_CHECKING:
-    from meagraph.latent.clustering import Clusters
     from meagraph.datasets import AtomicDataset
-    from meagraph.step_files.handover import Described, LatentFile
-    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.latent.clustering import Clusters
     from meagraph.latent.neighbours import Neighbours
+    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.step_files.handover import Described, LatentFile
 
 
 def add_step_files(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +59,8 @@ def clusters_of(
 ) -> Clusters:
     """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
     from meagraph.latent.clustering import cluster
-    from meagraph.step_files.handover import read_clusters
     from meagraph.pipeline.survey import latent_neighbours
+    from meagraph.step_files.handover import read_clusters
 
     if options.clusters_file is not None:
         return read_clusters(options.clusters_file, file.sha256)

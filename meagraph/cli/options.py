@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
+    from meagraph.evaluation.quests import QuestsConfig
     from meagraph.pipeline.learning import PipelineConfig
     from meagraph.pruning.plan import PruningConfig
-    from meagraph.evaluation.quests import QuestsConfig
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,15 @@ def add_prune(commands: Any) -> None:
 
 
 def _prune(options: argparse.Namespace) -> None:
-    from meagraph.pruning.bins import fine_bins
-    from meagraph.graph.condensation import unit_columns
-    from meagraph.exports import export_plan
-    from meagraph.step_files.handover import check_suffix, claim_details
     from meagraph.evaluation.coverage import measure, yardstick
-    from meagraph.step_files.plans import PLAN, write_plan
-    from meagraph.progress import part
-    from meagraph.pruning.plan import prune, rank_environments
+    from meagraph.exports import export_plan
+    from meagraph.graph.condensation import unit_columns
     from meagraph.pipeline.survey import latent_neighbours
+    from meagraph.progress import part
+    from meagraph.pruning.bins import fine_bins
+    from meagraph.pruning.plan import prune, rank_environments
+    from meagraph.step_files.handover import check_suffix, claim_details
+    from meagraph.step_files.plans import PLAN, write_plan
 
     check_suffix(options.out, ".npz")
     claim_details(options.out, PLAN)
@@ -199,9 +199,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.evaluation.against_random import evaluate
     from meagraph.evaluation.force_error import prepare
-    from meagraph.step_files.plans import read_plan
-    from meagraph.progress import part
     from meagraph.evaluation.quests import implementation, quests_measures
+    from meagraph.progress import part
+    from meagraph.step_files.plans import read_plan
 
     if options.draws < 1:
         raise MEAGraphError(f"--draws: expected 1 or more, got {options.draws}.")

@@ -14,10 +14,10 @@ from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
     from meagraph.latent.clustering import ClusteringConfig
-    from meagraph.step_files.handover import LatentFile
     from meagraph.latent.neighbours import Neighbours
-    from meagraph.progress import Progress
     from meagraph.latent.stability import Stability
+    from meagraph.progress import Progress
+    from meagraph.step_files.handover import LatentFile
 
 
 def add_cluster(commands: Any) -> None:
@@ -42,9 +42,9 @@ def add_cluster(commands: Any) -> None:
 
 def _cluster(options: argparse.Namespace) -> None:
     from meagraph.latent.clustering import cluster
-    from meagraph.step_files.handover import check_suffix, read_clusters, read_latent, write_table
     from meagraph.latent.placement import inherit_clusters
     from meagraph.pipeline.survey import latent_neighbours
+    from meagraph.step_files.handover import check_suffix, read_clusters, read_latent, write_table
 
     for path in filter(None, (options.out, options.stability)):
         check_suffix(path, ".csv", ".npz")
@@ -92,10 +92,10 @@ def _stability(
     neighbours: Neighbours,
     progress: Progress,
 ) -> Stability:
-    from meagraph.model.checkpoint import load_model, model_files
     from meagraph.files import sha256_file
-    from meagraph.step_files.handover import check_made_from
     from meagraph.latent.stability import METHOD, rate_stability, resolution_stability
+    from meagraph.model.checkpoint import load_model, model_files
+    from meagraph.step_files.handover import check_made_from
 
     latent, method = file.latent, config.method
     if method == METHOD["resolution"]:
@@ -158,11 +158,11 @@ def _map(options: argparse.Namespace) -> None:
 
     from meagraph import compiling
     from meagraph.latent import neighbours as manifold
-    from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
     from meagraph.latent.placement import place_on_map
-    from meagraph.progress import part
     from meagraph.latent.projection import Projection, project
     from meagraph.pipeline.survey import latent_neighbours
+    from meagraph.progress import part
+    from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
 
     check_suffix(options.out, ".csv", ".npz")
     config = pipeline_config(options)

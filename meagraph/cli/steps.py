@@ -38,8 +38,8 @@ def add_describe(commands: Any) -> None:
 def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.descriptors import compute_descriptors
-    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
     from meagraph.progress import part
+    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
 
     check_suffix(options.out, ".npy")
     beside = claim_details(options.out, DESCRIPTORS)
@@ -85,9 +85,9 @@ def add_train(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import FORMAT
-    from meagraph.step_files.handover import check_suffix, claim_details, read_described
-    from meagraph.pipeline.learning import learn, store_model
     from meagraph.model.settings import best_epoch
+    from meagraph.pipeline.learning import learn, store_model
+    from meagraph.step_files.handover import check_suffix, claim_details, read_described
 
     check_suffix(options.out, ".safetensors")
     beside = claim_details(options.out, FORMAT)
@@ -146,14 +146,14 @@ def add_embed(commands: Any) -> None:
 def _embed(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from meagraph.model.checkpoint import load_model, model_files, read_details
     from meagraph.files import sha256_file
     from meagraph.graph.similarity import GraphConfig
-    from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
-    from meagraph.latent.space import latent_space
-    from meagraph.pipeline.learning import PipelineConfig, learn
     from meagraph.latent.placement import place
+    from meagraph.latent.space import latent_space
+    from meagraph.model.checkpoint import load_model, model_files, read_details
+    from meagraph.pipeline.learning import PipelineConfig, learn
     from meagraph.progress import part
+    from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
 
     check_suffix(options.out, ".npz")
     described = read_described(options.data)

@@ -32,9 +32,9 @@ def add_outliers(commands: Any) -> None:
 
 def _outliers(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
-    from meagraph.step_files.handover import check_suffix, write_table
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part
+    from meagraph.step_files.handover import check_suffix, write_table
 
     check_suffix(options.out, ".csv", ".npz")
     if options.top < 0:

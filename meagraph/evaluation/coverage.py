@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed, Points, condense
 from meagraph.datasets import AtomicDataset
-from meagraph.pruning.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.errors import MEAGraphError
-from meagraph.progress import Progress, part, silent
 from meagraph.force_field.field import nearest_distances
+from meagraph.graph.condensation import Condensed, Points, condense
+from meagraph.latent.clustering import Clusters
+from meagraph.progress import Progress, part, silent
+from meagraph.pruning.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
 from meagraph.pruning.selectors import cluster_bins, weighed_components
 
 NODES = 3000  # points at most between which the kernel of the entropy is kept: 36 MB

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import random_structures
-from meagraph.evaluation.force_error import Cost, Prepared, cost
 from meagraph.evaluation.coverage import Measures, Yardstick, measure
+from meagraph.evaluation.force_error import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningConfig, PruningPlan
 from meagraph.pruning.ranking import Ranking

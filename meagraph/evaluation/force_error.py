@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.progress import Progress, silent
 from meagraph.force_field.field import new_field, usual_distance
+from meagraph.progress import Progress, silent
 
 TEST = 0.3  # of the structures are held out
 SPLITTABLE = 3  # structures from which a group gives some to the test

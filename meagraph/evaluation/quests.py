@@ -1,7 +1,7 @@
 """What QUESTS says of a plan: entropy, diversity and overlap on its own descriptors, by its own package.
 
-Exact and slow, a kernel between every two environments, where :mod:`meagraph.pruning.entropy` is quick enough to follow a
-slider. The package is the extra ``quests``; its commands ``quests entropy`` and ``quests overlap`` give the same
+Exact and slow, a kernel between every two environments, where :mod:`meagraph.pruning.entropy` is quick enough to follow
+a slider. The package is the extra ``quests``; its commands ``quests entropy`` and ``quests overlap`` give the same
 figures for the same files. Source: Schwalbe-Koda, Hamel, Sadigh, Zhou and Lordi, Nat. Commun. 16, 4014 (2025),
 "Model-free estimation of completeness, uncertainties, and outliers in atomistic machine learning using information
 theory".

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.datasets import AtomicDataset
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
-from meagraph.pruning.plan import PruningPlan
+from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.evaluation.quests import SETS, QuestsMeasures
-from meagraph.pruning.selectors import cluster_bins
 from meagraph.pipeline.survey import Survey
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.selectors import cluster_bins
 
 KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
 COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")

@@ -17,8 +17,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
-from meagraph.force_field import loops as fieldkernels
 from meagraph.datasets import AtomicDataset
+from meagraph.force_field import loops as fieldkernels
 from meagraph.progress import Progress, part, silent
 
 CUTOFF = 4.5  # Å

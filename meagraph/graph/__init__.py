@@ -1,1 +1,1 @@
-"""TODO."""
+"""AtomicDataset's descriptors -> representatives with multiplicities -> the sparse similarity graph."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.graph import loops as kernels
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
+from meagraph.graph import loops as kernels
 from meagraph.progress import Progress, silent
 
 RELATIVE_EPSILON = 1e-4  # of the diameter; method.md's measurements: agrees with the dense method (ARI 0.98)

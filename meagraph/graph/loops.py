@@ -232,8 +232,8 @@ def greedy_cover(
     """Greedy cover of bins by structures (S,): always the one of largest gain for its cost, the first in ``order``.
 
     Structure s has ``counts`` environments in ``bins`` from ``starts[s]`` to ``starts[s + 1]``. The gain is as in
-    :func:`meagraph.pruning.covering.cover`. Ends when all kept ``sizes`` reach ``room``, or no structure fits or gains, or the
-    bins hold ``share`` of all targets. What ``stays`` is kept first and ``barred`` never.
+    :func:`meagraph.pruning.covering.cover`. Ends when all kept ``sizes`` reach ``room``, or no structure fits or gains,
+    or the bins hold ``share`` of all targets. What ``stays`` is kept first and ``barred`` never.
 
     Without ``slack`` by a heap of gains, which are computed again when they come first. With it by falling thresholds
     (Badanidiyuru and Vondrák, SODA 2014): any is taken whose gain is at most that part below the largest.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.graph.condensation import Condensed, Points, unit_columns
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, Points, unit_columns
 from meagraph.progress import Progress, silent
 
 SHIFT = 1e-5  # the published constant that keeps normalised similarities above zero

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is known of each environment: properties, conditions on them, counts, neighbourhoods, alignment."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
-from meagraph.inspection.environments import neighbourhood
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.environments import neighbourhood
 
 REACH = 1.5  # Å; atoms farther apart than this are no pair
 CLOSE = 24  # neighbours that starts are judged by

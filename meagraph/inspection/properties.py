@@ -13,11 +13,11 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import NOISE
-from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed
 from meagraph.inspection.conditions import ExpressionError, evaluate
+from meagraph.latent.clustering import NOISE
 from meagraph.pipeline.survey import Survey
 
 MOST_CATEGORIES = 5000  # texts of a file with more different values are no property

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.progress import Progress, silent
-from meagraph.model.settings import Embedding
 from meagraph.inspection.summaries import contingency
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters
+from meagraph.latent.neighbours import nearest_neighbours
+from meagraph.model.settings import Embedding
+from meagraph.progress import Progress, silent
 
 RUNS = 5
 SHARE = 0.8  # of the representatives in each run

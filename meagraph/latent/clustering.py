@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, triu
 from scipy.sparse.csgraph import connected_components
 
-from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
 from meagraph.model.settings import Embedding
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import Clusters
 
 
 @dataclass(frozen=True, eq=False)

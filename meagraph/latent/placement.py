@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.descriptors import Descriptors, check_same_descriptors
+from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
-from meagraph.latent.space import Latent
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.neighbours import weights_among
-from meagraph.progress import Progress, part, silent
 from meagraph.latent.projection import Projection, around, usual_gap
+from meagraph.latent.space import Latent
+from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import Neighbours, umap_layout
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.descriptors import Descriptors
+from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.progress import Progress, silent
 from meagraph.model.settings import Embedding
+from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import NOISE, Clusters, communities, component_labels, ordered_labels
-from meagraph.graph.condensation import Condensed
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
+from meagraph.graph.condensation import Condensed
 from meagraph.graph.similarity import SimilarityGraph
+from meagraph.latent.clustering import NOISE, Clusters, communities, component_labels, ordered_labels
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
-from meagraph.progress import Progress, silent
 from meagraph.model.settings import Embedding
+from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The MEAGraph autoencoder: settings, layers, training, checkpoints. Only ``settings`` comes without PyTorch."""

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meagraph.model.checkpoint import TrainingState, read_training, save_training
-from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.errors import MEAGraphError
 from meagraph.files import content_key
+from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_loss
-from meagraph.progress import Progress, silent
+from meagraph.model.checkpoint import TrainingState, read_training, save_training
 from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.progress import Progress, silent
 
 IMPROVEMENT = 0.02  # a loss lower by less than this share is no progress
 Weights = dict[str, torch.Tensor]

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike, per_structure
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.signals import Signal, shared_signal
-from meagraph.force_field.field import Observed
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
 FITTED = 20_000  # structures in the fit at most

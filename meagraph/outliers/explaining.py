@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.outliers.signals import ALARM, Outliers
 
 NEIGHBOURS = 8

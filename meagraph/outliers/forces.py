@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.signals import Signal, own_signal, shared_signal
-from meagraph.force_field.field import Observed
 
 FORCE_NOISE = 0.03  # eV/Å; a smaller misfit is never suspicious
 SMALL_FORCE = 0.1  # eV/Å; forces well below are alike

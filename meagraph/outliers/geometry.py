@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.signals import Signal, own_signal, shared_signal
-from meagraph.force_field.field import Observed
 
 DISTANCE_NOISE = 0.02  # relative; smaller differences of distances are never suspicious
 COORDINATION_NOISE = 0.5  # atoms

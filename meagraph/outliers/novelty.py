@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
+from meagraph.graph.condensation import Condensed
+from meagraph.model.settings import Embedding
 from meagraph.outliers.calibration import robust_deviation
 from meagraph.outliers.signals import Signal, own_signal
-from meagraph.model.settings import Embedding
 
 NEIGHBOURS = 5
 NET_NEIGHBOURS = 16  # representatives looked at for one that stands for another structure

@@ -12,15 +12,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.force_field.field import observe
+from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.signals import ALARM, Outliers, Signal
 from meagraph.progress import Progress, part, silent
-from meagraph.force_field.field import observe
 
 NOISE_SHARE = 0.25  # what being in no cluster adds to the score
 

@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meagraph import compiling
-from meagraph.latent import neighbours as manifold
-from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
-from meagraph.latent.clustering import ClusteringConfig
-from meagraph.graph.condensation import BUDGET, Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
+from meagraph.graph.condensation import (
+    BUDGET,
+    Condensed,
+    Points,
+    condense,
+    read_condensed,
+    scaled_rows,
+    write_condensed,
+)
 from meagraph.graph.similarity import GraphConfig
-from meagraph.progress import Progress, part, silent
+from meagraph.latent import neighbours as manifold
+from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.projection import ProjectionConfig
+from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.model.settings import EpochRecord, Layout, ModelConfig, TrainingConfig
+from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
@@ -79,9 +87,9 @@ def learn(
     """Condense the descriptors and train a model on them, or load the one at ``model_path``.
 
     With ``fine_tune`` the loaded model is the start of the training, on ``device`` (see
-    :func:`meagraph.model.training.train`). A model trained before with equal settings on equal data comes from the cache;
-    a training that was cancelled or killed goes on where it stopped. A loaded model must have been trained on the same
-    kind of descriptors, else MEAGraphError says how they differ.
+    :func:`meagraph.model.training.train`). A model trained before with equal settings on equal data comes from the
+    cache; a training that was cancelled or killed goes on where it stopped. A loaded model must have been trained on
+    the same kind of descriptors, else MEAGraphError says how they differ.
     """
     start = ""
     if model_path is not None:

@@ -21,15 +21,15 @@ from typing import Any
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import Descriptors, compute_descriptors, recall_descriptors
 from meagraph.exports import ExportedFiles, export_plan
+from meagraph.exports.report import report_html
 from meagraph.files import cache_directory, content_key, read_arrays, read_cached, write_arrays
 from meagraph.graph.similarity import similarity_graph
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
-from meagraph.progress import Progress, part, silent
 from meagraph.latent.projection import Projection
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
-from meagraph.exports.report import report_html
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
+from meagraph.progress import Progress, part, silent
+from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
 
 
 def look(

@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph import compiling
-from meagraph.force_field import field as quickfield
-from meagraph.latent import neighbours as manifold
-from meagraph.pruning.bins import fine_bins
-from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
-from meagraph.graph.condensation import Condensed, Points
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
+from meagraph.force_field import field as quickfield
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import GraphConfig, similarity_graph
+from meagraph.latent import neighbours as manifold
+from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
+from meagraph.latent.projection import Projection, ProjectionConfig, project
+from meagraph.model.settings import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.progress import Progress, part, silent
-from meagraph.latent.projection import Projection, ProjectionConfig, project
+from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import Ranking, rank_environments
-from meagraph.model.settings import Embedding
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph

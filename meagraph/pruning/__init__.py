@@ -1,1 +1,1 @@
-"""TODO."""
+"""Clusters to plans: rank the environments, share the budget, choose structures."""

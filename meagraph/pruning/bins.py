@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import NOISE, Clusters, communities
 from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import NOISE, Clusters, communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
 
 RESOLUTION = 20.0  # of Leiden: about a hundred bins for 1,500 representatives, 250 for 20,000

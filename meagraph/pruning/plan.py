@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.pruning.allocation import allocate
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.graph.condensation import Condensed, Points
-from meagraph.pruning.covering import cover
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.graph.condensation import Condensed, Points
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.progress import Progress, silent
+from meagraph.pruning.allocation import allocate
+from meagraph.pruning.covering import cover
 from meagraph.pruning.ranking import WITHIN, Ranking
 from meagraph.pruning.selectors import SELECTORS, Candidates, cluster_bins
 
@@ -39,8 +39,8 @@ class PruningConfig:
     (None: as many as the keep fraction, so that structures which hold more than the average stay). ``cover`` takes, one
     by one, the structure that adds most to the bins still lacking, for each atom it costs (``fewest`` "atoms") or each
     structure ("structures"), until the structures hold as many environments as the budget, or, where ``percent`` is
-    given, until so much of the bins' targets is reached (see :mod:`meagraph.pruning.covering`). Structures of ``protected``
-    groups always stay.
+    given, until so much of the bins' targets is reached (see :mod:`meagraph.pruning.covering`). Structures of
+    ``protected`` groups always stay.
     """
 
     keep: float = 0.2
@@ -137,8 +137,8 @@ def rank_environments(
     """Order the environments once by a ``selector`` of SELECTORS; :func:`prune` then answers for any fraction at once.
 
     ``points`` (N, D) are the descriptors with columns of unit norm; ``bins`` (N,) are those of ``meagraph``, as
-    :func:`meagraph.pruning.bins.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the group of
-    each environment, which ``stratified`` needs (MEAGraphError without).
+    :func:`meagraph.pruning.bins.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the
+    group of each environment, which ``stratified`` needs (MEAGraphError without).
     """
     if groups is None:
         if selector == "stratified":

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.pruning.entropy import bandwidth
 from meagraph.graph.loops import sparsest_first
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.progress import Progress, silent
+from meagraph.pruning.entropy import bandwidth
 from meagraph.pruning.ranking import leverage, rank_bins, rank_members
 
 CENTRES = 100  # of k-means
@@ -223,8 +223,8 @@ def split_order(centres: NDArray[np.float64], counts: NDArray[np.integer]) -> ND
 def entropy(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
     """Always the representative where the kernel density of those taken before is lowest; no seed has a say.
 
-    Its surprise -log Σ K(x, taken) is the largest: the differential entropy of QUESTS (see :mod:`meagraph.pruning.entropy`),
-    taken greedily. Starts nearest to the centroid.
+    Its surprise -log Σ K(x, taken) is the largest: the differential entropy of QUESTS (see
+    :mod:`meagraph.pruning.entropy`), taken greedily. Starts nearest to the centroid.
     """
     rows = candidates.leading
     start = int(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).argmin())

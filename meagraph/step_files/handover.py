@@ -18,15 +18,15 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed, arrays_of, condensed_from
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
+from meagraph.graph.condensation import Condensed, arrays_of, condensed_from
 from meagraph.graph.similarity import GraphConfig
-from meagraph.latent.space import Latent
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.placement import Placement
+from meagraph.latent.space import Latent
 from meagraph.model.settings import Embedding
 
 _PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]

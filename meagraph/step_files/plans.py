@@ -14,13 +14,13 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
-from meagraph.step_files.handover import check_suffix, claim_details, details_of, unusable
 from meagraph.evaluation.coverage import UNCLUSTERED, Measures
+from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
+from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.step_files.handover import check_suffix, claim_details, details_of, unusable
 
 PLAN = "meagraph-plan-1"
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""``meaviz --desktop``: a native window around the app."""

@@ -1,7 +1,7 @@
 """The native window, in a process of its own: a web engine that cannot start takes nothing else down with it.
 
-Run by :mod:`meaviz.desktop.launcher` as ``python -m meaviz.desktop.window URL TITLE``. The window closes when standard input ends, so it
-never outlives the process that opened it.
+Run by :mod:`meaviz.desktop.launcher` as ``python -m meaviz.desktop.window URL TITLE``. The window closes when standard
+input ends, so it never outlives the process that opened it.
 """
 
 from __future__ import annotations

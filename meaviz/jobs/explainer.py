@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import Explanation, Reference, explain, ordinary_reference
-from meagraph.progress import Progress
 from meagraph.pipeline.survey import Survey
+from meagraph.progress import Progress
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from meagraph.evaluation.error_curve import CostCurves, cost_curves
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost, evaluate
-from meagraph.evaluation.force_error import Prepared, cost, prepare
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
+from meagraph.evaluation.error_curve import CostCurves, cost_curves
+from meagraph.evaluation.force_error import Prepared, cost, prepare
+from meagraph.evaluation.quests import QuestsConfig, quests_measures
+from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, part
 from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
-from meagraph.evaluation.quests import QuestsConfig, quests_measures
 from meagraph.pruning.ranking import Ranking
-from meagraph.pipeline.survey import Survey
 from meaviz.jobs.runner import JobRunner
-from meaviz.session.planning import PlanFigures
 from meaviz.session import Session
+from meaviz.session.planning import PlanFigures
 
 COST, RANK, CURVES, QUESTS = "cost", "rank", "curves", "quests"
 

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 from meagraph import compiling
-from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.exports import ExportedFiles, export_plan
+from meagraph.exports.report import report_html
+from meagraph.latent.cluster_stability import cluster_stability
+from meagraph.model.settings import EpochRecord
 from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
 from meagraph.pipeline.run import Recalled, describe_settings, look, look_along_rates, recall
-from meagraph.progress import Progress
-from meagraph.model.settings import EpochRecord
-from meagraph.exports.report import report_html
 from meagraph.pipeline.survey import Survey
+from meagraph.progress import Progress
 from meaviz.components.map import environment_map
-from meaviz.jobs.runner import JobRunner, explain
 from meaviz.jobs.plan_jobs import PlanWork
-from meaviz.session.runs import TrainingRun
+from meaviz.jobs.runner import JobRunner, explain
 from meaviz.session import STEPS, Session
+from meaviz.session.runs import TrainingRun
 
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
 

@@ -42,8 +42,8 @@ class Judging(param.Parameterized):
     def judge(self, rows: NDArray[Any], verdict: str, reason: str = "", note: str = "") -> int:
         """Store the author's verdict on environments, a mask (N,) or their rows; return how many.
 
-        ``verdict`` is one of :data:`meaviz.judgements.ledger.VERDICTS`. Once this returns it is safe on the disk; MEAGraphError
-        says why it is not.
+        ``verdict`` is one of :data:`meaviz.judgements.ledger.VERDICTS`. Once this returns it is safe on the disk;
+        MEAGraphError says why it is not.
         """
         if self.judgements is None:
             raise MEAGraphError("There is nothing to judge yet. Compute the map first.")

@@ -9,15 +9,15 @@ import numpy as np
 import param
 from numpy.typing import NDArray
 
-from meagraph.evaluation.error_curve import CostCurves
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost
-from meagraph.exports import ExportedFiles
-from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.coverage import Measures
+from meagraph.evaluation.error_curve import CostCurves
+from meagraph.evaluation.force_error import Cost
+from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports import ExportedFiles
 from meagraph.inspection.properties import Property
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
-from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.pruning.ranking import Ranking
 
 STEPS = 200  # of the settings that can be undone

@@ -5,18 +5,18 @@ from __future__ import annotations
 from meaviz.views.clusters.view import ClusterView
 from meaviz.views.composition import CompositionView
 from meaviz.views.cost import CostView
-from meaviz.views.steps.data import DataStep
 from meaviz.views.export import ExportView
 from meaviz.views.gallery import GalleryView
 from meaviz.views.histograms import HistogramsView
-from meaviz.views.outliers.inbox import InboxView
 from meaviz.views.map.view import MapView
-from meaviz.views.pruning.view import PruningView
 from meaviz.views.models import RunsView
+from meaviz.views.outliers.inbox import InboxView
 from meaviz.views.pooling_rate import StabilityView
+from meaviz.views.pruning.view import PruningView
+from meaviz.views.steps.data import DataStep
+from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
 from meaviz.views.structure.view import StructureView
 from meaviz.views.table import TableView
-from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
 
 STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
 TABS = (

@@ -8,13 +8,13 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.pruning.selectors import cluster_bins
 from meagraph.inspection.summaries import contingency
+from meagraph.pruning.selectors import cluster_bins
 from meaviz.components.charts.heat_map import HeatMap
 from meaviz.jobs.runner import held
-from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
-from meaviz.session import Session, cluster_name
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session, cluster_name
+from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 
 MOST = 60  # rows, and columns; the largest
 EMPTY = '<p class="empty">No clusters yet: compute the map first.</p>'

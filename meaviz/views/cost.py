@@ -14,12 +14,12 @@ from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.charts.cost_chart import CostChart
-from meaviz.jobs.runner import held
-from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
 from meaviz.jobs.plan_jobs import COST, CURVES, QUESTS, RANK
-from meaviz.session import Session
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
+from meaviz.views.steps.step import alert, keep_state
 
 ABOUT = (
     "A quick linear force field is fitted to the kept structures and tested on structures held out of every fit "

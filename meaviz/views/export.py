@@ -7,10 +7,10 @@ from pathlib import Path
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.style.page import FACTS_CSS
-from meaviz.session import Session
-from meaviz.views.steps.step import alert, keep_state
 from meaviz.jobs.workflow import EXPORT, Workflow
+from meaviz.session import Session
+from meaviz.style.page import FACTS_CSS
+from meaviz.views.steps.step import alert, keep_state
 
 WHAT = {
     "structures": "kept structures",

@@ -11,13 +11,13 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.latent.exemplars import exemplars
-from meaviz.views.shared.atom_colours import AtomColours
 from meaviz.components.gallery import Gallery
-from meaviz.style.page import FACTS_CSS
-from meaviz.views.shared.pictures import picture
-from meaviz.session import Session, cluster_name
-from meaviz.views.shared.buttons import small_button
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session, cluster_name
+from meaviz.style.page import FACTS_CSS
+from meaviz.views.shared.atom_colours import AtomColours
+from meaviz.views.shared.buttons import small_button
+from meaviz.views.shared.pictures import picture
 
 COUNT = 6
 SIZE = 110

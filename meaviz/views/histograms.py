@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from meagraph.inspection.summaries import Histogram, histogram
 from meaviz.components.charts.histogram import HistogramChart
 from meaviz.jobs.runner import held
-from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
-from meaviz.session import Session
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
 
 FIRST = ("energy", "force", "score")
 MOST = 6

@@ -10,14 +10,14 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from meagraph.model.settings import best_epoch
-from meaviz.jobs.runner import held
-from meaviz.style.page import FACTS_CSS, FILL, table_look
-from meaviz.session.runs import TrainingRun
-from meaviz.session import Session
-from meaviz.style.palette import palette, theme
 from meaviz.components.charts.training_charts import runs_figure, style_runs
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.session.runs import TrainingRun
+from meaviz.style.page import FACTS_CSS, FILL, table_look
+from meaviz.style.palette import palette, theme
+from meaviz.views.steps.step import alert, keep_state
 
 COLUMNS = {
     "colour": ("", 30),

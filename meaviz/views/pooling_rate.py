@@ -10,13 +10,13 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from meagraph.latent.stability import METHOD, Stability
-from meaviz.jobs.runner import held
-from meaviz.style.page import FACTS_CSS
-from meaviz.session import Session
-from meaviz.style.palette import theme
 from meaviz.components.charts.training_charts import RateCharts
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import STABILITY, Workflow
+from meaviz.session import Session
+from meaviz.style.page import FACTS_CSS
+from meaviz.style.palette import theme
+from meaviz.views.steps.step import alert, keep_state
 
 PUBLISHED = METHOD["pooling_rate"]
 ABOUT = (

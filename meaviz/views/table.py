@@ -11,9 +11,9 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meaviz.jobs.runner import held
-from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
-from meaviz.session import Session, cluster_name
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session, cluster_name
+from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 
 PAGE = 50  # rows
 ENVIRONMENTS = (

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 
-from meagraph.latent.clustering import Clusters
-from meagraph.graph.condensation import Condensed
 from meagraph.datasets import AtomicDataset, Source
 from meagraph.descriptors import Descriptors
-from meagraph.pipeline.learning import Learned
-from meagraph.outliers import Outliers, Signal
+from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
-from meagraph.pruning.ranking import Ranking
-from meagraph.model.settings import Embedding, ModelConfig
 from meagraph.latent.stability import Stability
+from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.outliers import Outliers, Signal
+from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey
+from meagraph.pruning.ranking import Ranking
 from meaviz.session import Session
 
 BLOBS = 12

@@ -13,9 +13,9 @@ from browser import choose, open_page, wait_until
 from playwright.sync_api import Page, expect
 
 from meagraph.datasets import AtomicDataset
+from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.views.outliers.inbox import InboxView
-from meaviz.jobs.workflow import Workflow
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
 SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}

@@ -12,13 +12,13 @@ import panel as pn
 import pytest
 from browser import Served, choose, open_page, wait_until
 
-from meagraph.inspection.alignment import Alignment
 from meagraph.datasets import AtomicDataset
+from meagraph.inspection.alignment import Alignment
 from meagraph.pipeline.run import Run
 from meaviz.session import Session
 from meaviz.views.gallery import GalleryView
-from meaviz.views.structure.view import StructureView, alignment_text, arrow_scale
 from meaviz.views.structure.tools import picture_name
+from meaviz.views.structure.view import StructureView, alignment_text, arrow_scale
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 DRAWN = "(id) => { const view = __meaviz_debug?.at(-1); return !!view && view.idle() && view.scene()?.id === id; }"

@@ -21,9 +21,9 @@ from PIL import Image
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.viewer import bundle as viewer_bundle
+from meaviz.components.viewer.bundle import write_bundle
 from meaviz.components.viewer.scene import BALLS_ONLY_ABOVE, Environment, build_scene
 from meaviz.components.viewer.structure_viewer import StructureViewer
-from meaviz.components.viewer.bundle import write_bundle
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 READY = """([at, id]) => {

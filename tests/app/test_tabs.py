@@ -20,13 +20,13 @@ from whole_page import FIND, LEFT_AT, App, panes
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.progress import Progress
 from meagraph.pruning.plan import PruningPlan
-from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
-from meaviz.jobs import plan_jobs as planwork
 from meaviz.app import ROWS
-from meaviz.views.clusters.table import CENTRAL, EDGE, pictures, plus_minus
+from meaviz.jobs import plan_jobs as planwork
 from meaviz.views import TABS
+from meaviz.views.clusters.table import CENTRAL, EDGE, pictures, plus_minus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOCUS_IN_MENU = """() => {

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Charts: bars, curves, histograms, heat maps."""

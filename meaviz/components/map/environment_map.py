@@ -14,8 +14,8 @@ from bokeh.models.annotations import Label
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meaviz.components.map import layers as map_layers
 from meaviz.components.map import hits as selection
+from meaviz.components.map import layers as map_layers
 from meaviz.components.map.figure import apply_theme, empty_figure, extent, select_tools, view_of
 from meaviz.components.map.gestures import Reports, listen, mode_of_keys
 from meaviz.components.map.legend import WIDTH, MapLegend

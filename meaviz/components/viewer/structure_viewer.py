@@ -11,10 +11,10 @@ import numpy as np
 import param
 from panel.custom import JSComponent
 
-from meaviz.components.viewer import measuring
 from meaviz.components.map.gestures import mode_of_keys
-from meaviz.components.viewer.scene import Environment, build_comparison, build_scene
+from meaviz.components.viewer import measuring
 from meaviz.components.viewer.bundle import Bundle
+from meaviz.components.viewer.scene import Environment, build_comparison, build_scene
 from meaviz.style.palette import DARK, LIGHT
 
 REPRESENTATIONS = {"Ball and stick": "ball+stick", "Space-filling": "spacefill", "Sticks": "licorice", "Dots": "dots"}

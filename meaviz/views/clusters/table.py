@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meagraph.inspection.summaries import contingency, mean_and_spread
 from meagraph.latent.exemplars import extremes
 from meagraph.pruning.selectors import cluster_bins
-from meagraph.inspection.summaries import contingency, mean_and_spread
-from meaviz.views.shared.pictures import picture
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import NEUTRAL, palette
+from meaviz.views.shared.pictures import picture
 
 GROUPS = 3  # named of each cluster, the most frequent
 PICTURED = 40  # clusters, the largest

@@ -10,13 +10,13 @@ import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.jobs.runner import held
-from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
+from meaviz.jobs.workflow import CLUSTERS, Workflow
 from meaviz.session import Session
+from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
+from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.steps.step import keep_state
-from meaviz.jobs.workflow import CLUSTERS, Workflow
 
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The map with its rows of settings."""

@@ -13,8 +13,8 @@ import panel_material_ui as pmui
 import param
 
 from meagraph.errors import MEAGraphError
-from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.session import Session
+from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.views.shared.buttons import small_button
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}

@@ -14,18 +14,18 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
-from meaviz.views.shared.colours import choices, colour
 from meaviz.components.map import layers as map_layers
 from meaviz.components.map.environment_map import EnvironmentMap
 from meaviz.components.map.picture import MapPicture, draw
 from meaviz.jobs.runner import held
-from meaviz.style.page import COUNT_CSS, SEGMENT
-from meaviz.session import Session
-from meaviz.style.palette import Colouring, theme
-from meaviz.views.shared.buttons import icon_button, small_button, toggle
-from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
-from meaviz.views.steps.step import keep_state
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.page import COUNT_CSS, SEGMENT
+from meaviz.style.palette import Colouring, theme
+from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
+from meaviz.views.shared.buttons import icon_button, small_button, toggle
+from meaviz.views.shared.colours import choices, colour
+from meaviz.views.steps.step import keep_state
 
 EMPTY = "The map appears here once the steps on the left have run."
 MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The tab Outliers: the inbox of candidates."""

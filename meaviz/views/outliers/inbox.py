@@ -13,19 +13,19 @@ from panel.util import edit_readonly
 
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import ALARM
-from meaviz.judgements.candidates import Candidates, find_candidates, next_place
 from meaviz.components.browser_memory import BrowserMemory
 from meaviz.components.candidate_list import CandidateList
 from meaviz.jobs.explainer import Explainer
 from meaviz.jobs.runner import held
+from meaviz.jobs.workflow import Workflow
+from meaviz.judgements.candidates import Candidates, find_candidates, next_place
 from meaviz.judgements.ledger import VERDICTS
-from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.session import Session
+from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.style.palette import theme
+from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.steps.step import alert, keep_state
-from meaviz.views.outliers.why import why
-from meaviz.jobs.workflow import Workflow
 
 PAGE = 50  # candidates on the list at a time
 NEIGHBOURS = 8  # that can be looked at in 3D

@@ -10,8 +10,8 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
-from meaviz.style.page import FACTS_CSS
 from meaviz.session import Session
+from meaviz.style.page import FACTS_CSS
 from meaviz.views.shared.buttons import small_button
 
 

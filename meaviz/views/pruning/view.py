@@ -16,14 +16,14 @@ from meagraph.errors import MEAGraphError
 from meagraph.pruning.plan import UNITS
 from meagraph.pruning.selectors import SELECTORS, cluster_bins
 from meaviz.components.charts.chart import Chart, Hook
-from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
-from meaviz.session import Session, cluster_name
-from meaviz.style.palette import Theme
-from meaviz.views.shared.buttons import icon_button
-from meaviz.views.pruning.shares import ClusterShares
-from meaviz.views.pruning.names import PlanNames
-from meaviz.views.steps.step import keep_state
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session, cluster_name
+from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
+from meaviz.style.palette import Theme
+from meaviz.views.pruning.names import PlanNames
+from meaviz.views.pruning.shares import ClusterShares
+from meaviz.views.shared.buttons import icon_button
+from meaviz.views.steps.step import keep_state
 
 CHART = 130  # pixels at least
 BARS = 24  # at most; more cannot be read

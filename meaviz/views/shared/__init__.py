@@ -1,1 +1,1 @@
-"""TODO."""
+"""What several views need: small buttons, colours, pictures."""

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meaviz.views.shared.colours import DENSITY, colour
-from meaviz.views.shared.colours import choices as of_the_map
 from meaviz.components.viewer.legend import colour_legend, element_legend
 from meaviz.session import Session
 from meaviz.style.palette import Colouring, rgb24
+from meaviz.views.shared.colours import DENSITY, colour
+from meaviz.views.shared.colours import choices as of_the_map
 
 ELEMENT = "element"
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The side bar: data, descriptors, model, map."""

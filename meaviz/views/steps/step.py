@@ -10,10 +10,10 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from meaviz.style.page import PROGRESS_CSS
-from meaviz.session import STEPS, Session
 from meaviz.jobs.time_left import TimeLeft, in_words
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import STEPS, Session
+from meaviz.style.page import PROGRESS_CSS
 
 COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
 

@@ -10,9 +10,9 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from meagraph.latent.clustering import METHODS as CLUSTERINGS
 from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
+from meagraph.latent.clustering import METHODS as CLUSTERINGS
 from meagraph.model.settings import DEVICES, best_epoch
 from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve

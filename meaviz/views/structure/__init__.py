@@ -1,1 +1,1 @@
-"""TODO."""
+"""The 3D view with its tools."""

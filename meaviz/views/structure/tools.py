@@ -9,10 +9,10 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from meaviz.views.shared.atom_colours import ELEMENT, choices
 from meaviz.components.viewer.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
-from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.session import Session
+from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
+from meaviz.views.shared.atom_colours import ELEMENT, choices
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.steps.step import keep_state
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import panel as pn
 
-from meagraph.inspection.alignment import Alignment, align_environments
 from meagraph.errors import MEAGraphError
-from meaviz.views.shared.atom_colours import AtomColours
+from meagraph.inspection.alignment import Alignment, align_environments
 from meaviz.components.viewer.scene import Environment, allowed_repeats
 from meaviz.components.viewer.structure_viewer import StructureViewer
-from meaviz.style.page import FACTS_CSS, FILL
-from meaviz.session import Session
-from meaviz.views.structure.tools import Shown, tool_row
 from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.page import FACTS_CSS, FILL
+from meaviz.views.shared.atom_colours import AtomColours
+from meaviz.views.structure.tools import Shown, tool_row
 
 LONG = 22  # letters of a fact from which it has a line for itself, at the top
 USUAL_ARROW = 2.5  # Å, of a force that one in a hundred exceeds
