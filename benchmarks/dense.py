@@ -25,11 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
+from meagraph.graph import loops as graph_loops
 from meagraph.graph.condensation import condense, unit_columns
-from meagraph.graph.loops import warm
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, cluster
 from meagraph.latent.neighbours import nearest_neighbours
+from meagraph.model import loops as model_loops
 from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
@@ -63,7 +64,8 @@ def measure(path: str, side: str, size: int, target: str) -> None:
     rows = np.asarray(compute_descriptors(read_dataset(path)).values[:size])
     points = unit_columns(rows)
     model = new_model(ModelConfig(points.shape[1]), seed=0)
-    warm()
+    graph_loops.warm()
+    model_loops.warm()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     labels = {"dense": dense_clusters, "condensed": condensed_clusters}[side](points, model)

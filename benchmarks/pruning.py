@@ -4,11 +4,10 @@
 out]``. Each seed splits the structures anew (70/30 within groups); descriptors are condensed, the model is trained and
 selectors choose on the 70 % alone. A quick linear force field is fitted to what is kept and tested on the 30 %
 (:mod:`meagraph.evaluation.force_error`). Budgets, each the fraction of all there are: ``environments``, chosen one by
-one; ``atoms``, whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule
-``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order in which their best
-environment would be chosen, as far as they fit. ``out``: environments, none of them from one group, tested on this
-group, for each group in turn.
-"""
+one; ``atoms``, whole structures that hold about so many; ``structures``, so many whole ones. Structures: MEAGraph's by
+the rule ``cover``, those of ``random`` and ``stratified`` drawn as such, those of the others in the order in which
+their best environment would be chosen, as far as they fit. ``out``: environments, none of them from one group, tested
+on this group, for each group in turn."""
 
 from __future__ import annotations
 

@@ -22,27 +22,27 @@ COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz", "quests")
 
 
 @functools.cache
-def begin(module: str) -> subprocess.Popen[bytes] | None:
-    """Run ``warm()`` of ``module`` in a process of its own, once; not at all where that was done before."""
-    if _marker(module).is_file():
+def begin(*modules: str) -> subprocess.Popen[bytes] | None:
+    """Run ``warm()`` of ``modules`` in a process of its own, once; not at all where that was done before."""
+    if _marker(*modules).is_file():
         return None
-    command = [sys.executable, "-m", "meagraph.compiling", module]
+    command = [sys.executable, "-m", "meagraph.compiling", *modules]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def finish(module: str, progress: Progress = silent) -> None:
+def finish(*modules: str, progress: Progress = silent) -> None:
     """Wait until what :func:`begin` started has ended; where it failed, the caller compiles for itself."""
-    worker = begin(module)
+    worker = begin(*modules)
     while worker is not None and worker.poll() is None:
         progress(0, 1, "compiling (first start on this machine)")
         time.sleep(0.1)
 
 
-def _marker(module: str) -> Path:
+def _marker(*modules: str) -> Path:
     """The file that says that everything is compiled, for these versions and this place."""
     key = content_key(
         {
-            "module": module,
+            "modules": modules,
             "versions": [_version(name) for name in COMPILED],
             "python": [sys.prefix, *sys.version_info[:3]],
             "folder": os.environ.get("NUMBA_CACHE_DIR"),
@@ -60,6 +60,7 @@ def _version(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    importlib.import_module(sys.argv[1]).warm()
-    with atomic_path(_marker(sys.argv[1])):
+    for module in sys.argv[1:]:
+        importlib.import_module(module).warm()
+    with atomic_path(_marker(*sys.argv[1:])):
         pass

@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     print("meaviz: starting ...", file=sys.stderr)
     from meagraph import compiling
-    from meagraph.latent import neighbours as manifold
+    from meagraph.pipeline.compiled import LEARNING
 
-    compiling.begin(manifold.__name__)
+    compiling.begin(*LEARNING)
     import panel as pn
 
     from meaviz.app import TITLE, build

@@ -37,7 +37,7 @@ def test_a_failure_leaves_no_marker(fresh: Path) -> None:
     (fresh / "broken.py").write_text("def warm():\n    raise RuntimeError\n")
     said: list[str] = []
     compiling.begin("broken")
-    compiling.finish("broken", lambda done, total, message: said.append(message))
+    compiling.finish("broken", progress=lambda done, total, message: said.append(message))
     assert not [path for path in (fresh / "cache").rglob("*") if path.is_file()]
     assert set(said) <= {"compiling (first start on this machine)"}
     compiling.begin.cache_clear()
@@ -55,6 +55,6 @@ def test_waiting_can_be_cancelled(fresh: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compiling.finish("slow", cancel)
+        compiling.finish("slow", progress=cancel)
     worker.kill()
     worker.wait()

@@ -15,8 +15,7 @@ from scipy.spatial.distance import cdist, pdist
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.graph import condensation
-from meagraph.graph import loops as kernels
+from meagraph.graph import condensation, loops
 from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.progress import silent
 from tests.conftest import real_data
@@ -132,7 +131,7 @@ def test_the_order_of_the_file_changes_nothing() -> None:
 
 
 def test_rows_that_share_a_hash_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "row_hashes", lambda rows: np.zeros(len(rows), np.uint64))
+    monkeypatch.setattr(loops, "row_hashes", lambda rows: np.zeros(len(rows), np.uint64))
     net = condense(np.array([[0.0], [1.0], [0.0], [2.0], [1.0]]), epsilon=0.0)
     assert net.representatives[net.assignment].tolist() in ([0, 1, 0, 3, 4], [0, 1, 0, 3, 1])
     assert not net.distance.any()

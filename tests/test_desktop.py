@@ -153,7 +153,7 @@ def test_without_pywebview_the_browser_is_used(
     served: list[dict[str, object]] = []
     monkeypatch.setattr(desktop, "why_no_window", lambda: f"pywebview is not installed. {desktop.INSTALL}")
     monkeypatch.setattr("panel.serve", lambda app, **options: served.append(options))
-    monkeypatch.setattr("meagraph.compiling.begin", lambda name: None)
+    monkeypatch.setattr("meagraph.compiling.begin", lambda *names: None)
     assert cli.main(["--desktop"]) == 0
     assert served[0]["show"] is True
     assert desktop.INSTALL in capsys.readouterr().err

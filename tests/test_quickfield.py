@@ -14,7 +14,7 @@ from ase.neighborlist import neighbor_list
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
-from meagraph.force_field import loops as fieldkernels
+from meagraph.force_field import loops
 from meagraph.force_field.field import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
 
 
@@ -154,9 +154,7 @@ def test_atoms_without_any_neighbour() -> None:
 def test_kernels_are_compiled_ahead_for_what_datasets_bring() -> None:
     warm()
     kernels = [
-        kernel
-        for name, kernel in vars(fieldkernels).items()
-        if hasattr(kernel, "signatures") and not name.startswith("_")
+        kernel for name, kernel in vars(loops).items() if hasattr(kernel, "signatures") and not name.startswith("_")
     ]
     known = [len(kernel.signatures) for kernel in kernels]
     assert min(known) == 1

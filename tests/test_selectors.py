@@ -8,10 +8,10 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, condense, unit_columns
-from meagraph.graph.loops import sparsest_first
 from meagraph.latent.clustering import Clusters
 from meagraph.pruning.allocation import allocate
 from meagraph.pruning.entropy import NEIGHBOUR, bandwidth, diversity, entropy, gaussian_kernel
+from meagraph.pruning.loops import sparsest_first
 from meagraph.pruning.plan import PruningConfig, prune, rank_environments
 from meagraph.pruning.selectors import SELECTORS, Candidates, split_order, weighed_components
 from tests.test_pruning import naive_farthest_point_order, random_case

@@ -157,9 +157,9 @@ def _map(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from meagraph import compiling
-    from meagraph.latent import neighbours as manifold
     from meagraph.latent.placement import place_on_map
     from meagraph.latent.projection import Projection, project
+    from meagraph.pipeline.compiled import LEARNING
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
     from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
@@ -186,7 +186,7 @@ def _map(options: argparse.Namespace) -> None:
     else:
         _refuse_onto(options.onto, options.data)
         with Bar("map") as progress:
-            compiling.finish(manifold.__name__, part(progress, 0.0, 0.0))
+            compiling.finish(*LEARNING, progress=part(progress, 0.0, 0.0))
             progress(0, 1, "map (UMAP)")
             neighbours = latent_neighbours(file.latent.embedding, config.clustering, config.projection)
             xy = project(neighbours, file.latent.condensed, config.projection).xy

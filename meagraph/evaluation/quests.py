@@ -198,7 +198,7 @@ def kernel_sums(
     """Σ_j K(x_i, y_j) (n,) of ``x`` (n, D) over all of ``y`` (m, D), by the package, a block at a time."""
     from threadpoolctl import threadpool_limits
 
-    compiling.finish(__name__, progress)
+    compiling.finish(__name__, progress=progress)
     block = _block()
     sums = np.zeros(len(x))
     with threadpool_limits(1, "blas"):  # the package's own threads call it, small matrices each
@@ -249,7 +249,7 @@ def quests_descriptors(
     if known is not None and known.shape == shape and known.dtype == np.float64:
         progress(1, 1, "QUESTS descriptors from the cache")
         return np.asarray(known)
-    compiling.finish(__name__, progress)
+    compiling.finish(__name__, progress=progress)
     values = np.empty(shape)
     described: dict[str, slice] = {}
     for index, (key, atoms) in enumerate(zip(dataset.structure_keys, dataset.structures, strict=True)):

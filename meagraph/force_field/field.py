@@ -18,7 +18,7 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.force_field import loops as fieldkernels
+from meagraph.force_field import loops
 from meagraph.progress import Progress, part, silent
 
 CUTOFF = 4.5  # Å
@@ -40,7 +40,7 @@ RIDGE = 1e-7
 class Field:
     """The basis of the force field for a dataset."""
 
-    basis: fieldkernels.Basis
+    basis: loops.Basis
     species: tuple[int, ...]
     weights: NDArray[np.float64]  # (species,) of an atom as a neighbour
     finder: Any  # of neighbours
@@ -61,7 +61,7 @@ class Field:
         known = np.searchsorted(self.species, atoms.numbers)
         low, high = np.minimum(known[i], known[j]), np.maximum(known[i], known[j])
         central = known if self.basis.species > 1 else np.zeros_like(known)
-        pairs = fieldkernels.Pairs(
+        pairs = loops.Pairs(
             center=i,
             other=j,
             distance=distance,
@@ -73,7 +73,7 @@ class Field:
         )
         moment = np.zeros((len(atoms), self.basis.angular, len(self.basis.powers)))
         density = np.full((len(atoms), self.basis.embedded), 1e-6)
-        fieldkernels.moments(pairs, self.basis, moment, density)
+        loops.moments(pairs, self.basis, moment, density)
         return Neighbourhoods(pairs, moment, density)
 
 
@@ -81,7 +81,7 @@ class Field:
 class Neighbourhoods:
     """A structure of n atoms in the basis."""
 
-    pairs: fieldkernels.Pairs
+    pairs: loops.Pairs
     moment: NDArray[np.float64]  # (n, A, Q)
     density: NDArray[np.float64]  # (n, K)
 
@@ -91,20 +91,20 @@ class Neighbourhoods:
         The shell ends at SHELL times the ``usual`` distance, scaled by the pair's covalent radii.
         """
         nearest, count = np.full(len(self.density), np.inf), np.zeros(len(self.density))
-        fieldkernels.first_shell(self.pairs, SHELL * usual, SHELL_EDGE, nearest, count)
+        loops.first_shell(self.pairs, SHELL * usual, SHELL_EDGE, nearest, count)
         nearest[np.isinf(nearest)] = np.nan
         return nearest, count
 
     def energy_features(self, field: Field) -> NDArray[np.float64]:
         """What multiplies the coefficients in the energy: (W,)."""
         out = np.zeros(field.width)
-        fieldkernels.energy_features(self.pairs, field.basis, self.moment, self.density, out)
+        loops.energy_features(self.pairs, field.basis, self.moment, self.density, out)
         return out
 
     def force_features(self, field: Field) -> NDArray[np.float64]:
         """What multiplies the coefficients in the forces: (n, 3, W)."""
         out = np.zeros((len(self.density), 3, field.width))
-        fieldkernels.force_features(self.pairs, field.basis, self.moment, self.density, out)
+        loops.force_features(self.pairs, field.basis, self.moment, self.density, out)
         return out
 
     def forces(
@@ -113,7 +113,7 @@ class Neighbourhoods:
         """Forces (n, 3) in eV/Å; ``slopes`` are :func:`pair_slopes` of the same coefficients (W,)."""
         out = np.zeros((len(self.density), 3))
         room = np.zeros_like(self.moment)
-        fieldkernels.forces(self.pairs, field.basis, self.moment, self.density, coefficients, room, slopes, out)
+        loops.forces(self.pairs, field.basis, self.moment, self.density, coefficients, room, slopes, out)
         return out
 
 
@@ -139,7 +139,7 @@ def new_field(species: tuple[int, ...], usual_distance: float, cutoff: float = C
     axis = np.array([int(np.argmax(np.array(power) > 0)) for power in powers])
     degrees = np.array([sum(power) for power in powers])
     radii = covalent_radii[list(species)]
-    basis = fieldkernels.Basis(
+    basis = loops.Basis(
         values=np.column_stack([values[0], fall[:, None] * decay, values[1]]),
         slopes=np.column_stack([slopes[0], (steep[:, None] - fall[:, None] / lengths) * decay, slopes[1]]),
         per_length=GRID / cutoff,

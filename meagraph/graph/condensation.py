@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
-from meagraph.graph import loops as kernels
+from meagraph.graph import loops
 from meagraph.progress import Progress, silent
 
 RELATIVE_EPSILON = 1e-4  # of the diameter; method.md's measurements: agrees with the dense method (ARI 0.98)
@@ -224,11 +224,11 @@ def _sweep(rows: NDArray[np.float64], least: float, most: int, progress: Progres
     owner = np.zeros(len(rows), dtype=np.int64)
     chosen = np.empty(most, dtype=np.int64)
     chosen[0] = int(_distances(rows, rows.mean(axis=0)).argmax())
-    kernels.nearest_so_far(rows, chosen, square, owner, 0, 1)
+    loops.nearest_so_far(rows, chosen, square, owner, 0, 1)
     count = 1
     while count < most and square.max() > least:
         chosen[count] = int(square.argmax())
-        kernels.nearest_so_far(rows, chosen, square, owner, count, count + 1)
+        loops.nearest_so_far(rows, chosen, square, owner, count, count + 1)
         count += 1
         progress(0, most, f"{count:,} representatives")
     return chosen[:count], owner, square
@@ -264,7 +264,7 @@ def _along_cells(
         radius[c] = near[far[c]]
     while True:
         before = count
-        count = kernels.farthest_first(rows, picked, count, _STEPS, least, near, cell, following, head, radius, far)
+        count = loops.farthest_first(rows, picked, count, _STEPS, least, near, cell, following, head, radius, far)
         progress(count, most, f"{count:,} representatives")
         if count < before + _STEPS:
             break
@@ -301,7 +301,7 @@ def _exact_duplicates(points: Points) -> tuple[NDArray[np.int64], NDArray[np.int
     hashes = np.empty(size, dtype=np.uint64)
     for part in _blocks(size):
         rows = np.ascontiguousarray(points[part], dtype=np.float64) + 0.0  # -0.0 and 0.0 are one value
-        hashes[part] = kernels.row_hashes(rows.view(np.uint64))
+        hashes[part] = loops.row_hashes(rows.view(np.uint64))
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     origin = first[inverse]
     for part in _blocks(size):

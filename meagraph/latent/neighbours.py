@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
-from meagraph.graph import loops as kernels
-
 EPOCHS = 200  # of UMAP's layout
 
 
@@ -138,7 +136,6 @@ def _umap() -> Any:
 
 
 def warm() -> None:
-    """Compile our kernels and what UMAP needs, for :mod:`meagraph.compiling`."""
-    kernels.warm()
+    """Compile what UMAP needs, for :mod:`meagraph.compiling`."""
     rows = np.random.default_rng(0).normal(size=(64, 4))
     umap_layout(nearest_neighbours(rows, 15), components=2, min_dist=0.1, seed=0)

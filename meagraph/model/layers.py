@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch_geometric.index import index2ptr
 from torch_geometric.nn import Linear
 
-from meagraph.graph import loops as kernels
+from meagraph.model import loops
 
 SHIFT = 1e-5  # keeps normalised edge scores above zero, as published
 _BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in the processor's cache
@@ -212,7 +212,7 @@ def _lengths(h: Tensor, edges: Edges) -> Tensor:
     half = edges.source < edges.target  # both directions are equally long
     index = half.nonzero().squeeze(1)
     rows, left, right = h.detach().contiguous(), edges.source[index], edges.target[index]
-    found = torch.from_numpy(kernels.row_distances(rows.numpy(), left.numpy(), right.numpy()))
+    found = torch.from_numpy(loops.row_distances(rows.numpy(), left.numpy(), right.numpy()))
     length = h.new_empty(len(edges.source))
     length[index] = found
     length[edges.reverse[index]] = found
@@ -225,7 +225,7 @@ def _products(at_target: Tensor, at_source: Tensor, edges: Edges) -> Tensor:
         blocks = _blocks(len(edges.source), at_target.shape[1])
         return torch.cat([(at_target[edges.target[b]] * at_source[edges.source[b]]).sum(dim=1) for b in blocks])
     first, second = at_target.contiguous().numpy(), at_source.detach().contiguous().numpy()
-    return torch.from_numpy(kernels.row_products(first, second, edges.target.numpy(), edges.source.numpy()))
+    return torch.from_numpy(loops.row_products(first, second, edges.target.numpy(), edges.source.numpy()))
 
 
 def _blocks(n_edges: int, width: int) -> list[slice]:

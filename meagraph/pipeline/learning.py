@@ -22,11 +22,11 @@ from meagraph.graph.condensation import (
     write_condensed,
 )
 from meagraph.graph.similarity import GraphConfig
-from meagraph.latent import neighbours as manifold
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.projection import ProjectionConfig
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.model.settings import EpochRecord, Layout, ModelConfig, TrainingConfig
+from meagraph.pipeline.compiled import LEARNING
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def learn(
         if cache:
             write_condensed(keys.condensed, condensed)
     if trains:
-        compiling.begin(manifold.__name__)
+        compiling.begin(*LEARNING)
     progress(300, 1000, "loading PyTorch")
     from meagraph.model.training import new_model, train
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
-from meagraph.force_field import field as quickfield
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.latent import neighbours as manifold
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
+from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.projection import Projection, ProjectionConfig, project
 from meagraph.model.settings import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
+from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import Ranking, rank_environments
@@ -65,14 +65,14 @@ def survey(
 
     found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=rate)
-    compiling.finish(manifold.__name__, part(progress, 0.25, 0.25))
-    compiling.begin(quickfield.__name__)
+    compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
+    compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
     neighbours = latent_neighbours(embedding, clustering, projection)
     clusters = cluster(embedding, neighbours, condensed, clustering)
     progress(550, 1000, "map (UMAP)")
     places = places or project(neighbours, condensed, projection)
-    compiling.finish(quickfield.__name__, part(progress, 0.8, 0.8))
+    compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     outliers = score_outliers(
         np.asarray(points),
         condensed,
@@ -93,11 +93,9 @@ def survey(
     return Survey(embedding, clusters, places, outliers, ranking)
 
 
-def latent_neighbours(
-    embedding: Embedding, clustering: ClusteringConfig, projection: ProjectionConfig
-) -> manifold.Neighbours:
+def latent_neighbours(embedding: Embedding, clustering: ClusteringConfig, projection: ProjectionConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    return manifold.nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
+    return nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
 
 
 def write_survey(path: Path, result: Survey) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.graph.loops import greedy_cover
 from meagraph.pruning.allocation import share_out
+from meagraph.pruning.loops import greedy_cover
 from meagraph.pruning.ranking import Ranking
 
 EXACT = 10_000  # structures up to which each is the best; beyond, nearly so

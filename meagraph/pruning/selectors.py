@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.graph.loops import sparsest_first
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.progress import Progress, silent
 from meagraph.pruning.entropy import bandwidth
+from meagraph.pruning.loops import sparsest_first
 from meagraph.pruning.ranking import leverage, rank_bins, rank_members
 
 CENTRES = 100  # of k-means

@@ -204,7 +204,7 @@ class Workflow(PlanWork):
         """The survey, and everything compiled that draws it: the event loop must not wait for that."""
         compiling.begin(environment_map.__name__)
         result = look(dataset, learned, config, progress=progress)
-        compiling.finish(environment_map.__name__, progress)
+        compiling.finish(environment_map.__name__, progress=progress)
         environment_map.warm(dataset.n_environments)
         return result
 

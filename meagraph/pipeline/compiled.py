@@ -1,0 +1,4 @@
+"""What :mod:`meagraph.compiling` makes ahead of need, by the stage that needs it."""
+
+LEARNING = ("meagraph.graph.loops", "meagraph.model.loops", "meagraph.latent.neighbours", "meagraph.pruning.loops")
+FORCE_FIELD = ("meagraph.force_field.field",)
