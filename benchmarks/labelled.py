@@ -31,7 +31,7 @@ from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbou
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train
-from meagraph.pipeline.learning import PipelineConfig
+from meagraph.pipeline.config import PipelineConfig
 
 LABELS = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},

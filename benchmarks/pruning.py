@@ -28,7 +28,8 @@ from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import Clusters, cluster
 from meagraph.model.autoencoder import embed
-from meagraph.pipeline.learning import PipelineConfig, learn
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import learn
 from meagraph.pipeline.survey import latent_neighbours
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import PruningConfig, prune, rank_environments

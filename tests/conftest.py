@@ -26,7 +26,8 @@ from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.autoencoder import MEAGraph
 from meagraph.model.layers import DecoderAttention, MultiKernelAttention
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 from meagraph.outliers import Outliers, Signal
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.run import Run

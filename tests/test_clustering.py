@@ -17,7 +17,8 @@ from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import embed
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
 from tests.conftest import real_data
 

@@ -8,7 +8,7 @@ import pytest
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.cluster_stability import _likest, cluster_stability
 from meagraph.latent.clustering import ClusteringConfig, Clusters
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 
 
 def test_jaccard_by_hand() -> None:

@@ -17,7 +17,8 @@ from meagraph.graph.condensation import Condensed, condense
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, graph_edges
 from meagraph.model.layers import Edges, attend, edge_length, neighbour_sum
-from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig
+from meagraph.model.results import EpochRecord
+from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import new_model, train
 from tests.elsewhere import DEVICE, Away, Elsewhere
 

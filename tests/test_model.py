@@ -18,7 +18,8 @@ from meagraph.latent.clustering import NOISE, ClusteringConfig, components
 from meagraph.latent.neighbours import Neighbours
 from meagraph.model.autoencoder import Encoded, MEAGraph, embed, graph_edges, reconstruction_errors, reconstruction_loss
 from meagraph.model.layers import Edges
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
 from tests import oracle
 

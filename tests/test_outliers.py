@@ -19,7 +19,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.force_field.field import CUTOFF, observe
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.outliers import (
     ALARM,
     Outliers,

@@ -20,7 +20,8 @@ from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.model.settings import TrainingConfig
-from meagraph.pipeline.learning import PipelineConfig, store_model
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.run import Run, look, look_along_rates, recall, run
 from meagraph.pipeline.survey import read_survey, write_survey
 from meagraph.pruning.plan import PruningConfig

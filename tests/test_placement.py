@@ -25,7 +25,8 @@ from meagraph.latent.space import Latent, latent_space
 from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edges
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import new_model
-from meagraph.pipeline.learning import PipelineConfig, learn
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import learn
 from tests.conftest import real_data
 
 

@@ -23,7 +23,7 @@ from meagraph.exports.report import report_html
 from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments

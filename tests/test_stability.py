@@ -25,7 +25,8 @@ from meagraph.latent.stability import (
     write_stability,
 )
 from meagraph.model.autoencoder import MEAGraph, embed, graph_edges
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 from tests import oracle
 
 COMPONENTS = ClusteringConfig(method="components")

@@ -26,7 +26,7 @@ from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.placement import place
 from meagraph.model.checkpoint import load_model
 from meagraph.model.settings import TrainingConfig
-from meagraph.pipeline.learning import PipelineConfig
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.run import Run, run
 from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
 

@@ -19,9 +19,11 @@ from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.checkpoint import FORMAT, load_model, save_model
-from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.model.results import EpochRecord, best_epoch
+from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import _batch_graph, _settled, _split, choose_device, new_model, train
-from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import Learned, learn, store_model
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 GRAPH = GraphConfig(lower=0.8)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from meagraph.latent.stability import Stability
-from meagraph.model.settings import EpochRecord
-from meagraph.pipeline.learning import Learned, PipelineConfig
+from meagraph.model.results import EpochRecord
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import Learned
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.runs import remember

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meagraph.datasets import AtomicDataset
     from meagraph.latent.clustering import Clusters
     from meagraph.latent.neighbours import Neighbours
-    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.pipeline.config import PipelineConfig
     from meagraph.step_files.handover import Described, LatentFile
 
 

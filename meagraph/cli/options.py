@@ -11,7 +11,7 @@ from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
     from meagraph.evaluation.quests import QuestsConfig
-    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.pipeline.config import PipelineConfig
     from meagraph.pruning.plan import PruningConfig
 
 
@@ -91,7 +91,7 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
 
     ``otherwise`` says in words what holds where an option is not given; without it, that is the usual default.
     """
-    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.pipeline.config import PipelineConfig
 
     usual = PipelineConfig()
     for name in names:
@@ -136,7 +136,7 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
 
     Raises MEAGraphError for values out of range.
     """
-    from meagraph.pipeline.learning import PipelineConfig
+    from meagraph.pipeline.config import PipelineConfig
 
     config = usual or PipelineConfig()
     changes: dict[str, dict[str, Any]] = {}

@@ -85,7 +85,7 @@ def add_train(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import FORMAT
-    from meagraph.model.settings import best_epoch
+    from meagraph.model.results import best_epoch
     from meagraph.pipeline.learning import learn, store_model
     from meagraph.step_files.handover import check_suffix, claim_details, read_described
 
@@ -151,7 +151,8 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.latent.placement import place
     from meagraph.latent.space import latent_space
     from meagraph.model.checkpoint import load_model, model_files, read_details
-    from meagraph.pipeline.learning import PipelineConfig, learn
+    from meagraph.pipeline.config import PipelineConfig
+    from meagraph.pipeline.learning import learn
     from meagraph.progress import part
     from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
 

@@ -11,7 +11,7 @@ from meagraph.graph.condensation import Condensed
 from meagraph.inspection.summaries import contingency
 from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters
 from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
 RUNS = 5

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 
 NOISE = -1
 STARTS = 3  # attempts of Leiden

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from meagraph.descriptors import Descriptors
 from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from meagraph.graph.condensation import Condensed
 from meagraph.graph.similarity import SimilarityGraph
 from meagraph.latent.clustering import NOISE, Clusters, communities, component_labels, ordered_labels
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:

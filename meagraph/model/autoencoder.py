@@ -15,7 +15,8 @@ from torch.nn import functional
 from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import SimilarityGraph
 from meagraph.model.layers import Affine, DecoderAttention, Edges, MultiKernelAttention, pool_edges
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 
 LARGEST = 1e15  # a latent value; its square is still a float32
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
-from meagraph.model.settings import EpochRecord, ModelConfig
+from meagraph.model.results import EpochRecord
+from meagraph.model.settings import ModelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

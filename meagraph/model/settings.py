@@ -1,29 +1,12 @@
-"""What goes into the model and what comes out of it, without PyTorch, whose import takes seconds."""
+"""The shape of a model and how it is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")  # that a model can be trained on; auto is CUDA where there is one
-
-
-class Layout(Protocol):
-    """How a dataset's environments lie in its structures: all of it that a model's training depends on."""
-
-    @property
-    def offsets(self) -> NDArray[np.int64]:
-        """(S + 1,): structure s holds the environments ``offsets[s]`` to ``offsets[s + 1] - 1``."""
-
-    @property
-    def structure_keys(self) -> tuple[str, ...]:
-        """(S,) content hash of each structure."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +55,3 @@ class TrainingConfig:
             )
         if not 0 <= self.seed < 2**32:
             raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch brought."""
-
-    epoch: int  # from 1
-    loss: float  # mean squared error of the scaled descriptors, relative to their mean square
-    seconds: float
-    validation: float | None = None  # the same on the structures held out; None where there are none
-
-    @property
-    def judged(self) -> float:
-        """The loss by which epochs are compared: on the structures held out, where there are any."""
-        return self.loss if self.validation is None else self.validation
-
-
-def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
-    """The record of the epoch whose weights are kept."""
-    return min(history, key=lambda record: record.judged)
-
-
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """The latent space of a similarity graph."""
-
-    values: NDArray[np.float32]  # (M, H)
-    edge_index: NDArray[np.int64]  # (2, E) latent edges: what the last pooling left, both directions
-    score: NDArray[np.float32]  # (E,) their score in the last layer
-    rate: float  # pooling rate
-    connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph

@@ -20,7 +20,8 @@ from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_loss
 from meagraph.model.checkpoint import TrainingState, read_training, save_training
-from meagraph.model.settings import EpochRecord, ModelConfig, TrainingConfig, best_epoch
+from meagraph.model.results import EpochRecord, best_epoch
+from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.progress import Progress, silent
 
 IMPROVEMENT = 0.02  # a loss lower by less than this share is no progress

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 
 from meagraph.datasets import AtomicDataset
 from meagraph.graph.condensation import Condensed
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.outliers.calibration import robust_deviation
 from meagraph.outliers.signals import Signal, own_signal
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meagraph import compiling
-from meagraph.descriptors import DescriptorConfig, Descriptors, check_same_descriptors
+from meagraph.datasets.layout import Layout
+from meagraph.descriptors import Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import cache_directory, content_key, read_cached, sha256_file
 from meagraph.graph.condensation import (
-    BUDGET,
     Condensed,
     Points,
     condense,
@@ -21,42 +21,17 @@ from meagraph.graph.condensation import (
     scaled_rows,
     write_condensed,
 )
-from meagraph.graph.similarity import GraphConfig
-from meagraph.latent.clustering import ClusteringConfig
-from meagraph.latent.projection import ProjectionConfig
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
-from meagraph.model.settings import EpochRecord, Layout, ModelConfig, TrainingConfig
+from meagraph.model.results import EpochRecord
+from meagraph.model.settings import ModelConfig
 from meagraph.pipeline.compiled import LEARNING
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
 CACHE_VERSION = 5
-
-
-@dataclass(frozen=True)
-class PipelineConfig:
-    """Every setting between a dataset and its map; one ``seed`` serves all steps."""
-
-    descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
-    budget: int = BUDGET  # representatives at most
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    widths: tuple[int, ...] = (128, 64, 32)
-    kernels: int = 3
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    pooling_rate: float = 0.5
-    clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
-    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
-
-    def with_seed(self, seed: int) -> PipelineConfig:
-        """The same settings with another seed everywhere."""
-        return replace(
-            self,
-            training=replace(self.training, seed=seed),
-            clustering=replace(self.clustering, seed=seed),
-            projection=replace(self.projection, seed=seed),
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from meagraph.files import cache_directory, content_key, read_arrays, read_cache
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, PipelineConfig, learn, recall_learned
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, learn, recall_learned
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments

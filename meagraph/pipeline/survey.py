@@ -18,7 +18,7 @@ from meagraph.graph.similarity import GraphConfig, similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.projection import Projection, ProjectionConfig, project
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
 from meagraph.progress import Progress, part, silent

@@ -27,7 +27,7 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.placement import Placement
 from meagraph.latent.space import Latent
-from meagraph.model.settings import Embedding
+from meagraph.model.results import Embedding
 
 _PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
 DESCRIPTORS, LATENT, TABLE = "meagraph-descriptors-1", "meagraph-latent-1", "meagraph-table-1"

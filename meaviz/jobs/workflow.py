@@ -16,8 +16,9 @@ from meagraph.errors import MEAGraphError
 from meagraph.exports import ExportedFiles, export_plan
 from meagraph.exports.report import report_html
 from meagraph.latent.cluster_stability import cluster_stability
-from meagraph.model.settings import EpochRecord
-from meagraph.pipeline.learning import Learned, PipelineConfig, learn, store_model
+from meagraph.model.results import EpochRecord
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import Learned, learn, store_model
 from meagraph.pipeline.run import Recalled, describe_settings, look, look_along_rates, recall
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress

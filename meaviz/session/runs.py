@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from meagraph.pipeline.learning import Learned, PipelineConfig
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import Learned
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties, two_sided
 from meagraph.latent.stability import Stability
-from meagraph.pipeline.learning import Learned, PipelineConfig
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey
 from meaviz.session.judging import FORGOTTEN, Judging
 from meaviz.session.planning import UNPLANNED, Planning

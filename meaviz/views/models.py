@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from meagraph.model.settings import best_epoch
+from meagraph.model.results import best_epoch
 from meaviz.components.charts.training_charts import runs_figure, style_runs
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow

@@ -11,7 +11,8 @@ from meagraph.graph.condensation import Condensed
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import Stability
-from meagraph.model.settings import Embedding, ModelConfig
+from meagraph.model.results import Embedding
+from meagraph.model.settings import ModelConfig
 from meagraph.outliers import Outliers, Signal
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey

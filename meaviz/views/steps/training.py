@@ -13,7 +13,8 @@ from bokeh.models import ColumnDataSource
 from meagraph.descriptors import KINDS
 from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import METHODS as CLUSTERINGS
-from meagraph.model.settings import DEVICES, best_epoch
+from meagraph.model.results import best_epoch
+from meagraph.model.settings import DEVICES
 from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style.palette import theme

@@ -1,0 +1,36 @@
+"""Every setting between a dataset and its map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from meagraph.descriptors import DescriptorConfig
+from meagraph.graph.condensation import BUDGET
+from meagraph.graph.similarity import GraphConfig
+from meagraph.latent.clustering import ClusteringConfig
+from meagraph.latent.projection import ProjectionConfig
+from meagraph.model.settings import TrainingConfig
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Every setting between a dataset and its map; one ``seed`` serves all steps."""
+
+    descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
+    budget: int = BUDGET  # representatives at most
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    widths: tuple[int, ...] = (128, 64, 32)
+    kernels: int = 3
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    pooling_rate: float = 0.5
+    clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def with_seed(self, seed: int) -> PipelineConfig:
+        """The same settings with another seed everywhere."""
+        return replace(
+            self,
+            training=replace(self.training, seed=seed),
+            clustering=replace(self.clustering, seed=seed),
+            projection=replace(self.projection, seed=seed),
+        )
