@@ -7,11 +7,35 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from meagraph.cli import plans, results, steps, suspects, whole
+from meagraph.cli.cluster import add_cluster
+from meagraph.cli.compare import add_compare
+from meagraph.cli.describe import add_describe
+from meagraph.cli.embed import add_embed
+from meagraph.cli.evaluate import add_evaluate
+from meagraph.cli.info import add_info
+from meagraph.cli.map import add_map
 from meagraph.cli.options import add_reading_options, reading_options
+from meagraph.cli.outliers import add_outliers
+from meagraph.cli.prune import add_prune
+from meagraph.cli.run import add_run
+from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
 
 __all__ = ["add_reading_options", "main", "reading_options"]
+
+COMMANDS = (
+    add_info,
+    add_run,
+    add_describe,
+    add_train,
+    add_embed,
+    add_cluster,
+    add_map,
+    add_outliers,
+    add_prune,
+    add_compare,
+    add_evaluate,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"meagraph {version('meaviz')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (*whole.COMMANDS, *steps.COMMANDS, *results.COMMANDS, *suspects.COMMANDS, *plans.COMMANDS):
+    for add in COMMANDS:
         add(commands)
     return parser

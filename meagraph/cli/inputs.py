@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meagraph.cli.options import reading_options
 from meagraph.errors import MEAGraphError
@@ -67,3 +70,33 @@ def clusters_of(
     embedding = file.latent.embedding
     neighbours = neighbours or latent_neighbours(embedding, config.clustering, config.projection)
     return cluster(embedding, neighbours, file.latent.condensed, config.clustering)
+
+
+def add_latent(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the commands that read a latent space and write a table."""
+    parser.add_argument("data", metavar="LATENT.npz", help="a latent space, as 'meagraph embed' writes it")
+    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
+
+
+def rows_of(offsets: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """The structure of every environment, and the atom within it."""
+    sizes = np.diff(offsets)
+    structure = np.repeat(np.arange(len(sizes)), sizes)
+    return {"structure": structure, "atom": np.arange(offsets[-1]) - offsets[structure]}
+
+
+def refuse_without(onto: str | None, data: str, step: str, what: str) -> None:
+    """Raise MEAGraphError where data placed on a reference come without the reference's own result."""
+    if onto is None:
+        raise MEAGraphError(
+            f"{data}: is placed in the latent space of a reference. Name the {what} of that one: "
+            f"meagraph {step} --onto FILE; or run 'meagraph embed' without --onto."
+        )
+
+
+def refuse_onto(onto: str | None, data: str) -> None:
+    """Raise MEAGraphError where ``onto`` is given for a latent space of its own."""
+    if onto is not None:
+        raise MEAGraphError(
+            f"--onto {onto}: {data} is a latent space of its own. Place it first: meagraph embed --onto LATENT.npz."
+        )

@@ -1,4 +1,4 @@
-"""What the latent space tells: ``cluster`` and ``map``."""
+"""``meagraph cluster``: groups of like environments, and how stable they are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meagraph.cli.inputs import add_latent, refuse_onto, refuse_without, rows_of
 from meagraph.cli.options import add_common_options, add_settings, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
@@ -30,7 +30,7 @@ def add_cluster(commands: Any) -> None:
         "rate of 'components', for which --model is needed, or the resolution of 'leiden'.",
     )
     parser.set_defaults(command=_cluster)
-    _add_latent(parser)
+    add_latent(parser)
     parser.add_argument("--onto", metavar="CLUSTERS", help="take the labels of these clusters of the reference")
     parser.add_argument("--stability", metavar="FILE", help="write the stability curve to this .csv or .npz")
     parser.add_argument(
@@ -54,13 +54,13 @@ def _cluster(options: argparse.Namespace) -> None:
     lines: list[str] = []
     made_from = {"latent": file.sha256}
     if file.placement is not None:
-        _refuse_without(options.onto, options.data, "cluster", "clusters")
+        refuse_without(options.onto, options.data, "cluster", "clusters")
         if options.stability:
             raise MEAGraphError("--stability: clusters that are inherited have none. Ask it of the reference.")
         known = read_clusters(options.onto, file.about["made_from"]["reference"])
         found = inherit_clusters(file.placement, file.latent, known)
     else:
-        _refuse_onto(options.onto, options.data)
+        refuse_onto(options.onto, options.data)
         latent = file.latent
         with Bar("cluster") as progress:
             neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
@@ -70,7 +70,7 @@ def _cluster(options: argparse.Namespace) -> None:
                 _write_curve(options.stability, curve, {"dataset": file.about["dataset"], "made_from": made_from})
                 figures["stability"] = {"plateau": curve.plateau, "suggestion": curve.suggestion}
                 lines = _curve_lines(curve)
-    columns = {**_rows(file.offsets), "cluster": found.labels}
+    columns = {**rows_of(file.offsets), "cluster": found.labels}
     about = {"table": "clusters", "dataset": file.about["dataset"], "method": found.method, "settings": found.settings}
     write_table(options.out, columns, {**about, "sizes": found.sizes.tolist(), "made_from": made_from})
     total, alone = len(found.labels), int((found.labels < 0).sum())
@@ -135,95 +135,3 @@ def _curve_lines(curve: Stability) -> list[str]:
         return [*lines, f"no stable range of the {name}: neighbouring values give other clusters\n"]
     first, last = curve.plateau
     return [*lines, f"most stable from {first:g} to {last:g}; the middle is {curve.suggestion:g}\n"]
-
-
-def add_map(commands: Any) -> None:
-    """``meagraph map``."""
-    parser = commands.add_parser(
-        "map",
-        help="step 5: a map in two dimensions",
-        description="Draw a latent space as a map (UMAP). Writes OUT, a table: structure, atom, x, y. With --onto a "
-        "latent space that was placed in another ('meagraph embed --onto') is placed on that one's map; the table then "
-        "also holds the distance to the nearest representative there, and whether that is more than is usual.",
-    )
-    parser.set_defaults(command=_map)
-    _add_latent(parser)
-    parser.add_argument("--onto", metavar="MAP", help="the map to place the environments on")
-    add_common_options(parser, cache=False)
-    add_settings(parser, "map")
-
-
-def _map(options: argparse.Namespace) -> None:
-    from dataclasses import asdict
-
-    from meagraph import compiling
-    from meagraph.latent.placement import place_on_map
-    from meagraph.latent.projection import Projection, project
-    from meagraph.pipeline.compiled import LEARNING
-    from meagraph.pipeline.survey import latent_neighbours
-    from meagraph.progress import part
-    from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
-
-    check_suffix(options.out, ".csv", ".npz")
-    config = pipeline_config(options)
-    file = read_latent(options.data)
-    columns: dict[str, NDArray[Any]] = _rows(file.offsets)
-    figures: dict[str, Any] = {"environments": int(file.offsets[-1])}
-    line = f"{file.offsets[-1]:,} environments on a map"
-    if file.placement is not None:
-        _refuse_without(options.onto, options.data, "map", "map")
-        table, about = read_table(options.onto, "map", "map")
-        check_made_from(options.onto, about, latent=file.about["made_from"]["reference"])
-        placed = file.placement
-        onto = Projection(np.column_stack([table["x"], table["y"]]).astype(np.float32))
-        xy = place_on_map(placed, file.latent, onto, n_neighbors=config.projection.n_neighbors).xy
-        outside = placed.outside[placed.condensed.assignment]
-        columns |= {"x": xy[:, 0], "y": xy[:, 1]}
-        columns |= {"distance": placed.distance[placed.condensed.assignment], "outside": outside.astype(np.int8)}
-        settings = about["settings"]
-        figures |= {"outside": int(outside.sum()), "usual_distance": placed.usual}
-        line = f"{len(xy):,} environments placed on {options.onto}; {outside.sum():,} are unlike anything there"
-    else:
-        _refuse_onto(options.onto, options.data)
-        with Bar("map") as progress:
-            compiling.finish(*LEARNING, progress=part(progress, 0.0, 0.0))
-            progress(0, 1, "map (UMAP)")
-            neighbours = latent_neighbours(file.latent.embedding, config.clustering, config.projection)
-            xy = project(neighbours, file.latent.condensed, config.projection).xy
-            progress(1, 1, "done")
-        columns |= {"x": xy[:, 0], "y": xy[:, 1]}
-        settings = asdict(config.projection)
-    made_from = {"latent": file.sha256}
-    about = {"table": "map", "dataset": file.about["dataset"], "settings": settings, "made_from": made_from}
-    write_table(options.out, columns, about)
-    say(options.json, {**figures, "files": [options.out]}, line, f"wrote    {options.out}")
-
-
-def _add_latent(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="LATENT.npz", help="a latent space, as 'meagraph embed' writes it")
-    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
-
-
-def _rows(offsets: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The structure of every environment, and the atom within it."""
-    sizes = np.diff(offsets)
-    structure = np.repeat(np.arange(len(sizes)), sizes)
-    return {"structure": structure, "atom": np.arange(offsets[-1]) - offsets[structure]}
-
-
-def _refuse_without(onto: str | None, data: str, step: str, what: str) -> None:
-    if onto is None:
-        raise MEAGraphError(
-            f"{data}: is placed in the latent space of a reference. Name the {what} of that one: "
-            f"meagraph {step} --onto FILE; or run 'meagraph embed' without --onto."
-        )
-
-
-def _refuse_onto(onto: str | None, data: str) -> None:
-    if onto is not None:
-        raise MEAGraphError(
-            f"--onto {onto}: {data} is a latent space of its own. Place it first: meagraph embed --onto LATENT.npz."
-        )
-
-
-COMMANDS = (add_cluster, add_map)

@@ -1,4 +1,4 @@
-"""Commands that do everything at once: ``info`` and ``run``."""
+"""``meagraph run``: from a dataset to a pruned one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,12 @@ from meagraph.cli.options import (
     reading_options,
     training_options,
 )
-from meagraph.cli.output import Bar, cost_table, words
+from meagraph.cli.output import Bar, cost_table
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
     from meagraph.evaluation.against_random import PlanCost
     from meagraph.pipeline.run import Run
-
-
-def add_info(commands: Any) -> None:
-    """``meagraph info``."""
-    parser = commands.add_parser("info", help="what a dataset holds", description="Print what a dataset holds.")
-    parser.set_defaults(command=_info)
-    add_common_options(parser, seed=False, cache=False)
-    add_data(parser)
 
 
 def add_run(commands: Any) -> None:
@@ -52,24 +44,6 @@ def add_run(commands: Any) -> None:
     add_pruning_options(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_data(parser)
-
-
-def _info(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset, summarise
-
-    with Bar("reading") as progress:
-        dataset = read_dataset(options.data, progress=progress, **reading_options(options))
-    summary = summarise(dataset)
-    if options.json:
-        print(json.dumps(summary, indent=2))
-        return
-    print(f"{summary['name']}: {summary['structures']:,} structures, {summary['environments']:,} environments")
-    for key, value in summary.items():
-        if key not in ("name", "structures", "environments", "groups", "sources"):
-            print(f"  {key.replace('_', ' ')}: {words(value)}")
-    print(f"\n  {'group':<32}{'structures':>12}{'environments':>14}")
-    for group, counts in summary["groups"].items():
-        print(f"  {group:<32}{counts['structures']:>12,}{counts['environments']:>14,}")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -141,6 +115,3 @@ def _costs(result: Run) -> PlanCost:
     with Bar("cost") as progress:
         prepared = prepare(result.dataset, progress=part(progress, 0.0, 0.7))
         return evaluate(prepared, result.plan, progress=part(progress, 0.7, 1.0))
-
-
-COMMANDS = (add_info, add_run)

@@ -1,4 +1,4 @@
-"""What looks unlike the rest: ``outliers``."""
+"""``meagraph outliers``: what looks unlike the rest."""
 
 from __future__ import annotations
 
@@ -104,6 +104,3 @@ def _first(columns: dict[str, NDArray[Any]], count: int) -> list[dict[str, Any]]
 
 def _listed(atoms: list[int], most: int = 6) -> str:
     return ", ".join(map(str, atoms[:most])) + (f" and {len(atoms) - most} more" if len(atoms) > most else "")
-
-
-COMMANDS = (add_outliers,)

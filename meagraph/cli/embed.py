@@ -1,4 +1,4 @@
-"""From a dataset to its latent space, step by step: ``describe``, ``train``, ``embed``."""
+"""``meagraph embed``: the latent space of a dataset, or its place in that of another."""
 
 from __future__ import annotations
 
@@ -8,120 +8,12 @@ from typing import Any
 
 from meagraph.cli.options import (
     add_common_options,
-    add_data,
     add_settings,
-    add_training_options,
     given_settings,
     pipeline_config,
-    reading_options,
-    training_options,
 )
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
-
-
-def add_describe(commands: Any) -> None:
-    """``meagraph describe``."""
-    parser = commands.add_parser(
-        "describe",
-        help="step 1: descriptors of every environment",
-        description="Compute one descriptor vector for every atomic environment. Writes OUT, a NumPy array of float32 "
-        "with a row for each environment, and the same name with .json: what made it, from which files.",
-    )
-    parser.set_defaults(command=_describe)
-    parser.add_argument("--out", required=True, metavar="OUT.npy", help="file for the descriptors")
-    add_common_options(parser, seed=False)
-    add_settings(parser, "descriptors")
-    add_data(parser)
-
-
-def _describe(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset
-    from meagraph.descriptors import compute_descriptors
-    from meagraph.progress import part
-    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
-
-    check_suffix(options.out, ".npy")
-    beside = claim_details(options.out, DESCRIPTORS)
-    config = pipeline_config(options)
-    with Bar("describe") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
-        descriptors = compute_descriptors(
-            dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
-        )
-        write_described(options.out, dataset, descriptors)
-    size, width = descriptors.values.shape
-    figures = {
-        "structures": dataset.n_structures,
-        "environments": size,
-        "width": width,
-        "descriptors": descriptors.identity,
-        "files": [options.out, str(beside)],
-    }
-    say(
-        options.json,
-        figures,
-        f"{size:,} environments of {dataset.n_structures:,} structures, {width} values each",
-        f"wrote    {options.out}\nwrote    {beside}",
-    )
-
-
-def add_train(commands: Any) -> None:
-    """``meagraph train``."""
-    parser = commands.add_parser(
-        "train",
-        help="step 2: a model of the descriptors",
-        description="Train a graph autoencoder on descriptors. Writes OUT, the weights, and the same name with .json: "
-        "the model's shape, every setting, and the loss of each epoch. A training that was stopped or killed goes on "
-        "where it was when the same command is given again.",
-    )
-    parser.set_defaults(command=_train)
-    parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
-    parser.add_argument("--out", required=True, metavar="OUT.safetensors", help="file for the model")
-    add_common_options(parser)
-    add_training_options(parser)
-    add_settings(parser, "graph", "training")
-
-
-def _train(options: argparse.Namespace) -> None:
-    from meagraph.model.checkpoint import FORMAT
-    from meagraph.model.results import best_epoch
-    from meagraph.pipeline.learning import learn, store_model
-    from meagraph.step_files.handover import check_suffix, claim_details, read_described
-
-    check_suffix(options.out, ".safetensors")
-    beside = claim_details(options.out, FORMAT)
-    config = pipeline_config(options)
-    described = read_described(options.data)
-    with Bar("train") as progress:
-        learned = learn(
-            described,
-            described.descriptors,
-            config,
-            cache=not options.no_cache,
-            progress=progress,
-            **training_options(options),
-        )
-    made_from = {"descriptors": described.sha256}
-    store_model(options.out, learned, described.descriptors, config, dataset=described.name, made_from=made_from)
-    best = best_epoch(learned.history)
-    figures = {
-        "environments": len(learned.points),
-        "representatives": learned.condensed.size,
-        "source": learned.source,
-        "loss": [record.loss for record in learned.history],
-        "validation": [record.validation for record in learned.history],
-        "best_epoch": best.epoch,
-        "files": [options.out, str(beside)],
-    }
-    say(
-        options.json,
-        figures,
-        f"{learned.condensed.size:,} representatives of {len(learned.points):,} environments",
-        f"loss     {best.judged:.4g} in epoch {best.epoch} of {len(learned.history)}, the best, "
-        + ("on structures held out" if best.validation is not None else "none held out"),
-        f"wrote    {options.out}\nwrote    {beside}",
-    )
 
 
 def add_embed(commands: Any) -> None:
@@ -220,6 +112,3 @@ def _embed(options: argparse.Namespace) -> None:
     }
     line = f"{total:,} environments placed in {Path(options.onto).name}; {outside:,} are unlike anything there"
     say(options.json, figures, line, f"wrote    {options.out}")
-
-
-COMMANDS = (add_describe, add_train, add_embed)

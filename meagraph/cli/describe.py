@@ -1,0 +1,61 @@
+"""``meagraph describe``: descriptors of every environment."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from meagraph.cli.options import (
+    add_common_options,
+    add_data,
+    add_settings,
+    pipeline_config,
+    reading_options,
+)
+from meagraph.cli.output import Bar, say
+
+
+def add_describe(commands: Any) -> None:
+    """``meagraph describe``."""
+    parser = commands.add_parser(
+        "describe",
+        help="step 1: descriptors of every environment",
+        description="Compute one descriptor vector for every atomic environment. Writes OUT, a NumPy array of float32 "
+        "with a row for each environment, and the same name with .json: what made it, from which files.",
+    )
+    parser.set_defaults(command=_describe)
+    parser.add_argument("--out", required=True, metavar="OUT.npy", help="file for the descriptors")
+    add_common_options(parser, seed=False)
+    add_settings(parser, "descriptors")
+    add_data(parser)
+
+
+def _describe(options: argparse.Namespace) -> None:
+    from meagraph.datasets import read_dataset
+    from meagraph.descriptors import compute_descriptors
+    from meagraph.progress import part
+    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
+
+    check_suffix(options.out, ".npy")
+    beside = claim_details(options.out, DESCRIPTORS)
+    config = pipeline_config(options)
+    with Bar("describe") as progress:
+        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
+        descriptors = compute_descriptors(
+            dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
+        )
+        write_described(options.out, dataset, descriptors)
+    size, width = descriptors.values.shape
+    figures = {
+        "structures": dataset.n_structures,
+        "environments": size,
+        "width": width,
+        "descriptors": descriptors.identity,
+        "files": [options.out, str(beside)],
+    }
+    say(
+        options.json,
+        figures,
+        f"{size:,} environments of {dataset.n_structures:,} structures, {width} values each",
+        f"wrote    {options.out}\nwrote    {beside}",
+    )

@@ -1,0 +1,105 @@
+"""``meagraph prune``: a plan of what to keep."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
+from meagraph.cli.options import (
+    add_common_options,
+    add_data,
+    add_pruning_options,
+    pipeline_config,
+    pruning_config,
+)
+from meagraph.cli.output import Bar, say
+
+
+def add_prune(commands: Any) -> None:
+    """``meagraph prune``."""
+    parser = commands.add_parser(
+        "prune",
+        help="step 7: a plan of what to keep",
+        description="Choose environments and structures to keep. Writes OUT, masks of both as a NumPy archive, and the "
+        "same name with .json: every setting, the seed, how good the plan is, and what it was made from. With --export "
+        "also the kept structures, as 'meagraph run' does.",
+    )
+    parser.set_defaults(command=_prune)
+    add_step_files(parser)
+    parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the plan")
+    parser.add_argument("--export", metavar="DIR", help="folder for the kept structures, an index and a manifest")
+    parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
+    add_common_options(parser, cache=False)
+    add_pruning_options(parser)
+    add_data(parser)
+
+
+def _prune(options: argparse.Namespace) -> None:
+    from meagraph.evaluation.coverage import measure, yardstick
+    from meagraph.exports import export_plan
+    from meagraph.graph.condensation import unit_columns
+    from meagraph.pipeline.survey import latent_neighbours
+    from meagraph.progress import part
+    from meagraph.pruning.bins import fine_bins
+    from meagraph.pruning.plan import prune, rank_environments
+    from meagraph.step_files.handover import check_suffix, claim_details
+    from meagraph.step_files.plans import PLAN, write_plan
+
+    check_suffix(options.out, ".npz")
+    claim_details(options.out, PLAN)
+    config, pruning = pipeline_config(options), pruning_config(options)
+    described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
+    latent = file.latent
+    with Bar("prune") as progress:
+        dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
+        neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
+        clusters = clusters_of(options, file, config, neighbours)
+        points = unit_columns(described.descriptors.values)
+        ranking = rank_environments(
+            clusters,
+            points,
+            latent.condensed,
+            selector=pruning.selector,
+            within=pruning.within,
+            bins=fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed),
+            groups=dataset.groups[dataset.structure_of],
+            seed=pruning.seed,
+            progress=part(progress, 0.3, 0.6),
+        )
+        plan = prune(ranking, clusters, dataset, pruning)
+        stick = yardstick(dataset, points, latent.condensed, clusters, progress=part(progress, 0.6, 1.0))
+    measures = measure(stick, plan.keep)
+    made_from = {"descriptors": described.sha256, "latent": file.sha256}
+    settings = {
+        "descriptors": described.descriptors.identity,
+        "clustering": {"method": clusters.method, **clusters.settings, "clusters": clusters.n_clusters},
+    }
+    beside = write_plan(options.out, plan, dataset, clusters, measures=measures, made_from=made_from, settings=settings)
+    files = [options.out, str(beside)]
+    if options.export is not None:
+        exported = export_plan(
+            dataset, plan, options.export, settings={**settings, "made_from": made_from}, overwrite=options.overwrite
+        )
+        files += [str(path) for path in exported.paths]
+    atoms = int((dataset.offsets[1:] - dataset.offsets[:-1])[plan.structures].sum())
+    total, whole = dataset.n_environments, dataset.n_structures
+    figures = {
+        "environments": total,
+        "environments_chosen": plan.n_environments,
+        "structures": whole,
+        "structures_kept": plan.n_structures,
+        "environments_in_kept_structures": atoms,
+        "covered_environments": measures.covered_environments,
+        "redundancy": measures.redundancy,
+        "files": files,
+    }
+    say(
+        options.json,
+        figures,
+        f"chosen   {plan.n_environments:,} of {total:,} environments ({plan.n_environments / total:.1%}), which have "
+        f"{measures.covered_environments:.1%} of all nearby",
+        f"kept     {plan.n_structures:,} of {whole:,} structures ({plan.n_structures / whole:.1%}) with {atoms:,} "
+        f"environments ({atoms / total:.1%}), by the rule {pruning.rule!r}",
+        *(f"wrote    {path}" for path in files),
+    )
