@@ -13,6 +13,7 @@ import pytest
 from meagraph.cli import main
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.comparison import compare_plans
 from meagraph.evaluation.coverage import measure, yardstick
 from meagraph.evaluation.quests import quests_measures
 from meagraph.exports import verify
@@ -20,7 +21,7 @@ from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pipeline.run import run
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
-from meagraph.step_files.plans import compare_plans, read_plan, write_plan
+from meagraph.step_files.plans import read_plan, write_plan
 from tests.conftest import niobium_structures
 from tests.test_pruning import random_case, ranked
 from tests.test_steps import CONFIG, Chain, make, refused

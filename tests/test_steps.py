@@ -28,7 +28,9 @@ from meagraph.model.checkpoint import load_model
 from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.run import Run, run
-from meagraph.step_files.handover import read_clusters, read_described, read_latent, read_table, write_table
+from meagraph.step_files.descriptors import read_described
+from meagraph.step_files.latent import read_latent
+from meagraph.step_files.tables import read_clusters, read_table, write_table
 
 DESCRIBE = ("--n-max", "2", "--l-max", "2")
 TRAIN = ("--epochs", "2", "--batch", "4", "--threshold", "0.8", "--budget", "100", "--seed", "3")

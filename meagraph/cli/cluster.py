@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meagraph.latent.neighbours import Neighbours
     from meagraph.latent.stability import Stability
     from meagraph.progress import Progress
-    from meagraph.step_files.handover import LatentFile
+    from meagraph.step_files.latent import LatentFile
 
 
 def add_cluster(commands: Any) -> None:
@@ -44,7 +44,9 @@ def _cluster(options: argparse.Namespace) -> None:
     from meagraph.latent.clustering import cluster
     from meagraph.latent.placement import inherit_clusters
     from meagraph.pipeline.survey import latent_neighbours
-    from meagraph.step_files.handover import check_suffix, read_clusters, read_latent, write_table
+    from meagraph.step_files.checks import check_suffix
+    from meagraph.step_files.latent import read_latent
+    from meagraph.step_files.tables import read_clusters, write_table
 
     for path in filter(None, (options.out, options.stability)):
         check_suffix(path, ".csv", ".npz")
@@ -95,7 +97,7 @@ def _stability(
     from meagraph.files import sha256_file
     from meagraph.latent.stability import METHOD, rate_stability, resolution_stability
     from meagraph.model.checkpoint import load_model, model_files
-    from meagraph.step_files.handover import check_made_from
+    from meagraph.step_files.checks import check_made_from
 
     latent, method = file.latent, config.method
     if method == METHOD["resolution"]:
@@ -111,7 +113,7 @@ def _stability(
 
 
 def _write_curve(path: str, curve: Stability, about: dict[str, Any]) -> None:
-    from meagraph.step_files.handover import write_table
+    from meagraph.step_files.tables import write_table
 
     columns = {
         curve.parameter: curve.values,

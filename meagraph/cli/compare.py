@@ -26,7 +26,8 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from meagraph.step_files.plans import compare_plans, read_plan
+    from meagraph.evaluation.comparison import compare_plans
+    from meagraph.step_files.plans import read_plan
 
     if len(set(options.plans)) < len(options.plans):
         raise MEAGraphError("A plan is named twice. Name each once.")

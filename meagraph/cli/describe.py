@@ -34,7 +34,8 @@ def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.descriptors import compute_descriptors
     from meagraph.progress import part
-    from meagraph.step_files.handover import DESCRIPTORS, check_suffix, claim_details, write_described
+    from meagraph.step_files.checks import check_suffix, claim_details
+    from meagraph.step_files.descriptors import DESCRIPTORS, write_described
 
     check_suffix(options.out, ".npy")
     beside = claim_details(options.out, DESCRIPTORS)

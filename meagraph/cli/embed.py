@@ -46,7 +46,9 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.learning import learn
     from meagraph.progress import part
-    from meagraph.step_files.handover import check_made_from, check_suffix, read_described, read_latent, write_latent
+    from meagraph.step_files.checks import check_made_from, check_suffix
+    from meagraph.step_files.descriptors import read_described
+    from meagraph.step_files.latent import read_latent, write_latent
 
     check_suffix(options.out, ".npz")
     described = read_described(options.data)

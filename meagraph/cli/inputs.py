@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from meagraph.latent.clustering import Clusters
     from meagraph.latent.neighbours import Neighbours
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.step_files.handover import Described, LatentFile
+    from meagraph.step_files.descriptors import Described
+    from meagraph.step_files.latent import LatentFile
 
 
 def add_step_files(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,9 @@ def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Descri
     Raises MEAGraphError where they do not belong together, or, ending in ``remedy``, for a dataset placed in the latent
     space of another.
     """
-    from meagraph.step_files.handover import check_made_from, read_described, read_latent
+    from meagraph.step_files.checks import check_made_from
+    from meagraph.step_files.descriptors import read_described
+    from meagraph.step_files.latent import read_latent
 
     described, file = read_described(options.descriptors), read_latent(options.latent)
     check_made_from(options.latent, file.about, descriptors=described.sha256)
@@ -63,7 +66,7 @@ def clusters_of(
     """The clusters of --clusters-file, or else those of the settings; ``neighbours`` where they are known already."""
     from meagraph.latent.clustering import cluster
     from meagraph.pipeline.survey import latent_neighbours
-    from meagraph.step_files.handover import read_clusters
+    from meagraph.step_files.tables import read_clusters
 
     if options.clusters_file is not None:
         return read_clusters(options.clusters_file, file.sha256)

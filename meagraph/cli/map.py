@@ -41,7 +41,9 @@ def _map(options: argparse.Namespace) -> None:
     from meagraph.pipeline.compiled import LEARNING
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
-    from meagraph.step_files.handover import check_made_from, check_suffix, read_latent, read_table, write_table
+    from meagraph.step_files.checks import check_made_from, check_suffix
+    from meagraph.step_files.latent import read_latent
+    from meagraph.step_files.tables import read_table, write_table
 
     check_suffix(options.out, ".csv", ".npz")
     config = pipeline_config(options)

@@ -34,7 +34,8 @@ def _outliers(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part
-    from meagraph.step_files.handover import check_suffix, write_table
+    from meagraph.step_files.checks import check_suffix
+    from meagraph.step_files.tables import write_table
 
     check_suffix(options.out, ".csv", ".npz")
     if options.top < 0:

@@ -43,7 +43,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
     from meagraph.pruning.plan import prune, rank_environments
-    from meagraph.step_files.handover import check_suffix, claim_details
+    from meagraph.step_files.checks import check_suffix, claim_details
     from meagraph.step_files.plans import PLAN, write_plan
 
     check_suffix(options.out, ".npz")

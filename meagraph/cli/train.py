@@ -36,7 +36,8 @@ def _train(options: argparse.Namespace) -> None:
     from meagraph.model.checkpoint import FORMAT
     from meagraph.model.results import best_epoch
     from meagraph.pipeline.learning import learn, store_model
-    from meagraph.step_files.handover import check_suffix, claim_details, read_described
+    from meagraph.step_files.checks import check_suffix, claim_details
+    from meagraph.step_files.descriptors import read_described
 
     check_suffix(options.out, ".safetensors")
     beside = claim_details(options.out, FORMAT)

@@ -1,0 +1,92 @@
+"""Descriptors in files: a plain .npy with a .json beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.descriptors import Descriptors
+from meagraph.files import atomic_path, sha256_file, write_json
+from meagraph.step_files.checks import check_suffix, claim_details, details_of, unusable
+
+DESCRIPTORS = "meagraph-descriptors-1"
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """The descriptors of a dataset, and what later steps need of it without reading the structures again."""
+
+    descriptors: Descriptors
+    name: str
+    sources: list[dict[str, Any]]  # path, sha256, format and frames of each file
+    offsets: NDArray[np.int64]  # (S + 1,)
+    groups: NDArray[np.str_]  # (S,)
+    structure_keys: tuple[str, ...]  # (S,)
+    fingerprint: str  # of the dataset with its labels
+    sha256: str  # of the .npy
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What files made from these descriptors say of them."""
+        return {"dataset": self.name, "sources": self.sources, "descriptors": self.descriptors.identity}
+
+
+def write_described(path: str | Path, dataset: AtomicDataset, descriptors: Descriptors) -> None:
+    """Write ``descriptors`` of ``dataset`` to ``path`` (.npy) and what else later steps need to the .json beside it."""
+    check_suffix(path, ".npy")
+    beside = claim_details(path, DESCRIPTORS)
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as stream:
+            np.save(stream, np.asarray(descriptors.values, dtype=np.float32), allow_pickle=False)
+        details = {
+            "format": DESCRIPTORS,
+            "sha256": sha256_file(temporary),
+            "descriptors": descriptors.identity,
+            "dataset": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "sources": [
+                {"path": source.path, "sha256": source.sha256, "format": source.format, "frames": source.n_frames}
+                for source in dataset.sources
+            ],
+            "species": [chemical_symbols[number] for number in dataset.species],
+            "structures": {
+                "atoms": np.diff(dataset.offsets).tolist(),
+                "groups": dataset.groups.tolist(),
+                "keys": list(dataset.structure_keys),
+            },
+        }
+        write_json(beside, details)
+
+
+def read_described(path: str | Path) -> Described:
+    """Read what :func:`write_described` wrote; the values are memory-mapped.
+
+    Raises MEAGraphError if a file is missing, is no such file, or the two do not belong together.
+    """
+    what, step = "descriptors", "describe"
+    details = details_of(Path(path), DESCRIPTORS, what, step)
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        identity = dict(details["descriptors"])
+        structures = details["structures"]
+        found = Described(
+            Descriptors(values, identity.pop("method"), identity),
+            details["dataset"],
+            details["sources"],
+            np.concatenate([[0], np.cumsum(structures["atoms"])]).astype(np.int64),
+            np.array(structures["groups"], dtype=np.str_),
+            tuple(structures["keys"]),
+            details["fingerprint"],
+            details["sha256"],
+        )
+        if values.ndim != 2 or len(values) != found.offsets[-1]:
+            raise ValueError(f"{found.offsets[-1]} environments, but values of shape {values.shape}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unusable(Path(path), what, step, error) from error
+    return found

@@ -1,0 +1,104 @@
+"""Latent spaces in files: one .npz."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.errors import MEAGraphError
+from meagraph.files import read_arrays, sha256_file, write_arrays
+from meagraph.graph.condensation import Condensed, arrays_of, condensed_from
+from meagraph.graph.similarity import GraphConfig
+from meagraph.latent.placement import Placement
+from meagraph.latent.space import Latent
+from meagraph.model.results import Embedding
+from meagraph.step_files.checks import check_suffix, unusable
+
+_PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
+LATENT = "meagraph-latent-1"
+
+
+@dataclass(frozen=True, eq=False)
+class LatentFile:
+    """A latent space, or new data placed in that of a reference."""
+
+    latent: Latent  # of the reference, where there is a placement
+    placement: Placement | None
+    offsets: NDArray[np.int64]  # (S + 1,) of the dataset, the new one where there is a placement
+    about: dict[str, Any]  # JSON-like: the dataset, and what this was made from
+    sha256: str
+
+    @property
+    def condensed(self) -> Condensed:
+        """The net of the dataset."""
+        return self.latent.condensed if self.placement is None else self.placement.condensed
+
+
+def write_latent(
+    path: str | Path,
+    latent: Latent,
+    offsets: NDArray[np.int64],
+    about: Mapping[str, Any],
+    placement: Placement | None = None,
+) -> None:
+    """Write a latent space for :func:`read_latent`: one NumPy archive, settings as JSON text in ``about``."""
+    check_suffix(path, ".npz")
+    texts = {
+        "format": LATENT,
+        "rate": latent.embedding.rate,
+        "graph": asdict(latent.graph),
+        "descriptors": latent.descriptors,
+        **about,
+    }
+    arrays: dict[str, Any] = {
+        "about": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8),
+        "latent": latent.embedding.values,
+        "edge_index": latent.embedding.edge_index,
+        "edge_score": latent.embedding.score,
+        "connected": latent.embedding.connected,
+        "rows": latent.rows,
+        "norms": latent.norms,
+        "error": latent.error,
+        **arrays_of(latent.condensed),
+        "offsets": offsets,
+    }
+    if placement is not None:
+        arrays |= {f"placed_{name}": getattr(placement, name) for name in _PLACED}
+        arrays |= {f"net_{name}": value for name, value in arrays_of(placement.condensed).items()}
+    write_arrays(path, arrays)
+
+
+def read_latent(path: str | Path) -> LatentFile:
+    """Read what :func:`write_latent` wrote; MEAGraphError if it is missing or no such file."""
+    what, step = "a latent space", "embed"
+    if not Path(path).is_file():
+        raise MEAGraphError(f"{path} does not exist. Expected {what}, as 'meagraph {step}' writes it.")
+    try:
+        data = read_arrays(path)
+        about = json.loads(data["about"].tobytes())
+        if about["format"] != LATENT:
+            raise ValueError(f"its format is {about['format']!r}, expected {LATENT!r}")
+        latent = Latent(
+            Embedding(data["latent"], data["edge_index"], data["edge_score"], about["rate"], data["connected"]),
+            condensed_from(data),
+            data["rows"],
+            data["norms"],
+            GraphConfig(**about["graph"]),
+            about["descriptors"],
+            data["error"],
+        )
+        placement = None
+        if "net_assignment" in data:
+            net = {name.removeprefix("net_"): value for name, value in data.items() if name.startswith("net_")}
+            rest: dict[str, Any] = {name: data[f"placed_{name}"] for name in _PLACED}
+            placement = Placement(condensed_from(net), **{**rest, "usual": float(rest["usual"])})
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+        raise unusable(Path(path), what, step, error) from error
+    return LatentFile(latent, placement, data["offsets"], about, sha256_file(path))

@@ -1,0 +1,66 @@
+"""Tables in files, one row an environment: .csv with a .json beside it, or one .npz."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
+from meagraph.latent.clustering import Clusters
+from meagraph.step_files.checks import check_made_from, check_suffix, claim_details, details_of, unusable
+
+TABLE = "meagraph-table-1"
+
+
+def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+    """Write ``columns`` of equal length by the suffix of ``path``: .csv with a .json beside it, or .npz."""
+    check_suffix(path, ".csv", ".npz")
+    kinds = {name: np.asarray(column).dtype.str for name, column in columns.items()}
+    details = {"format": TABLE, **about, "columns": kinds}
+    if Path(path).suffix == ".npz":
+        text = np.frombuffer(json.dumps(details).encode(), dtype=np.uint8)
+        write_arrays(path, {"about": text, **columns})
+        return
+    beside = claim_details(path, TABLE)
+    with atomic_path(path) as temporary:
+        with open(temporary, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        write_json(beside, {**details, "sha256": sha256_file(temporary)})
+
+
+def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The columns and details of the table at ``path``: ``what``, as ``step`` writes it."""
+    file = Path(path)
+    check_suffix(file, ".csv", ".npz")
+    try:
+        if file.suffix == ".csv":
+            details = details_of(file, TABLE, what, step)
+            with open(file, encoding="utf-8", newline="") as stream:
+                header, *rows = csv.reader(stream)
+            cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
+            kinds = details["columns"]
+            columns = {name: np.array(cells.get(name, ())).astype(kind) for name, kind in kinds.items()}
+        else:
+            columns = read_arrays(file)
+            details = json.loads(columns.pop("about").tobytes())
+        if details["table"] != what:
+            raise ValueError(f"it holds {details['table']}")
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+        raise unusable(file, what, step, error) from error
+    return columns, details
+
+
+def read_clusters(path: str | Path, latent: str) -> Clusters:
+    """The clusters at ``path``, which must be those of the latent space with this SHA-256."""
+    columns, about = read_table(path, "clusters", "cluster")
+    check_made_from(path, about, latent=latent)
+    return Clusters(columns["cluster"], np.array(about["sizes"], dtype=np.int64), about["method"], about["settings"])
