@@ -142,7 +142,14 @@ def test_report_holds_everything_and_refers_to_nothing(
     found = evaluate(prepared, plan, seeds=(0,))
     settings = {"descriptors": {"method": "soap", "r_cut": 5.0}, "flagged": list(range(40))}
     text = report_html(
-        dataset, survey, plan, settings=settings, measures=measure(stick, plan.keep), cost=found, curves=curves
+        dataset,
+        survey.clusters,
+        survey.projection,
+        plan,
+        settings=settings,
+        measures=measure(stick, plan.keep),
+        cost=found,
+        curves=curves,
     )
     page = Page(text)
     assert "script" not in page.tags
@@ -162,15 +169,15 @@ def test_report_tells_what_quests_found(dataset: AtomicDataset, survey: Survey) 
         KEPT: SetFigures(104, 100, 3.3333, 4.0, 0.5),
     }
     found = QuestsMeasures(plan, sets, QuestsConfig(sample=100, seed=7), "quests 1.2.3")
-    page = Page(report_html(dataset, survey, plan, settings={}, quests=found))
+    page = Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={}, quests=found))
     for wanted in ("QUESTS", "4.5678", "3.2109", "43.21 %", "100", "100.00 %", found.caption()):
         assert wanted in page.texts, wanted
     assert "bandwidth 0.015 1/Å" in found.caption()
-    assert "QUESTS" not in Page(report_html(dataset, survey, plan, settings={})).texts
+    assert "QUESTS" not in Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={})).texts
 
 
 def test_report_without_figures_of_cost(dataset: AtomicDataset, survey: Survey) -> None:
     plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig())
-    page = Page(report_html(dataset, survey, plan, settings={}))
+    page = Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={}))
     assert page.tags.count("img") == 3
     assert "What it costs" not in page.texts

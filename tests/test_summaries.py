@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagraph.inspection.summaries import contingency, histogram, mean_and_spread, spans_decades
+from meagraph.inspection.summaries import histogram, mean_and_spread, spans_decades
+from meagraph.latent.clustering import contingency
 
 
 def test_bars_of_a_selection_are_those_of_numpy() -> None:

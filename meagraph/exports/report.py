@@ -16,7 +16,8 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.evaluation.quests import SETS, QuestsMeasures
-from meagraph.pipeline.survey import Survey
+from meagraph.latent.clustering import Clusters
+from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.selectors import cluster_bins
 
@@ -49,7 +50,8 @@ th:first-child, td:first-child {{ text-align: left }}
 
 def report_html(
     dataset: AtomicDataset,
-    survey: Survey,
+    clusters: Clusters,
+    projection: Projection,
     plan: PruningPlan,
     *,
     settings: Mapping[str, Any],
@@ -73,12 +75,12 @@ def report_html(
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
     names, codes = np.unique(dataset.groups, return_inverse=True)
-    count = survey.clusters.n_clusters + 1
+    count = clusters.n_clusters + 1
     labels = [*(str(number + 1) for number in range(count - 1)), "unclustered"]
     bars = _bars("group", names.tolist(), codes[dataset.structure_of], kept)
-    bars += _bars("cluster", labels, cluster_bins(survey.clusters), kept)
+    bars += _bars("cluster", labels, cluster_bins(clusters), kept)
     sections = [
-        _section("Map", _image(_map(survey.projection.xy, kept), "Map of the kept part")),
+        _section("Map", _image(_map(projection.xy, kept), "Map of the kept part")),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
     ]
     if measures is not None:

@@ -73,17 +73,6 @@ def spans_decades(values: NDArray[np.floating]) -> bool:
     return bool(high > WIDE * low)
 
 
-def contingency(
-    first: NDArray[np.integer],
-    second: NDArray[np.integer],
-    shape: tuple[int, int],
-    weights: NDArray[np.integer] | None = None,
-) -> NDArray[np.int64]:
-    """How often each pair of codes from 0 occurs in two arrays (N,): ``shape`` counts; each pair counts ``weights``."""
-    flat = np.bincount(first * shape[1] + second, weights, minlength=shape[0] * shape[1])
-    return np.asarray(flat.reshape(shape)).astype(np.int64)
-
-
 def mean_and_spread(
     values: NDArray[np.floating], bins: NDArray[np.integer], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
-from meagraph.inspection.summaries import contingency
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, contingency
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent

@@ -213,3 +213,14 @@ def ordered_labels(labels: NDArray[np.int64], condensed: Condensed) -> tuple[NDA
     renumbered = np.full(len(labels), NOISE, dtype=np.int64)
     renumbered[inside] = rank[inverse]
     return renumbered, count[order]
+
+
+def contingency(
+    first: NDArray[np.integer],
+    second: NDArray[np.integer],
+    shape: tuple[int, int],
+    weights: NDArray[np.integer] | None = None,
+) -> NDArray[np.int64]:
+    """How often each pair of codes from 0 occurs in two arrays (N,): ``shape`` counts; each pair counts ``weights``."""
+    flat = np.bincount(first * shape[1] + second, weights, minlength=shape[0] * shape[1])
+    return np.asarray(flat.reshape(shape)).astype(np.int64)

@@ -196,7 +196,7 @@ def run(
     files = None
     if directory is not None:
         settings = describe_settings(config, descriptors, learned, result)
-        report = report_html(dataset, result, plan, settings=settings)
+        report = report_html(dataset, result.clusters, result.projection, plan, settings=settings)
         files = export_plan(dataset, plan, directory, settings=settings, report=report, overwrite=overwrite)
     progress(1, 1, "done")
     return Run(dataset, descriptors, learned, result, plan, files)

@@ -114,7 +114,8 @@ class Workflow(PlanWork):
             target = Path(directory).expanduser()
             report = report_html(
                 dataset,
-                survey,
+                survey.clusters,
+                survey.projection,
                 plan,
                 settings=settings,
                 measures=found,

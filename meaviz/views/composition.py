@@ -8,7 +8,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.inspection.summaries import contingency
+from meagraph.latent.clustering import contingency
 from meagraph.pruning.selectors import cluster_bins
 from meaviz.components.charts.heat_map import HeatMap
 from meaviz.jobs.runner import held

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meagraph.inspection.summaries import contingency, mean_and_spread
+from meagraph.inspection.summaries import mean_and_spread
+from meagraph.latent.clustering import contingency
 from meagraph.latent.exemplars import extremes
 from meagraph.pruning.selectors import cluster_bins
 from meaviz.session import Session, cluster_name
