@@ -23,8 +23,16 @@ from meagraph.files import write_json
 from meaviz.app import build
 from meaviz.components.map import environment_map
 from meaviz.session import Session
-from tests.app.browser import CHROMIUM_ARGUMENTS, FIND_FIGURE, Served, data_to_page, drag, find_chromium, wait_figure
-from tests.app.made_up import session_of
+from tests.support.browser import (
+    CHROMIUM_ARGUMENTS,
+    FIND_FIGURE,
+    Served,
+    data_to_page,
+    drag,
+    find_chromium,
+    wait_figure,
+)
+from tests.support.made_up import session_of
 
 RESULTS = Path(__file__).parent / "results"
 COLOURS = ("energy", "group", "force", "cluster")

@@ -26,7 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.files import write_json
-from tests.app.browser import CHROMIUM_ARGUMENTS, find_chromium, free_port
+from tests.support.browser import CHROMIUM_ARGUMENTS, find_chromium, free_port
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1800.0  # s

@@ -29,7 +29,7 @@ from meagraph.files import write_json
 from meaviz.components.viewer.scene import Environment
 from meaviz.components.viewer.structure_viewer import REPRESENTATIONS, StructureViewer
 from meaviz.demo import demo_path
-from tests.app.browser import CHROMIUM_ARGUMENTS, Served, find_chromium, open_page
+from tests.support.browser import CHROMIUM_ARGUMENTS, Served, find_chromium, open_page
 
 RESULTS = Path(__file__).parent / "results"
 CUTOFF = 5.0  # Å

@@ -33,7 +33,7 @@ from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import Ranking, rank_environments
-from tests import oracle
+from tests.support import ROOT, oracle
 
 torch.set_num_threads(1)
 
@@ -49,7 +49,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def real_data(name: str) -> Path:
     """A file of the folder of real datasets; the test is skipped where there is none."""
     folder = os.environ.get("MEAVIZ_DATA")
-    root = Path(folder) if folder else Path(__file__).parents[2] / "shared" / "data"
+    root = Path(folder) if folder else ROOT.parent / "shared" / "data"
     if not (root / name).exists():
         pytest.skip(f"{name} is not in {root}; point MEAVIZ_DATA at the folder of real datasets")
     return root / name

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support import ROOT
+
 APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvplot", "param", "datashader", "nglview"}
 
 # Every part of the library and its storey: imports go down, or stay on the storey without going in circles.

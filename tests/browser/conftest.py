@@ -1,0 +1,101 @@
+"""Fixtures of the tests that drive a real browser.
+
+``serve(app)`` starts a Panel server for a function that returns the app; ``page`` is a fresh browser page,
+which makes the test fail on an error of the page, and on a request to any host but the servers of the test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium, fresh_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.support.whole_page import App
+
+
+def _unavailable(reason: str) -> None:
+    """Skip, or fail where a browser is required (continuous integration)."""
+    if os.environ.get("MEAVIZ_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason + "; MEAVIZ_REQUIRE_BROWSER=1 forbids skipping")
+    pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a browser, so that ``-m "not browser"`` leaves them out."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One headless Chromium for the whole run, with software WebGL."""
+    path = find_chromium()
+    if path is None:
+        _unavailable("no Chromium found (install one, or name it in MEAVIZ_CHROMIUM)")
+    try:
+        from playwright.sync_api import expect, sync_playwright
+    except ImportError:
+        _unavailable("playwright is not installed (pip install playwright)")
+    expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_log() -> BrowserLog:
+    """Record what the page does; a test that provokes an error removes it from ``errors``."""
+    return BrowserLog()
+
+
+@pytest.fixture
+def serve(browser_log: BrowserLog) -> Iterator[Callable[[Callable[[], Any]], Served]]:
+    """``serve(app)``: start a server for ``app`` (a function that returns a Panel object) on a free port."""
+    running: list[Served] = []
+
+    def start(app: Callable[[], Any]) -> Served:
+        served = Served(app)
+        running.append(served)
+        browser_log.servers.add(served.host)
+        return served
+
+    yield start
+    errors = [message for served in running for message in served.errors]
+    for served in running:
+        served.stop()
+    assert not errors, f"the server logged errors: {errors}"
+
+
+@pytest.fixture
+def page(chromium: Browser, browser_log: BrowserLog) -> Iterator[Page]:
+    """Give a fresh page of 1280 x 900 pixels (in place of pytest-playwright's fixture of this name)."""
+    with fresh_page(chromium, browser_log) as page:
+        yield page
+    assert not browser_log.errors, f"errors on the page: {browser_log.errors}"
+    assert not browser_log.external(), f"requests to other hosts: {browser_log.external()}"
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The whole app on a page for all tests of a module."""
+    from tests.support.whole_page import open_app
+
+    with open_app(chromium, tmp_path_factory.mktemp("judgements")) as app:
+        yield app
+
+
+@pytest.fixture
+def app(opened: App) -> Iterator[App]:
+    """The whole app as on the first visit; the test fails on what the server logs as an error."""
+    opened.tidy()
+    yield opened
+    assert not opened.served.errors, f"the server logged errors: {opened.served.errors}"

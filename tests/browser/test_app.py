@@ -1,0 +1,295 @@
+"""The app as a user meets it: in a real browser, from opening data to reading the export back."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import panel as pn
+import pytest
+from ase import Atoms
+from bokeh.command.util import build_single_handler_application
+from panel.io.session import generate_session
+from playwright.sync_api import Locator, Page, expect
+
+from meaviz.app import build
+from meaviz.demo import demo_path
+from meaviz.session import Session
+from tests.support import ROOT
+from tests.support.browser import choose, data_to_page, drag, figure_eval, wait_figure, wait_idle, wait_until
+
+MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
+
+
+@pytest.fixture(autouse=True)
+def own_judgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags of a test are not the user's."""
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "judgements"))
+
+
+@pytest.fixture
+def open_app(serve: Callable[..., Any], page: Page) -> Callable[..., Session]:
+    """``open_app(data)``: serve the app for ``data``, open it in the browser, return its session."""
+
+    def start(*data: Path, size: tuple[int, int] = (1440, 900)) -> Session:
+        session = Session()
+        served = serve(lambda: build(list(data), session=session))
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.goto(served.url)
+        wait_idle(page)
+        return session
+
+    return start
+
+
+def wait_map(page: Page, session: Session) -> None:
+    """Wait until the map shows its points."""
+    wait_until(
+        page, lambda: session.survey is not None or session.problem[1], MAP_TIMEOUT, "neither a map nor a problem"
+    )
+    assert session.problem == ("", "")
+    wait_figure(page, "map")
+
+
+def button(page: Page, name: str) -> Locator:
+    """The button with exactly this label."""
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def fact(page: Page, name: str) -> Locator:
+    """What the 3D view says of the environment that it shows."""
+    return page.locator(f"dl.facts dt:text-is('{name}') + dd")
+
+
+def test_served_script_runs_and_has_roots() -> None:
+    """``panel serve meaviz`` answers with a page; a status code alone would not show that."""
+    application = build_single_handler_application(str(ROOT / "meaviz"))
+    session = generate_session(application)
+    handler = application.handlers[0]
+    assert not handler.failed, handler.error_detail
+    assert session.document.roots
+
+
+@pytest.mark.browser
+def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, tmp_path: Path) -> None:
+    """Open the demo, lasso, inspect, flag, prune, export, and read the export back."""
+    session = open_app()
+    wait_map(page, session)
+    data, survey = session.dataset, session.survey
+    assert data.n_environments >= 10_000
+    assert survey.clusters.n_clusters > 1
+    xy = survey.projection.xy
+
+    # a real lasso around the largest cluster's middle
+    members = xy[survey.clusters.labels == 0]
+    centre, radius = np.median(members, axis=0), 0.4 * members.std()
+    angle = np.linspace(0, 2 * np.pi, 24)
+    ring = centre + radius * np.column_stack([np.cos(angle), np.sin(angle)])
+    drag(page, data_to_page(page, "map", ring))
+    wait_until(page, lambda: session.selection.any(), what="a selection")
+    inside = np.linalg.norm(xy - centre, axis=1)
+    assert session.selection[inside < 0.9 * radius].all()
+    assert not session.selection[inside > 1.1 * radius].any()
+    chosen = int(session.selection.sum())
+    expect(page.get_by_text(f"{chosen:,} of {data.n_environments:,} selected")).to_be_visible()
+
+    # click an environment: the 3D view shows it, with its facts
+    row = int(np.flatnonzero(session.selection)[0])
+    page.mouse.click(*data_to_page(page, "map", [xy[row]])[0])
+    wait_until(page, lambda: session.inspected >= 0, what="an inspected environment")
+    assert np.linalg.norm(xy[session.inspected] - xy[row]) < 0.05 * np.ptp(xy, axis=0).max()
+    structure = int(data.structure_of[session.inspected])
+    expect(fact(page, "environment")).to_have_text(f"{session.inspected:,}")
+    expect(fact(page, "group")).to_have_text(str(data.groups[structure]))
+
+    # flag what is inspected alone, then take part of it back
+    button(page, "Select nothing").click()
+    wait_until(page, lambda: not session.selection.any(), what="an empty selection")
+    button(page, "Flag").click()
+    wait_until(page, lambda: session.flags.any(), what="a flag")
+    assert np.flatnonzero(session.flags).tolist() == [session.inspected]
+    assert not session.plan.structures[structure]
+
+    # move the keep fraction with the keyboard
+    page.get_by_role("tab", name="Pruning").click()
+    before = session.plan.n_environments
+    slider = page.get_by_role("slider", name="Keep fraction")
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowLeft")
+    wait_until(page, lambda: abs(session.pruning.keep - 0.15) < 1e-9, what="a keep fraction of 0.15")
+    wait_until(page, lambda: session.plan.config.keep == session.pruning.keep, what="a new plan")
+    assert session.plan.n_environments == round(0.15 * data.n_environments) < before
+    expect(page.get_by_text(f"{session.plan.n_environments:,}", exact=True)).to_be_visible()
+
+    # what the plan costs
+    page.get_by_role("tab", name="Cost").click()
+    button(page, "Measure").click()
+    wait_until(page, lambda: session.cost is not None or session.problem[1], what="the cost of the plan")
+    assert session.problem == ("", "")
+    assert session.cost.plan is session.plan
+    expect(page.get_by_role("cell", name=f"{session.cost.kept.environments:,}").first).to_be_visible()
+    assert 0 < session.cost.kept.environments < session.cost.whole.environments
+
+    # export, and read it back
+    page.get_by_role("tab", name="Export").click()
+    folder = tmp_path / "export"
+    page.get_by_label("Folder").fill(str(folder))
+    button(page, "Export").click()
+    wait_until(page, lambda: session.exported is not None or session.problem[1], what="an export")
+    assert session.problem == ("", "")
+    kept = np.flatnonzero(session.plan.structures)
+    frames = ase.io.read(session.exported.structures, ":")
+    assert len(frames) == len(kept)
+    for frame, original in zip(frames, kept, strict=True):
+        assert np.allclose(frame.positions, data.structures[original].positions)
+        assert np.isclose(frame.get_potential_energy(), data.energy[original])
+    assert "IsolatedAtom" in {frame.info["config_type"] for frame in frames}
+    manifest = json.loads(session.exported.manifest.read_text())
+    assert str(structure) in json.dumps(manifest)
+    with open(session.exported.index, newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == data.n_structures
+    with page.expect_download() as download:
+        button(page, session.exported.structures.name).click()
+    assert Path(download.value.path()).read_bytes() == session.exported.structures.read_bytes()
+
+
+@pytest.mark.browser
+def test_colours_theme_clusters_and_retraining(
+    open_app: Callable[..., Session], page: Page, structures: tuple[Atoms, ...], write_dataset: Callable[..., Path]
+) -> None:
+    """Every colouring, the dark theme, a cluster of the table, and a new training keep the page alive."""
+    session = open_app(write_dataset(structures))
+    wait_map(page, session)
+    for name, title in (
+        ("group", "Group"),
+        ("energy", "Energy per atom / eV/atom"),
+        ("force", "Force / eV/Å"),
+        ("score", "Outlier score"),
+        ("cluster", "Cluster"),
+    ):
+        choose(page, "Colour by", title)
+        wait_until(page, lambda name=name: session.colour_by == name, what=f"colours by {title}")
+        wait_idle(page)
+    colour = "view.model.below[0].axis_label_text_color"
+    light = figure_eval(page, "map", colour)
+    button(page, "Toggle theme").click()
+    wait_until(page, lambda: session.dark, what="the dark theme")
+    wait_until(page, lambda: figure_eval(page, "map", colour) != light, what="other colours on the map")
+
+    first = session.learned
+    unfold(page, 3)
+    button(page, "Train").click()
+    wait_until(page, lambda: session.learned is not first and session.survey is not None, MAP_TIMEOUT, "a new map")
+    wait_figure(page, "map")
+    assert session.problem == ("", "")
+
+
+def unfold(page: Page, step: int) -> None:
+    """Open the settings of a step of the side bar (1 is open from the start)."""
+    page.get_by_role("button", name="show more").nth(step - 1).click()
+
+
+def bad_files(folder: Path, good: tuple[Atoms, ...]) -> dict[str, tuple[Path, str]]:
+    """Bad input of every kind: name to (path, a word that the message must hold)."""
+
+    def write(name: str, frames: list[Atoms]) -> Path:
+        ase.io.write(folder / name, frames, format="extxyz")
+        return folder / name
+
+    text = folder / "notes.extxyz"
+    text.write_text("Dear diary,\nthis is no structure.\n")
+    empty = folder / "empty.extxyz"
+    empty.write_text("")
+    strange = folder / "data.qqq"
+    strange.write_text("1\n\nNb 0 0 0\n")
+    bare = [Atoms("Nb2", [[0, 0, 0], [0, 0, 2.8]], cell=[9, 9, 9], pbc=True)] * 2
+    flat = [atoms.copy() for atoms in good[:2]]
+    for atoms, original in zip(flat, good, strict=False):
+        atoms.calc = original.calc
+        atoms.cell[2] = atoms.cell[1]
+    nan = write("nan.extxyz", list(good[:2]))
+    lines = nan.read_text().splitlines()
+    lines[2] = "Nb nan" + lines[2][lines[2].index(" ", 12) :]
+    nan.write_text("\n".join(lines) + "\n")
+    huge = folder / "huge.extxyz"
+    huge.write_text("100000\nProperties=species:S:1:pos:R:3 energy=0\n" + "Nb 0 0 0\n" * 100_000)
+    return {
+        "missing": (folder / "nowhere.extxyz", "nowhere.extxyz"),
+        "empty": (empty, "empty"),
+        "text": (text, "notes.extxyz"),
+        "unlabelled": (write("bare.extxyz", bare), "bare.extxyz"),
+        "nan": (nan, "nan.extxyz"),
+        "flat": (write("flat.extxyz", flat), "flat.extxyz"),
+        "one": (write("one.extxyz", [good[0]]), "one.extxyz"),
+        "huge": (huge, "huge.extxyz"),
+        "suffix": (strange, "data.qqq"),
+    }
+
+
+@pytest.mark.browser
+def test_bad_input_is_explained_and_harms_nothing(
+    open_app: Callable[..., Session],
+    page: Page,
+    tmp_path: Path,
+    structures: tuple[Atoms, ...],
+    write_dataset: Callable[..., Path],
+) -> None:
+    """Each bad file gets one clear error on the page, and what was open stays."""
+    session = open_app(write_dataset(structures))
+    wait_map(page, session)
+    survey = session.survey
+    for kind, (path, word) in bad_files(tmp_path, structures).items():
+        page.get_by_label("Files").fill(str(path))
+        button(page, "Open").click()
+        wait_until(page, lambda: word in session.problem[1] and not session.running, what=f"an error for {kind}")  # noqa: B023
+        expect(page.get_by_role("alert").filter(has_text=word)).to_have_count(1)
+        assert "Traceback" not in session.problem[1]
+        assert session.survey is survey, kind
+    page.get_by_label("Files").fill(str(tmp_path / "bare.extxyz"))
+    page.get_by_label("Allow frames without labels").check()
+    button(page, "Open").click()
+    wait_until(page, lambda: session.dataset is not None and session.dataset.n_structures == 2, what="a dataset")
+
+
+@pytest.mark.browser
+def test_cancel_keeps_what_was_there(
+    open_app: Callable[..., Session], page: Page, structures: tuple[Atoms, ...], write_dataset: Callable[..., Path]
+) -> None:
+    """A cancelled training says so and the step can be started again."""
+    session = open_app(write_dataset(structures))
+    wait_map(page, session)
+    unfold(page, 3)
+    for label, value in (("Epochs", "10000"), ("Patience", "0")):  # or it would soon stop by itself
+        page.get_by_label(label).fill(value)
+        page.get_by_label(label).press("Enter")
+    button(page, "Train").click()
+    wait_until(page, lambda: session.running == "model" and session.progress[0] > 0.3, what="progress")
+    button(page, "Cancel").click()
+    wait_until(page, lambda: not session.running, what="the end of the job")
+    assert "ancelled" in session.problem[1]
+    assert session.dataset is not None
+
+
+def test_demo_is_what_the_readme_says() -> None:
+    """Size, groups and protected atom of the embedded demo."""
+    assert demo_path().stat().st_size <= 2_000_000
+    frames = ase.io.read(demo_path(), ":")
+    assert 300 <= len(frames) <= 600
+    assert sum(map(len, frames)) >= 10_000
+    assert sum(frame.info["config_type"] == "IsolatedAtom" for frame in frames) == 1
+    assert all(np.isfinite(frame.get_forces()).all() for frame in frames)
+
+
+def test_two_sessions_do_not_share_state() -> None:
+    """Nothing of one session lives in a class or a module."""
+    one, two = Session(), Session()
+    one.pruning = type(one.pruning)(keep=0.5)
+    assert two.pruning.keep == 0.2
+    assert pn.state.curdoc is None
