@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,45 +14,31 @@ from tests.support import ROOT
 
 APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvplot", "param", "datashader", "nglview"}
 
-# Every part of the library and its storey: imports go down, or stay on the storey without going in circles.
-STOREYS = {
-    name: storey
-    for storey, names in enumerate(
-        [
-            (
-                "errors",
-                "expressions",
-                "files",
-                "progress",
-                "kernels",
-                "fieldkernels",
-                "environments",
-                "alignment",
-                "manifold",
-                "records",
-                "summaries",
-            ),
-            ("compiling", "datasets"),
-            ("descriptors",),
-            ("condensation",),
-            ("graph",),
-            ("layers",),
-            ("model",),
-            ("training", "checkpoint"),
-            ("clustering", "projection", "outliers", "quickfield", "stability", "clusterwise", "latent"),
-            ("exemplars",),
-            ("placement",),
-            ("entropy", "ranking", "selectors", "allocation", "covering", "binning", "pruning"),
-            ("metrics", "quests_measures", "forcefit", "export", "survey"),
-            ("evaluation", "properties", "costcurve"),
-            ("report",),
-            ("learning", "handover", "plans"),
-            ("pipeline",),
-            ("cli",),
-        ]
-    )
-    for name in names
-}
+# Who may import whom: a room imports what stands on storeys below it, and itself.
+STOREYS = (
+    {"errors", "progress", "files", "cache", "compiling"},
+    {"datasets"},
+    {"descriptors", "graph", "force_field"},
+    {"model"},
+    {"latent"},
+    {"outliers", "pruning"},
+    {"evaluation"},
+    {"exports", "step_files"},
+    {"pipeline"},
+    {"inspection", "cli"},
+)
+APP_STOREYS = (
+    {"demo"},
+    {"style", "judgements"},
+    {"components"},
+    {"session"},
+    {"jobs"},
+    {"views"},
+    {"app", "notebook", "desktop"},
+    {"main", "cli"},
+)
+GROUND = {"errors", "progress", "files", "cache", "compiling"}  # may import each other
+SHARED = "meaviz.views.shared"  # for all views; otherwise a view knows none but those of its own folder
 
 
 def modules(package: str) -> dict[str, Path]:
@@ -88,18 +75,41 @@ def room(module: str) -> str:
     return [*module.split("."), ""][1]
 
 
+def storey(name: str, storeys: Sequence[set[str]]) -> int:
+    """On which of ``storeys`` a room stands."""
+    return next(number for number, rooms in enumerate(storeys) if name in rooms)
+
+
 def test_every_room_has_its_storey() -> None:
-    assert {room(module) for module in LIBRARY} - {"", "__main__"} <= set(STOREYS)
+    for of, storeys in ((LIBRARY, STOREYS), (APP, APP_STOREYS)):
+        assert {room(module) for module in of} - {"", "__main__"} == set().union(*storeys)
 
 
-@pytest.mark.parametrize("module", LIBRARY)
-def test_imports_of_the_library_go_down(module: str) -> None:
-    here = room(module)
-    if here in ("", "__main__"):
-        return
-    for target in imports(module, LIBRARY[module]):
-        if target.split(".")[0] == "meagraph" and room(target) not in ("", here):
-            assert STOREYS[room(target)] <= STOREYS[here], f"{module} imports {target}"
+def test_imports_go_down() -> None:
+    offenders = []
+    for package, of, storeys in (("meagraph", LIBRARY, STOREYS), ("meaviz", APP, APP_STOREYS)):
+        for module, path in of.items():
+            here = room(module)
+            for target in imports(module, path):
+                there = room(target)
+                if not (target.split(".")[0] == package and here and there) or there == here or {here, there} <= GROUND:
+                    continue
+                if here != "__main__" and storey(there, storeys) >= storey(here, storeys):
+                    offenders.append(f"{module} imports {target}")
+    assert not offenders, "\n".join(offenders)
+
+
+def test_a_view_knows_only_the_views_of_its_own_folder() -> None:
+    offenders = []
+    for module, path in APP.items():
+        if room(module) != "views" or module == "meaviz.views":
+            continue
+        for target in imports(module, path):
+            if room(target) == "views" and not target.startswith(SHARED):
+                folder = ".".join(module.split(".")[:3])
+                if not target.startswith(folder + ".") or module == folder:
+                    offenders.append(f"{module} imports {target}")
+    assert not offenders, "\n".join(offenders)
 
 
 @pytest.mark.parametrize(("package", "of"), [("meagraph", LIBRARY), ("meaviz", APP)])

@@ -88,6 +88,11 @@ class AtomicDataset:
         return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     @cached_property
+    def sizes(self) -> np.ndarray:
+        """(S,) atoms of each structure."""
+        return np.diff(self.offsets)
+
+    @cached_property
     def numbers(self) -> np.ndarray:
         """(N,) int64 atomic number of each environment's central atom."""
         return np.concatenate([atoms.numbers for atoms in self.structures]).astype(np.int64, copy=False)
@@ -95,7 +100,7 @@ class AtomicDataset:
     @cached_property
     def structure_of(self) -> np.ndarray:
         """(N,) int64 structure that each environment lies in."""
-        return np.repeat(np.arange(self.n_structures), np.diff(self.offsets))
+        return np.repeat(np.arange(self.n_structures), self.sizes)
 
     @cached_property
     def atom_of(self) -> np.ndarray:
@@ -138,7 +143,7 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
 
     Energies are in eV per atom, forces in eV/Å (length of the vector); a range without labels is ``None``.
     """
-    sizes = np.diff(dataset.offsets)
+    sizes = dataset.sizes
     per_atom = dataset.energy / sizes
     per_atom = per_atom[np.isfinite(per_atom)]
     lengths = np.linalg.norm(dataset.forces, axis=1)
@@ -214,7 +219,7 @@ def _check_shapes(dataset: AtomicDataset) -> None:
 
 def _check_structures(dataset: AtomicDataset) -> None:
     """Demand atoms of known elements at finite places, in a cell that spans its periodic directions."""
-    sizes = np.diff(dataset.offsets)
+    sizes = dataset.sizes
     smallest = int(np.argmin(sizes))
     check_atom_count(int(sizes[smallest]), where=dataset.locate(smallest))
     if dataset.numbers.min() < 1:

@@ -134,9 +134,9 @@ def fill(
     """
     distinct, origin = np.unique(dataset.first_equal, return_inverse=True)
     rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
-    known = np.cumsum(np.bincount(origin, weights=np.diff(dataset.offsets))).astype(int)  # environments, copies too
+    known = np.cumsum(np.bincount(origin, weights=dataset.sizes)).astype(int)  # environments, copies too
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
-    for chunk in _chunks(distinct[done:], np.diff(dataset.offsets)):
+    for chunk in _chunks(distinct[done:], dataset.sizes):
         heard = math.inf
         for index, computed in zip(chunk, _compute(dataset, chunk, maker, workers), strict=True):
             if values is None:

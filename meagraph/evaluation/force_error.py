@@ -119,7 +119,7 @@ def prepare(
             f"The cost of a plan expects at most {WIDEST} coefficients, but {len(dataset.species)} elements need "
             f"{field.width}. Judge the plan by its coverage, or split the dataset by elements."
         )
-    sizes = np.diff(dataset.offsets)
+    sizes = dataset.sizes
     sample = np.sort(order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), cap, side="right")))])
     held = _held_out(dataset, sample, test, rng)
     if not held.any() or held.all():
@@ -168,7 +168,7 @@ def _held_out(
 
 def _empty(dataset: AtomicDataset, structures: NDArray[np.int64], width: int) -> Rows:
     """The equations of ``structures`` without their features."""
-    sizes = np.diff(dataset.offsets)[structures]
+    sizes = dataset.sizes[structures]
     structure_of = np.repeat(np.arange(len(structures)), sizes)
     within = np.arange(len(structure_of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     environments = dataset.offsets[structures][structure_of] + within

@@ -72,7 +72,7 @@ def _counts(dataset: AtomicDataset, plan: PruningPlan, members: np.ndarray) -> d
     ``environments`` after are all those in the structures written; ``environments_selected`` those that the
     plan itself chose to keep, in whatever structure.
     """
-    sizes = np.diff(dataset.offsets)
+    sizes = dataset.sizes
     after = members & plan.structures
     return {
         "before": {"structures": int(members.sum()), "environments": int(sizes[members].sum())},

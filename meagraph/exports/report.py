@@ -65,7 +65,7 @@ def report_html(
     ``settings`` are JSON-like, nested or not. ``cost`` and ``quests`` must be those of ``plan``; they and ``curves``
     are left out where they were not computed.
     """
-    sizes = np.diff(dataset.offsets)
+    sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
     share = 100 * plan.n_environments / dataset.n_environments
     figures = [

@@ -180,7 +180,7 @@ def _matches(name: str, text: str) -> bool:
 
 
 def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
-    sizes = np.diff(data.offsets)
+    sizes = data.sizes
 
     def forces() -> NDArray[np.float64]:
         return np.linalg.norm(data.forces, axis=1)

@@ -62,7 +62,7 @@ def row_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def per_structure(values: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
     """Mean over the environments of each structure: (S, ...) from (N, ...)."""
-    sizes = np.diff(dataset.offsets).reshape(-1, *(1,) * (values.ndim - 1))
+    sizes = dataset.sizes.reshape(-1, *(1,) * (values.ndim - 1))
     return np.asarray(np.add.reduceat(values, dataset.offsets[:-1], axis=0) / sizes)
 
 

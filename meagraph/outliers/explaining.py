@@ -155,7 +155,7 @@ def _components(
 def _facts(row: int, near: NDArray[np.int64], outliers: Outliers, dataset: AtomicDataset) -> list[Fact]:
     """Labels and geometry, then the quantities of the signals that suspect the row."""
     force = np.linalg.norm(dataset.forces[[row, *near]], axis=1)
-    energy = (dataset.energy / np.diff(dataset.offsets))[dataset.structure_of[[row, *near]]]
+    energy = (dataset.energy / dataset.sizes)[dataset.structure_of[[row, *near]]]
     facts = [_fact("force on the atom", "eV/Å", force), _fact("energy per atom", "eV/atom", energy)]
     signals = {signal.name: signal for signal in outliers.signals}
     shown = {"force"}

@@ -41,7 +41,7 @@ def cover(
     of their targets, no bin counting for more than its own. A structure costs its atoms, or 1 where ``fewest`` is
     "structures".
     """
-    atoms = np.diff(dataset.offsets)
+    atoms = dataset.sizes
     one = np.ones_like(atoms)
     free = ~barred[dataset.structure_of]
     count = len(ranking.sizes)

@@ -182,7 +182,7 @@ def prune(
             f"Keep fractions by hand expect clusters from 0 to {clusters.n_clusters - 1}, got {unknown}. "
             "Take labels of this clustering."
         )
-    first, atoms = dataset.offsets[:-1], np.diff(dataset.offsets)
+    first, atoms = dataset.offsets[:-1], dataset.sizes
     protected = np.isin(dataset.groups, config.protected)
     barred = np.zeros(dataset.n_structures, dtype=bool)
     if rejected is not None:

@@ -56,7 +56,7 @@ def write_described(path: str | Path, dataset: AtomicDataset, descriptors: Descr
             ],
             "species": [chemical_symbols[number] for number in dataset.species],
             "structures": {
-                "atoms": np.diff(dataset.offsets).tolist(),
+                "atoms": dataset.sizes.tolist(),
                 "groups": dataset.groups.tolist(),
                 "keys": list(dataset.structure_keys),
             },

@@ -19,7 +19,7 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.shared.feedback import alert, keep_state
 
 ABOUT = (
     "A quick linear force field is fitted to the kept structures and tested on structures held out of every fit "

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.shared.feedback import alert, keep_state
 
 WHAT = {
     "structures": "kept structures",

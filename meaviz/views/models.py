@@ -17,7 +17,7 @@ from meaviz.session import Session
 from meaviz.session.runs import TrainingRun
 from meaviz.style.page import FACTS_CSS, FILL, table_look
 from meaviz.style.palette import palette, theme
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.shared.feedback import alert, keep_state
 
 COLUMNS = {
     "colour": ("", 30),

@@ -16,7 +16,7 @@ from meaviz.jobs.workflow import STABILITY, Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS
 from meaviz.style.palette import theme
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.shared.feedback import alert, keep_state
 
 PUBLISHED = METHOD["pooling_rate"]
 ABOUT = (

@@ -16,7 +16,7 @@ from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.views.shared.buttons import small_button
-from meaviz.views.steps.step import keep_state
+from meaviz.views.shared.feedback import keep_state
 
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),

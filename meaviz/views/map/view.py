@@ -25,7 +25,7 @@ from meaviz.style.palette import Colouring, theme
 from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.colours import choices, colour
-from meaviz.views.steps.step import keep_state
+from meaviz.views.shared.feedback import keep_state
 
 EMPTY = "The map appears here once the steps on the left have run."
 MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}

@@ -25,7 +25,7 @@ from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY
 from meaviz.style.palette import theme
 from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
-from meaviz.views.steps.step import alert, keep_state
+from meaviz.views.shared.feedback import alert, keep_state
 
 PAGE = 50  # candidates on the list at a time
 NEIGHBOURS = 8  # that can be looked at in 3D

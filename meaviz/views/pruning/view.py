@@ -23,7 +23,7 @@ from meaviz.style.palette import Theme
 from meaviz.views.pruning.names import PlanNames
 from meaviz.views.pruning.shares import ClusterShares
 from meaviz.views.shared.buttons import icon_button
-from meaviz.views.steps.step import keep_state
+from meaviz.views.shared.feedback import keep_state
 
 CHART = 130  # pixels at least
 BARS = 24  # at most; more cannot be read
@@ -246,7 +246,7 @@ class PruningView(pn.viewable.Viewer):
             for chart in self._charts:
                 chart.show(None, dark=self.session.dark)
             return
-        sizes = np.diff(data.offsets)
+        sizes = data.sizes
         atoms = int(sizes[plan.structures].sum())
         figures = (
             ("environments", plan.n_environments, data.n_environments),

@@ -14,7 +14,7 @@ from meaviz.session import Session
 from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.views.shared.atom_colours import ELEMENT, choices
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
-from meaviz.views.steps.step import keep_state
+from meaviz.views.shared.feedback import keep_state
 
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
