@@ -54,7 +54,7 @@ def draw(groups: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
 
 def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int) -> dict[str, NDArray[np.int64]]:
     """Labels by our model: default clustering, untrained and trained, and the published components."""
-    config = PipelineConfig().with_seed(seed)
+    config = PipelineConfig(seed=seed)
     points = unit_columns(values)
     condensed = condense(points, budget=config.budget)
     offsets = np.concatenate([[0], np.flatnonzero(np.diff(structure_of)) + 1, [len(values)]])

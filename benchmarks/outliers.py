@@ -109,7 +109,7 @@ def scores(dataset: AtomicDataset, seed: int) -> dict[str, NDArray[np.float64]]:
     points = unit_columns(compute_descriptors(dataset, cache=False).values)
     condensed = condense(points)
     nobody = Clusters(np.zeros(dataset.n_environments, dtype=np.int64), np.array([dataset.n_environments]), "one")
-    config = PipelineConfig().with_seed(seed)
+    config = PipelineConfig(seed=seed)
     model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=seed)
     for _ in train(model, points, condensed, dataset.offsets, config.graph, config.training):
         pass

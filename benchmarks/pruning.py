@@ -48,12 +48,12 @@ def rank_all(
     descriptors: Descriptors, part: AtomicDataset, seed: int, names: list[str]
 ) -> tuple[Clusters, dict[str, Ranking]]:
     """Clusters of the environments of ``part`` by the default model, and every selector's ranking."""
-    config = PipelineConfig().with_seed(seed)
+    config = PipelineConfig(seed=seed)
     learned = learn(part, descriptors, config)
     points, condensed = learned.points, learned.condensed
     graph = similarity_graph(points, condensed, config.graph)
     embedding = embed(learned.load(), graph, rate=config.pooling_rate)
-    neighbours = latent_neighbours(embedding, config.clustering, config.projection)
+    neighbours = latent_neighbours(embedding, config)
     clusters = cluster(embedding, neighbours, condensed, config.clustering)
     started = time.perf_counter()
     bins = fine_bins(neighbours, clusters, condensed, seed=seed)

@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
+from meagraph.pipeline.analysis import look_along_rates
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import learn
-from meagraph.pipeline.run import look_along_rates
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -15,7 +15,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from meagraph.files import atomic_path, cache_directory, content_key
+from meagraph.cache import cache_directory, content_key
+from meagraph.files import atomic_path
 from meagraph.progress import Progress, silent
 
 COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz", "quests")

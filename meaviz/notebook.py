@@ -15,9 +15,9 @@ import numpy as np
 from nglview.color import _ColorScheme
 from numpy.typing import NDArray
 
+from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.files import content_key
 from meagraph.inspection.properties import Properties
 from meagraph.latent.exemplars import exemplars
 from meagraph.pipeline.run import Run

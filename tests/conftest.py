@@ -29,6 +29,7 @@ from meagraph.model.layers import DecoderAttention, MultiKernelAttention
 from meagraph.model.results import Embedding
 from meagraph.model.settings import ModelConfig
 from meagraph.outliers import Outliers, Signal
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
@@ -133,13 +134,14 @@ def grouped_run(dataset: AtomicDataset) -> Run:
     return Run(
         dataset=dataset,
         descriptors=Descriptors(values, "soap", {"r_cut": 4.0}),
-        learned=Learned(ModelConfig(4), None, (), values, condensed, "", "trained"),
+        learned=Learned(ModelConfig(4), None, (), values, condensed, "", "trained", PipelineConfig()),
         survey=Survey(
             Embedding(values, np.empty((2, 0), int), np.empty(0, np.float32), 0.5, ~none),
             clusters,
             Projection(values[:, :2]),
             Outliers(np.zeros(n), none, ()),
             Ranking(rows, labels, np.bincount(labels), "fps", 0),
+            PipelineConfig(),
         ),
         plan=None,
         files=None,
@@ -170,7 +172,16 @@ def survey_by_hand() -> Callable[..., tuple[Descriptors, Learned, Survey]]:
         descriptors = Descriptors(rng.normal(size=(size, 4)).astype(np.float32), "npy")
         points = unit_columns(descriptors.values)
         condensed = condense(points)
-        learned = Learned(ModelConfig(4), lambda: MEAGraph(ModelConfig(4)), (), points, condensed, "by hand", "by hand")
+        learned = Learned(
+            ModelConfig(4),
+            lambda: MEAGraph(ModelConfig(4)),
+            (),
+            points,
+            condensed,
+            "by hand",
+            "by hand",
+            PipelineConfig(),
+        )
         score = np.zeros(size)
         score[list(scores)] = list(scores.values())
         second = np.where(np.isin(np.arange(size), list(scores)[::2]), 6 * score, 0.0)
@@ -189,6 +200,7 @@ def survey_by_hand() -> Callable[..., tuple[Descriptors, Learned, Survey]]:
             Projection(rng.normal(size=(size, 2)).astype(np.float32)),
             Outliers(score, np.zeros(size, dtype=bool), signals),
             rank_environments(clusters, points, condensed),
+            PipelineConfig(),
         )
         return descriptors, learned, survey
 

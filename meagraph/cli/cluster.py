@@ -13,9 +13,9 @@ from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.latent.clustering import ClusteringConfig
     from meagraph.latent.neighbours import Neighbours
     from meagraph.latent.stability import Stability
+    from meagraph.pipeline.config import PipelineConfig
     from meagraph.progress import Progress
     from meagraph.step_files.latent import LatentFile
 
@@ -65,10 +65,10 @@ def _cluster(options: argparse.Namespace) -> None:
         refuse_onto(options.onto, options.data)
         latent = file.latent
         with Bar("cluster") as progress:
-            neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
-            found = cluster(latent.embedding, neighbours, latent.condensed, config.clustering)
+            neighbours = latent_neighbours(latent.embedding, config)
+            found = cluster(latent.embedding, neighbours, latent.condensed, config.clustering, seed=config.seed)
             if options.stability:
-                curve = _stability(options, file, config.clustering, neighbours, progress)
+                curve = _stability(options, file, config, neighbours, progress)
                 _write_curve(options.stability, curve, {"dataset": file.about["dataset"], "made_from": made_from})
                 figures["stability"] = {"plateau": curve.plateau, "suggestion": curve.suggestion}
                 lines = _curve_lines(curve)
@@ -90,7 +90,7 @@ def _cluster(options: argparse.Namespace) -> None:
 def _stability(
     options: argparse.Namespace,
     file: LatentFile,
-    config: ClusteringConfig,
+    config: PipelineConfig,
     neighbours: Neighbours,
     progress: Progress,
 ) -> Stability:
@@ -99,9 +99,9 @@ def _stability(
     from meagraph.model.checkpoint import load_model, model_files
     from meagraph.step_files.checks import check_made_from
 
-    latent, method = file.latent, config.method
+    latent, method = file.latent, config.clustering.method
     if method == METHOD["resolution"]:
-        near = neighbours.nearest(config.neighbours)
+        near = neighbours.nearest(config.clustering.neighbours)
         return resolution_stability(latent.embedding, near, latent.condensed, seed=config.seed, progress=progress)
     if method != METHOD["pooling_rate"]:
         raise MEAGraphError(f"--stability: expected --clusters {' or '.join(METHOD.values())}, got {method}.")

@@ -36,9 +36,8 @@ def add_evaluate(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
-    from meagraph.evaluation.against_random import evaluate
-    from meagraph.evaluation.force_error import prepare
     from meagraph.evaluation.quests import implementation, quests_measures
+    from meagraph.pipeline.planning import cost_of
     from meagraph.progress import part
     from meagraph.step_files.plans import read_plan
 
@@ -50,15 +49,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     file = read_plan(options.plan)
     with Bar("evaluate") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
-        file.check(dataset, options.plan)
-        ends = (0.3, 0.4) if wanted else (0.7, 1.0)
-        prepared = prepare(dataset, seed=options.seed, progress=part(progress, 0.2, ends[0]))
-        found = evaluate(prepared, file.plan, seeds=range(options.draws), progress=part(progress, *ends))
+        plan = file.of(dataset, options.plan)
+        end = 0.4 if wanted else 1.0
+        found = cost_of(dataset, plan, draws=options.draws, seed=options.seed, progress=part(progress, 0.2, end))
         figures = found.figures()
         lines = [cost_table(figures, options.draws)]
         if wanted:
             measured = quests_measures(
-                dataset, file.plan, parameters, cache=not options.no_cache, progress=part(progress, ends[1], 1.0)
+                dataset, plan, parameters, cache=not options.no_cache, progress=part(progress, end, 1.0)
             )
             figures["quests"] = measured.figures()
             lines.append(quests_table(figures["quests"], measured.caption()))

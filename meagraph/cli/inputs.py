@@ -71,8 +71,8 @@ def clusters_of(
     if options.clusters_file is not None:
         return read_clusters(options.clusters_file, file.sha256)
     embedding = file.latent.embedding
-    neighbours = neighbours or latent_neighbours(embedding, config.clustering, config.projection)
-    return cluster(embedding, neighbours, file.latent.condensed, config.clustering)
+    neighbours = neighbours or latent_neighbours(embedding, config)
+    return cluster(embedding, neighbours, file.latent.condensed, config.clustering, seed=config.seed)
 
 
 def add_latent(parser: argparse.ArgumentParser) -> None:

@@ -69,11 +69,11 @@ def _map(options: argparse.Namespace) -> None:
         with Bar("map") as progress:
             compiling.finish(*LEARNING, progress=part(progress, 0.0, 0.0))
             progress(0, 1, "map (UMAP)")
-            neighbours = latent_neighbours(file.latent.embedding, config.clustering, config.projection)
-            xy = project(neighbours, file.latent.condensed, config.projection).xy
+            neighbours = latent_neighbours(file.latent.embedding, config)
+            xy = project(neighbours, file.latent.condensed, config.projection, seed=config.seed).xy
             progress(1, 1, "done")
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
-        settings = asdict(config.projection)
+        settings = {**asdict(config.projection), "seed": config.seed}
     made_from = {"latent": file.sha256}
     about = {"table": "map", "dataset": file.about["dataset"], "settings": settings, "made_from": made_from}
     write_table(options.out, columns, about)

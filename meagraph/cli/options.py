@@ -145,7 +145,7 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
         changes.setdefault(part, {})[name] = getattr(options, setting.destination)
     top = changes.pop("", {})
     config = replace(config, **top, **{part: replace(getattr(config, part), **new) for part, new in changes.items()})
-    return config.with_seed(options.seed) if hasattr(options, "seed") else config
+    return replace(config, seed=options.seed) if hasattr(options, "seed") else config
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True, cache: bool = True) -> None:
@@ -238,11 +238,16 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> None:
         "environments (default: %(default)s)",
     )
     group.add_argument(
-        "--percent",
+        "--at-least",
         type=float,
-        metavar="X",
-        help="for at-least: share of chosen environments (default: 100 × F); for cover: go on until this share is "
-        "covered (default: until the budget is spent)",
+        metavar="PERCENT",
+        help="of the rule at-least: of a structure's environments, so many must be chosen (default: 100 × F)",
+    )
+    group.add_argument(
+        "--until-covered",
+        type=float,
+        metavar="PERCENT",
+        help="of the rule cover: go on until so much is covered (default: until the budget is spent)",
     )
     group.add_argument(
         "--fewest",
@@ -272,7 +277,8 @@ def pruning_config(options: argparse.Namespace) -> PruningConfig:
         within=options.within,
         fractions=tuple(_by_hand(text) for text in options.keep_cluster),
         rule=options.rule,
-        percent=options.percent,
+        at_least=options.at_least,
+        until_covered=options.until_covered,
         fewest=options.fewest,
         protected=(*PruningConfig.protected, *options.protect),
         seed=options.seed,

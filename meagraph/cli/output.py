@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meagraph.progress import Progress
+
+if TYPE_CHECKING:
+    from meagraph.evaluation.coverage import Measures
+    from meagraph.pruning.plan import PruningPlan
 
 
 class Bar:
@@ -47,6 +51,29 @@ def words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def plan_figures(plan: PruningPlan) -> dict[str, Any]:
+    """What a plan comes to, for JSON."""
+    summary = plan.summary
+    return {
+        "structures": summary.structures,
+        "structures_kept": summary.kept,
+        "environments": summary.environments,
+        "environments_chosen": summary.chosen,
+        "environments_in_kept_structures": summary.atoms,
+    }
+
+
+def plan_lines(plan: PruningPlan, measures: Measures | None = None) -> list[str]:
+    """What a plan comes to, in words."""
+    one = plan.summary
+    covered = "" if measures is None else f", which have {measures.covered_environments:.1%} of all nearby"
+    return [
+        f"chosen   {one.chosen:,} of {one.environments:,} environments ({one.chosen / one.environments:.1%}){covered}",
+        f"kept     {one.kept:,} of {one.structures:,} structures ({one.kept / one.structures:.1%}) with {one.atoms:,} "
+        f"environments ({one.atoms / one.environments:.1%}), by the rule {plan.config.rule!r}",
+    ]
 
 
 def quests_table(figures: dict[str, Any], caption: str) -> str:

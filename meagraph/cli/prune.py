@@ -13,7 +13,7 @@ from meagraph.cli.options import (
     pipeline_config,
     pruning_config,
 )
-from meagraph.cli.output import Bar, say
+from meagraph.cli.output import Bar, plan_figures, plan_lines, say
 
 
 def add_prune(commands: Any) -> None:
@@ -36,13 +36,16 @@ def add_prune(commands: Any) -> None:
 
 
 def _prune(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
     from meagraph.evaluation.coverage import measure, yardstick
-    from meagraph.exports import export_plan
+    from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
+    from meagraph.latent.projection import project
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
-    from meagraph.pruning.plan import prune, rank_environments
+    from meagraph.pruning.plan import prune, rank_for
     from meagraph.step_files.checks import check_suffix, claim_details
     from meagraph.step_files.plans import PLAN, write_plan
 
@@ -53,19 +56,12 @@ def _prune(options: argparse.Namespace) -> None:
     latent = file.latent
     with Bar("prune") as progress:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
-        neighbours = latent_neighbours(latent.embedding, config.clustering, config.projection)
+        neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.values)
-        ranking = rank_environments(
-            clusters,
-            points,
-            latent.condensed,
-            selector=pruning.selector,
-            within=pruning.within,
-            bins=fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed),
-            groups=dataset.groups[dataset.structure_of],
-            seed=pruning.seed,
-            progress=part(progress, 0.3, 0.6),
+        bins = fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed)
+        ranking = rank_for(
+            pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.6)
         )
         plan = prune(ranking, clusters, dataset, pruning)
         stick = yardstick(dataset, points, latent.condensed, clusters, progress=part(progress, 0.6, 1.0))
@@ -73,23 +69,29 @@ def _prune(options: argparse.Namespace) -> None:
     made_from = {"descriptors": described.sha256, "latent": file.sha256}
     settings = {
         "descriptors": described.descriptors.identity,
+        "graph": asdict(latent.graph),
+        "pooling_rate": latent.embedding.rate,
         "clustering": {"method": clusters.method, **clusters.settings, "clusters": clusters.n_clusters},
     }
     beside = write_plan(options.out, plan, dataset, clusters, measures=measures, made_from=made_from, settings=settings)
     files = [options.out, str(beside)]
     if options.export is not None:
-        exported = export_plan(
-            dataset, plan, options.export, settings={**settings, "made_from": made_from}, overwrite=options.overwrite
-        )
+        with Bar("export") as progress:
+            projection = project(neighbours, latent.condensed, config.projection, seed=config.seed)
+            exported = export_with_report(
+                dataset,
+                clusters,
+                projection,
+                plan,
+                options.export,
+                settings={**settings, "seed": config.seed, "made_from": made_from},
+                measures=measures,
+                overwrite=options.overwrite,
+                progress=progress,
+            )
         files += [str(path) for path in exported.paths]
-    atoms = int((dataset.offsets[1:] - dataset.offsets[:-1])[plan.structures].sum())
-    total, whole = dataset.n_environments, dataset.n_structures
     figures = {
-        "environments": total,
-        "environments_chosen": plan.n_environments,
-        "structures": whole,
-        "structures_kept": plan.n_structures,
-        "environments_in_kept_structures": atoms,
+        **plan_figures(plan),
         "covered_environments": measures.covered_environments,
         "redundancy": measures.redundancy,
         "files": files,
@@ -97,9 +99,6 @@ def _prune(options: argparse.Namespace) -> None:
     say(
         options.json,
         figures,
-        f"chosen   {plan.n_environments:,} of {total:,} environments ({plan.n_environments / total:.1%}), which have "
-        f"{measures.covered_environments:.1%} of all nearby",
-        f"kept     {plan.n_structures:,} of {whole:,} structures ({plan.n_structures / whole:.1%}) with {atoms:,} "
-        f"environments ({atoms / total:.1%}), by the rule {pruning.rule!r}",
+        *plan_lines(plan, measures),
         *(f"wrote    {path}" for path in files),
     )

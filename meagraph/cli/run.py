@@ -17,7 +17,7 @@ from meagraph.cli.options import (
     reading_options,
     training_options,
 )
-from meagraph.cli.output import Bar, cost_table
+from meagraph.cli.output import Bar, cost_table, plan_figures, plan_lines
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -69,16 +69,11 @@ def _run(options: argparse.Namespace) -> None:
         )
     dataset, plan, clusters = result.dataset, result.plan, result.survey.clusters
     assert result.files is not None
-    atoms = int((dataset.offsets[1:] - dataset.offsets[:-1])[plan.structures].sum())
     figures = {
-        "structures": dataset.n_structures,
-        "structures_kept": plan.n_structures,
-        "environments": dataset.n_environments,
-        "environments_chosen": plan.n_environments,
-        "environments_in_kept_structures": atoms,
+        **plan_figures(plan),
         "representatives": result.learned.condensed.size,
         "clusters": clusters.n_clusters,
-        "clusters_lost": int((plan.per_cluster[: clusters.n_clusters] == 0).sum()),
+        "clusters_lost": plan.summary.clusters_lost,
         "unclustered": int((clusters.labels < 0).sum()),
         "outlier_candidates": len(result.survey.outliers.candidates),
         "files": [str(path) for path in result.files.paths],
@@ -89,16 +84,12 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(figures, indent=2))
         return
-    total, whole = dataset.n_environments, dataset.n_structures
     print(
-        f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {total:,} environments in none, "
-        f"{figures['outlier_candidates']:,} outlier candidates"
+        f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {dataset.n_environments:,} environments in "
+        f"none, {figures['outlier_candidates']:,} outlier candidates"
     )
-    print(f"chosen   {plan.n_environments:,} of {total:,} environments ({plan.n_environments / total:.1%})")
-    print(
-        f"kept     {plan.n_structures:,} of {whole:,} structures ({plan.n_structures / whole:.1%}) with {atoms:,} "
-        f"environments ({atoms / total:.1%}), by the rule {pruning.rule!r}"
-    )
+    for line in plan_lines(plan):
+        print(line)
     if figures["clusters_lost"]:
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
     if costs is not None:
@@ -108,10 +99,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _costs(result: Run) -> PlanCost:
-    from meagraph.evaluation.against_random import evaluate
-    from meagraph.evaluation.force_error import prepare
-    from meagraph.progress import part
+    from meagraph.pipeline.planning import cost_of
 
     with Bar("cost") as progress:
-        prepared = prepare(result.dataset, progress=part(progress, 0.0, 0.7))
-        return evaluate(prepared, result.plan, progress=part(progress, 0.7, 1.0))
+        return cost_of(result.dataset, result.plan, progress=progress)

@@ -53,7 +53,7 @@ def _train(options: argparse.Namespace) -> None:
             **training_options(options),
         )
     made_from = {"descriptors": described.sha256}
-    store_model(options.out, learned, described.descriptors, config, dataset=described.name, made_from=made_from)
+    store_model(options.out, learned, described.descriptors, dataset=described.name, made_from=made_from)
     best = best_epoch(learned.history)
     figures = {
         "environments": len(learned.points),

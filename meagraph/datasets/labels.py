@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets.dataset import DatasetError
 
@@ -101,6 +102,14 @@ def read_forces(
 
 def _rows_by_source(source_index: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(source_index == source).tolist() for source in np.unique(source_index)]
+
+
+def copy_of(atoms: Atoms) -> Atoms:
+    """A copy of a structure that keeps its labels."""
+    copy = atoms.copy()
+    if atoms.calc is not None:
+        copy.calc = SinglePointCalculator(copy, **current_results(atoms))
+    return copy
 
 
 def current_results(atoms: Atoms) -> dict[str, Any]:

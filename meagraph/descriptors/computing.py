@@ -15,6 +15,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from meagraph.cache import cache_directory, content_key, read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
 from meagraph.descriptors.dscribe_based import acsf, soap
@@ -23,7 +24,7 @@ from meagraph.descriptors.ready_made import READY_MADE, read_ready_made
 from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
 from meagraph.descriptors.snap import snap
 from meagraph.errors import MEAGraphError
-from meagraph.files import cache_directory, content_key, read_cached, write_json
+from meagraph.files import write_json
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 1
@@ -44,6 +45,7 @@ class Descriptors:
     values: NDArray[np.float32]  # (N, D), memory-mapped where it comes from the cache
     method: str
     parameters: dict[str, Any] = field(default_factory=dict)  # everything that the values depend on but the atoms
+    config: DescriptorConfig | None = None  # the settings that made them; None where they were read from a file
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def compute_descriptors(
         values = read_ready_made(dataset, config.method, config.source)
         digest = hashlib.sha256(values.data).hexdigest()
         found = {"source": config.source, "width": values.shape[1], "sha256": digest}
-        return Descriptors(values, config.method, found)
+        return Descriptors(values, config.method, found, config)
     present = species or dataset.species
     missing = set(dataset.species) - set(present)
     if missing:
@@ -87,17 +89,17 @@ def compute_descriptors(
     parameters, maker = METHODS[config.method](config, present)
     workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
     if not cache:
-        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters)
+        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters, config)
     stored = _stored(dataset, config.method, parameters)
-    if (known := _read(stored, dataset, config.method, parameters)) is not None:
+    if (known := _read(stored, dataset, config, parameters)) is not None:
         progress(1, 1, "descriptors from the cache")
         return known
     with filling.alone(stored, progress):
-        if (known := _read(stored, dataset, config.method, parameters)) is not None:  # made while this run waited
+        if (known := _read(stored, dataset, config, parameters)) is not None:  # made while this run waited
             return known
         filling.fill_file(stored, dataset, maker, progress, workers=workers)
         write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
-    return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters)
+    return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters, config)
 
 
 def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
@@ -111,7 +113,7 @@ def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Desc
         parameters, _ = METHODS[config.method](config, dataset.species)
     except MEAGraphError:
         return None
-    return _read(_stored(dataset, config.method, parameters), dataset, config.method, parameters)
+    return _read(_stored(dataset, config.method, parameters), dataset, config, parameters)
 
 
 def _stored(dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Path:
@@ -121,11 +123,13 @@ def _stored(dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> 
     return cache_directory("descriptors") / f"{method}-{key}.npy"
 
 
-def _read(path: Path, dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Descriptors | None:
+def _read(
+    path: Path, dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any]
+) -> Descriptors | None:
     values = read_cached(path, functools.partial(np.load, mmap_mode="r", allow_pickle=False))
     if values is None or values.shape[0] != dataset.n_environments or values.dtype != np.float32:
         return None
-    return Descriptors(values, method, parameters)
+    return Descriptors(values, config.method, parameters, config)
 
 
 def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:

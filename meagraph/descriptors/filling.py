@@ -17,10 +17,11 @@ from ase import Atoms
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.files import read_cached, write_json
+from meagraph.files import write_json
 from meagraph.progress import Progress, silent
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,15 @@ class RecordedPlan:
     about: dict[str, Any]  # JSON-like: dataset, fingerprint, sources, pruning, measures, made_from
     sha256: str  # of the file
 
-    def check(self, dataset: AtomicDataset, path: str | Path = "The plan") -> None:
-        """Raise MEAGraphError unless the plan is one of ``dataset``, structures and labels."""
+    def of(self, dataset: AtomicDataset, path: str | Path = "The plan") -> PruningPlan:
+        """The plan with its ``dataset``; MEAGraphError unless it was made for these structures and labels."""
         if dataset.fingerprint != self.about["fingerprint"]:
             raise MEAGraphError(
                 f"{path}: expected a plan of the dataset {dataset.name!r}, but it was made for "
                 f"{self.about['dataset']!r}, whose structures or labels differ. Give the files that it was made "
                 "from, in the same order, with the same options for reading."
             )
+        return replace(self.plan, dataset=dataset)
 
 
 def plan_counts(plan: PruningPlan, offsets: NDArray[np.int64]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from meagraph.graph.condensation import Condensed, Points, condense
 from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.entropy import bandwidth, diversity, entropy, gaussian_kernel, overlap
-from meagraph.pruning.selectors import cluster_bins, weighed_components
+from meagraph.pruning.selectors import weighed_components
 
 NODES = 3000  # points at most between which the kernel of the entropy is kept: 36 MB
 BINS = 50  # along each principal component
@@ -132,7 +132,7 @@ def yardstick(
         bandwidth=width,
         kernel=gaussian_kernel(rows[nodes.representatives], width),
         groups=_parts(tuple(str(name) for name in names), group[dataset.structure_of]),
-        clusters=_parts(labels, cluster_bins(clusters)),
+        clusters=_parts(labels, clusters.bins),
         elements=_parts(symbols, np.searchsorted(dataset.species, dataset.numbers)),
         extremes=_extremes(dataset, part(progress, 0.5, 1.0)),
     )

@@ -24,9 +24,10 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph import compiling
+from meagraph.cache import cache_directory, content_key, read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, cache_directory, content_key, read_cached, write_json
+from meagraph.files import atomic_path, write_json
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 

@@ -19,7 +19,6 @@ from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningPlan
-from meagraph.pruning.selectors import cluster_bins
 
 KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
 COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
@@ -78,7 +77,7 @@ def report_html(
     count = clusters.n_clusters + 1
     labels = [*(str(number + 1) for number in range(count - 1)), "unclustered"]
     bars = _bars("group", names.tolist(), codes[dataset.structure_of], kept)
-    bars += _bars("cluster", labels, cluster_bins(clusters), kept)
+    bars += _bars("cluster", labels, clusters.bins, kept)
     sections = [
         _section("Map", _image(_map(projection.xy, kept), "Map of the kept part")),
         _section("What is kept", f'<div class="plots">{bars}</div>'),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +38,7 @@ def cluster_stability(
     for run in range(runs):
         progress(run, runs, "stability of clusters")
         rows = np.sort(rng.choice(condensed.size, max(1, round(SHARE * condensed.size)), replace=False))
-        again = _cluster_part(rows, embedding, condensed, replace(config, seed=config.seed + run + 1))
+        again = _cluster_part(rows, embedding, condensed, config, seed + run + 1)
         found[run] = _likest(labels[rows], again, condensed.multiplicity[rows], clusters.n_clusters)
     progress(runs, runs, "stability of clusters")
     known = np.isfinite(found)
@@ -49,7 +47,7 @@ def cluster_stability(
 
 
 def _cluster_part(
-    rows: NDArray[np.int64], embedding: Embedding, condensed: Condensed, config: ClusteringConfig
+    rows: NDArray[np.int64], embedding: Embedding, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> NDArray[np.int64]:
     """Labels of the representatives ``rows`` when there are no others."""
     place = np.full(condensed.size, -1, dtype=np.int64)
@@ -63,7 +61,7 @@ def _cluster_part(
     alone = Condensed(
         itself, itself, np.zeros(len(rows)), condensed.multiplicity[rows], condensed.epsilon, condensed.diameter
     )
-    return METHODS[config.method](part, nearest_neighbours(part.values, config.neighbours), alone, config)[0]
+    return METHODS[config.method](part, nearest_neighbours(part.values, config.neighbours), alone, config, seed)[0]
 
 
 def _likest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,6 @@ class ClusteringConfig:
     min_cluster_size: int = 60
     min_samples: int = 5
     largest: float = 0.8
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -71,9 +71,19 @@ class Clusters:
         """Number of clusters C."""
         return len(self.sizes)
 
+    @cached_property
+    def bins(self) -> NDArray[np.int64]:
+        """(N,) the cluster of each environment; C, one bin for all of them, for those in none."""
+        return np.where(self.labels == NOISE, self.n_clusters, self.labels)
+
 
 def cluster(
-    embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig | None = None
+    embedding: Embedding,
+    neighbours: Neighbours,
+    condensed: Condensed,
+    config: ClusteringConfig | None = None,
+    *,
+    seed: int = 0,
 ) -> Clusters:
     """Cluster a latent embedding; members share their representative's label.
 
@@ -83,7 +93,7 @@ def cluster(
     """
     config = config or ClusteringConfig()
     near = neighbours.nearest(config.neighbours)
-    labels, settings = METHODS[config.method](embedding, near, condensed, config)
+    labels, settings = METHODS[config.method](embedding, near, condensed, config, seed)
     labels, sizes = ordered_labels(labels, condensed)
     return Clusters(labels[condensed.assignment], sizes, config.method, {**settings, "pooling_rate": embedding.rate})
 
@@ -101,7 +111,9 @@ def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 Found = tuple[NDArray[np.int64], dict[str, Any]]
 
 
-def components(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
+def components(
+    embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
+) -> Found:
     """Connected components of the graph the last pooling leaves, as published; singletons belong to none."""
     return component_labels(embedding.edge_index, embedding.connected, condensed.multiplicity), {}
 
@@ -144,19 +156,23 @@ def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int 
     return np.array([found.get(name, NOISE) for name in names], dtype=np.int64)
 
 
-def leiden(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
+def leiden(
+    embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
+) -> Found:
     """Leiden communities of UMAP's graph of the latent neighbours.
 
     Representatives that the similarity graph leaves isolated, the published singletons, belong to none.
     """
     if condensed.size < 3:
         return np.where(embedding.connected, 0, NOISE).astype(np.int64), {}
-    label = communities(fuzzy_graph(neighbours), resolution=config.resolution, seed=config.seed)
-    settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": config.seed}
+    label = communities(fuzzy_graph(neighbours), resolution=config.resolution, seed=seed)
+    settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": seed}
     return np.where(embedding.connected, label, NOISE), settings
 
 
-def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig) -> Found:
+def hdbscan(
+    embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
+) -> Found:
     """HDBSCAN (Campello et al., 2013) on the latent embedding, which UMAP first brings to few dimensions.
 
     Density is hard to tell in many dimensions; the reduction, without a minimum distance, keeps the neighbour
@@ -170,7 +186,7 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
             f"HDBSCAN needs more than {config.min_samples} distinct environments, got {condensed.size}; "
             "lower min_samples, use the method 'components', or add data."
         )
-    places = umap_layout(neighbours, components=DIMENSIONS, min_dist=0.0, seed=config.seed)
+    places = umap_layout(neighbours, components=DIMENSIONS, min_dist=0.0, seed=seed)
     copies = _copies(condensed.multiplicity, config.min_cluster_size)
     first = np.cumsum(copies) - copies
     finder = HDBSCAN(
@@ -185,12 +201,12 @@ def hdbscan(embedding: Embedding, neighbours: Neighbours, condensed: Condensed, 
         "min_samples": config.min_samples,
         "largest": config.largest,
         "dimensions": DIMENSIONS,
-        "seed": config.seed,
+        "seed": seed,
     }
     return np.asarray(found, dtype=np.int64), settings
 
 
-METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig], Found]] = {
+METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig, int], Found]] = {
     "leiden": leiden,
     "hdbscan": hdbscan,
     "components": components,

@@ -21,7 +21,6 @@ class ProjectionConfig:
 
     n_neighbors: int = 15
     min_dist: float = 0.1
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.n_neighbors < 2 or not 0.0 <= self.min_dist < 1.0:
@@ -38,7 +37,9 @@ class Projection:
     xy: NDArray[np.float32]  # (N, 2)
 
 
-def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConfig | None = None) -> Projection:
+def project(
+    neighbours: Neighbours, condensed: Condensed, config: ProjectionConfig | None = None, *, seed: int = 0
+) -> Projection:
     """UMAP of the representatives from their latent ``neighbours``, members set close around them.
 
     The same input and seed give the same map. The members of a representative fill a small disc in the pattern of
@@ -46,7 +47,7 @@ def project(neighbours: Neighbours, condensed: Condensed, config: ProjectionConf
     """
     config = config or ProjectionConfig()
     near = neighbours.nearest(config.n_neighbors)
-    places = umap_layout(near, components=2, min_dist=config.min_dist, seed=config.seed)
+    places = umap_layout(near, components=2, min_dist=config.min_dist, seed=seed)
     return Projection(around(places, condensed, usual_gap(places)).astype(np.float32))
 
 

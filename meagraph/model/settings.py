@@ -39,7 +39,6 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     validation: float = 0.1
     patience: int = 3
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.steps) < 1 or not self.learning_rate > 0:
@@ -53,5 +52,3 @@ class TrainingConfig:
                 "The share of structures held out must lie between 0 and 0.5 and the patience be 0 or more epochs, "
                 f"got validation={self.validation}, patience={self.patience}."
             )
-        if not 0 <= self.seed < 2**32:
-            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from meagraph.cache import content_key
 from meagraph.errors import MEAGraphError
-from meagraph.files import content_key
 from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_loss
@@ -70,6 +70,7 @@ def train(
     graph: GraphConfig,
     config: TrainingConfig,
     *,
+    seed: int = 0,
     device: str = "cpu",
     state: Path | None = None,
     progress: Progress = silent,
@@ -83,15 +84,15 @@ def train(
     batches at fixed rates, so that epochs compare. Stop by closing the iterator, or by raising from ``progress``;
     however the iteration ends, the model holds the weights of the best epoch.
 
-    On the processor the run depends on ``config.seed`` alone; another device may round sums anew in every run. The file
+    On the processor the run depends on ``seed`` alone; another device may round sums anew in every run. The file
     ``state`` keeps it after every epoch: a run that finds one there, left by equal settings and data, yields its
     records and goes on to the weights that an uninterrupted run gives. Raises MEAGraphError where the file belongs to
     another run.
     """
     place = choose_device(device)
     data = _Data(points, condensed, offsets, graph)
-    learning, held_out = _split(len(offsets) - 1, config)
-    identity = _identity(model, data, config) if state is not None else ""
+    learning, held_out = _split(len(offsets) - 1, config, seed)
+    identity = _identity(model, data, config, seed) if state is not None else ""
     model.to(place)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     history: list[EpochRecord] = []
@@ -108,9 +109,9 @@ def train(
             model.load_state_dict(known.weights)
             _restore(optimiser, known.moments)
             yield from history
-        judge = _Judge(data, held_out, config, len(model.encoder), place)
+        judge = _Judge(data, held_out, config, seed, len(model.encoder), place)
         while len(history) < config.epochs and not _settled(history, config.patience):
-            record = _epoch(model, optimiser, data, learning, config, len(history) + 1, judge, place, progress)
+            record = _epoch(model, optimiser, data, learning, config, len(history) + 1, seed, judge, place, progress)
             history.append(record)
             if best_epoch(history) is record:
                 best = _copy(model)
@@ -129,12 +130,13 @@ def _epoch(
     learning: NDArray[np.int64],
     config: TrainingConfig,
     epoch: int,
+    seed: int,
     judge: _Judge,
     device: str,
     progress: Progress,
 ) -> EpochRecord:
     """One pass over the structures to learn from, or over as many as the steps allow."""
-    rng = np.random.default_rng([config.seed, epoch])
+    rng = np.random.default_rng([seed, epoch])
     started = time.perf_counter()
     n_batches = min(math.ceil(len(learning) / config.batch), config.steps)
     chosen = rng.permutation(learning)[: n_batches * config.batch]
@@ -184,10 +186,10 @@ class _Judge:
     """The loss on the structures held out, always in the same batches and at the same pooling rates."""
 
     def __init__(
-        self, data: _Data, structures: NDArray[np.int64], config: TrainingConfig, layers: int, device: str
+        self, data: _Data, structures: NDArray[np.int64], config: TrainingConfig, seed: int, layers: int, device: str
     ) -> None:
         parts = np.array_split(structures, math.ceil(len(structures) / config.batch)) if len(structures) else []
-        rng = np.random.default_rng([config.seed, 0])
+        rng = np.random.default_rng([seed, 0])
         rates = [rng.uniform(0.0, 1.0, layers).tolist() for _ in parts]
         graphs = [data.batch(part) for part in parts]
         self._batches = [(graph, rate) for graph, rate in zip(graphs, rates, strict=True) if graph is not None]
@@ -203,9 +205,9 @@ class _Judge:
         return sum(size * loss.item() for size, loss in found) / sum(size for size, _ in found)
 
 
-def _split(n_structures: int, config: TrainingConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(n_structures: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Structures to learn from, and those held out: a share of what an epoch can see."""
-    order = np.random.default_rng([config.seed, 0]).permutation(n_structures)
+    order = np.random.default_rng([seed, 0]).permutation(n_structures)
     held = int(config.validation * min(n_structures, config.steps * config.batch))
     return np.sort(order[held:]), order[:held]
 
@@ -218,7 +220,7 @@ def _settled(history: Sequence[EpochRecord], patience: int) -> bool:
     return min(losses[-patience:]) > (1.0 - IMPROVEMENT) * min(losses[:-patience])
 
 
-def _identity(model: MEAGraph, data: _Data, config: TrainingConfig) -> str:
+def _identity(model: MEAGraph, data: _Data, config: TrainingConfig, seed: int) -> str:
     """A key of everything that the weights depend on."""
     digest = hashlib.sha256()
     scaled = data.points[data.condensed.representatives]
@@ -226,7 +228,9 @@ def _identity(model: MEAGraph, data: _Data, config: TrainingConfig) -> str:
         digest.update(np.ascontiguousarray(array).data)
     for weights in model.state_dict().values():
         digest.update(weights.numpy().tobytes())
-    return content_key({"data": digest.hexdigest(), "graph": asdict(data.graph), "training": asdict(config)})
+    return content_key(
+        {"data": digest.hexdigest(), "graph": asdict(data.graph), "training": asdict(config), "seed": seed}
+    )
 
 
 def _copy(model: MEAGraph) -> Weights:

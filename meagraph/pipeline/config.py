@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from meagraph.descriptors import DescriptorConfig
+from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
@@ -14,7 +15,7 @@ from meagraph.model.settings import TrainingConfig
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """Every setting between a dataset and its map; one ``seed`` serves all steps."""
+    """Every setting between a dataset and its map; the one ``seed`` serves all steps."""
 
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
     budget: int = BUDGET  # representatives at most
@@ -25,12 +26,8 @@ class PipelineConfig:
     pooling_rate: float = 0.5
     clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+    seed: int = 0
 
-    def with_seed(self, seed: int) -> PipelineConfig:
-        """The same settings with another seed everywhere."""
-        return replace(
-            self,
-            training=replace(self.training, seed=seed),
-            clustering=replace(self.clustering, seed=seed),
-            projection=replace(self.projection, seed=seed),
-        )
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")

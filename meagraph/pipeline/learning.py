@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meagraph import compiling
+from meagraph.cache import content_key, place, read_cached, recall, remember
 from meagraph.datasets.layout import Layout
 from meagraph.descriptors import Descriptors, check_same_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.files import cache_directory, content_key, read_cached, sha256_file
-from meagraph.graph.condensation import (
-    Condensed,
-    Points,
-    condense,
-    read_condensed,
-    scaled_rows,
-    write_condensed,
-)
+from meagraph.files import sha256_file
+from meagraph.graph.condensation import Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
+from meagraph.graph.similarity import GraphConfig
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.model.results import EpochRecord
-from meagraph.model.settings import ModelConfig
+from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, part, silent
@@ -31,7 +26,7 @@ from meagraph.progress import Progress, part, silent
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-CACHE_VERSION = 5
+CACHE_VERSION = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +40,7 @@ class Learned:
     condensed: Condensed
     key: str  # of everything that the weights depend on
     source: str  # "trained", "fine-tuned from" a file, "cache", or the file it was loaded from
+    config: PipelineConfig  # that made it; of a loaded model those of its training, as far as the file tells
 
 
 def learn(
@@ -66,7 +62,7 @@ def learn(
     cache; a training that was cancelled or killed goes on where it stopped. A loaded model must have been trained on
     the same kind of descriptors, else MEAGraphError says how they differ.
     """
-    start = ""
+    start, details = "", dict[str, Any]()
     if model_path is not None:
         _, details = read_details(model_path)
         check_same_descriptors(details.get("descriptors", {}), descriptors)
@@ -74,30 +70,36 @@ def learn(
     elif fine_tune:
         raise MEAGraphError("Fine-tuning needs a trained model to start from. Name its file.")
     trains = model_path is None or fine_tune
-    keys = _keys(dataset, descriptors, config, start)
-    if cache and trains and (known := _recall(keys, descriptors)) is not None:
+    config = replace(config, descriptors=descriptors.config or config.descriptors)
+    if cache and trains and (known := _recall(dataset, descriptors, config, start)) is not None:
         progress(1, 1, "model from the cache")
         return known
     points = scaled_rows(descriptors.values)
-    condensed = read_cached(keys.condensed, read_condensed) if cache else None
-    if condensed is None:
-        condensed = condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3))
-        if cache:
-            write_condensed(keys.condensed, condensed)
+    condensed = remember(
+        "condensed",
+        _condensing(dataset, descriptors, config),
+        lambda: condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3)),
+        read=read_condensed,
+        write=write_condensed,
+        use=cache,
+    )
     if trains:
         compiling.begin(*LEARNING)
     progress(300, 1000, "loading PyTorch")
     from meagraph.model.training import new_model, train
 
+    depends = _learning(dataset, descriptors, config, start)
     if model_path is None:
-        model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.training.seed)
+        model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.seed)
     else:
         model, _ = load_model(model_path)
     if not trains:
-        key = content_key({"for": keys.key, "loaded": start})
-        return Learned(model.config, lambda: model, (), points, condensed, key, str(model_path))
-    if cache and read_cached(keys.state, read_training) is None:
-        keys.state.unlink(missing_ok=True)
+        key = content_key({"for": content_key(depends), "loaded": start})
+        made_by = trained_with(model.config, details, config)
+        return Learned(model.config, lambda: model, (), points, condensed, key, str(model_path), made_by)
+    state = place("training", depends, ".safetensors") if cache else None
+    if state is not None and read_cached(state, read_training) is None:
+        state.unlink(missing_ok=True)
     records: list[EpochRecord] = []
     for record in train(
         model,
@@ -106,81 +108,103 @@ def learn(
         dataset.offsets,
         config.graph,
         config.training,
+        seed=config.seed,
         device=device,
-        state=keys.state if cache else None,
+        state=state,
         progress=part(progress, 0.3, 1.0),
     ):
         records.append(record)
         if on_epoch is not None:
             on_epoch(record)
-    source = f"fine-tuned from {model_path}" if fine_tune else "trained"
-    learned = Learned(model.config, lambda: model, tuple(records), points, condensed, keys.key, source)
-    if cache:
-        store_model(keys.model, learned, descriptors, config)
-        keys.state.unlink(missing_ok=True)
+    learned = Learned(
+        shape=model.config,
+        load=lambda: model,
+        history=tuple(records),
+        points=points,
+        condensed=condensed,
+        key=content_key(depends),
+        source=f"fine-tuned from {model_path}" if fine_tune else "trained",
+        config=replace(config, widths=model.config.widths, kernels=model.config.kernels),
+    )
+    if state is not None:
+        store_model(place("model", depends, ".safetensors"), learned, descriptors)
+        state.unlink(missing_ok=True)
     return learned
 
 
-@dataclass(frozen=True)
-class _Keys:
-    condensed: Path
-    model: Path
-    state: Path  # of a training that has not ended
-    key: str  # of everything that the weights depend on
-
-
-def _keys(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, start: str = "") -> _Keys:
-    """Where the cache keeps, or would keep, what learning makes; ``start`` is the SHA-256 of a loaded model."""
-    condensing: dict[str, Any] = {
+def _condensing(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> dict[str, Any]:
+    """Everything that the condensed descriptors depend on."""
+    return {
         "version": CACHE_VERSION,
         "structures": dataset.structure_keys,
         "descriptors": descriptors.identity,
         "budget": config.budget,
     }
-    key = content_key(
-        {
-            **condensing,
-            "graph": asdict(config.graph),
-            "model": [config.widths, config.kernels],
-            "training": asdict(config.training),
-            "start": start,
-        }
-    )
-    return _Keys(
-        cache_directory("condensed") / f"condensed-{content_key(condensing)}.npz",
-        cache_directory("models") / f"model-{key}.safetensors",
-        cache_directory("training") / f"training-{key}.safetensors",
-        key,
-    )
+
+
+def _learning(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, start: str = "") -> dict[str, Any]:
+    """Everything that the weights depend on; ``start`` is the SHA-256 of a model whose training goes on."""
+    return {
+        **_condensing(dataset, descriptors, config),
+        "graph": asdict(config.graph),
+        "model": [config.widths, config.kernels],
+        "training": asdict(config.training),
+        "seed": config.seed,
+        "start": start,
+    }
 
 
 def recall_learned(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> Learned | None:
     """A model trained before with equal settings on equal data, from the cache; its weights are read when needed."""
-    return _recall(_keys(dataset, descriptors, config), descriptors)
+    return _recall(dataset, descriptors, config, "")
 
 
-def _recall(keys: _Keys, descriptors: Descriptors) -> Learned | None:
-    found, condensed = read_cached(keys.model, read_details), read_cached(keys.condensed, read_condensed)
+def _recall(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, start: str) -> Learned | None:
+    config = replace(config, descriptors=descriptors.config or config.descriptors)
+    depends = _learning(dataset, descriptors, config, start)
+    path = place("model", depends, ".safetensors")
+    found = read_cached(path, read_details)
+    condensed = recall("condensed", _condensing(dataset, descriptors, config), read_condensed)
     if found is None or condensed is None:
         return None
     shape, details = found
-    history = tuple(EpochRecord(**record) for record in details.get("history", []))
-    load = functools.cache(lambda: load_model(keys.model)[0])
-    points = scaled_rows(descriptors.values)
-    return Learned(shape, load, history, points, condensed, keys.key, "cache")
+    return Learned(
+        shape=shape,
+        load=functools.cache(lambda: load_model(path)[0]),
+        history=tuple(EpochRecord(**record) for record in details.get("history", [])),
+        points=scaled_rows(descriptors.values),
+        condensed=condensed,
+        key=content_key(depends),
+        source="cache",
+        config=replace(config, widths=shape.widths, kernels=shape.kernels),
+    )
 
 
-def store_model(
-    path: str | Path, learned: Learned, descriptors: Descriptors, config: PipelineConfig, **details: Any
-) -> Path:
+def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: PipelineConfig) -> PipelineConfig:
+    """``config`` with what a checkpoint of this ``shape`` tells in its ``details`` of the settings that trained it."""
+    training = dict(details.get("training", {}))
+    seed = training.pop("seed", details.get("seed", config.seed))
+    known = {name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training}
+    return replace(
+        config,
+        graph=GraphConfig(**details["graph"]) if "graph" in details else config.graph,
+        widths=shape.widths,
+        kernels=shape.kernels,
+        training=TrainingConfig(**known),
+        seed=seed,
+    )
+
+
+def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, **details: Any) -> Path:
     """Write a checkpoint that says what the model was trained on and how; ``details`` (JSON-like) go with it."""
     return save_model(
         path,
         learned.load(),
         descriptors=descriptors.identity,
-        budget=config.budget,
-        graph=asdict(config.graph),
-        training=asdict(config.training),
+        budget=learned.config.budget,
+        graph=asdict(learned.config.graph),
+        training=asdict(learned.config.training),
+        seed=learned.config.seed,
         history=[asdict(record) for record in learned.history],
         **details,
     )

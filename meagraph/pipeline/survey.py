@@ -14,13 +14,14 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
+from meagraph.graph.similarity import similarity_graph
+from meagraph.latent.clustering import Clusters, cluster
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
-from meagraph.latent.projection import Projection, ProjectionConfig, project
+from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import Ranking, rank_environments
@@ -40,6 +41,7 @@ class Survey:
     projection: Projection
     outliers: Outliers
     ranking: Ranking
+    config: PipelineConfig  # that made it, the model included
 
 
 def survey(
@@ -47,38 +49,34 @@ def survey(
     model: MEAGraph,
     points: Points,
     condensed: Condensed,
+    config: PipelineConfig,
     *,
-    graph: GraphConfig,
-    rate: float,
-    clustering: ClusteringConfig,
-    projection: ProjectionConfig,
-    seed: int = 0,
     places: Projection | None = None,
     progress: Progress = silent,
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm, ``rate`` is the pooling rate in [0, 1). ``places``
-    is the map where it is known: it hangs on the model, the rate and ``projection``, not on the clusters.
+    ``points`` (N, D) are the descriptors with columns of unit norm. ``places`` is the map where it is known: it hangs
+    on the model, the pooling rate and ``config.projection``, not on the clusters.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
-    found = similarity_graph(points, condensed, graph, progress=part(progress, 0.0, 0.15))
-    embedding = embed(model, found, rate=rate)
+    found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
+    embedding = embed(model, found, rate=config.pooling_rate)
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
-    neighbours = latent_neighbours(embedding, clustering, projection)
-    clusters = cluster(embedding, neighbours, condensed, clustering)
+    neighbours = latent_neighbours(embedding, config)
+    clusters = cluster(embedding, neighbours, condensed, config.clustering, seed=config.seed)
     progress(550, 1000, "map (UMAP)")
-    places = places or project(neighbours, condensed, projection)
+    places = places or project(neighbours, condensed, config.projection, seed=config.seed)
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     outliers = score_outliers(
         np.asarray(points),
         condensed,
         clusters,
         dataset,
-        error=reconstruction_errors(model, found, rate=rate)[condensed.assignment],
+        error=reconstruction_errors(model, found, rate=config.pooling_rate)[condensed.assignment],
         linked=linked_environments(embedding, condensed),
         progress=part(progress, 0.8, 0.9),
     )
@@ -86,16 +84,16 @@ def survey(
         clusters,
         points,
         condensed,
-        bins=fine_bins(neighbours, clusters, condensed, seed=seed),
-        seed=seed,
+        bins=fine_bins(neighbours, clusters, condensed, seed=config.seed),
+        seed=config.seed,
         progress=part(progress, 0.9, 1.0),
     )
-    return Survey(embedding, clusters, places, outliers, ranking)
+    return Survey(embedding, clusters, places, outliers, ranking, config)
 
 
-def latent_neighbours(embedding: Embedding, clustering: ClusteringConfig, projection: ProjectionConfig) -> Neighbours:
+def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    return nearest_neighbours(embedding.values, max(projection.n_neighbors, clustering.neighbours))
+    return nearest_neighbours(embedding.values, max(config.projection.n_neighbors, config.clustering.neighbours))
 
 
 def write_survey(path: Path, result: Survey) -> None:
@@ -131,8 +129,8 @@ def write_survey(path: Path, result: Survey) -> None:
     write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
 
-def read_survey(path: Path) -> Survey:
-    """Read what :func:`write_survey` wrote."""
+def read_survey(path: Path, config: PipelineConfig) -> Survey:
+    """Read what :func:`write_survey` wrote; it was made by ``config``, which is the key to its place in the cache."""
     data = read_arrays(path)
     texts = json.loads(data["texts"].tobytes())
     arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
@@ -159,4 +157,5 @@ def read_survey(path: Path) -> Survey:
             texts["seed"],
             worth=data.get("worth"),
         ),
+        config=config,
     )

@@ -23,7 +23,7 @@ def cover(
     target: int,
     room: int,
     alpha: float,
-    percent: float | None = None,
+    until_covered: float | None = None,
     limit: str = "atoms",
     fewest: str = "atoms",
 ) -> NDArray[np.bool_]:
@@ -37,7 +37,8 @@ def cover(
     such sums is within 63 % of the best (Nemhauser, Wolsey and Fisher, Math. Program. 14, 265, 1978).
 
     ``stays`` (S,) are kept before all others, ``barred`` (S,) never. ``room`` is how many atoms, or structures where
-    ``limit`` is "structures", are kept at most; with ``percent``, as many as it takes for the bins to hold this share
+    ``limit`` is "structures", are kept at most; with ``until_covered``, as many as it takes for the bins to hold this
+    percentage
     of their targets, no bin counting for more than its own. A structure costs its atoms, or 1 where ``fewest`` is
     "structures".
     """
@@ -61,8 +62,8 @@ def cover(
         targets.astype(np.float64),
         stays,
         barred,
-        room if percent is None else int(atoms.sum()),
-        1.0 if percent is None else percent / 100.0,
+        room if until_covered is None else int(atoms.sum()),
+        1.0 if until_covered is None else until_covered / 100.0,
         0.0 if dataset.n_structures <= EXACT else SLACK,
     )
     return kept

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.labels import copy_of
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import NOISE, Clusters
@@ -16,7 +19,7 @@ from meagraph.progress import Progress, silent
 from meagraph.pruning.allocation import allocate
 from meagraph.pruning.covering import cover
 from meagraph.pruning.ranking import WITHIN, Ranking
-from meagraph.pruning.selectors import SELECTORS, Candidates, cluster_bins
+from meagraph.pruning.selectors import SELECTORS, Candidates
 
 RULES = ("cover", "at-least", "any", "all")
 UNITS = ("environments", "structures", "atoms")
@@ -35,19 +38,20 @@ class PruningConfig:
     bins of ``meagraph``; the other selectors have one order for all. ``fractions`` are keep fractions of clusters set
     by hand, by label (-1: those in none); the other clusters share what is left of the budget.
 
-    Structures: one stays if ``any`` or ``all`` of its environments are chosen, or ``at-least`` ``percent`` of them
-    (None: as many as the keep fraction, so that structures which hold more than the average stay). ``cover`` takes, one
-    by one, the structure that adds most to the bins still lacking, for each atom it costs (``fewest`` "atoms") or each
-    structure ("structures"), until the structures hold as many environments as the budget, or, where ``percent`` is
-    given, until so much of the bins' targets is reached (see :mod:`meagraph.pruning.covering`). Structures of
-    ``protected`` groups always stay.
+    Structures: one stays if ``any`` or ``all`` of its environments are chosen, or ``at-least`` so many percent of them
+    (``at_least``; None: as many as the keep fraction, so that structures which hold more than the average stay).
+    ``cover`` takes, one by one, the structure that adds most to the bins still lacking, for each atom it costs
+    (``fewest`` "atoms") or each structure ("structures"), until the structures hold as many environments as the budget,
+    or, where ``until_covered`` is given, until so many percent of the bins' targets are reached (see
+    :mod:`meagraph.pruning.covering`). Structures of ``protected`` groups always stay.
     """
 
     keep: float = 0.2
     alpha: float = 0.75
     within: str = "mixed"
     rule: str = "cover"
-    percent: float | None = None
+    at_least: float | None = None  # per cent, of the rule of this name
+    until_covered: float | None = None  # per cent, of the rule "cover"
     protected: tuple[str, ...] = ("IsolatedAtom", "isolated_atom")
     seed: int = 0
     selector: str = "meagraph"
@@ -72,8 +76,15 @@ class PruningConfig:
         ):
             if value not in choices:
                 raise MEAGraphError(f"Unknown {what} {value!r}; choose from {', '.join(choices)}.")
-        if self.percent is not None and not 0.0 < self.percent <= 100.0:
-            raise MEAGraphError(f"A structure's percentage must be above 0 and at most 100, got {self.percent}.")
+        for percent, rule in ((self.at_least, "at-least"), (self.until_covered, "cover")):
+            if percent is not None and self.rule != rule:
+                raise MEAGraphError(
+                    f"A percentage of the rule {rule!r} came with the rule {self.rule!r}. Leave it out."
+                )
+            if percent is not None and not 0.0 < percent <= 100.0:
+                raise MEAGraphError(
+                    f"The percentage of the rule {rule!r} must be above 0 and at most 100, got {percent}."
+                )
         if not 0 <= self.seed < 2**32:
             raise MEAGraphError(f"The seed must lie between 0 and {2**32 - 1}, got {self.seed}.")
         if self.number is not None and self.number < 1:
@@ -94,7 +105,7 @@ class PruningConfig:
     @property
     def least_share(self) -> float:
         """The share of kept environments from which a structure stays under the rule ``at-least``."""
-        return self.keep if self.percent is None else self.percent / 100.0
+        return self.keep if self.at_least is None else self.at_least / 100.0
 
     def fits(self, ranking: Ranking) -> bool:
         """Whether plans of this configuration can be taken from ``ranking``."""
@@ -110,6 +121,7 @@ class PruningPlan:
     protected: NDArray[np.bool_]  # (S,) structures of protected groups
     config: PruningConfig
     per_cluster: NDArray[np.int64]  # (C + 1,) kept environments of each cluster, unclustered ones last
+    dataset: AtomicDataset | None = None  # that it was made for; None where it comes from a file alone
 
     @property
     def n_environments(self) -> int:
@@ -120,6 +132,47 @@ class PruningPlan:
     def n_structures(self) -> int:
         """Structures that stay."""
         return int(self.structures.sum())
+
+    @cached_property
+    def summary(self) -> PlanSummary:
+        """What the plan comes to. Raises MEAGraphError for a plan without its dataset."""
+        data = self._dataset()
+        clusters = self.per_cluster[:-1]
+        return PlanSummary(
+            environments=data.n_environments,
+            chosen=self.n_environments,
+            structures=data.n_structures,
+            kept=self.n_structures,
+            atoms=int(data.sizes[self.structures].sum()),
+            clusters=len(clusters),
+            clusters_lost=int((clusters == 0).sum()),
+        )
+
+    def atoms(self) -> list[Atoms]:
+        """Copies of the structures that stay, in file order. Raises MEAGraphError for a plan without its dataset."""
+        structures = self._dataset().structures
+        return [copy_of(structures[row]) for row in np.flatnonzero(self.structures)]
+
+    def _dataset(self) -> AtomicDataset:
+        if self.dataset is None:
+            raise MEAGraphError(
+                "Expected a plan with its dataset, but it comes from a file alone. Read the dataset and use "
+                "RecordedPlan.of."
+            )
+        return self.dataset
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """What a plan comes to, in numbers."""
+
+    environments: int  # of the dataset
+    chosen: int  # environments
+    structures: int  # of the dataset
+    kept: int  # structures
+    atoms: int  # environments in the kept structures
+    clusters: int
+    clusters_lost: int  # of which no environment is chosen
 
 
 def rank_environments(
@@ -151,6 +204,30 @@ def rank_environments(
     count = clusters.n_clusters + 1 if selector == "meagraph" and bins is None else 0
     sizes = np.bincount(found.bins, minlength=count)
     return Ranking(found.rank, found.bins, sizes, within, seed, selector, found.worth)
+
+
+def rank_for(
+    config: PruningConfig,
+    dataset: AtomicDataset,
+    clusters: Clusters,
+    points: Points,
+    condensed: Condensed,
+    *,
+    bins: NDArray[np.int64] | None,
+    progress: Progress = silent,
+) -> Ranking:
+    """The ranking that plans of ``config`` are taken from; arguments as of :func:`rank_environments`."""
+    return rank_environments(
+        clusters,
+        points,
+        condensed,
+        selector=config.selector,
+        within=config.within,
+        bins=bins,
+        groups=dataset.groups[dataset.structure_of],
+        seed=config.seed,
+        progress=progress,
+    )
 
 
 def prune(
@@ -217,7 +294,7 @@ def prune(
             target=target,
             room=room,
             alpha=config.alpha,
-            percent=config.percent,
+            until_covered=config.until_covered,
             limit=config.unit,
             fewest=config.fewest,
         )
@@ -237,7 +314,8 @@ def prune(
         structures=structures,
         protected=protected,
         config=config,
-        per_cluster=np.bincount(cluster_bins(clusters)[keep], minlength=clusters.n_clusters + 1),
+        per_cluster=np.bincount(clusters.bins[keep], minlength=clusters.n_clusters + 1),
+        dataset=dataset,
     )
 
 

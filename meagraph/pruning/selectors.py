@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, silent
 from meagraph.pruning.entropy import bandwidth
 from meagraph.pruning.loops import sparsest_first
@@ -57,21 +57,13 @@ class Ranks:
     worth: NDArray[np.float32] | None = None  # (N,) as in Ranking
 
 
-def cluster_bins(clusters: Clusters) -> NDArray[np.int64]:
-    """The bin (N,) of each environment: its cluster, or one bin more for all in none.
-
-    With a bin each they would take half of the budget from the clusters.
-    """
-    return np.where(clusters.labels == NOISE, clusters.n_clusters, clusters.labels)
-
-
 def meagraph(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
     """Communities of the latent graph, each with its share; leverage says how much variety each holds.
 
     An environment's worth is its representative's leverage, shared among its members.
     """
     condensed = candidates.condensed
-    bins = cluster_bins(candidates.clusters) if candidates.bins is None else candidates.bins
+    bins = candidates.clusters.bins if candidates.bins is None else candidates.bins
     pull = leverage(candidates.leading)
     rank = rank_bins(
         bins,

@@ -13,13 +13,13 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.exports import ExportedFiles, export_plan
-from meagraph.exports.report import report_html
+from meagraph.exports import ExportedFiles
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.results import EpochRecord
+from meagraph.pipeline.analysis import Analysis, look, look_along_rates, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned, learn, store_model
-from meagraph.pipeline.run import Recalled, describe_settings, look, look_along_rates, recall
+from meagraph.pipeline.planning import export
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meaviz.components.map import environment_map
@@ -43,14 +43,14 @@ class Workflow(PlanWork):
         """Read files, then compute everything up to the map. A failure keeps what was open before."""
         config = self.session.config
 
-        def work(progress: Progress) -> tuple[AtomicDataset, Recalled | None]:
+        def work(progress: Progress) -> tuple[AtomicDataset, Analysis | None]:
             dataset = read_dataset(paths, progress=progress, **reading)
-            found = recall(dataset, config)
+            found = recall_analysis(dataset, config)
             if found is not None:
                 environment_map.warm(dataset.n_environments)
             return dataset, found
 
-        def take(result: tuple[AtomicDataset, Recalled | None]) -> None:
+        def take(result: tuple[AtomicDataset, Analysis | None]) -> None:
             dataset, found = result
             self.session.set_dataset(dataset)
             if found is not None:
@@ -83,7 +83,7 @@ class Workflow(PlanWork):
         if not path.strip():
             raise MEAGraphError("Name the file to save the model in, for example niobium.safetensors.")
         try:
-            return store_model(Path(path).expanduser(), session.learned, session.descriptors, session.config)
+            return store_model(Path(path).expanduser(), session.learned, session.descriptors)
         except OSError as error:
             raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
 
@@ -91,7 +91,7 @@ class Workflow(PlanWork):
         """Write the kept structures, index and manifest of the current plan into ``directory``."""
         session = self.session
         dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
-        survey, plan, flags, config = session.survey, session.plan, session.flags, session.config
+        survey, plan, flags = session.survey, session.plan, session.flags
         cost, curves, quests = session.cost, session.curves, session.quests
         found = None if session.figures is None or session.figures.plan is not plan else session.figures.measures
         if dataset is None or descriptors is None or learned is None or survey is None or plan is None:
@@ -104,27 +104,24 @@ class Workflow(PlanWork):
             {"structure": int(dataset.structure_of[row]), "atom": int(dataset.atom_of[row])}
             for row in np.flatnonzero(flags)
         ]
-        settings = {
-            **describe_settings(config, descriptors, learned, survey),
+        analysis = Analysis(dataset, descriptors, learned, survey)
+        details = {
             "flagged_environments": flagged,
             "structures_with_flags_left_out": session.leave_out_flagged,
         }
 
         def work(progress: Progress) -> ExportedFiles:
-            target = Path(directory).expanduser()
-            report = report_html(
-                dataset,
-                survey.clusters,
-                survey.projection,
+            return export(
+                analysis,
                 plan,
-                settings=settings,
+                Path(directory).expanduser(),
                 measures=found,
-                cost=cost if cost is not None and cost.plan is plan else None,
+                cost=cost,
                 curves=curves,
-                quests=quests if quests is not None and quests.plan is plan else None,
-            )
-            return export_plan(
-                dataset, plan, target, settings=settings, report=report, overwrite=overwrite, progress=progress
+                quests=quests,
+                details=details,
+                overwrite=overwrite,
+                progress=progress,
             )
 
         self._start(EXPORT, work, lambda files: session.param.update(exported=files))
@@ -135,11 +132,9 @@ class Workflow(PlanWork):
         if self._runner.busy:
             self._fail("model", "Another step is being computed. Wait for it, or cancel it.")
             return
-        session.config = replace(session.config, training=run.config.training, graph=run.config.graph).with_seed(
-            run.config.training.seed
-        )
-        session.pruning = replace(session.pruning, seed=run.config.training.seed)
-        session.set_learned(run.learned, run.config)
+        made_by = run.learned.config
+        session.config = replace(session.config, training=made_by.training, graph=made_by.graph, seed=made_by.seed)
+        session.set_learned(run.learned)
         self.run("map")
 
     def measure_stability(self) -> None:
@@ -196,7 +191,7 @@ class Workflow(PlanWork):
                     on_epoch=self._epochs.append,
                     progress=progress,
                 ),
-                lambda learned: session.set_learned(learned, config),
+                session.set_learned,
             )
         else:
             self._start(step, lambda progress: self._look(dataset, learned, config, progress), session.set_survey)

@@ -76,10 +76,10 @@ class Session(Judging, Planning):
         self._clear_from("model")
         self.descriptors = descriptors
 
-    def set_learned(self, learned: Learned, config: PipelineConfig | None = None) -> None:
-        """Take a model that came with ``config`` (those of the next computation where None); the map is gone."""
+    def set_learned(self, learned: Learned) -> None:
+        """Take a model; the map is gone."""
         self._clear_from("map")
-        runs = remember(self.runs, learned, config or self.config)
+        runs = remember(self.runs, learned)
         self.param.update(learned=learned, history=learned.history, stability=None, runs=runs)
 
     def set_survey(self, survey: Survey) -> None:
@@ -99,7 +99,7 @@ class Session(Judging, Planning):
             selection=nothing,
             **remembered,
             rankings=rankings,
-            pruning=replace(self.pruning, fractions=()),  # of clusters that are no more
+            pruning=replace(self.pruning, fractions=(), seed=survey.config.seed),  # clusters set by hand are no more
         )
         self._replan()
 

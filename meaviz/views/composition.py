@@ -9,7 +9,6 @@ import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.latent.clustering import contingency
-from meagraph.pruning.selectors import cluster_bins
 from meaviz.components.charts.heat_map import HeatMap
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
@@ -76,7 +75,7 @@ class CompositionView(pn.viewable.Viewer):
         if session.survey is None or known is None or not self._category.value:
             return
         clusters, found = session.survey.clusters, known[self._category.value]
-        bins = cluster_bins(clusters)
+        bins = clusters.bins
         codes = np.where(found.values < 0, len(found.names), found.values)
         shape = (len(found.names) + 1, clusters.n_clusters + 1)
         whole = contingency(codes, bins, shape)
@@ -113,5 +112,5 @@ class CompositionView(pn.viewable.Viewer):
         code, label = rows[row], columns[column]
         session.select(
             (np.where(found.values < 0, len(found.names), found.values) == code)
-            & (cluster_bins(session.survey.clusters) == label)
+            & (session.survey.clusters.bins == label)
         )

@@ -156,13 +156,13 @@ class RunsView(pn.viewable.Viewer):
 
 
 def _row(run: TrainingRun) -> dict[str, object]:
-    history, config = run.learned.history, run.config
+    history, config = run.learned.history, run.learned.config
     best = best_epoch(history) if history else None
     return {
         "colour": palette(run.number)[run.number - 1],
         "run": run.number,
         "source": run.learned.source.split(" ")[0] if history else "loaded",
-        "seed": config.training.seed,
+        "seed": config.seed,
         "epochs": len(history) or None,
         "held_out": None if best is None or best.validation is None else float(f"{best.validation:.4g}"),
         "loss": None if best is None else float(f"{best.loss:.4g}"),

@@ -14,6 +14,7 @@ from meagraph.latent.stability import Stability
 from meagraph.model.results import Embedding
 from meagraph.model.settings import ModelConfig
 from meagraph.outliers import Outliers, Signal
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.ranking import Ranking
@@ -61,12 +62,15 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
         Projection(xy),
         Outliers(score, np.zeros(n, bool), (signal,)),
         rankings(n, labels),
+        PipelineConfig(),
     )
     values = np.zeros((n, 4), dtype=np.float32)
     session = Session()
     session.set_dataset(data)
     session.set_descriptors(Descriptors(values, "array", {"r_cut": 5.0}))
-    session.set_learned(Learned(ModelConfig(4), lambda: None, (), values, condensed, "made up", "made up"))  # type: ignore[arg-type, return-value]
+    session.set_learned(
+        Learned(ModelConfig(4), lambda: None, (), values, condensed, "made up", "made up", PipelineConfig())
+    )  # type: ignore[arg-type, return-value]
     session.set_survey(survey)
     return session
 

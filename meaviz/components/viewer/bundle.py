@@ -17,8 +17,9 @@ from pathlib import Path
 
 from bokeh.embed.bundle import extension_dirs
 
+from meagraph.cache import cache_directory
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, cache_directory
+from meagraph.files import atomic_path
 
 _SOURCES = ("structure_viewer_frame", "structure_viewer_overlay", "structure_viewer")
 _VIEW_CODE = [Path(__file__).with_name(f"{name}.js") for name in _SOURCES]

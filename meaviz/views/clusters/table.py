@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import contingency
 from meagraph.latent.exemplars import extremes
-from meagraph.pruning.selectors import cluster_bins
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import NEUTRAL, palette
 from meaviz.views.shared.pictures import picture
@@ -32,7 +31,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
     n = clusters.n_clusters
     sizes = np.append(clusters.sizes, np.sum(clusters.labels < 0))
     names, codes = np.unique(data.groups, return_inverse=True)
-    bins = cluster_bins(clusters)
+    bins = clusters.bins
     counts = contingency(bins, codes[data.structure_of], (n + 1, len(names)))
     means = {}
     for name in properties:
@@ -56,7 +55,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
 def members(session: Session, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Environments of ``mask`` (N,) in each cluster (C + 1,), of what is unclustered last."""
     clusters = session.survey.clusters
-    return np.bincount(cluster_bins(clusters)[mask], minlength=clusters.n_clusters + 1)
+    return np.bincount(clusters.bins[mask], minlength=clusters.n_clusters + 1)
 
 
 def pictures(session: Session) -> dict[str, dict[int, tuple[int, str]]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.pruning.plan import UNITS
-from meagraph.pruning.selectors import SELECTORS, cluster_bins
+from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.charts.chart import Chart, Hook
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
@@ -174,9 +174,9 @@ class PruningView(pn.viewable.Viewer):
         self._budget.value, self._fewest.value = "" if config.number is None else config.unit, config.fewest
         if config.number is not None:
             self._number.value = config.number
-        self._rule.value, self._own.value = config.rule, config.percent is not None
-        if config.percent is not None:
-            self._percent.value = config.percent
+        self._rule.value, self._own.value = config.rule, config.at_least is not None
+        if config.at_least is not None:
+            self._percent.value = config.at_least
         self._protect.value = [name for name in config.protected if name in self._protect.options]
         self._show_rule()
         self._taking = False
@@ -208,7 +208,8 @@ class PruningView(pn.viewable.Viewer):
                 fewest=self._fewest.value,
                 alpha=self._alpha.value,
                 rule=self._rule.value,
-                percent=float(self._percent.value) if self._percent.visible else None,
+                at_least=float(self._percent.value) if self._percent.visible else None,
+                until_covered=None,
                 protected=(*type(self.session.pruning).protected, *self._protect.value),
             )
         except MEAGraphError as error:
@@ -269,7 +270,7 @@ class PruningView(pn.viewable.Viewer):
         chosen = np.bincount(codes[data.structure_of], weights=plan.keep)
         kept = np.bincount(codes, weights=sizes * plan.structures)
         groups = _Bars("group", names[order].tolist(), whole[order], chosen[order], kept[order])
-        bins = cluster_bins(clusters)
+        bins = clusters.bins
         whole = np.bincount(bins, minlength=clusters.n_clusters + 1)
         kept = np.bincount(bins, weights=plan.structures[data.structure_of], minlength=clusters.n_clusters + 1)
         there = np.flatnonzero(whole)

@@ -88,7 +88,7 @@ class ModelStep(Step):
         """Training settings, the loss, checkpoints."""
         config = self.session.config
         self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=10_000, **NUMBER)
-        self._seed = pmui.IntInput(label="Seed", value=config.training.seed, start=0, **NUMBER)
+        self._seed = pmui.IntInput(label="Seed", value=config.seed, start=0, **NUMBER)
         self._threshold = pmui.FloatInput(
             label="Similarity of an edge",
             value=round(config.graph.lower, 4),
@@ -156,11 +156,11 @@ class ModelStep(Step):
                 config,
                 training=replace(config.training, epochs=self._epochs.value, patience=self._patience.value),
                 graph=replace(config.graph, lower=self._threshold.value, neighbours=self._neighbours.value),
-            ).with_seed(self._seed.value)
+                seed=self._seed.value,
+            )
         except MEAGraphError as error:
             self.session.problem = (self.step, str(error))
             return False
-        self.session.pruning = replace(self.session.pruning, seed=self._seed.value)
         return True
 
     def _train(self) -> None:

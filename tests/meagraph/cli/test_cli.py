@@ -137,7 +137,8 @@ def test_a_frame_that_is_too_large(file: Path, capsys: pytest.CaptureFixture[str
         (("--keep", "0"), "keep fraction must be above 0"),
         (("--keep", "nan"), "keep fraction must be above 0"),
         (("--alpha", "1.5"), "between 0 and 1, got 1.5"),
-        (("--percent", "0"), "above 0 and at most 100"),
+        (("--until-covered", "0"), "above 0 and at most 100"),
+        (("--at-least", "30"), "A percentage of the rule 'at-least' came with the rule 'cover'"),
         (("--seed", "-1"), "seed must lie between 0 and 4294967295, got -1"),
         (("--seed", "4294967296"), "seed must lie between 0 and"),
         (("--r-cut", "0.5"), "r_cut=0.5"),
@@ -251,7 +252,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(meagraph.pipeline.run, "run", record)
     options = (
         "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --selector kmeans --within random --rule all "
-        "--percent 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "
+        "--until-covered 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "
         "--threshold 0.7 --neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 "
         "--patience 0 --source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
         "--rate 0.25 --clusters components --format extxyz --energy-key E "
@@ -269,10 +270,10 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     assert (config.training.validation, config.training.patience) == (0.2, 0)
     assert (config.clustering.resolution, config.clustering.min_cluster_size) == (0.3, 8)
     assert config.projection.min_dist == 0.4
-    assert {config.training.seed, config.clustering.seed, config.projection.seed, pruning.seed} == {7}
+    assert {config.seed, pruning.seed} == {7}
     assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "all")
     assert pruning.selector == "kmeans"
-    assert pruning.percent == 30.0
+    assert pruning.until_covered == 30.0
     assert pruning.protected == ("IsolatedAtom", "isolated_atom", "a", "b")
     reading = {"format": "extxyz", "energy_key": "E", "forces_key": "F", "group_key": "g"}
     expected = {**reading, "allow_unlabelled": True, "max_atoms": 77, "cache": False, "overwrite": True}

@@ -41,7 +41,8 @@ CONFIG = PipelineConfig(
     training=TrainingConfig(epochs=2, batch=4),
     pooling_rate=0.3,
     clustering=ClusteringConfig(resolution=0.2),
-).with_seed(3)
+    seed=3,
+)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
 from meagraph.pruning.ranking import Ranking
@@ -64,7 +65,9 @@ def survey(dataset: AtomicDataset, points: np.ndarray) -> Survey:
     embedding = Embedding(np.zeros((n, 2), np.float32), nothing, np.zeros(0, np.float32), 0.5, np.ones(n, bool))
     ranking = rank_environments(clusters, points, condense(points, epsilon=0.0))
     outliers = Outliers(np.zeros(n), labels < 0, ())
-    return Survey(embedding, clusters, Projection(points[:, :2].astype(np.float32)), outliers, ranking)
+    return Survey(
+        embedding, clusters, Projection(points[:, :2].astype(np.float32)), outliers, ranking, PipelineConfig()
+    )
 
 
 @pytest.fixture(scope="module")

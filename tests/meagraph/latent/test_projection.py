@@ -82,7 +82,7 @@ def test_blobs_stay_apart_and_the_map_repeats() -> None:
     assert (owner[nearest.argmin(axis=1)] == owner).mean() > 0.97
     again = project(nearest_neighbours(values.copy(), 15), condensed)
     np.testing.assert_array_equal(again.xy, found.xy)
-    other = project(neighbours, condensed, ProjectionConfig(seed=1))
+    other = project(neighbours, condensed, seed=1)
     assert (other.xy != found.xy).any()
 
 

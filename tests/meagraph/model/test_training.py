@@ -527,13 +527,13 @@ def test_a_model_comes_from_the_cache_where_all_is_equal(prepared: Prepared) -> 
     assert first.key == second.key
     for change in ({"kernels": 3}, {"widths": (8, 5)}, {"budget": 60}, {"graph": GraphConfig(lower=0.7)}):
         assert learn(prepared.dataset, prepared.descriptors, replace(PIPELINE, **change)).source == "trained"
-    assert learn(prepared.dataset, prepared.descriptors, PIPELINE.with_seed(1)).source == "trained"
+    assert learn(prepared.dataset, prepared.descriptors, replace(PIPELINE, seed=1)).source == "trained"
     assert learn(prepared.dataset, prepared.descriptors, PIPELINE, cache=False).source == "trained"
 
 
 def trained_file(prepared: Prepared, tmp_path: Path) -> tuple[Learned, Path]:
     learned = learn(prepared.dataset, prepared.descriptors, PIPELINE, cache=False)
-    return learned, store_model(tmp_path / "mine", learned, prepared.descriptors, PIPELINE)
+    return learned, store_model(tmp_path / "mine", learned, prepared.descriptors)
 
 
 def test_a_stored_model_is_applied_again(prepared: Prepared, tmp_path: Path) -> None:

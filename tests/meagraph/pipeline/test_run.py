@@ -20,9 +20,10 @@ from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.model.settings import TrainingConfig
+from meagraph.pipeline.analysis import look, look_along_rates, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
-from meagraph.pipeline.run import Run, look, look_along_rates, recall, run
+from meagraph.pipeline.run import Run, run
 from meagraph.pipeline.survey import read_survey, write_survey
 from meagraph.pruning.plan import PruningConfig
 
@@ -57,7 +58,11 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         monkeypatch.setattr(name, fail)
 
 
-COMPUTATIONS = ("meagraph.descriptors.filling.fill", "meagraph.model.training.train", "meagraph.pipeline.run.survey")
+COMPUTATIONS = (
+    "meagraph.descriptors.filling.fill",
+    "meagraph.model.training.train",
+    "meagraph.pipeline.analysis.survey",
+)
 
 
 def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms, ...]) -> None:
@@ -110,21 +115,21 @@ def test_a_second_run_comes_from_the_cache_and_writes_the_same_bytes(
 
 def test_what_the_cache_holds_is_recalled(file: Path) -> None:
     dataset = read_dataset(file)
-    assert recall(dataset, CONFIG) is None
+    assert recall_analysis(dataset, CONFIG) is None
     first = run(file, config=CONFIG, pruning=PRUNING)
-    known = recall(dataset, CONFIG)
+    known = recall_analysis(dataset, CONFIG)
     assert known is not None
     assert known.learned.key == first.learned.key
     np.testing.assert_array_equal(known.survey.projection.xy, first.survey.projection.xy)
     np.testing.assert_array_equal(known.learned.condensed.assignment, first.learned.condensed.assignment)
     assert known.learned.load().config == first.learned.shape == known.learned.shape
-    assert recall(dataset, replace(CONFIG, pooling_rate=0.7)) is None
+    assert recall_analysis(dataset, replace(CONFIG, pooling_rate=0.7)) is None
 
 
 def test_a_dataset_opens_though_ready_made_descriptors_do_not_fit_it(file: Path) -> None:
     """They belong to the dataset before; the step that needs them says so, not the opening."""
     settings = DescriptorConfig(method="npy", source="of/another/dataset.npy")
-    assert recall(read_dataset(file), replace(CONFIG, descriptors=settings)) is None
+    assert recall_analysis(read_dataset(file), replace(CONFIG, descriptors=settings)) is None
 
 
 @pytest.mark.parametrize("spoilt", ["surveys/*.npz", "condensed/*.npz", "models/*.json", "descriptors/*.npy"])
@@ -135,10 +140,10 @@ def test_a_cache_file_that_cannot_be_read_is_made_anew(
     first = run(file, config=CONFIG, pruning=PRUNING)
     (path,) = own_cache.glob(spoilt)
     path.write_bytes(content)
-    assert recall(first.dataset, CONFIG) is None
+    assert recall_analysis(first.dataset, CONFIG) is None
     second = run(file, config=CONFIG, pruning=PRUNING)
     np.testing.assert_array_equal(second.survey.clusters.labels, first.survey.clusters.labels)
-    assert recall(first.dataset, CONFIG) is not None
+    assert recall_analysis(first.dataset, CONFIG) is not None
 
 
 def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +151,7 @@ def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pyt
     result = run(file, config=config, pruning=PRUNING)
     first = look_along_rates(result.learned, config)
     np.testing.assert_array_equal(first.at(0.5, result.learned.condensed).labels, result.survey.clusters.labels)
-    forbid(monkeypatch, "meagraph.pipeline.run.rate_stability")
+    forbid(monkeypatch, "meagraph.pipeline.analysis.rate_stability")
     second = look_along_rates(result.learned, replace(config, pooling_rate=0.7))  # moving the rate computes nothing
     np.testing.assert_array_equal(second.labels, first.labels)
     other = replace(config, graph=GraphConfig(lower=0.7))
@@ -158,7 +163,7 @@ def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pyt
 def test_another_seed_gives_another_run(file: Path) -> None:
     one = run(file, config=CONFIG, pruning=PRUNING)
     assert one.files is None  # no folder was named
-    two = run(file, config=CONFIG.with_seed(1), pruning=PRUNING)
+    two = run(file, config=replace(CONFIG, seed=1), pruning=PRUNING)
     assert two.learned.source == "trained"
     assert one.learned.key != two.learned.key
     assert (one.survey.projection.xy != two.survey.projection.xy).any()
@@ -265,7 +270,7 @@ def test_a_stored_model_serves_another_dataset(
     file: Path, tmp_path: Path, make_structures: Callable[..., list[Atoms]], write_dataset: Callable[..., Path]
 ) -> None:
     first = run(file, config=CONFIG, pruning=PRUNING)
-    model = store_model(tmp_path / "model", first.learned, first.descriptors, CONFIG)
+    model = store_model(tmp_path / "model", first.learned, first.descriptors)
     other = write_dataset(make_structures(3, 2, seed=5), "other.extxyz")
     result = run(other, tmp_path / "out", config=CONFIG, pruning=PRUNING, model_path=model)
     assert result.learned.source == str(model)

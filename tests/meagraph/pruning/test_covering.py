@@ -88,7 +88,7 @@ def test_a_coverage_is_reached_and_not_by_much_more(percent: float, fewest: str)
         dataset, ranking = case(seed)
         nobody = np.zeros(dataset.n_structures, dtype=bool)
         options = {"stays": nobody, "barred": nobody, "target": 40, "room": 1, "alpha": 0.75, "fewest": fewest}
-        found = cover(ranking, dataset, percent=percent, **options)
+        found = cover(ranking, dataset, until_covered=percent, **options)
         variety = np.bincount(ranking.bin, weights=ranking.worth)
         aims = share_out(ranking.sizes, 40, variety**0.75)
         held = np.bincount(ranking.bin[found[dataset.structure_of]], minlength=6)
@@ -123,7 +123,7 @@ def test_fewest_by_hand() -> None:
     rank = np.argsort(np.argsort(bins, kind="stable"), kind="stable") % 10
     ranking = Ranking(rank, bins, np.array([10, 10]), "mixed", 0)
     nobody = np.zeros(11, dtype=bool)
-    options = {"stays": nobody, "barred": nobody, "target": 4, "room": 20, "alpha": 1.0, "percent": 100.0}
+    options = {"stays": nobody, "barred": nobody, "target": 4, "room": 20, "alpha": 1.0, "until_covered": 100.0}
     assert cover(ranking, dataset, fewest="structures", **options).tolist() == [True, *[False] * 10]
     by_atoms = cover(ranking, dataset, fewest="atoms", **options)
     assert not by_atoms[0]

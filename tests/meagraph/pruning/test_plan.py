@@ -255,12 +255,18 @@ def test_counts(keep: float, alpha: float, rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("within", list(WITHIN))
+def percentage(rule: str, percent: float | None) -> dict[str, float | None]:
+    """The setting of the ``rule`` that takes a percentage; nothing where it takes none."""
+    name = {"at-least": "at_least", "cover": "until_covered"}.get(rule)
+    return {} if name is None else {name: percent}
+
+
 @pytest.mark.parametrize("percent", [None, 60.0])
 @pytest.mark.parametrize("keep", [1e-6, 0.1, 0.5, 0.9])
 def test_isolated_atoms_never_go(keep: float, percent: float | None, within: str, rule: str) -> None:
     dataset, clusters, points = random_case(3)
     ranking = ranked(clusters, points, within=within)
-    config = PruningConfig(keep=keep, rule=rule, within=within, percent=percent)
+    config = PruningConfig(keep=keep, rule=rule, within=within, **percentage(rule, percent))
     for rejected in (None, np.ones(dataset.n_environments, dtype=bool)):
         plan = prune(ranking, clusters, dataset, config, rejected=rejected)
         isolated = dataset.groups == "IsolatedAtom"
@@ -333,7 +339,7 @@ def test_rules_by_hand(rule: str, percent: float | None, kept: list[int]) -> Non
         seed=0,
     )
     clusters = Clusters(np.zeros(12, dtype=np.int64), np.array([12]), "by hand")
-    plan = prune(ranking, clusters, dataset, PruningConfig(keep=5 / 12, rule=rule, percent=percent))
+    plan = prune(ranking, clusters, dataset, PruningConfig(keep=5 / 12, rule=rule, **percentage(rule, percent)))
     assert np.add.reduceat(plan.keep.astype(int), dataset.offsets[:-1]).tolist() == [2, 1, 1, 1, 0]
     assert np.flatnonzero(plan.structures).tolist() == kept
 
@@ -441,8 +447,9 @@ def test_a_ranking_made_for_another_plan_is_refused() -> None:
         ({"selector": "best"}, "'best'; choose from meagraph, random, stratified, fps, cur, kmeans, direct, entropy"),
         ({"within": "best"}, "'best'; choose from mixed, fps, random, medoid"),
         ({"rule": "some"}, "'some'; choose from cover, at-least, any, all"),
-        ({"percent": 0.0}, "above 0 and at most 100, got 0.0"),
-        ({"percent": 101.0}, "got 101.0"),
+        ({"until_covered": 0.0}, "above 0 and at most 100, got 0.0"),
+        ({"rule": "at-least", "at_least": 101.0}, "got 101.0"),
+        ({"rule": "any", "until_covered": 50.0}, "came with the rule 'any'"),
         ({"number": 0}, "at least 1, got 0"),
         ({"unit": "atoms"}, "budget of atoms expects their number"),
         ({"unit": "grams", "number": 3}, "'grams'; choose from environments, structures, atoms"),

@@ -55,7 +55,7 @@ def test_files_that_are_no_plan_of_this_dataset(tmp_path: Path) -> None:
     beside = write_plan(path, plan, dataset, clusters)
     other = random_case(1)[0]
     with pytest.raises(MEAGraphError, match=r"expected a plan of the dataset .* structures or labels differ"):
-        read_plan(path).check(other, path)
+        read_plan(path).of(other, path)
     with pytest.raises(MEAGraphError, match="Give the dataset that the plan was made for"):
         write_plan(path, plan, other, clusters)
     with pytest.raises(MEAGraphError, match=r"ends in \.npz"):

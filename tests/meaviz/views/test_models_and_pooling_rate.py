@@ -60,7 +60,7 @@ def workflow(session: Session) -> FakeWorkflow:
 def test_each_model_is_remembered_once_and_shares_the_descriptors() -> None:
     first, second = learned("a", 0.5), replace(learned("b", 0.4), points=np.zeros(3))
     runs = remember((), first, PipelineConfig())
-    runs = remember(runs, second, PipelineConfig().with_seed(3))
+    runs = remember(runs, second, PipelineConfig(seed=3))
     runs = remember(runs, first, PipelineConfig())
     assert [run.number for run in runs] == [1, 2]
     assert runs[1].learned.points is first.points
@@ -72,7 +72,7 @@ def test_runs_are_listed_and_one_is_taken_again(session: Session, workflow: Fake
     view = RunsView(session, workflow)
     assert view._empty.visible
     session.set_learned(learned("a", 0.5, 0.3, 0.4))
-    session.set_learned(learned("b", 0.6, 0.2), PipelineConfig().with_seed(7))
+    session.set_learned(learned("b", 0.6, 0.2), PipelineConfig(seed=7))
     assert not view._empty.visible
     table = view._table.value
     assert table["seed"].tolist() == [0, 7]

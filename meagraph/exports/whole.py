@@ -1,0 +1,54 @@
+"""A whole export: kept structures, index, manifest and report, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meagraph.datasets import AtomicDataset
+from meagraph.evaluation.against_random import PlanCost
+from meagraph.evaluation.coverage import Measures
+from meagraph.evaluation.error_curve import CostCurves
+from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.report import report_html
+from meagraph.exports.writing import ExportedFiles, export_plan
+from meagraph.latent.clustering import Clusters
+from meagraph.latent.projection import Projection
+from meagraph.progress import Progress, silent
+from meagraph.pruning.plan import PruningPlan
+
+
+def export_with_report(
+    dataset: AtomicDataset,
+    clusters: Clusters,
+    projection: Projection,
+    plan: PruningPlan,
+    directory: str | Path,
+    *,
+    settings: Mapping[str, Any],
+    measures: Measures | None = None,
+    cost: PlanCost | None = None,
+    curves: CostCurves | None = None,
+    quests: QuestsMeasures | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ExportedFiles:
+    """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
+
+    Figures of another plan are left out. Raises as :func:`meagraph.exports.writing.export_plan`.
+    """
+    report = report_html(
+        dataset,
+        clusters,
+        projection,
+        plan,
+        settings=settings,
+        measures=measures,
+        cost=cost if cost is not None and cost.plan is plan else None,
+        curves=curves,
+        quests=quests if quests is not None and quests.plan is plan else None,
+    )
+    return export_plan(
+        dataset, plan, directory, settings=settings, report=report, overwrite=overwrite, progress=progress
+    )

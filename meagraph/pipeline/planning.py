@@ -1,0 +1,175 @@
+"""From an analysis to a pruned dataset: plan, evaluate, export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.evaluation.against_random import SEEDS, PlanCost
+from meagraph.evaluation.against_random import evaluate as against_random
+from meagraph.evaluation.coverage import Measures, measure, yardstick
+from meagraph.evaluation.error_curve import CostCurves
+from meagraph.evaluation.force_error import prepare
+from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation, quests_measures
+from meagraph.exports import ExportedFiles
+from meagraph.exports.whole import export_with_report
+from meagraph.pipeline.analysis import Analysis
+from meagraph.progress import Progress, part, silent
+from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_for
+from meagraph.pruning.plan import prune as plan_of
+from meagraph.pruning.ranking import Ranking
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a plan is worth."""
+
+    measures: Measures  # what of the dataset's variety it covers
+    cost: PlanCost  # errors of the quick force field, beside random selections and all data
+    quests: QuestsMeasures | None = None  # where they were asked for
+
+    def figures(self) -> dict[str, Any]:
+        """JSON-like."""
+        found: dict[str, Any] = {"measures": asdict(self.measures), "cost": self.cost.figures()}
+        return found if self.quests is None else {**found, "quests": self.quests.figures()}
+
+
+def prune(
+    analysis: Analysis,
+    *,
+    config: PruningConfig | None = None,
+    rejected: NDArray[np.bool_] | None = None,
+    kept: NDArray[np.bool_] | None = None,
+    progress: Progress = silent,
+    **settings: Any,
+) -> PruningPlan:
+    """A plan of what to keep; environments are ranked anew where the selector asks for it.
+
+    ``settings`` are fields of :class:`PruningConfig`, as ``keep=0.05``, in place of those of ``config``; the seed is
+    that of the analysis unless one is given. Environments of ``rejected`` (N,) bool leave with their structures, those
+    of ``kept`` (N,) stay. Raises MEAGraphError for settings out of range.
+    """
+    usual = PruningConfig(seed=analysis.config.seed) if config is None else config
+    pruning = replace(usual, **settings)
+    ranking = ranking_for(analysis, pruning, progress=progress)
+    return plan_of(ranking, analysis.survey.clusters, analysis.dataset, pruning, rejected=rejected, kept=kept)
+
+
+def ranking_for(analysis: Analysis, config: PruningConfig, *, progress: Progress = silent) -> Ranking:
+    """The ranking that plans of ``config`` are taken from: that of the analysis, or one made now."""
+    survey, learned = analysis.survey, analysis.learned
+    if config.fits(survey.ranking):
+        return survey.ranking
+    return rank_for(
+        config,
+        analysis.dataset,
+        survey.clusters,
+        learned.points,
+        learned.condensed,
+        bins=survey.ranking.bin,
+        progress=progress,
+    )
+
+
+def evaluate(
+    analysis: Analysis,
+    plan: PruningPlan,
+    *,
+    draws: int = len(SEEDS),
+    quests: QuestsConfig | bool = False,
+    cache: bool = True,
+    progress: Progress = silent,
+) -> Evaluation:
+    """What ``plan`` covers, and what it costs a quick force field beside ``draws`` random selections and all data.
+
+    ``quests`` asks for QUESTS' measures too, True with its usual parameters; they need the extra of this name. Raises
+    MEAGraphError where that is not installed, or where too little is kept for a fit.
+    """
+    dataset, learned = analysis.dataset, analysis.learned
+    if quests:
+        implementation()  # where it is missing, that is to be said before all the work
+    end = 0.5 if quests else 1.0
+    stick = yardstick(
+        dataset, learned.points, learned.condensed, analysis.survey.clusters, progress=part(progress, 0.0, 0.3 * end)
+    )
+    seed = analysis.config.seed
+    cost = cost_of(dataset, plan, draws=draws, seed=seed, progress=part(progress, 0.3 * end, end))
+    measured = None
+    if quests:
+        parameters = quests if isinstance(quests, QuestsConfig) else QuestsConfig(seed=plan.config.seed)
+        measured = quests_measures(dataset, plan, parameters, cache=cache, progress=part(progress, end, 1.0))
+    return Evaluation(measure(stick, plan.keep), cost, measured)
+
+
+def cost_of(
+    dataset: AtomicDataset, plan: PruningPlan, *, draws: int = len(SEEDS), seed: int = 0, progress: Progress = silent
+) -> PlanCost:
+    """What ``plan`` costs a quick force field beside ``draws`` random selections and all data; ``seed`` splits."""
+    prepared = prepare(dataset, seed=seed, progress=part(progress, 0.0, 0.7))
+    return against_random(prepared, plan, seeds=range(draws), progress=part(progress, 0.7, 1.0))
+
+
+def export(
+    analysis: Analysis,
+    plan: PruningPlan,
+    directory: str | Path,
+    *,
+    measures: Measures | None = None,
+    cost: PlanCost | None = None,
+    curves: CostCurves | None = None,
+    quests: QuestsMeasures | None = None,
+    details: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> ExportedFiles:
+    """Write the kept structures, an index of all, a manifest with every setting, and a report, into ``directory``.
+
+    The settings are those that made the analysis. ``measures``, ``cost``, ``curves`` and ``quests`` go into the report;
+    ``details`` (JSON-like) go into the manifest beside the settings. Raises as
+    :func:`meagraph.exports.writing.export_plan`.
+    """
+    return export_with_report(
+        analysis.dataset,
+        analysis.survey.clusters,
+        analysis.survey.projection,
+        plan,
+        directory,
+        settings={**describe_settings(analysis), **(details or {})},
+        measures=measures,
+        cost=cost,
+        curves=curves,
+        quests=quests,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def describe_settings(analysis: Analysis) -> dict[str, Any]:
+    """Every setting and seed that led to an analysis, JSON-like, for the manifest of an export."""
+    learned, survey = analysis.learned, analysis.survey
+    trained, config = learned.config, survey.config
+    return {
+        "descriptors": analysis.descriptors.identity,
+        "condensation": {
+            "budget": trained.budget,
+            "epsilon": learned.condensed.epsilon,
+            "representatives": learned.condensed.size,
+        },
+        "graph": asdict(config.graph),
+        "model": {"source": learned.source, "key": learned.key, **asdict(learned.shape)},
+        "training": {**asdict(trained.training), "graph": asdict(trained.graph), "seed": trained.seed},
+        "pooling_rate": config.pooling_rate,
+        "clustering": {
+            "method": survey.clusters.method,
+            **survey.clusters.settings,
+            "clusters": survey.clusters.n_clusters,
+        },
+        "projection": {**asdict(config.projection), "seed": config.seed},
+        "seed": config.seed,
+    }
