@@ -23,7 +23,6 @@ from sklearn.metrics import adjusted_rand_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import read_dataset
-from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph import loops as graph_loops
 from meagraph.graph.condensation import condense, unit_columns
@@ -34,6 +33,7 @@ from meagraph.model import loops as model_loops
 from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
+from meagraph.pipeline.describing import describe
 
 THRESHOLD, RATE = 0.995, 0.5
 RESULTS = Path(__file__).parent / "results"
@@ -61,7 +61,7 @@ def dense_clusters(points: NDArray[np.float64], model: MEAGraph) -> NDArray[np.i
 
 def measure(path: str, side: str, size: int, target: str) -> None:
     """Run one side in this process; write labels and figures."""
-    rows = np.asarray(compute_descriptors(read_dataset(path)).values[:size])
+    rows = np.asarray(describe(read_dataset(path)).values[:size])
     points = unit_columns(rows)
     model = new_model(ModelConfig(points.shape[1]), seed=0)
     graph_loops.warm()

@@ -22,7 +22,6 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
 from meagraph.datasets import read_dataset
-from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import similarity_graph
@@ -32,6 +31,7 @@ from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model, train
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
 
 LABELS = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     dataset = read_dataset(options.data)
-    values = compute_descriptors(dataset).values
+    values = describe(dataset).values
     groups = dataset.groups[dataset.structure_of]
     figures: dict[str, list[tuple[float, float, int]]] = {}
     for seed in range(options.seeds):

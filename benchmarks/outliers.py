@@ -106,7 +106,7 @@ def spoil(dataset: AtomicDataset, seed: int) -> tuple[AtomicDataset, NDArray[np.
 
 def scores(dataset: AtomicDataset, seed: int) -> dict[str, NDArray[np.float64]]:
     """A score (S,) of every structure by each method."""
-    points = unit_columns(compute_descriptors(dataset, cache=False).values)
+    points = unit_columns(compute_descriptors(dataset).values)
     condensed = condense(points)
     nobody = Clusters(np.zeros(dataset.n_environments, dtype=np.int64), np.array([dataset.n_environments]), "one")
     config = PipelineConfig(seed=seed)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
-from meagraph.descriptors import Descriptors, compute_descriptors
+from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.force_error import Cost, Prepared, cost, prepare
 from meagraph.files import write_json
@@ -29,6 +29,7 @@ from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import Clusters, cluster
 from meagraph.model.autoencoder import embed
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import learn
 from meagraph.pipeline.survey import latent_neighbours
 from meagraph.pruning.bins import fine_bins
@@ -133,7 +134,7 @@ def draw(sizes: NDArray[np.int64], groups: NDArray[np.str_], wanted: float, conf
 def run(path: str, options: argparse.Namespace) -> Figures:
     """All figures of one dataset."""
     dataset = read_dataset(path, allow_unlabelled=True)
-    described = compute_descriptors(dataset)
+    described = describe(dataset)
     figures: Figures = {}
     for seed in options.seeds:
         started = time.perf_counter()

@@ -19,10 +19,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from meagraph.datasets import read_dataset
-from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
 from meagraph.pipeline.analysis import look_along_rates
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import learn
 
 RESULTS = Path(__file__).parent / "results"
@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MEAVIZ_CACHE"] = folder
         dataset = read_dataset(options.data)
-        learned = learn(dataset, compute_descriptors(dataset, config.descriptors), config)
+        learned = learn(dataset, describe(dataset, config.descriptors), config)
         began = time.perf_counter()
         curve = look_along_rates(learned, config)
         computed = time.perf_counter() - began

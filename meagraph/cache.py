@@ -24,6 +24,7 @@ def remember(
     *,
     read: Callable[[Path], T],
     write: Callable[[Path, T], Any],
+    suffix: str = ".npz",
     use: bool = True,
 ) -> T:
     """What the cache holds of ``kind`` under ``depends``, or else what ``make`` returns, which is then kept.
@@ -33,7 +34,7 @@ def remember(
     """
     if not use:
         return make()
-    path = place(kind, depends)
+    path = place(kind, depends, suffix)
     known = read_cached(path, read)
     if known is None:
         known = make()
@@ -41,9 +42,9 @@ def remember(
     return known
 
 
-def recall(kind: str, depends: Mapping[str, Any], read: Callable[[Path], T]) -> T | None:
+def recall(kind: str, depends: Mapping[str, Any], read: Callable[[Path], T], suffix: str = ".npz") -> T | None:
     """What :func:`remember` would find in the cache; None where that must be computed."""
-    return read_cached(place(kind, depends), read)
+    return read_cached(place(kind, depends, suffix), read)
 
 
 def place(kind: str, depends: Mapping[str, Any], suffix: str = ".npz") -> Path:

@@ -32,7 +32,7 @@ def add_describe(commands: Any) -> None:
 
 def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
-    from meagraph.descriptors import compute_descriptors
+    from meagraph.pipeline.describing import describe
     from meagraph.progress import part
     from meagraph.step_files.checks import check_suffix, claim_details
     from meagraph.step_files.descriptors import DESCRIPTORS, write_described
@@ -42,7 +42,7 @@ def _describe(options: argparse.Namespace) -> None:
     config = pipeline_config(options)
     with Bar("describe") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
-        descriptors = compute_descriptors(
+        descriptors = describe(
             dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
         )
         write_described(options.out, dataset, descriptors)

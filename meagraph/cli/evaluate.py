@@ -36,8 +36,9 @@ def add_evaluate(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
-    from meagraph.evaluation.quests import implementation, quests_measures
+    from meagraph.evaluation.quests import implementation
     from meagraph.pipeline.planning import cost_of
+    from meagraph.pipeline.quests import measure_quests
     from meagraph.progress import part
     from meagraph.step_files.plans import read_plan
 
@@ -55,7 +56,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         figures = found.figures()
         lines = [cost_table(figures, options.draws)]
         if wanted:
-            measured = quests_measures(
+            measured = measure_quests(
                 dataset, plan, parameters, cache=not options.no_cache, progress=part(progress, end, 1.0)
             )
             figures["quests"] = measured.figures()

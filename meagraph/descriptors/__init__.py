@@ -5,7 +5,6 @@ from meagraph.descriptors.computing import (
     Descriptors,
     check_same_descriptors,
     compute_descriptors,
-    recall_descriptors,
 )
 from meagraph.descriptors.naming import component_names
 from meagraph.descriptors.ready_made import READY_MADE
@@ -22,5 +21,4 @@ __all__ = [
     "check_same_descriptors",
     "component_names",
     "compute_descriptors",
-    "recall_descriptors",
 ]

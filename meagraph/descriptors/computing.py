@@ -1,4 +1,4 @@
-"""Structures to one descriptor vector per atomic environment, cached on disk by content."""
+"""Structures to one descriptor vector per atomic environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.cache import cache_directory, content_key, read_cached
+from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
 from meagraph.descriptors.dscribe_based import acsf, soap
@@ -26,8 +26,6 @@ from meagraph.descriptors.snap import snap
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
 from meagraph.progress import Progress, silent
-
-CACHE_VERSION = 1
 
 METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
     "soap": soap,
@@ -58,27 +56,14 @@ class Descriptors:
         return float(self.parameters.get("r_cut", DescriptorConfig.r_cut))
 
 
-def compute_descriptors(
-    dataset: AtomicDataset,
-    config: DescriptorConfig | None = None,
-    *,
-    cache: bool = True,
-    species: tuple[int, ...] | None = None,
-    progress: Progress = silent,
-) -> Descriptors:
-    """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
+def recipe(
+    dataset: AtomicDataset, config: DescriptorConfig, species: tuple[int, ...] | None = None
+) -> tuple[dict[str, Any], Maker]:
+    """What the values of computed descriptors depend on but the structures (JSON-like), and what computes them.
 
-    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With
-    ``cache`` the values are kept on disk under a hash of the structures and all parameters, and memory-mapped
-    when asked for again; a run that was killed or cancelled goes on where it stopped, and of two runs that want the
-    same the second waits. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
+    ``species`` (atomic numbers) default to those of the dataset. Raises MEAGraphError where they lack one of its
+    elements, or for settings that the descriptor cannot take.
     """
-    config = config or DescriptorConfig()
-    if config.method in READY_MADE:
-        values = read_ready_made(dataset, config.method, config.source)
-        digest = hashlib.sha256(values.data).hexdigest()
-        found = {"source": config.source, "width": values.shape[1], "sha256": digest}
-        return Descriptors(values, config.method, found, config)
     present = species or dataset.species
     missing = set(dataset.species) - set(present)
     if missing:
@@ -86,50 +71,50 @@ def compute_descriptors(
         raise MEAGraphError(
             f"The descriptors do not cover {names}, which the dataset holds. Train a model on all species."
         )
-    parameters, maker = METHODS[config.method](config, present)
-    workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
-    if not cache:
-        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters, config)
-    stored = _stored(dataset, config.method, parameters)
-    if (known := _read(stored, dataset, config, parameters)) is not None:
-        progress(1, 1, "descriptors from the cache")
-        return known
-    with filling.alone(stored, progress):
-        if (known := _read(stored, dataset, config, parameters)) is not None:  # made while this run waited
-            return known
-        filling.fill_file(stored, dataset, maker, progress, workers=workers)
-        write_json(stored.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
-    return Descriptors(np.load(stored, mmap_mode="r", allow_pickle=False), config.method, parameters, config)
+    return METHODS[config.method](config, present)
 
 
-def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
-    """What :func:`compute_descriptors` left in the cache, None where it has not been asked for them yet.
+def compute_descriptors(
+    dataset: AtomicDataset,
+    config: DescriptorConfig | None = None,
+    *,
+    species: tuple[int, ...] | None = None,
+    into: Path | None = None,
+    progress: Progress = silent,
+) -> Descriptors:
+    """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
 
-    Ready-made values are never cached; whether the settings fit the dataset is for :func:`compute_descriptors` to say.
+    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``into`` the
+    values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on where it stopped,
+    of two runs that want the same file the second waits, and one that is there already is taken as it is. Raises
+    MEAGraphError naming the structure where a descriptor cannot be computed.
     """
+    config = config or DescriptorConfig()
     if config.method in READY_MADE:
-        return None
-    try:
-        parameters, _ = METHODS[config.method](config, dataset.species)
-    except MEAGraphError:
-        return None
-    return _read(_stored(dataset, config.method, parameters), dataset, config, parameters)
+        values = read_ready_made(dataset, config.method, config.source)
+        digest = hashlib.sha256(values.data).hexdigest()
+        found = {"source": config.source, "width": values.shape[1], "sha256": digest}
+        return Descriptors(values, config.method, found, config)
+    parameters, maker = recipe(dataset, config, species)
+    workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
+    if into is None:
+        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters, config)
+    with filling.alone(into, progress):
+        known = read_values(into, dataset)  # another run may have made them while this one waited
+        if known is None:
+            filling.fill_file(into, dataset, maker, progress, workers=workers)
+            write_json(into.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
+            known = np.load(into, mmap_mode="r", allow_pickle=False)
+    return Descriptors(known, config.method, parameters, config)
 
 
-def _stored(dataset: AtomicDataset, method: str, parameters: dict[str, Any]) -> Path:
-    key = content_key(
-        {"version": CACHE_VERSION, "structures": dataset.structure_keys, "method": method, "parameters": parameters}
-    )
-    return cache_directory("descriptors") / f"{method}-{key}.npy"
-
-
-def _read(
-    path: Path, dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any]
-) -> Descriptors | None:
+def read_values(path: Path, dataset: AtomicDataset) -> NDArray[np.float32] | None:
+    """The descriptors in a file that :func:`compute_descriptors` wrote, memory-mapped; None where it holds none."""
     values = read_cached(path, functools.partial(np.load, mmap_mode="r", allow_pickle=False))
     if values is None or values.shape[0] != dataset.n_environments or values.dtype != np.float32:
         return None
-    return Descriptors(values, config.method, parameters, config)
+    found: NDArray[np.float32] = values
+    return found
 
 
 def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -> None:

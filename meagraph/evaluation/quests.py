@@ -10,13 +10,11 @@ theory".
 from __future__ import annotations
 
 import functools
-import json
 import math
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +22,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph import compiling
-from meagraph.cache import cache_directory, content_key, read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, write_json
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -118,7 +114,8 @@ def quests_measures(
     plan: PruningPlan,
     config: QuestsConfig | None = None,
     *,
-    cache: bool = True,
+    values: NDArray[np.float64] | None = None,
+    everything: SetFigures | None = None,
     progress: Progress = silent,
 ) -> QuestsMeasures:
     """Entropy, diversity and overlap of all environments, of those that ``plan`` chooses, and of the kept structures'.
@@ -128,8 +125,9 @@ def quests_measures(
     environments y whose surprise δH = -log Σ_j K(y, x_j) lies below epsilon. The set of the kept structures is what an
     export holds.
 
-    With ``cache`` descriptors and the figures of everything are kept on disk. Raises MEAGraphError where QUESTS is not
-    installed, for a plan of another size or one that keeps nothing, or naming a frame in which two atoms coincide.
+    ``values`` (N, 2k - 1) are the descriptors, as :func:`quests_descriptors` makes them, and ``everything`` the figures
+    of all environments, where they are known already. Raises MEAGraphError where QUESTS is not installed, for a plan of
+    another size or one that keeps nothing, or naming a frame in which two atoms coincide.
     """
     config, made_by = config or QuestsConfig(), implementation()
     if plan.keep.shape != (dataset.n_environments,) or plan.structures.shape != (dataset.n_structures,):
@@ -140,17 +138,16 @@ def quests_measures(
     masks = {CHOSEN: plan.keep, KEPT: plan.structures[dataset.structure_of]}
     if not all(mask.any() for mask in masks.values()):
         raise MEAGraphError("The plan keeps nothing, which has no entropy. Keep more.")
-    described = 1.0 / (1.0 + dataset.n_environments / BALANCE)
-    values = quests_descriptors(dataset, config, cache=cache, progress=part(progress, 0.0, described))
+    described = 0.0 if values is not None else 1.0 / (1.0 + dataset.n_environments / BALANCE)
+    if values is None:
+        values = quests_descriptors(dataset, config, progress=part(progress, 0.0, described))
     rows = {name: _drawn(mask, config) for name, mask in masks.items()}
-    everything = _drawn(np.ones(dataset.n_environments, dtype=bool), config)
-    whole, sets = np.asarray(values[everything]), {name: np.asarray(values[found]) for name, found in rows.items()}
-    sampled = len(everything) < dataset.n_environments
+    all_rows = _drawn(np.ones(dataset.n_environments, dtype=bool), config)
+    whole, sets = np.asarray(values[all_rows]), {name: np.asarray(values[found]) for name, found in rows.items()}
+    sampled = len(all_rows) < dataset.n_environments
 
     # 1. Which kernels: everything with itself unless that is known, and with each set; samples with themselves too
-    stored = _stored("all", dataset, config, everything, ".json")
-    known = read_cached(stored, lambda path: SetFigures(**json.loads(path.read_text()))) if cache else None
-    kernels = {} if known is not None else {ALL: (whole, whole)}
+    kernels = {} if everything is not None else {ALL: (whole, whole)}
     for name, of in sets.items():
         kernels[f"{ALL} given {name}"] = whole, of
         if sampled:
@@ -165,11 +162,7 @@ def quests_measures(
         done += share
 
     # 3. The figures
-    if known is None:
-        known = _figures(dataset.n_environments, sums[ALL], 1.0)
-        if cache:
-            write_json(stored, asdict(known))
-    found = {ALL: known}
+    found = {ALL: everything or _figures(dataset.n_environments, sums[ALL], 1.0)}
     for name, mask in masks.items():
         given = sums[f"{ALL} given {name}"]
         own = sums[name] if sampled else given[rows[name]]
@@ -230,7 +223,7 @@ def _block() -> Callable[..., NDArray[np.float64]]:
 
 
 def quests_descriptors(
-    dataset: AtomicDataset, config: QuestsConfig | None = None, *, cache: bool = True, progress: Progress = silent
+    dataset: AtomicDataset, config: QuestsConfig | None = None, *, progress: Progress = silent
 ) -> NDArray[np.float64]:
     """QUESTS' descriptors (N, 2k - 1) in 1/Å of all environments, by the package, a structure at a time.
 
@@ -238,20 +231,13 @@ def quests_descriptors(
     matter. The package takes a structure that is not periodic in all three directions for an open one. Fewer than k
     neighbours within the cutoff leave zeros; an isolated atom has zeros only.
 
-    With ``cache`` they are kept on disk and memory-mapped when asked for again. A run that is cancelled leaves nothing.
     Raises MEAGraphError where QUESTS is not installed, or naming a frame with two atoms closer than CLOSEST.
     """
     config = config or QuestsConfig()
     implementation()
     compiling.begin(__name__)
-    stored = _stored("descriptors", dataset, config, None, ".npy")
-    shape = (dataset.n_environments, 2 * config.k - 1)
-    known = read_cached(stored, lambda path: np.load(path, mmap_mode="r", allow_pickle=False)) if cache else None
-    if known is not None and known.shape == shape and known.dtype == np.float64:
-        progress(1, 1, "QUESTS descriptors from the cache")
-        return np.asarray(known)
     compiling.finish(__name__, progress=progress)
-    values = np.empty(shape)
+    values = np.empty((dataset.n_environments, 2 * config.k - 1))
     described: dict[str, slice] = {}
     for index, (key, atoms) in enumerate(zip(dataset.structure_keys, dataset.structures, strict=True)):
         rows = slice(int(dataset.offsets[index]), int(dataset.offsets[index + 1]))
@@ -262,9 +248,6 @@ def quests_descriptors(
             described[key] = rows
             _check(values[rows], dataset, index)
         progress(rows.stop, dataset.n_environments, "QUESTS descriptors")
-    if cache:
-        with atomic_path(stored) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, values, allow_pickle=False)
     return values
 
 
@@ -296,24 +279,6 @@ def _check(rows: NDArray[np.float64], dataset: AtomicDataset, structure: int) ->
             f"{dataset.locate(structure)}, atom {int(bad.argmax())}: expected atoms at least {CLOSEST:g} Å apart, but "
             "one lies on it, and QUESTS divides by the distance. Remove the frame."
         )
-
-
-def _stored(
-    what: str, dataset: AtomicDataset, config: QuestsConfig, rows: NDArray[np.intp] | None, suffix: str
-) -> Path:
-    """The place in the cache of descriptors, or of the figures of everything, of which ``rows`` are used."""
-    content: dict[str, Any] = {
-        "version": CACHE_VERSION,
-        "what": what,
-        "structures": dataset.structure_keys,
-        "k": config.k,
-        "cutoff": float(config.cutoff),
-        "implementation": implementation(),
-    }
-    if rows is not None:
-        sampled = len(rows) < dataset.n_environments
-        content |= {"bandwidth": float(config.bandwidth), "sample": [len(rows), config.seed] if sampled else None}
-    return cache_directory("quests") / f"{what}-{content_key(content)}{suffix}"
 
 
 def warm() -> None:

@@ -12,7 +12,7 @@ from ase import Atoms
 
 from meagraph.cache import recall, remember
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
-from meagraph.descriptors import Descriptors, compute_descriptors, recall_descriptors
+from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
@@ -20,6 +20,7 @@ from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, learn, recall_learned
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -85,7 +86,7 @@ def analyse(
     """
     config = config or PipelineConfig()
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
-    descriptors = compute_descriptors(dataset, config.descriptors, cache=cache, progress=part(progress, 0.1, 0.25))
+    descriptors = describe(dataset, config.descriptors, cache=cache, progress=part(progress, 0.1, 0.25))
     learned = learn(
         dataset,
         descriptors,

@@ -16,10 +16,11 @@ from meagraph.evaluation.against_random import evaluate as against_random
 from meagraph.evaluation.coverage import Measures, measure, yardstick
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.force_error import prepare
-from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation, quests_measures
+from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
 from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.quests import measure_quests
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
@@ -103,7 +104,7 @@ def evaluate(
     measured = None
     if quests:
         parameters = quests if isinstance(quests, QuestsConfig) else QuestsConfig(seed=plan.config.seed)
-        measured = quests_measures(dataset, plan, parameters, cache=cache, progress=part(progress, end, 1.0))
+        measured = measure_quests(dataset, plan, parameters, cache=cache, progress=part(progress, end, 1.0))
     return Evaluation(measure(stick, plan.keep), cost, measured)
 
 

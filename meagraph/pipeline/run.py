@@ -1,7 +1,7 @@
 """The whole chain on one screen: start reading here.
 
 1. files -> dataset                          read_dataset
-2. dataset -> descriptors                    compute_descriptors
+2. dataset -> descriptors                    describe
 3. descriptors -> representatives -> model   learn
 4. model -> latent space, clusters, map,
    outliers, ranking                         look

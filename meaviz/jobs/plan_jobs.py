@@ -14,7 +14,8 @@ from meagraph.evaluation.against_random import PlanCost, evaluate
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
 from meagraph.evaluation.error_curve import CostCurves, cost_curves
 from meagraph.evaluation.force_error import Prepared, cost, prepare
-from meagraph.evaluation.quests import QuestsConfig, quests_measures
+from meagraph.evaluation.quests import QuestsConfig
+from meagraph.pipeline.quests import measure_quests
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, part
 from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
@@ -149,7 +150,7 @@ class PlanWork:
         config = QuestsConfig(sample=sample, seed=plan.config.seed)
         self._start(
             QUESTS,
-            lambda progress: quests_measures(dataset, plan, config, progress=progress),
+            lambda progress: measure_quests(dataset, plan, config, progress=progress),
             lambda found: session.param.update(quests=found),
         )
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset, read_dataset
-from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.exports import ExportedFiles
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import Analysis, look, look_along_rates, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import Learned, learn, store_model
 from meagraph.pipeline.planning import export
 from meagraph.pipeline.survey import Survey
@@ -175,7 +175,7 @@ class Workflow(PlanWork):
         elif step == "descriptors":
             self._start(
                 step,
-                lambda progress: compute_descriptors(dataset, config.descriptors, progress=progress),
+                lambda progress: describe(dataset, config.descriptors, progress=progress),
                 session.set_descriptors,
             )
         elif step == "model":

@@ -450,7 +450,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, suffix: str) -> None:
 def test_descriptors_of_the_library_can_be_handed_on(done: Chain) -> None:
     """The file holds what compute_descriptors returns, float32, and nothing pickled."""
     values = np.load(done.descriptors, allow_pickle=False)
-    expected = compute_descriptors(read_dataset(done.data), CONFIG.descriptors, cache=False).values
+    expected = compute_descriptors(read_dataset(done.data), CONFIG.descriptors).values
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, expected)
 

@@ -23,9 +23,9 @@ from meagraph.descriptors import (
     check_same_descriptors,
     compute_descriptors,
     filling,
-    recall_descriptors,
 )
 from meagraph.errors import MEAGraphError
+from meagraph.pipeline import describing
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 
@@ -43,7 +43,7 @@ def dataset_of(*structures: Atoms, name: str = "some") -> AtomicDataset:
 
 
 def describe(*structures: Atoms, config: DescriptorConfig = SMALL, **options) -> np.ndarray:
-    return np.asarray(compute_descriptors(dataset_of(*structures), config, cache=False, **options).values)
+    return np.asarray(compute_descriptors(dataset_of(*structures), config, **options).values)
 
 
 def cluster_of_atoms(n: int = 7, seed: int = 0, numbers: tuple[int, ...] = (41,)) -> Atoms:
@@ -60,7 +60,7 @@ def width(species: int, n_max: int, l_max: int) -> int:
 @pytest.mark.parametrize(("n_max", "l_max"), [(2, 2), (3, 3), (1, 0)])
 def test_shape_of_one_element(niobium: AtomicDataset, n_max: int, l_max: int) -> None:
     config = DescriptorConfig(n_max=n_max, l_max=l_max)
-    found = compute_descriptors(niobium, config)
+    found = describing.describe(niobium, config)
     assert found.values.shape == (niobium.n_environments, width(1, n_max, l_max))
     assert found.values.dtype == np.float32
     assert np.isfinite(found.values).all()
@@ -75,7 +75,7 @@ def test_shape_of_one_element(niobium: AtomicDataset, n_max: int, l_max: int) ->
 
 
 def test_cutoff_is_that_of_the_descriptor(niobium: AtomicDataset) -> None:
-    assert compute_descriptors(niobium, DescriptorConfig(r_cut=3.5, n_max=1, l_max=0)).cutoff == 3.5
+    assert describing.describe(niobium, DescriptorConfig(r_cut=3.5, n_max=1, l_max=0)).cutoff == 3.5
 
 
 def test_two_species() -> None:
@@ -148,7 +148,7 @@ def test_molecules_and_a_single_atom_without_a_cell(small: DescriptorConfig) -> 
 
 
 def test_order_of_structures_and_atoms_is_that_of_the_dataset(small: DescriptorConfig, niobium: AtomicDataset) -> None:
-    whole = compute_descriptors(niobium, small, cache=False).values
+    whole = compute_descriptors(niobium, small).values
     for index in (0, 3, niobium.n_structures - 1):
         rows = slice(niobium.offsets[index], niobium.offsets[index + 1])
         np.testing.assert_array_equal(whole[rows], describe(niobium.structures[index], config=small))
@@ -169,25 +169,25 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_computed_comes_from_the_cache(
     niobium: AtomicDataset, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = compute_descriptors(niobium, SMALL)
+    first = describing.describe(niobium, SMALL)
     (stored,) = (own_cache / "descriptors").glob("*.npy")
     assert json.loads(stored.with_suffix(".json").read_text())["n_max"] == 2
     forbid(monkeypatch)
     messages: list[str] = []
-    second = compute_descriptors(niobium, SMALL, progress=lambda done, total, text: messages.append(text))
+    second = describing.describe(niobium, SMALL, progress=lambda done, total, text: messages.append(text))
     assert isinstance(second.values, np.memmap)
     np.testing.assert_array_equal(second.values, first.values)
     assert second.identity == first.identity
     assert messages == ["descriptors from the cache"]
     # labels and names do not matter
     renamed = replace(niobium, name="other", energy=niobium.energy + 1.0)
-    np.testing.assert_array_equal(compute_descriptors(renamed, SMALL).values, first.values)
+    np.testing.assert_array_equal(describing.describe(renamed, SMALL).values, first.values)
 
 
 @pytest.mark.parametrize("change", [{"r_cut": 5.1}, {"n_max": 3}, {"l_max": 1}], ids=lambda change: next(iter(change)))
 def test_the_key_depends_on_every_parameter(niobium: AtomicDataset, own_cache: Path, change: dict) -> None:
-    one = compute_descriptors(niobium, SMALL).values
-    other = compute_descriptors(niobium, replace(SMALL, **change)).values
+    one = describing.describe(niobium, SMALL).values
+    other = describing.describe(niobium, replace(SMALL, **change)).values
     assert one.shape != other.shape or not np.array_equal(one, other)
     assert len(list((own_cache / "descriptors").glob("*.npy"))) == 2
 
@@ -195,27 +195,27 @@ def test_the_key_depends_on_every_parameter(niobium: AtomicDataset, own_cache: P
 def test_the_key_depends_on_structures_and_species(structures: tuple[Atoms, ...], own_cache: Path) -> None:
     moved = [atoms.copy() for atoms in structures]
     moved[0].positions[0, 0] += 1e-9
-    compute_descriptors(dataset_of(*structures), SMALL)
-    compute_descriptors(dataset_of(*moved), SMALL)
-    compute_descriptors(dataset_of(*structures[::-1]), SMALL)
-    compute_descriptors(dataset_of(*structures), SMALL, species=(41, 73))
+    describing.describe(dataset_of(*structures), SMALL)
+    describing.describe(dataset_of(*moved), SMALL)
+    describing.describe(dataset_of(*structures[::-1]), SMALL)
+    describing.describe(dataset_of(*structures), SMALL, species=(41, 73))
     assert len(list((own_cache / "descriptors").glob("*.npy"))) == 4
 
 
 def test_without_cache_nothing_is_written(niobium: AtomicDataset, own_cache: Path) -> None:
-    compute_descriptors(niobium, SMALL, cache=False)
+    compute_descriptors(niobium, SMALL)
     assert not own_cache.exists()
 
 
 def test_pieces_and_processes_change_nothing(
     niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch, small: DescriptorConfig
 ) -> None:
-    whole = compute_descriptors(niobium, small, cache=False)
+    whole = compute_descriptors(niobium, small)
     monkeypatch.setattr(filling, "CHUNK", 20)
     monkeypatch.setitem(KINDS, small.method, replace(KINDS[small.method], parallel_above=0))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     seen: list[int] = []
-    pieces = compute_descriptors(niobium, small, cache=False, progress=lambda done, total, message: seen.append(done))
+    pieces = compute_descriptors(niobium, small, progress=lambda done, total, message: seen.append(done))
     np.testing.assert_array_equal(pieces.values, whole.values)
     assert len(seen) > 2
     assert seen[-1] == niobium.n_environments
@@ -296,7 +296,7 @@ def test_ready_made_values_that_do_not_fit(niobium: AtomicDataset, tmp_path: Pat
 
 def test_an_element_that_is_not_covered(niobium: AtomicDataset) -> None:
     with pytest.raises(MEAGraphError, match="do not cover Nb, which the dataset holds"):
-        compute_descriptors(niobium, SMALL, species=(73,))
+        describing.describe(niobium, SMALL, species=(73,))
 
 
 @pytest.mark.parametrize(("failure", "message"), [("raise", "descriptor failed: no way"), ("nan", "not finite")])
@@ -314,7 +314,7 @@ def test_a_failure_names_file_and_frame(
     monkeypatch.setitem(METHODS, "soap", broken)
     named = replace(niobium, sources=(replace(niobium.sources[0], path="data/nb.xyz"),))
     with pytest.raises(MEAGraphError, match=rf"data/nb\.xyz, frame 7.*{message}"):
-        compute_descriptors(named, SMALL)
+        describing.describe(named, SMALL)
     assert list((own_cache / "descriptors").iterdir()) == []
 
 
@@ -378,5 +378,5 @@ def test_a_missing_extra_is_named(niobium: AtomicDataset, monkeypatch: pytest.Mo
     monkeypatch.setattr(f"meagraph.descriptors.{'snap' if method == 'snap' else 'mace_based'}.version", missing)
     config = DescriptorConfig(method=method, source="some.model" if method == "mace" else "")
     with pytest.raises(MEAGraphError, match=rf'pip install "meaviz\[{method}\]"'):
-        compute_descriptors(niobium, config)
-    assert recall_descriptors(niobium, config) is None
+        describing.describe(niobium, config)
+    assert describing.recall_descriptors(niobium, config) is None

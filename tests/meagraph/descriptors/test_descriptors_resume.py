@@ -21,6 +21,7 @@ from filelock import FileLock
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import METHODS, DescriptorConfig, compute_descriptors, filling
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.pipeline.describing import describe
 from tests.support import ROOT
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
@@ -56,12 +57,12 @@ def test_equal_structures_are_described_once(
     structures: tuple[Atoms, ...], niobium: AtomicDataset, described: list[int]
 ) -> None:
     assert len(set(niobium.structure_keys)) == DISTINCT
-    once = np.asarray(compute_descriptors(niobium, SMALL, cache=False).values)
+    once = np.asarray(compute_descriptors(niobium, SMALL).values)
     assert len(described) == DISTINCT
     described.clear()
     tenfold = dataset_from_structures(structures * 10, name="tenfold")
     steps: list[tuple[int, int]] = []
-    many = compute_descriptors(tenfold, SMALL, progress=lambda done, total, message: steps.append((done, total)))
+    many = describe(tenfold, SMALL, progress=lambda done, total, message: steps.append((done, total)))
     np.testing.assert_array_equal(many.values, np.tile(once, (10, 1)))
     assert len(described) == DISTINCT
     assert steps[-1] == (10 * niobium.n_environments, 10 * niobium.n_environments)
@@ -70,7 +71,8 @@ def test_equal_structures_are_described_once(
 KILLED = """
 import os, signal, sys
 from meagraph.datasets import dataset_from_structures
-from meagraph.descriptors import METHODS, DescriptorConfig, compute_descriptors, filling
+from meagraph.descriptors import METHODS, DescriptorConfig, filling
+from meagraph.pipeline.describing import describe
 from tests.conftest import niobium_structures
 
 soap = METHODS["soap"]
@@ -89,7 +91,7 @@ def deadly(config, species):
 
 METHODS["soap"] = deadly
 filling.CHUNK = 40
-compute_descriptors(dataset_from_structures(niobium_structures(), name="niobium"), DescriptorConfig(n_max=2, l_max=2))
+describe(dataset_from_structures(niobium_structures(), name="niobium"), DescriptorConfig(n_max=2, l_max=2))
 """
 
 
@@ -101,12 +103,12 @@ def test_a_killed_run_goes_on_where_it_stopped(
     before = sum(map(int, killed.stdout.split()))
     assert 0 < before < DISTINCT
     assert left(own_cache) == ["lock", "partial", "partial.json"]
-    resumed = compute_descriptors(niobium, SMALL)
+    resumed = describe(niobium, SMALL)
     assert len(described) == DISTINCT - before
     assert left(own_cache) == ["json", "npy"]
     (file,) = (own_cache / "descriptors").glob("*.npy")
     monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / "other"))
-    compute_descriptors(niobium, SMALL)
+    describe(niobium, SMALL)
     assert file.read_bytes() == (tmp_path / "other" / "descriptors" / file.name).read_bytes()
     assert np.isfinite(resumed.values).all()
 
@@ -115,9 +117,9 @@ def test_a_killed_run_goes_on_where_it_stopped(
 def test_a_partial_result_that_cannot_be_trusted_is_not_used(
     niobium: AtomicDataset, described: list[int], own_cache: Path, damage: str
 ) -> None:
-    whole = np.asarray(compute_descriptors(niobium, SMALL, cache=False).values)
+    whole = np.asarray(compute_descriptors(niobium, SMALL).values)
     with pytest.raises(Cancelled):
-        compute_descriptors(niobium, SMALL, progress=cancel_after(1))
+        describe(niobium, SMALL, progress=cancel_after(1))
     (partial,) = (own_cache / "descriptors").glob("*.partial")
     record = partial.with_suffix(".partial.json")
     match damage:
@@ -131,7 +133,7 @@ def test_a_partial_result_that_cannot_be_trusted_is_not_used(
             with open(partial, "wb") as stream:
                 np.save(stream, np.zeros((3, 2), dtype=np.float32))
     described.clear()
-    np.testing.assert_array_equal(compute_descriptors(niobium, SMALL).values, whole)
+    np.testing.assert_array_equal(describe(niobium, SMALL).values, whole)
     assert len(described) == DISTINCT
     assert left(own_cache) == ["json", "npy"]
 
@@ -151,12 +153,12 @@ def cancel_after(chunks: int) -> Any:
 def test_a_cancelled_run_goes_on_where_it_stopped(
     niobium: AtomicDataset, described: list[int], own_cache: Path
 ) -> None:
-    whole = np.asarray(compute_descriptors(niobium, SMALL, cache=False).values)
+    whole = np.asarray(compute_descriptors(niobium, SMALL).values)
     described.clear()
     with pytest.raises(Cancelled):
-        compute_descriptors(niobium, SMALL, progress=cancel_after(2))
+        describe(niobium, SMALL, progress=cancel_after(2))
     before = len(described)
-    np.testing.assert_array_equal(compute_descriptors(niobium, SMALL).values, whole)
+    np.testing.assert_array_equal(describe(niobium, SMALL).values, whole)
     assert 0 < before < DISTINCT == len(described)
     assert left(own_cache) == ["json", "npy"]
 
@@ -186,19 +188,19 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch, fails_at: int | None = None) -> 
 def test_a_slow_descriptor_reports_and_stops_within_a_chunk(
     niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = np.asarray(compute_descriptors(niobium, SMALL, cache=False).values)
+    whole = np.asarray(compute_descriptors(niobium, SMALL).values)
     described = one_by_one(monkeypatch)
     with pytest.raises(Cancelled):
-        compute_descriptors(niobium, SMALL, progress=cancel_after(3))
+        describe(niobium, SMALL, progress=cancel_after(3))
     assert len(described) == 3
-    np.testing.assert_array_equal(compute_descriptors(niobium, SMALL).values, whole)
+    np.testing.assert_array_equal(describe(niobium, SMALL).values, whole)
     assert len(described) == DISTINCT
 
 
 def test_a_failure_within_a_chunk_names_the_frame(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     described = one_by_one(monkeypatch, fails_at=8)
     with pytest.raises(MEAGraphError, match=r"frame 7.*descriptor failed: no way"):
-        compute_descriptors(niobium, SMALL)
+        describe(niobium, SMALL)
     assert described == [16] * 6
 
 
@@ -222,10 +224,7 @@ def test_of_two_runs_that_want_the_same_the_second_waits(
 
     monkeypatch.setitem(METHODS, "soap", slow)
     found: list[Any] = []
-    runs = [
-        threading.Thread(target=lambda: found.append(compute_descriptors(niobium, SMALL, progress=note)))
-        for _ in range(2)
-    ]
+    runs = [threading.Thread(target=lambda: found.append(describe(niobium, SMALL, progress=note))) for _ in range(2)]
     for run in runs:
         run.start()
     for run in runs:
@@ -236,11 +235,11 @@ def test_of_two_runs_that_want_the_same_the_second_waits(
 
 
 def test_a_run_that_waits_can_be_cancelled(niobium: AtomicDataset, own_cache: Path) -> None:
-    compute_descriptors(niobium, SMALL)
+    describe(niobium, SMALL)
     (stored,) = (own_cache / "descriptors").glob("*.npy")
     stored.unlink()
     with FileLock(stored.with_suffix(".lock")), pytest.raises(Cancelled):
-        compute_descriptors(niobium, SMALL, progress=cancel_after(1))
+        describe(niobium, SMALL, progress=cancel_after(1))
 
 
 def test_what_killed_runs_left_long_ago_is_removed(niobium: AtomicDataset, own_cache: Path) -> None:
@@ -253,7 +252,7 @@ def test_what_killed_runs_left_long_ago_is_removed(niobium: AtomicDataset, own_c
     for name in ("old", "held"):
         os.utime(folder / f"{name}.partial", (old, old))
     with FileLock(folder / "held.lock"):
-        compute_descriptors(niobium, SMALL)
+        describe(niobium, SMALL)
     assert {path.stem.partition(".")[0] for path in folder.iterdir()} == {
         "held",
         "new",
@@ -271,5 +270,5 @@ def test_a_full_disk_is_an_error_before_anything_is_computed_in_vain(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(MEAGraphError, match=r"expected room for 0\.0 GB.*No space left"):
-        compute_descriptors(niobium, SMALL)
+        describe(niobium, SMALL)
     assert list((own_cache / "descriptors").iterdir()) == []

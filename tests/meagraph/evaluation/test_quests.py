@@ -19,6 +19,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures, read_datas
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, kernel_sums, quests_descriptors
 from meagraph.exports import export_plan
+from meagraph.pipeline.quests import measure_quests
 from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
 from meagraph.pruning.plan import PruningConfig, PruningPlan
 from tests.conftest import niobium_structures, real_data
@@ -62,7 +63,7 @@ def test_descriptors_by_hand() -> None:
 def test_descriptors_are_the_packages_own_on_real_data() -> None:
     data = read_dataset([real_data("InP_JPCA2020.extxyz")])
     few = [data.structures[index] for index in range(0, data.n_structures, 120)]
-    values = quests_descriptors(unlabelled(*few), cache=False)
+    values = quests_descriptors(unlabelled(*few))
     np.testing.assert_array_equal(values, descriptor.get_descriptors(few, k=32, cutoff=5.0))
 
 
@@ -93,12 +94,13 @@ def test_atoms_that_coincide_are_named() -> None:
 
 
 def test_descriptors_come_from_the_cache(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = quests_descriptors(niobium)
+    plan = plan_of(niobium, np.ones(niobium.n_structures, dtype=bool))
+    first = measure_quests(niobium, plan)
     monkeypatch.setattr(quests_measures, "_describe", lambda *arguments: pytest.fail("computed again"))
-    np.testing.assert_array_equal(quests_descriptors(niobium), first)
+    assert measure_quests(niobium, plan).sets == first.sets
     for other in (QuestsConfig(k=8), QuestsConfig(cutoff=4.0)):
         with pytest.raises(pytest.fail.Exception):
-            quests_descriptors(niobium, other)
+            measure_quests(niobium, plan, other)
 
 
 def test_structures_that_repeat_are_described_once(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +112,7 @@ def test_structures_that_repeat_are_described_once(niobium: AtomicDataset, monke
         return whole(atoms, config)
 
     monkeypatch.setattr(quests_measures, "_describe", count)
-    values = quests_descriptors(niobium, cache=False)
+    values = quests_descriptors(niobium)
     assert len(seen) == niobium.n_structures - 1
     np.testing.assert_array_equal(values, descriptor.get_descriptors(niobium.structures))
 
@@ -233,17 +235,20 @@ def test_a_cancelled_run_leaves_nothing(niobium: AtomicDataset, own_cache: Path)
                 raise Cancelled
 
         with pytest.raises(Cancelled):
-            quests_measures.quests_measures(niobium, plan, progress=cancel)
+            measure_quests(niobium, plan, progress=cancel)
         return said
 
+    def kept() -> list[str]:
+        return sorted(path.parent.name for path in own_cache.glob("quests*/*"))
+
     until("QUESTS descriptors")
-    assert not [path for path in (own_cache / "quests").rglob("*") if path.is_file()]
+    assert not kept()
     until("QUESTS entropy")  # the descriptors are whole, and stay
-    assert [path.suffix for path in (own_cache / "quests").iterdir()] == [".npy"]
-    found = quests_measures.quests_measures(niobium, plan)
-    assert sorted(path.suffix for path in (own_cache / "quests").iterdir()) == [".json", ".npy"]
-    assert quests_measures.quests_measures(niobium, plan).sets == found.sets
-    assert quests_measures.quests_measures(niobium, plan, cache=False).sets == found.sets
+    assert kept() == ["quests-descriptors"]
+    found = measure_quests(niobium, plan)
+    assert kept() == ["quests", "quests-descriptors"]
+    assert measure_quests(niobium, plan).sets == found.sets
+    assert measure_quests(niobium, plan, cache=False).sets == found.sets
 
 
 def test_figures_are_json_and_parameters_are_always_there(niobium: AtomicDataset) -> None:

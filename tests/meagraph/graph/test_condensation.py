@@ -278,7 +278,7 @@ def test_tantalum_condenses_as_measured() -> None:
     """method.md, section 3: epsilon = 1e-4 of the diameter leaves 2,163 of 4,224 environments."""
     dataset = read_dataset(real_data("Ta_JCP2014.extxyz"))
     assert dataset.n_environments == 4224
-    descriptors = compute_descriptors(dataset, cache=False)
+    descriptors = compute_descriptors(dataset)
     assert descriptors.values.shape == (4224, 24)
     net = condense(unit_columns(descriptors.values))
     assert net.epsilon == RELATIVE_EPSILON * net.diameter

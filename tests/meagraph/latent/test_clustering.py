@@ -165,7 +165,7 @@ def test_communities_of_very_few(n: int) -> None:
 
 def test_condensing_tantalum_hardly_changes_its_published_clusters() -> None:
     """Against every edge of every distinct environment, which equals the dense method (test_model.py)."""
-    points = unit_columns(compute_descriptors(read_dataset(real_data("Ta_JCP2014.extxyz")), cache=False).values)
+    points = unit_columns(compute_descriptors(read_dataset(real_data("Ta_JCP2014.extxyz"))).values)
     model = new_model(ModelConfig(points.shape[1]), seed=0)
 
     def clusters_of(net: Condensed, neighbours: int) -> np.ndarray:

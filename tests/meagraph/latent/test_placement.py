@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 from sklearn.metrics import adjusted_mutual_info_score
 
 from meagraph.datasets import dataset_from_structures, read_dataset
-from meagraph.descriptors import Descriptors, compute_descriptors
+from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import GraphConfig
@@ -26,6 +26,7 @@ from meagraph.model.autoencoder import MEAGraph, embed, embed_beside, graph_edge
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import new_model
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import learn
 from tests.conftest import real_data
 
@@ -234,7 +235,7 @@ def test_the_other_half_of_a_labelled_dataset_lands_with_its_groups() -> None:
         np.array([kinds[whole.groups[s]] for s in part])[half.structure_of]
         for part, half in zip(parts, halves, strict=True)
     ]
-    old, new = (compute_descriptors(half) for half in halves)
+    old, new = (describe(half) for half in halves)
     config = PipelineConfig(training=TrainingConfig(epochs=2))
     learned = learn(halves[0], old, config)
     latent = latent_space(learned.load(), old, learned.condensed, graph=config.graph, rate=config.pooling_rate)

@@ -46,7 +46,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(niobium: AtomicDataset) -> Prepared:
-    descriptors = compute_descriptors(niobium, SMALL, cache=False)
+    descriptors = compute_descriptors(niobium, SMALL)
     points = unit_columns(descriptors.values)
     return Prepared(niobium, descriptors, points, condense(points))
 
@@ -403,7 +403,7 @@ def test_fine_tuning_needs_a_model_of_the_same_descriptors(prepared: Prepared, t
     with pytest.raises(MEAGraphError, match="needs a trained model to start from"):
         learn(prepared.dataset, prepared.descriptors, PIPELINE, fine_tune=True)
     _, file = trained_file(prepared, tmp_path)
-    other = compute_descriptors(prepared.dataset, replace(SMALL, r_cut=4.0), cache=False)
+    other = compute_descriptors(prepared.dataset, replace(SMALL, r_cut=4.0))
     with pytest.raises(MEAGraphError, match=r"r_cut: the model has 5\.0, the dataset 4\.0"):
         learn(prepared.dataset, other, PIPELINE, model_path=file, fine_tune=True)
 
@@ -549,7 +549,7 @@ def test_a_stored_model_is_applied_again(prepared: Prepared, tmp_path: Path) -> 
 
 def test_a_model_of_other_descriptors_is_refused(prepared: Prepared, tmp_path: Path) -> None:
     _, file = trained_file(prepared, tmp_path)
-    other = compute_descriptors(prepared.dataset, replace(SMALL, r_cut=4.0, l_max=1), cache=False)
+    other = compute_descriptors(prepared.dataset, replace(SMALL, r_cut=4.0, l_max=1))
     with pytest.raises(MEAGraphError) as error:
         learn(prepared.dataset, other, PIPELINE, model_path=file)
     text = str(error.value)

@@ -179,7 +179,7 @@ def test_a_crowded_pair_of_niobium_is_explained(make_structures: Callable[..., l
     crowded.calc = SinglePointCalculator(crowded, **structures[6].calc.results)
     structures[6] = crowded
     data = dataset_from_structures(structures)
-    descriptors = compute_descriptors(data, DescriptorConfig(n_max=2, l_max=2), cache=False)
+    descriptors = compute_descriptors(data, DescriptorConfig(n_max=2, l_max=2))
     points = unit_columns(descriptors.values)
     condensed = condense(points)
     size = data.n_environments
@@ -200,7 +200,7 @@ def test_names_of_soap_components_by_what_vanishes() -> None:
     lone = Atoms("In", cell=[20, 20, 20], pbc=True)
     pair = Atoms("InP", [[0, 0, 0], [0, 0, 2.4]], cell=[20, 20, 20], pbc=True)
     data = dataset_from_structures([lone, pair], allow_unlabelled=True)
-    descriptors = compute_descriptors(data, DescriptorConfig(n_max=3, l_max=2), cache=False)
+    descriptors = compute_descriptors(data, DescriptorConfig(n_max=3, l_max=2))
     names = component_names(descriptors)
     assert len(set(names)) == len(names) == descriptors.values.shape[1]
     power = dict(zip(names, descriptors.values[0], strict=True))

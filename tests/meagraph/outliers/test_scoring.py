@@ -46,7 +46,7 @@ def with_labels(atoms: Atoms, energy: float, forces: np.ndarray) -> Atoms:
 
 
 def score(dataset: AtomicDataset, *, noise: tuple[int, ...] = (), **options) -> Outliers:
-    points = unit_columns(compute_descriptors(dataset, SMALL, cache=False).values)
+    points = unit_columns(compute_descriptors(dataset, SMALL).values)
     labels = np.zeros(dataset.n_environments, dtype=np.int64)
     labels[list(noise)] = NOISE
     clusters = Clusters(labels, np.array([(labels == 0).sum()]), "by hand")
@@ -193,7 +193,7 @@ def test_a_swollen_cell_is_found(make_structures: Callable[..., list[Atoms]]) ->
     cell = structures[5].copy()
     cell.set_cell(cell.cell.array * [[1], [1], [1.3]])
     signal = volume(
-        alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset),
+        alike_structures(unit_columns(compute_descriptors(dataset, SMALL).values), dataset),
         dataset_from_structures([*structures[:5], cell, *structures[6:]], allow_unlabelled=True),
     )
     assert np.unique(dataset.structure_of[signal.rarity > ALARM]).tolist() == [5]
@@ -207,7 +207,7 @@ def test_a_missing_atom_changes_the_coordination(make_structures: Callable[..., 
     structures[9] = structures[9].copy()
     structures[9].positions[4] += structures[9].cell.array.sum(axis=0) * 0.125 + [0.8, 0.0, 0.0]
     dataset = dataset_from_structures(structures, allow_unlabelled=True)
-    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset)
+    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL).values), dataset)
     signal = coordination(observe(dataset), alike, dataset)
     assert set(dataset.structure_of[signal.rarity > ALARM]) == {9}
     row = int(signal.rarity.argmax())
@@ -298,7 +298,7 @@ def test_a_turned_and_reordered_twin_is_a_twin_and_one_wrong_of_three_stands_alo
     turned = with_labels(turned, first.get_potential_energy(), first.get_forces()[::-1][:, [1, 2, 0]])
     wrong = with_labels(first, first.get_potential_energy() + 16 * 0.4, first.get_forces())
     dataset = dataset_from_structures([*structures, turned, wrong])
-    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL, cache=False).values), dataset)
+    alike = alike_structures(unit_columns(compute_descriptors(dataset, SMALL).values), dataset)
     assert {frozenset(pair) for pair in twins(alike, dataset).tolist()} == {
         frozenset(pair) for pair in ((0, 39), (0, 40), (39, 40))
     }

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-import meagraph.descriptors
-import meagraph.pipeline.run
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
@@ -20,6 +18,7 @@ from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.model.settings import TrainingConfig
+from meagraph.pipeline import analysis
 from meagraph.pipeline.analysis import look, look_along_rates, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
@@ -132,7 +131,7 @@ def test_a_dataset_opens_though_ready_made_descriptors_do_not_fit_it(file: Path)
     assert recall_analysis(read_dataset(file), replace(CONFIG, descriptors=settings)) is None
 
 
-@pytest.mark.parametrize("spoilt", ["surveys/*.npz", "condensed/*.npz", "models/*.json", "descriptors/*.npy"])
+@pytest.mark.parametrize("spoilt", ["survey/*.npz", "condensed/*.npz", "model/*.json", "descriptors/*.npy"])
 @pytest.mark.parametrize("content", [b"", b"PK no archive", b"{}"])
 def test_a_cache_file_that_cannot_be_read_is_made_anew(
     file: Path, own_cache: Path, spoilt: str, content: bytes
@@ -189,8 +188,8 @@ def test_only_what_depends_on_a_setting_is_computed_anew(
     first = run(file, config=CONFIG, pruning=PRUNING)
     forbid(monkeypatch, *kept)
     called: list[str] = []
-    real = meagraph.pipeline.run.survey
-    monkeypatch.setattr(meagraph.pipeline.run, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
+    real = analysis.survey
+    monkeypatch.setattr(analysis, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
     second = run(file, config=replace(CONFIG, **change), pruning=PRUNING)
     assert called == ["survey"]
     assert (second.learned.source == "cache") == (COMPUTATIONS[1] in kept)
@@ -287,7 +286,7 @@ def test_a_survey_is_stored_whole(file: Path, tmp_path: Path) -> None:
     survey = run(file, config=CONFIG, pruning=PRUNING).survey
     path = tmp_path / "survey.npz"
     write_survey(path, survey)
-    again = read_survey(path)
+    again = read_survey(path, survey.config)
     for part in ("embedding", "clusters", "projection", "ranking"):
         for name, value in vars(getattr(survey, part)).items():
             np.testing.assert_array_equal(getattr(getattr(again, part), name), value, err_msg=f"{part}.{name}")
@@ -355,8 +354,8 @@ def test_cancelling_leaves_nothing_half_written(file: Path, tmp_path: Path, own_
     assert not (tmp_path / "out").exists()
     assert list(temporary(tmp_path)) == []
     if own_cache.exists():
-        assert not any((own_cache / "surveys").glob("*"))
-        models = list((own_cache / "models").glob("*"))
+        assert not any((own_cache / "survey").glob("*"))
+        models = list((own_cache / "model").glob("*"))
         assert len(models) == (2 if stage in ("similarity graph", "clusters", "map", "ranking") else 0)
 
 

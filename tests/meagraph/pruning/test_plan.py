@@ -94,9 +94,12 @@ def test_allocation_spends_the_budget_and_never_more_than_there_is(
 @settings(max_examples=100, deadline=None)
 def test_alpha_one_is_proportional_and_alpha_zero_equal(sizes: np.ndarray, share: float) -> None:
     budget = round(share * sizes.sum())
-    if sizes.sum():
-        proportional = budget * sizes / sizes.sum()
-        assert np.abs(allocate(sizes, budget, 1.0) - proportional).max() < 1
+    proportional = allocate(sizes, budget, 1.0)
+    there = sizes > 0
+    if there.any():  # no transfer of one from a bin to another brings the shares nearer to proportion (Webster)
+        next_turn = ((proportional + 0.5) / np.maximum(sizes, 1))[there & (proportional < sizes)]
+        last_turn = ((proportional - 0.5) / np.maximum(sizes, 1))[there & (proportional > 0)]
+        assert next_turn.min(initial=np.inf) >= last_turn.max(initial=-np.inf) - 1e-9
     equal = allocate(sizes, budget, 0.0)
     open_ = equal < sizes  # what is not exhausted got the same, but for one
     if open_.any():
@@ -253,14 +256,14 @@ def test_counts(keep: float, alpha: float, rule: str) -> None:
         assert plan.structures.all()
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("within", list(WITHIN))
 def percentage(rule: str, percent: float | None) -> dict[str, float | None]:
     """The setting of the ``rule`` that takes a percentage; nothing where it takes none."""
     name = {"at-least": "at_least", "cover": "until_covered"}.get(rule)
     return {} if name is None else {name: percent}
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("within", list(WITHIN))
 @pytest.mark.parametrize("percent", [None, 60.0])
 @pytest.mark.parametrize("keep", [1e-6, 0.1, 0.5, 0.9])
 def test_isolated_atoms_never_go(keep: float, percent: float | None, within: str, rule: str) -> None:
