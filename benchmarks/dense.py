@@ -50,8 +50,8 @@ def condensed_clusters(points: NDArray[np.float64], model: MEAGraph) -> NDArray[
 
 def dense_clusters(points: NDArray[np.float64], model: MEAGraph) -> NDArray[np.int64]:
     """The published method: labels (N,)."""
-    from tests.conftest import Weights
     from tests.support import oracle
+    from tests.support.weights import Weights
 
     graph = oracle.similarity_graph(points, lower=THRESHOLD)
     weights = Weights.encoder(model, len(graph.nodes))

@@ -1,6 +1,6 @@
 """Driving the app in a real Chromium: start, serve, wait, find, point and drag.
 
-The fixtures that use this are in ``conftest.py``; tests import the helpers with ``from browser import ...``.
+The fixtures that use this are in ``conftest.py``; tests import the helpers from here.
 Coordinates called "page pixels" are CSS pixels from the top left of the viewport, what ``page.mouse`` takes.
 """
 

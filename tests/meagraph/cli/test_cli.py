@@ -19,7 +19,7 @@ import meagraph.pipeline.run
 from meagraph.cli import main
 from meagraph.datasets import read_dataset
 from meagraph.exports import verify
-from tests.conftest import niobium_structures
+from tests.support.structures import niobium_structures
 
 QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")
 HEAD = 'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3'

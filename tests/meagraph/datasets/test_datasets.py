@@ -30,7 +30,7 @@ from meagraph.datasets import (
 )
 from meagraph.datasets.frames import scan_frames
 from meagraph.errors import Cancelled
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 LABELLED = "Properties=species:S:1:pos:R:3:forces:R:3"
 DIMER = f"""2

@@ -73,7 +73,7 @@ import os, signal, sys
 from meagraph.datasets import dataset_from_structures
 from meagraph.descriptors import METHODS, DescriptorConfig, filling
 from meagraph.pipeline.describing import describe
-from tests.conftest import niobium_structures
+from tests.support.structures import niobium_structures
 
 soap = METHODS["soap"]
 described = 0

@@ -13,7 +13,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.against_random import evaluate
 from meagraph.evaluation.force_error import Prepared, cost, prepare
 from meagraph.pruning.plan import PruningConfig, PruningPlan
-from tests.conftest import niobium_structures
+from tests.support.structures import niobium_structures
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
 from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import NOISE, Clusters
-from tests.meagraph.pruning.test_plan import random_case
+from tests.support.pruning import random_case
 
 
 def line() -> tuple[AtomicDataset, np.ndarray, Clusters]:

@@ -14,7 +14,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
 from meagraph.force_field.field import new_field, usual_distance
-from tests.conftest import labelled
+from tests.support.structures import labelled
 
 GROUPS = ("bulk", "hot", "rare")
 

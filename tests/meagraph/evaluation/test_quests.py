@@ -22,7 +22,7 @@ from meagraph.exports import export_plan
 from meagraph.pipeline.quests import measure_quests
 from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
 from meagraph.pruning.plan import PruningConfig, PruningPlan
-from tests.conftest import niobium_structures, real_data
+from tests.support.structures import niobium_structures, real_data
 
 package = pytest.importorskip("quests.entropy", reason='needs QUESTS: pip install "meaviz[quests]"')
 descriptor = pytest.importorskip("quests.descriptor", reason='needs QUESTS: pip install "meaviz[quests]"')

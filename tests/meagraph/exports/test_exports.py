@@ -26,7 +26,7 @@ from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structur
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
 from meagraph.exports import ExportedFiles, ExportError, export_plan, verify
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
 ODD = (

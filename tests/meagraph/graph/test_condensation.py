@@ -18,7 +18,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph import condensation, loops
 from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
 from meagraph.progress import silent
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 # a coarse grid makes many exact duplicates; half-precision floats make few
 GRID = st.integers(-2, 2).map(float)

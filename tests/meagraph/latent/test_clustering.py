@@ -20,7 +20,7 @@ from meagraph.model.autoencoder import embed
 from meagraph.model.results import Embedding
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 COMPONENTS = ClusteringConfig(method="components")
 

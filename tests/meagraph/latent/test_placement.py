@@ -28,7 +28,7 @@ from meagraph.model.training import new_model
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import learn
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ from meagraph.outliers.energies import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import _forces_apart, disagreement, twins
-from tests.conftest import real_data
+from tests.support.structures import real_data
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 

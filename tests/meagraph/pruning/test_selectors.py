@@ -14,7 +14,7 @@ from meagraph.pruning.entropy import NEIGHBOUR, bandwidth, diversity, entropy, g
 from meagraph.pruning.loops import sparsest_first
 from meagraph.pruning.plan import PruningConfig, prune, rank_environments
 from meagraph.pruning.selectors import SELECTORS, Candidates, split_order, weighed_components
-from tests.meagraph.pruning.test_plan import naive_farthest_point_order, random_case
+from tests.support.pruning import naive_farthest_point_order, random_case
 
 ONE_ORDER = [name for name in SELECTORS if name not in ("meagraph", "kmeans")]
 SEEDED = ("meagraph", "random", "stratified", "cur", "kmeans")

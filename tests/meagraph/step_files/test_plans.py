@@ -22,9 +22,9 @@ from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pipeline.run import run
 from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
 from meagraph.step_files.plans import read_plan, write_plan
-from tests.conftest import niobium_structures
-from tests.meagraph.cli.test_steps import CONFIG, Chain, make, refused
-from tests.meagraph.pruning.test_plan import random_case, ranked
+from tests.support.pruning import random_case, ranked
+from tests.support.steps import CONFIG, Chain, make, refused
+from tests.support.structures import niobium_structures
 
 
 def case(seed: int = 0, **options) -> tuple[AtomicDataset, Clusters, np.ndarray, PruningPlan]:
