@@ -151,10 +151,13 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
         assert np.isclose(frame.get_potential_energy(), data.energy[original])
     assert "IsolatedAtom" in {frame.info["config_type"] for frame in frames}
     manifest = json.loads(session.exported.manifest.read_text())
-    assert str(structure) in json.dumps(manifest)
+    flagged = {"structure": structure, "atom": int(data.atom_of[session.inspected])}
+    assert manifest["settings"]["flagged_environments"] == [flagged]
+    assert manifest["pruning"]["keep"] == pytest.approx(0.15)
     with open(session.exported.index, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == data.n_structures
+    assert [row["kept"] == "1" for row in rows] == session.plan.structures.tolist()
+    assert rows[structure]["kept"] == "0"  # left out for its flag
     with page.expect_download() as download:
         button(page, session.exported.structures.name).click()
     assert Path(download.value.path()).read_bytes() == session.exported.structures.read_bytes()
