@@ -105,7 +105,8 @@ class AtomicDataset:
     @cached_property
     def atom_of(self) -> np.ndarray:
         """(N,) int64 index of each environment's central atom within its structure."""
-        return np.arange(self.n_environments) - self.offsets[self.structure_of]
+        atom: np.ndarray = np.arange(self.n_environments) - self.offsets[self.structure_of]
+        return atom
 
     @cached_property
     def species(self) -> tuple[int, ...]:
@@ -262,7 +263,8 @@ def _degenerate(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
         both = used[:, :, None] & used[:, None, :]
         volume_squared = np.linalg.det(np.where(both, gram, np.eye(3)))
         spans = np.isfinite(lengths).all(axis=1) & (volume_squared > DEGENERATE**2)
-    return periodic.any(axis=1) & ~(spans & (used | ~periodic).all(axis=1))
+    broken: np.ndarray = periodic.any(axis=1) & ~(spans & (used | ~periodic).all(axis=1))
+    return broken
 
 
 def _letters(flags: np.ndarray) -> str:

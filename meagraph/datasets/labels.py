@@ -106,7 +106,7 @@ def _rows_by_source(source_index: np.ndarray) -> list[list[int]]:
 
 def copy_of(atoms: Atoms) -> Atoms:
     """A copy of a structure that keeps its labels."""
-    copy = atoms.copy()
+    copy: Atoms = atoms.copy()
     if atoms.calc is not None:
         copy.calc = SinglePointCalculator(copy, **current_results(atoms))
     return copy

@@ -146,7 +146,8 @@ def _bins(components: NDArray[np.float64]) -> NDArray[np.int64]:
     """The bin (M, P) of ``components`` (M, P): BINS of equal width between the least and the largest."""
     low, span = components.min(axis=0), np.ptp(components, axis=0)
     place = (components - low) / np.where(span > 0.0, span, 1.0)
-    return np.minimum((place * BINS).astype(np.int64), BINS - 1)
+    bins: NDArray[np.int64] = np.minimum((place * BINS).astype(np.int64), BINS - 1)
+    return bins
 
 
 def _extremes(dataset: AtomicDataset, progress: Progress) -> dict[str, NDArray[np.int64]]:

@@ -56,7 +56,7 @@ class SimilarityGraph:
     @property
     def n_edges(self) -> int:
         """Number of undirected edges."""
-        return self.edge_index.shape[1] // 2
+        return int(self.edge_index.shape[1]) // 2
 
 
 def similarity_graph(

@@ -175,7 +175,8 @@ def _misfits(
     turned = np.einsum("tij,lj->tli", rotations, others)  # (T, L, 3)
     squared = ((near[None, :, None] - turned[:, None]) ** 2).sum(axis=3)  # (T, K, L)
     squared = np.minimum(np.where(like[: len(near), : len(others)], squared, np.inf), reach**2)
-    return squared.min(axis=2).sum(axis=1) + squared.min(axis=1).sum(axis=1)
+    both: NDArray[np.float64] = squared.min(axis=2).sum(axis=1) + squared.min(axis=1).sum(axis=1)
+    return both
 
 
 def _polish(
@@ -210,7 +211,8 @@ def kabsch(fixed: NDArray[np.float64], moved: NDArray[np.float64]) -> NDArray[np
     """The proper rotation (3, 3) that brings the vectors ``moved`` (P, 3) closest to ``fixed`` (P, 3), none shifted."""
     left, _, right = np.linalg.svd(fixed.T @ moved)
     hand = np.sign(np.linalg.det(left @ right)) or 1.0
-    return left @ np.diag([1.0, 1.0, hand]) @ right
+    rotation: NDArray[np.float64] = left @ np.diag([1.0, 1.0, hand]) @ right
+    return rotation
 
 
 def _cost(
@@ -228,7 +230,8 @@ def _cost(
 def _squares(
     first: NDArray[np.float64], second: NDArray[np.float64], rotation: NDArray[np.float64], pairs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    return ((first[pairs[:, 0]] - second[pairs[:, 1]] @ rotation.T) ** 2).sum(axis=1)
+    squares: NDArray[np.float64] = ((first[pairs[:, 0]] - second[pairs[:, 1]] @ rotation.T) ** 2).sum(axis=1)
+    return squares
 
 
 def _rmsd(

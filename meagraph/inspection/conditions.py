@@ -158,7 +158,7 @@ def _number(value: Any, node: ast.expr, *, power: bool = False) -> Any:
 
 
 def _condition(value: Any, node: ast.expr) -> NDArray[np.bool_]:
-    value = np.asarray(value)
-    if value.dtype != np.bool_:
+    found: NDArray[np.bool_] = np.asarray(value)
+    if found.dtype != np.bool_:
         raise ExpressionError(f"{ast.unparse(node)} is no condition; 'and', 'or' and 'not' join conditions.")
-    return value
+    return found

@@ -51,7 +51,8 @@ class Property:
         """What conditions compare: the numbers, or the categories' names."""
         if self.kind == "number":
             return self.values
-        return np.array([*self.names, ""])[self.values]
+        names: NDArray[Any] = np.array([*self.names, ""])[self.values]
+        return names
 
 
 def two_sided(name: str, title: str, mask: NDArray[np.bool_], names: tuple[str, str]) -> Property:
@@ -183,7 +184,8 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
     sizes = data.sizes
 
     def forces() -> NDArray[np.float64]:
-        return np.linalg.norm(data.forces, axis=1)
+        length: NDArray[np.float64] = np.linalg.norm(data.forces, axis=1)
+        return length
 
     def per_structure(values: NDArray[np.float64], reduce: np.ufunc) -> NDArray[np.float64]:
         return np.asarray(reduce.reduceat(values, data.offsets[:-1]))

@@ -74,7 +74,8 @@ class MEAGraph(nn.Module):
         x = encoded.latent
         for step, (layer, edges) in enumerate(zip(self.decoder, reversed(encoded.entering), strict=True)):
             x = layer(functional.leaky_relu(x) if step else x, edges)
-        return self.output(x, encoded.entering[0])
+        output: Tensor = self.output(x, encoded.entering[0])
+        return output
 
     def forward(self, x: Tensor, edges: Edges, rates: float | Sequence[float]) -> tuple[Encoded, Tensor]:
         """Encode and decode; see :meth:`encode`."""
@@ -128,7 +129,8 @@ def reconstruction_errors(model: MEAGraph, graph: SimilarityGraph, *, rate: floa
     x, edges = graph_edges(graph)
     _, output = model.eval()(x, edges, rate)
     error = (output - x).double().square().mean(dim=1).sqrt()
-    return error.nan_to_num(LARGEST).clamp(max=LARGEST).numpy()
+    bounded: NDArray[np.float64] = error.nan_to_num(LARGEST).clamp(max=LARGEST).numpy()
+    return bounded
 
 
 @torch.no_grad()

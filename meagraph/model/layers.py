@@ -47,7 +47,8 @@ class Edges:
     @cached_property
     def pointer(self) -> Tensor:
         """(M + 1,) int64, where each target's edges begin."""
-        return index2ptr(self.target, self.n_nodes)
+        pointer: Tensor = index2ptr(self.target, self.n_nodes)
+        return pointer
 
     @staticmethod
     def build(edge_index: Tensor, weight: Tensor, connected: Tensor) -> Edges:
@@ -93,12 +94,14 @@ def unit_columns(h: Tensor, weight: Tensor) -> Tensor:
 
 def edge_length(h: Tensor, edges: Edges) -> Tensor:
     """Euclidean length (E,) of every edge between rows of ``h`` (M, H)."""
-    return _EdgeLength.apply(h, edges)
+    length: Tensor = _EdgeLength.apply(h, edges)  # type: ignore[no-untyped-call]
+    return length
 
 
 def neighbour_sum(h: Tensor, value: Tensor, edges: Edges) -> Tensor:
     """Sum over each node's neighbours j of value_ij h_j: (M, H) from ``h`` (M, H) and ``value`` (E,)."""
-    return _NeighbourSum.apply(h, value, edges)
+    total: Tensor = _NeighbourSum.apply(h, value, edges)  # type: ignore[no-untyped-call]
+    return total
 
 
 def attend(h: Tensor, beta: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
@@ -127,7 +130,8 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Map ``x`` (M, H) to (M, H')."""
-        return self.linear(x) + self.bias / edges.norm_weight.sum().sqrt()
+        mapped: Tensor = self.linear(x) + self.bias / edges.norm_weight.sum().sqrt()
+        return mapped
 
 
 class MultiKernelAttention(nn.Module):
@@ -170,7 +174,8 @@ class DecoderAttention(nn.Module):
     def forward(self, x: Tensor, edges: Edges) -> Tensor:
         """Map ``x`` (M, H) to (M, H')."""
         h = self.kernel(x)
-        return self.combine(attend(h, self.beta, edges)[0]) + h
+        mixed: Tensor = self.combine(attend(h, self.beta, edges)[0]) + h
+        return mixed
 
 
 def pool_edges(edges: Edges, score: Tensor, rate: float) -> Edges:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,11 @@ def energy(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: A
     if known.sum() > 2:
         shares = [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / sizes for z in dataset.species]
         features = np.column_stack([*shares, per_structure(points, dataset)])
-        for block in (lambda: seen.features, lambda: per_structure(_products(alike.main), dataset)):
+        blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
+            lambda: seen.features,
+            lambda: per_structure(_products(alike.main), dataset),
+        )
+        for block in blocks:
             more = block()
             if known.sum() > ENOUGH * (features.shape[1] + more.shape[1]):
                 features = np.column_stack([features, more])

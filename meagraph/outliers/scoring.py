@@ -9,6 +9,8 @@ of the alarm level: 1 and above is a candidate. Being in no cluster adds to it b
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ def score_outliers(
             )
     alike = alike_structures(points, dataset)
     seen = observe(dataset, progress=part(progress, 0.05, 0.7))
-    steps = (
+    steps: tuple[Callable[[], Sequence[Signal]], ...] = (
         lambda: novelty.isolation(points, condensed, dataset),
         lambda: [] if error is None else [novelty.reconstruction(np.asarray(error, dtype=np.float64), dataset)],
         lambda: [] if linked is None else [novelty.latent_links(np.asarray(linked, dtype=np.float64), dataset)],

@@ -24,7 +24,8 @@ from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
-from meagraph.pruning.plan import Ranking, rank_environments
+from meagraph.pruning.plan import rank_environments
+from meagraph.pruning.ranking import Ranking
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph

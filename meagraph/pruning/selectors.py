@@ -209,7 +209,8 @@ def split_order(centres: NDArray[np.float64], counts: NDArray[np.integer]) -> ND
         empty = a if not taken[first[a] : last[a]].any() else b
         chosen.append(nearest(empty))
         taken[chosen[-1]] = True
-    return leaves[np.array(chosen)].astype(np.int64)
+    rows: NDArray[np.int64] = leaves[np.array(chosen)].astype(np.int64)
+    return rows
 
 
 def entropy(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
