@@ -251,7 +251,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(meagraph.pipeline.run, "run", record)
     options = (
-        "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --selector kmeans --within random --rule all "
+        "--seed 7 --no-cache --overwrite --keep 0.1 --alpha 0.5 --selector kmeans --within random --rule cover "
         "--until-covered 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "
         "--threshold 0.7 --neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 "
         "--patience 0 --source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
@@ -271,7 +271,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     assert (config.clustering.resolution, config.clustering.min_cluster_size) == (0.3, 8)
     assert config.projection.min_dist == 0.4
     assert {config.seed, pruning.seed} == {7}
-    assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "all")
+    assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "cover")
     assert pruning.selector == "kmeans"
     assert pruning.until_covered == 30.0
     assert pruning.protected == ("IsolatedAtom", "isolated_atom", "a", "b")

@@ -42,7 +42,7 @@ def test_a_plan_comes_back_as_it_was(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(file.plan, name), getattr(plan, name))
     assert file.plan.config == plan.config
     np.testing.assert_array_equal(file.labels, clusters.labels)
-    file.check(dataset)
+    assert file.of(dataset).dataset is dataset
     details = json.loads(beside.read_text())
     assert details["made_from"] == {"latent": "abc"}
     assert details["measures"]["covered_environments"] == found.covered_environments
