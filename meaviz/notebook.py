@@ -12,6 +12,7 @@ import ase
 import ipywidgets
 import nglview
 import numpy as np
+from markupsafe import escape
 from nglview.color import _ColorScheme
 from numpy.typing import NDArray
 
@@ -119,7 +120,7 @@ def show_cluster(
         view = show_environment(run.dataset, row, cutoff=run.descriptors.cutoff, colours=colours)
         group = run.dataset.groups[run.dataset.structure_of[row]]
         title = f"cluster {cluster_name(label)}, {kind}: environment {row}, {group}"
-        boxes.append(ipywidgets.VBox([ipywidgets.Label(title), view]))
+        boxes.append(ipywidgets.VBox([ipywidgets.HTML(str(escape(title))), view]))  # a Label would look for formulas
     return ipywidgets.Box(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
 
 

@@ -158,7 +158,7 @@ def _bars(what: str, names: Sequence[str], codes: NDArray[np.integer], mask: NDA
     places = np.arange(len(shown))
     axes.barh(places, whole[shown], color=PRUNED, height=0.75, label="before")
     axes.barh(places, kept[shown], color=KEPT, height=0.75, label="after")
-    axes.set_yticks(places, [str(names[row]) for row in shown])
+    axes.set_yticks(places, [str(names[row]) for row in shown], parse_math=False)  # $x$ is a name, no formula
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlabel("environments")
     more = f" (largest {MOST} of {len(order)})" if len(order) > MOST else ""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.keyboard import Keyboard
 from meaviz.style.page import KEYS_CSS
+from meaviz.style.text import TextPane, join, markup
 
 HELP = "?"
 MODIFIERS = ("Ctrl", "Alt", "Shift")
@@ -42,7 +43,7 @@ class Shortcuts(pn.viewable.Viewer):
         self._known: dict[str, Shortcut] = {}
         self._notes: list[tuple[str, str, str]] = []  # what is no key of ours, to be listed: group, keys, title
         self._keyboard = Keyboard(self.press)
-        self._list = pn.pane.HTML("", stylesheets=[KEYS_CSS], margin=0, sizing_mode="stretch_width")
+        self._list = TextPane("", stylesheets=[KEYS_CSS], margin=0, sizing_mode="stretch_width")
         self.foot = pn.Row(margin=0)  # for buttons under the list
         self.dialog = pmui.Dialog(
             self._list,
@@ -91,21 +92,23 @@ class Shortcuts(pn.viewable.Viewer):
             self._keyboard.return_focus()
 
     def _write(self) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[Markup, str]]] = {}
         for known in self._known.values():
             groups.setdefault(known.group, []).append((shown(known.key), known.title))
         for group, keys, title in self._notes:
-            groups.setdefault(group, []).append((f"<kbd>{escape(keys)}</kbd>", title))
-        self._list.object = "".join(
-            f"<section><h3>{escape(group)}</h3><dl>"
-            + "".join(f"<dt>{keys}</dt><dd>{escape(title)}</dd>" for keys, title in entries)
-            + "</dl></section>"
+            groups.setdefault(group, []).append((markup("<kbd>{}</kbd>", keys), title))
+        self._list.object = join(
+            markup(
+                "<section><h3>{}</h3><dl>{}</dl></section>",
+                group,
+                join(markup("<dt>{}</dt><dd>{}</dd>", *entry) for entry in entries),
+            )
             for group, entries in groups.items()
         )
 
 
-def shown(key: str) -> str:
-    """A key for people, as HTML."""
+def shown(key: str) -> Markup:
+    """A key for people."""
     parts = key.split("+") if len(key) > 1 else [key]
     names = [SHOWN.get(part, part.upper() if len(part) == 1 else part) for part in parts]
-    return " + ".join(f"<kbd>{escape(name)}</kbd>" for name in names)
+    return join((markup("<kbd>{}</kbd>", name) for name in names), " + ")

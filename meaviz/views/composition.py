@@ -14,9 +14,10 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
+from meaviz.style.text import TextPane, markup
 
 MOST = 60  # rows, and columns; the largest
-EMPTY = '<p class="empty">No clusters yet: compute the map first.</p>'
+EMPTY = markup('<p class="empty">No clusters yet: compute the map first.</p>')
 
 
 class CompositionView(pn.viewable.Viewer):
@@ -37,7 +38,7 @@ class CompositionView(pn.viewable.Viewer):
             margin=(8, 12, 0, 12),
         )
         self._only = pmui.Switch(label="Selected only", value=False, size="small", margin=(8, 12, 0, 12))
-        self._empty = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._empty = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._chart = HeatMap("composition", self._select)
         tools = pn.Column(self._category, self._of, self._only, width=214, margin=0)
         self._holder = pn.Row(tools, pn.Column(self._chart, scroll="y-auto", **FILL), visible=False, **FILL)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.force_error import Cost
@@ -19,6 +19,7 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS, FILL, TIP_LETS_THROUGH
+from meaviz.style.text import TextPane, caption, join, markup
 from meaviz.views.shared.feedback import alert, keep_state
 
 ABOUT = (
@@ -32,7 +33,7 @@ EXACT = (
     "Every two environments are compared, which takes minutes for 50,000 of them."
 )
 USED = {"all environments": None, "20,000 of each set": 20_000, "5,000 of each set": 5_000}
-STALE = '<p class="empty">Of an earlier plan; measure again for this one.</p>'
+STALE = markup('<p class="empty">Of an earlier plan; measure again for this one.</p>')
 ROWS = (  # name, attribute of Cost, factor
     ("force RMSE / meV/Å", "rmse", 1e3),
     ("force MAE / meV/Å", "mae", 1e3),
@@ -55,7 +56,7 @@ class CostView(pn.viewable.Viewer):
             label="Cancel", variant="text", size="small", color="error", margin=(10, 0), visible=False
         )
         self._cancel.on_click(lambda event: workflow.cancel())
-        self._message = pmui.Typography("", variant="caption", margin=(16, 12), sizing_mode="stretch_width")
+        self._message = caption(margin=(16, 12), sizing_mode="stretch_width")
         self._other = pmui.Select(
             label="Compare with",
             options=[name for name in SELECTORS if name not in ("meagraph", "random")],
@@ -82,14 +83,14 @@ class CostView(pn.viewable.Viewer):
         )
         self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
         self._chart = CostChart()
-        about = pn.pane.HTML(
-            f'<div tabindex="0"><p>{ABOUT}</p><p>{EXACT}</p></div>',  # it scrolls, so keys must reach it
+        about = TextPane(
+            markup('<div tabindex="0"><p>{}</p><p>{}</p></div>', ABOUT, EXACT),  # it scrolls, so keys must reach it
             margin=(0, 12),
             sizing_mode="stretch_width",
             stylesheets=[FACTS_CSS],
         )
-        self._figures = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
-        self._entropy = pn.pane.HTML("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._figures = TextPane("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._entropy = TextPane("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         tools = (
             self._button,
@@ -123,14 +124,14 @@ class CostView(pn.viewable.Viewer):
 
     def _show(self, *events: object) -> None:
         found, exact, plan = self.session.cost, self.session.quests, self.session.plan
-        old = "" if exact is None or exact.plan is plan else STALE
+        old = Markup() if exact is None or exact.plan is plan else STALE
         self._entropy.object = "" if exact is None else old + quests_table(exact)
         if plan is None:
-            self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
+            self._figures.object = markup('<p class="empty">No plan yet: compute the map first.</p>')
         elif found is None:
-            self._figures.object = '<p class="empty">Not measured yet.</p>' if exact is None else ""
+            self._figures.object = markup('<p class="empty">Not measured yet.</p>') if exact is None else ""
         else:
-            self._figures.object = ("" if found.plan is plan else STALE) + cost_table(found)
+            self._figures.object = (Markup() if found.plan is plan else STALE) + cost_table(found)
 
     def _show_activity(self, *events: object) -> None:
         running = self.session.running in (COST, CURVES, QUESTS, RANK)
@@ -147,34 +148,46 @@ class CostView(pn.viewable.Viewer):
         self._chart.show(self.session.curves, keep=self.session.pruning.keep, dark=self.session.dark)
 
 
-def cost_table(found: PlanCost) -> str:
+def cost_table(found: PlanCost) -> Markup:
     """The figures as a table of HTML; of random selections the median and the range."""
     sets = (("kept", [found.kept], _one), ("random", found.random, _range), ("all data", [found.whole], _one))
-    head = "".join(f"<th>{name}</th>" for name in ("fitted to", *(name for name, *_ in sets)))
-    counts = "".join(f"<td>{costs[0].environments:,}</td>" for _, costs, _ in sets)
-    rows = "".join(
-        f"<tr><th>{title}</th>{''.join(f'<td>{show(costs, name, factor)}</td>' for _, costs, show in sets)}</tr>"
+    head = join(markup("<th>{}</th>", name) for name in ("fitted to", *(name for name, *_ in sets)))
+    counts = join(markup("<td>{:,}</td>", costs[0].environments) for _, costs, _ in sets)
+    rows = join(
+        markup(
+            "<tr><th>{}</th>{}</tr>",
+            title,
+            join(markup("<td>{}</td>", show(costs, name, factor)) for _, costs, show in sets),
+        )
         for title, name, factor in ROWS
     )
-    worst = f"<p>Worst group of the kept structures: {escape(found.kept.worst_group) or '–'}</p>"
-    return (
-        f'<table class="costs" tabindex="0"><tr>{head}</tr><tr><th>environments</th>{counts}</tr>{rows}</table>{worst}'
+    return markup(
+        '<table class="costs" tabindex="0"><tr>{}</tr><tr><th>environments</th>{}</tr>{}</table>'
+        "<p>Worst group of the kept structures: {}</p>",
+        head,
+        counts,
+        rows,
+        found.kept.worst_group or "–",
     )
 
 
-def quests_table(found: QuestsMeasures) -> str:
+def quests_table(found: QuestsMeasures) -> Markup:
     """QUESTS' measures as a table of HTML, the parameters below."""
     names = ("QUESTS", "environments", "entropy / nats", "diversity / nats", "overlap")
-    body = "".join(
-        f"<tr><th>{label}</th><td>{one.used:,}</td><td>{one.entropy:.3f}</td><td>{one.diversity:.3f}</td>"
-        f"<td>{100 * one.overlap:.1f} %</td></tr>"
+    body = join(
+        markup(
+            "<tr><th>{}</th><td>{:,}</td><td>{:.3f}</td><td>{:.3f}</td><td>{:.1f} %</td></tr>",
+            label, one.used, one.entropy, one.diversity, 100 * one.overlap,
+        )
         for one, label in ((found.sets[name], label) for name, label in SETS.items())
+    )  # fmt: skip
+    return markup(
+        '<table class="costs" tabindex="0"><tr>{}</tr>{}</table><p>Overlap: the share of all data that the set leaves '
+        "no surprise about. Computed by {}.</p>",
+        join(markup("<th>{}</th>", name) for name in names),
+        body,
+        found.caption(),
     )
-    head = "".join(f"<th>{name}</th>" for name in names)
-    caption = (
-        f"Overlap: the share of all data that the set leaves no surprise about. Computed by {escape(found.caption())}."
-    )
-    return f'<table class="costs" tabindex="0"><tr>{head}</tr>{body}</table><p>{caption}</p>'
 
 
 def _one(costs: Sequence[Cost], name: str, factor: float) -> str:
@@ -182,8 +195,8 @@ def _one(costs: Sequence[Cost], name: str, factor: float) -> str:
     return f"{value:.1f}" if np.isfinite(value) else "–"
 
 
-def _range(costs: Sequence[Cost], name: str, factor: float) -> str:
+def _range(costs: Sequence[Cost], name: str, factor: float) -> Markup | str:
     values = [factor * getattr(cost, name) for cost in costs]
     if not np.isfinite(values).all():
         return "–"
-    return f"{np.median(values):.1f} <small>({min(values):.1f} to {max(values):.1f})</small>"
+    return markup("{:.1f} <small>({:.1f} to {:.1f})</small>", np.median(values), min(values), max(values))

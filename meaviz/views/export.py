@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS
+from meaviz.style.text import TextPane, markup
 from meaviz.views.shared.feedback import alert, keep_state
 
 WHAT = {
@@ -36,7 +37,7 @@ class ExportView(pn.viewable.Viewer):
         self._overwrite = pmui.Checkbox(label="Replace an earlier export", value=False, size="small", margin=(8, 12))
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
         self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
-        self._note = pn.pane.HTML(
+        self._note = TextPane(
             "", sizing_mode="stretch_width", margin=(4, 12), styles={"font-size": "14px"}, stylesheets=[FACTS_CSS]
         )
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
@@ -63,11 +64,13 @@ class ExportView(pn.viewable.Viewer):
         plan, data = self.session.plan, self.session.dataset
         self._button.disabled = plan is None or bool(self.session.running)
         if plan is None or data is None:
-            self._note.object = '<p class="empty">Nothing to export yet: compute the map first.</p>'
+            self._note.object = markup('<p class="empty">Nothing to export yet: compute the map first.</p>')
         else:
-            self._note.object = (
-                f"<b>{plan.n_structures:,}</b> of {data.n_structures:,} structures will be written in their original "
-                "order, with an index of all and a manifest. Frames of extended XYZ are copied byte for byte."
+            self._note.object = markup(
+                "<b>{:,}</b> of {:,} structures will be written in their original order, with an index of all and a "
+                "manifest. Frames of extended XYZ are copied byte for byte.",
+                plan.n_structures,
+                data.n_structures,
             )
         files = self.session.exported
         if files is None:
@@ -86,7 +89,7 @@ class ExportView(pn.viewable.Viewer):
         )
         size = path.stat().st_size
         words = f"{WHAT[name]}, {size / 1e6:.2f} MB" if size > 1e5 else f"{WHAT[name]}, {size:,} bytes"
-        return pn.Row(download, pn.pane.HTML(f"{words}<br><small>{pn.util.escape(str(path))}</small>"), margin=0)
+        return pn.Row(download, TextPane(markup("{}<br><small>{}</small>", words, path)), margin=0)
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem

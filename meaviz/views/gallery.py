@@ -15,6 +15,7 @@ from meaviz.components.gallery import Gallery
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
 from meaviz.style.page import FACTS_CSS
+from meaviz.style.text import TextPane
 from meaviz.views.shared.atom_colours import AtomColours
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.pictures import picture
@@ -36,7 +37,7 @@ class GalleryView(pn.viewable.Viewer):
         again = small_button(
             "Draw others", self._draw_others, description="Draw others: random members, other ones each time"
         )
-        self._empty = pn.pane.HTML(
+        self._empty = TextPane(
             "No clusters yet: compute the map first.", margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS]
         )
         self._filled = pn.Column(

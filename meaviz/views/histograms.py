@@ -15,10 +15,11 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
+from meaviz.style.text import TextPane, markup
 
 FIRST = ("energy", "force", "score")
 MOST = 6
-EMPTY = '<p class="empty">No histograms yet: compute the map first.</p>'
+EMPTY = markup('<p class="empty">No histograms yet: compute the map first.</p>')
 
 
 class HistogramsView(pn.viewable.Viewer):
@@ -38,7 +39,7 @@ class HistogramsView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(6, 12, 0, 12),
         )
-        self._hint = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._hint = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._row = pn.Row(**FILL)
         self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
@@ -83,7 +84,8 @@ class HistogramsView(pn.viewable.Viewer):
             chart.show(found, known.title_of(name), dark=self.session.dark)
             charts[name] = (found, chart)
         self._charts = charts
-        self._hint.object = f"<p>No environment has a value of {', '.join(missing)}.</p>" if missing else ""
+        nothing = markup("<p>No environment has a value of {}.</p>", ", ".join(missing))
+        self._hint.object = nothing if missing else ""
         self._row.objects = [pn.Column(chart, **FILL) for _, chart in charts.values()]
         self._select()
 

@@ -17,6 +17,7 @@ from meaviz.session import Session
 from meaviz.session.runs import TrainingRun
 from meaviz.style.page import FACTS_CSS, FILL, table_look
 from meaviz.style.palette import palette, theme
+from meaviz.style.text import TextPane, caption
 from meaviz.views.shared.feedback import alert, keep_state
 
 COLUMNS = {
@@ -43,7 +44,7 @@ class RunsView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._empty = pn.pane.HTML(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
+        self._empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(COLUMNS)),
             show_index=False,
@@ -61,7 +62,7 @@ class RunsView(pn.viewable.Viewer):
         )
         self._use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
         self._use.on_click(lambda event: self._take())
-        self._note = pmui.Typography("", variant="caption", margin=(14, 8), sizing_mode="stretch_width")
+        self._note = caption(margin=(14, 8), sizing_mode="stretch_width")
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._lines = ColumnDataSource({"epoch": [], "loss": [], "colour": [], "run": [], "width": []})
         self._figure = runs_figure(self._lines)
@@ -75,7 +76,7 @@ class RunsView(pn.viewable.Viewer):
             styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 12}px", "min-width": "0"},
         )
         self._curves = pn.Column(pn.pane.Bokeh(self._figure, sizing_mode="stretch_both", min_height=CHART), **FILL)
-        self._no_curves = pn.pane.HTML(NO_CURVES, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
+        self._no_curves = TextPane(NO_CURVES, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         right = pn.Column(
             self._no_curves,
             self._curves,

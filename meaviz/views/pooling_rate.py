@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
+from markupsafe import Markup
 
 from meagraph.latent.stability import METHOD, Stability
 from meaviz.components.charts.training_charts import RateCharts
@@ -16,6 +17,7 @@ from meaviz.jobs.workflow import STABILITY, Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS
 from meaviz.style.palette import theme
+from meaviz.style.text import TextPane, caption, join, markup
 from meaviz.views.shared.feedback import alert, keep_state
 
 PUBLISHED = METHOD["pooling_rate"]
@@ -35,7 +37,7 @@ class StabilityView(pn.viewable.Viewer):
         self._measure.on_click(lambda event: workflow.measure_stability())
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=(8, 8))
         self._cancel.on_click(lambda event: workflow.cancel())
-        self._message = pmui.Typography("", variant="caption", margin=0, sizing_mode="stretch_width")
+        self._message = caption(margin=0, sizing_mode="stretch_width")
         self._rate = pmui.FloatSlider(
             label="Pooling rate",
             value=session.config.pooling_rate,
@@ -47,13 +49,13 @@ class StabilityView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(4, 8, 0, 8),
         )
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
+        self._facts = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
         self._keep = pmui.Button(label="Use this rate", variant="outlined", size="small", margin=(8, 8, 8, 0))
         self._keep.on_click(lambda event: self._use(published=False))
         self._publish = pmui.Button(label="Use these clusters", variant="contained", size="small", margin=(8, 0))
         self._publish.on_click(lambda event: self._use(published=True))
         self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
-        about = pn.pane.HTML(f"<p>{ABOUT}</p>", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
+        about = TextPane(markup("<p>{}</p>", ABOUT), sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
         start = pn.Row(self._measure, self._cancel, margin=0)
         self._chosen = pn.Column(
             self._rate,
@@ -142,7 +144,7 @@ class StabilityView(pn.viewable.Viewer):
         self.workflow.run("map")
 
 
-def rate_facts(found: Stability, rate: float) -> str:
+def rate_facts(found: Stability, rate: float) -> Markup:
     """What the curve says of the rate of its grid nearest to ``rate``, as HTML."""
     index = int(np.abs(found.values - rate).argmin())
     near = [f"{found.agreement[i]:.2f}" for i in (index - 1, index) if 0 <= i < len(found.agreement)]
@@ -152,10 +154,11 @@ def rate_facts(found: Stability, rate: float) -> str:
         if plateau is None
         else f"They hardly change from {plateau[0]:.2f} to {plateau[1]:.2f}; the middle is {found.suggestion:.2f}."
     )
-    return (
-        f'<div class="figures"><div class="figure"><b>{found.clusters[index]:,}</b><span>clusters</span></div>'
-        f'<div class="figure"><b>{100 * found.largest[index]:.0f} %</b><span>in the largest</span></div>'
-        f'<div class="figure"><b>{100 * found.alone[index]:.0f} %</b><span>in none</span></div>'
-        f'<div class="figure"><b>{" · ".join(near)}</b><span>agreement nearby</span></div></div>'
-        f"<p>{stable}</p>"
+    figures = (
+        (f"{found.clusters[index]:,}", "clusters"),
+        (f"{100 * found.largest[index]:.0f} %", "in the largest"),
+        (f"{100 * found.alone[index]:.0f} %", "in none"),
+        (" · ".join(near), "agreement nearby"),
     )
+    cells = join(markup('<div class="figure"><b>{}</b><span>{}</span></div>', *figure) for figure in figures)
+    return markup('<div class="figures">{}</div><p>{}</p>', cells, stable)

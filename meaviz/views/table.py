@@ -14,6 +14,7 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
+from meaviz.style.text import TextPane, markup
 
 PAGE = 50  # rows
 ENVIRONMENTS = (
@@ -32,7 +33,7 @@ ENVIRONMENTS = (
 STRUCTURES = ("structure", "file", "frame", "group", "formula", "n_atoms", "energy", "fmax", "net_force", "volume")
 LARGEST = "largest_score"  # of a structure
 WHOLE = {"environment", "structure", "atom", "frame", "n_atoms"}  # shown without digits
-EMPTY = '<p class="empty">No table yet: compute the map first.</p>'
+EMPTY = markup('<p class="empty">No table yet: compute the map first.</p>')
 
 
 class TableView(pn.viewable.Viewer):
@@ -56,7 +57,7 @@ class TableView(pn.viewable.Viewer):
         self._falling = pmui.Switch(label="Largest first", value=True, **{**field, "margin": (10, 8, 0, 0)})
         self._only = pmui.Switch(label="Selected only", value=False, **{**field, "margin": (10, 8, 0, 0)})
         self._pages = pmui.Pagination(count=1, value=0, size="small", margin=(10, 8, 0, 0))
-        self._count = pn.pane.HTML("", margin=(12, 8, 0, 12), stylesheets=[FACTS_CSS])
+        self._count = TextPane("", margin=(12, 8, 0, 12), stylesheets=[FACTS_CSS])
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(),
             show_index=False,
@@ -69,7 +70,7 @@ class TableView(pn.viewable.Viewer):
             configuration={"headerSort": False},
             **table_look(session.dark),
         )
-        self._empty = pn.pane.HTML(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._empty = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         tools = pn.FlexBox(
             self._level,
             self._sort,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from meaviz.components.map.figure import apply_theme, empty_figure, extent, sele
 from meaviz.components.map.gestures import Reports, listen, mode_of_keys
 from meaviz.components.map.legend import WIDTH, MapLegend
 from meaviz.style.palette import Colouring, Theme, pack, theme
+from meaviz.style.text import TextPane, markup, plain
 
 MODES = {
     "replace": "replace",
@@ -241,8 +241,8 @@ class EnvironmentMap(pn.viewable.Viewer):
 
     def _show_message(self) -> None:
         style = f"{_MESSAGE_STYLE}color:{self._theme.muted};background:{self._theme.surface};"
-        text = f'<div style="{style}">{html.escape(self._message)}</div>'
-        self._holder.objects = [pn.pane.HTML(text, sizing_mode="stretch_both", margin=0)]
+        text = markup('<div style="{}">{}</div>', style, self._message)
+        self._holder.objects = [TextPane(text, sizing_mode="stretch_both", margin=0)]
 
     @param.depends("mode", watch=True)
     def _show_mode(self) -> None:
@@ -298,7 +298,7 @@ class EnvironmentMap(pn.viewable.Viewer):
         self._tip.update(
             x=x,
             y=y,
-            text=text,
+            text=plain(text),
             x_offset=12 if left else -12,
             y_offset=12 if low else -12,
             anchor=f"{'bottom' if low else 'top'}_{'left' if left else 'right'}",

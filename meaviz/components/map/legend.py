@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
-import panel as pn
+from markupsafe import Markup
 
 from meaviz.style.palette import NEUTRAL, Colouring, Entry, Theme
+from meaviz.style.text import TextPane, join, markup
 
 MOST_ENTRIES = 12
 LONGEST_NAME = 22
@@ -98,7 +98,7 @@ class MapLegend:
     """
 
     def __init__(self) -> None:
-        self.pane = pn.pane.HTML(
+        self.pane = TextPane(
             "",
             margin=0,
             width=WIDTH - 2 * GAP,
@@ -117,40 +117,47 @@ class MapLegend:
         self.pane.object = "" if colouring is None else legend_html(colouring, theme)
 
 
-def legend_html(colouring: Colouring, theme: Theme) -> str:
+def legend_html(colouring: Colouring, theme: Theme) -> Markup:
     """The legend of ``colouring`` as HTML in the colours of ``theme``."""
-    style = f"--text:{theme.text};--muted:{theme.muted};font-family:{escape(theme.font)}"
+    style = f"--text:{theme.text};--muted:{theme.muted};font-family:{theme.font}"
     content = _categories(colouring) if colouring.kind == "categorical" else _bar(colouring)
-    return f'<div class="legend" style="{style}">{content}</div>'
+    return markup('<div class="legend" style="{}">{}</div>', style, content)
 
 
-def _categories(colouring: Colouring) -> str:
+def _categories(colouring: Colouring) -> Markup:
     listed, rest = listed_entries(colouring.entries)
     rows = [
-        f'<div class="entry" title="{escape(entry.name)}"><i style="background:{entry.colour}"></i>'
-        f"{escape(shorten(entry.name))}&ensp;{entry.size:,}</div>"
+        markup(
+            '<div class="entry" title="{}"><i style="background:{}"></i>{}&ensp;{:,}</div>',
+            entry.name,
+            entry.colour,
+            shorten(entry.name),
+            entry.size,
+        )
         for entry in listed
     ]
     if rest:
-        rows.append(f'<div class="entry"><i></i>+ {len(rest):,} more&ensp;{sum(entry.size for entry in rest):,}</div>')
-    title = (
-        f'<b title="{escape(colouring.label)}">{escape(shorten(colouring.label, 28))}</b>' if colouring.label else ""
-    )
-    return title + "".join(rows)
+        size = sum(entry.size for entry in rest)
+        rows.append(markup('<div class="entry"><i></i>+ {:,} more&ensp;{:,}</div>', len(rest), size))
+    if colouring.label:
+        rows.insert(0, markup('<b title="{}">{}</b>', colouring.label, shorten(colouring.label, 28)))
+    return join(rows)
 
 
-def _bar(colouring: Colouring) -> str:
+def _bar(colouring: Colouring) -> Markup:
     """A bar of the colours, and round values beside it where they lie along it."""
     low, high = colouring.low, colouring.high
     place = math.log if colouring.log else float
-    labels = ""
+    labels = Markup()
     for value, text in bar_ticks(low, high, colouring.log).items():  # of one value in the middle
         part = (place(value) - place(low)) / (place(high) - place(low)) if high > low else 0.5
-        labels += f'<span style="bottom:{100 * part:.2f}%">{text}</span>'
+        labels += markup('<span style="bottom:{:.2f}%">{}</span>', 100 * part, text)
     unit = f" ({colouring.unit})" if colouring.unit else ""
-    missing = f"<em>{colouring.missing:,} without a value: grey</em>" if colouring.missing else ""
-    colours = ",".join(colouring.palette)
-    return (
-        f"<b>{escape(colouring.label + unit)}</b>{missing}"
-        f'<div class="bar" style="background:linear-gradient(to top,{colours})">{labels}</div>'
+    missing = markup("<em>{:,} without a value: grey</em>", colouring.missing) if colouring.missing else ""
+    return markup(
+        '<b>{}</b>{}<div class="bar" style="background:linear-gradient(to top,{})">{}</div>',
+        colouring.label + unit,
+        missing,
+        ",".join(colouring.palette),
+        labels,
     )

@@ -95,16 +95,20 @@ def _legend(figure: Any, axes: Any, colouring: Colouring, theme: Theme) -> None:
 
     if colouring.kind == "categorical":
         entries, rest = listed_entries(colouring.entries)
-        handles = [
-            Line2D([], [], marker="o", linestyle="", color=entry.colour, label=f"{shorten(entry.name)}  {entry.size:,}")
-            for entry in entries
-        ]
+        handles = [Line2D([], [], marker="o", linestyle="", color=entry.colour) for entry in entries]
+        words = [f"{shorten(entry.name)}  {entry.size:,}" for entry in entries]
         if rest:
-            handles.append(Line2D([], [], linestyle="", label=f"and {len(rest):,} more"))
+            handles.append(Line2D([], [], linestyle=""))
+            words.append(f"and {len(rest):,} more")
         box = axes.legend(
-            handles=handles, title=colouring.label, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
-            fontsize=8, title_fontsize=9, labelcolor=theme.text, alignment="left", handletextpad=0.2,
+            handles=handles, labels=[" "] * len(words), title=colouring.label, loc="upper left",
+            bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8, title_fontsize=9, labelcolor=theme.text,
+            alignment="left", handletextpad=0.2,
         )  # fmt: skip
+        for label, text in zip(
+            box.get_texts(), words, strict=True
+        ):  # as they are: $x$ and _x have meanings for legends
+            label.set(parse_math=False, text=text)
         box.get_title().set_color(theme.text)
         return
     if not np.isfinite([colouring.low, colouring.high]).all():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from meagraph.inspection.summaries import mean_and_spread
@@ -14,6 +14,7 @@ from meagraph.latent.clustering import contingency
 from meagraph.latent.exemplars import extremes
 from meaviz.session import Session, cluster_name
 from meaviz.style.palette import NEUTRAL, palette
+from meaviz.style.text import join, markup
 from meaviz.views.shared.pictures import picture
 
 GROUPS = 3  # named of each cluster, the most frequent
@@ -87,8 +88,9 @@ def _groups(names: NDArray[np.str_], counts: NDArray[np.int64]) -> str:
     """The most frequent groups of a cluster with their shares, as HTML, a line each."""
     order = np.argsort(-counts, kind="stable")
     there = order[counts[order] > 0]
-    lines = [f"{escape(str(names[code]))} {100 * counts[code] / counts.sum():.0f} %" for code in there[:GROUPS]]
+    shares = 100 * counts / max(counts.sum(), 1)
+    lines = [markup("{} {:.0f} %", names[code], shares[code]) for code in there[:GROUPS]]
     more = len(there) - GROUPS
     if more > 0:
-        lines[-1] += f" <small>+ {more}</small>"
-    return "<br>".join(lines)
+        lines[-1] += markup(" <small>+ {}</small>", more)
+    return str(join(lines, Markup("<br>")))

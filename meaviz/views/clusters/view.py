@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import CLUSTERS, Workflow
 from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
+from meaviz.style.text import TextPane
 from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import keep_state
@@ -70,7 +70,7 @@ class ClusterView(pn.viewable.Viewer):
             configuration={"rowHeight": ROW},
             **(look | {"stylesheets": [*look["stylesheets"], LOOK]}),
         )
-        self._empty = pn.pane.HTML(
+        self._empty = TextPane(
             "No clusters yet: compute the map first.",
             margin=16,
             css_classes=["empty"],
@@ -93,7 +93,7 @@ class ClusterView(pn.viewable.Viewer):
             width=230,
             margin=(6, 8, 0, 12),
         )
-        self._message = pn.pane.HTML(ABOUT, margin=(6, 4), styles={"font-size": "12px"}, stylesheets=[FACTS_CSS])
+        self._message = TextPane(ABOUT, margin=(6, 4), styles={"font-size": "12px"}, stylesheets=[FACTS_CSS])
         tools = pn.Row(
             self._means,
             self._measure,
@@ -220,7 +220,7 @@ class ClusterView(pn.viewable.Viewer):
         if running:
             self._message.object = f"{session.progress[1]} ({session.progress[0]:.0%})"
         else:
-            self._message.object = escape(problem) if step == CLUSTERS and problem else ABOUT
+            self._message.object = problem if step == CLUSTERS and problem else ABOUT
 
     def _choose(self, event: pn.models.tabulator.TableEditEvent) -> None:
         if self._facts is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import param
 from meagraph.errors import MEAGraphError
 from meaviz.session import Session
 from meaviz.style.page import DENSE, DENSE_CHOICE
+from meaviz.style.text import TextPane, plain
 from meaviz.views.shared.buttons import small_button
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
@@ -29,7 +29,7 @@ class MapRow(pn.viewable.Viewer):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._problem = pn.pane.HTML("", visible=False, margin=(2, 4))
+        self._problem = TextPane("", visible=False, margin=(2, 4))
         self._row = pn.FlexBox(
             *self.widgets(),
             self._problem,
@@ -62,7 +62,7 @@ class MapRow(pn.viewable.Viewer):
             problem = ""
         except MEAGraphError as error:
             problem = str(error)
-        self._problem.object = escape(problem)
+        self._problem.object = problem
         self._problem.visible = bool(problem)
 
     def numbers(self) -> dict[str, str]:
@@ -196,7 +196,7 @@ class FilterRow(MapRow):
         else:
             names = [*found.names, *([""] if (found.values < 0).any() else [])][:MOST_CHOICES]
             now_shown = next((list(chosen) for key, chosen in self.session.filters.choices if key == name), [])
-            options = {one or "none": one for one in names}
+            options = {plain(one) or "none": one for one in names}
             self._categories.param.update(label=f"Show only: {found.title}", options=options, value=now_shown)
             self._holders[1].visible = True
         self._setting = False
@@ -239,9 +239,9 @@ class FilterRow(MapRow):
     def _chip(self, name: str, text: str) -> pmui.Button:
         shown = text if len(text) <= 48 else f"{text[:45]}…"
         return small_button(
-            f"{shown}  ✕",
+            f"{plain(shown)}  ✕",
             lambda: self.attempt(lambda: self.session.set_filters(self.session.filters.without(name))),
-            description=f"Remove this filter: {text}",
+            description=f"Remove this filter: {plain(text)}",
             variant="contained",
         )
 
@@ -258,7 +258,7 @@ class KeptRow(MapRow):
     def widgets(self) -> list[Any]:
         """A name for the selection that is there, and those that were kept."""
         self._name = pmui.TextInput(label="Name of the selection", placeholder="strained liquid", width=190, **FIELD)
-        self._kept = pmui.Select(label="Kept selections", options=[], width=190, **FIELD)
+        self._kept = pmui.Select(label="Kept selections", options={}, width=190, **FIELD)
         return [
             self._name,
             self.act("Keep", self._keep),
@@ -271,7 +271,7 @@ class KeptRow(MapRow):
         """The names."""
         names = self.session.named.names if self.session.named is not None else []
         value = self._kept.value if self._kept.value in names else (names[0] if names else None)
-        self._kept.param.update(options=names, value=value)
+        self._kept.param.update(options={plain(name): name for name in names}, value=value)
 
     def _keep(self) -> None:
         name = self._name.value_input

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import COUNT_CSS, SEGMENT
 from meaviz.style.palette import Colouring, theme
+from meaviz.style.text import TextPane, join, markup
 from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.colours import choices, colour
@@ -107,10 +107,10 @@ class MapView(pn.viewable.Viewer):
         ]
         self._flag = small_button("Flag", lambda: session.flag_selection(True), color="error", disabled=True)
         self._unflag = small_button("Unflag", lambda: session.flag_selection(False), disabled=True)
-        self._count = pn.pane.HTML("", margin=(4, 4), stylesheets=[COUNT_CSS])
+        self._count = TextPane("", margin=(4, 4), stylesheets=[COUNT_CSS])
         tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
         second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
-        self._problem = pn.pane.HTML("", visible=False, margin=(0, 12), css_classes=["search-problem"])
+        self._problem = TextPane("", visible=False, margin=(0, 12), css_classes=["search-problem"])
         self._layout = pn.Column(
             first, second, *rows.values(), self._problem, self.map, sizing_mode="stretch_both", margin=0
         )
@@ -269,9 +269,9 @@ class MapView(pn.viewable.Viewer):
         }
         if session.shown is not None:
             facts["filtered out"] = count - int(session.shown.sum())
-        text = " · ".join(f"<b>{number:,}</b> {what}" for what, number in facts.items())
+        text = join((markup("<b>{:,}</b> {}", number, what) for what, number in facts.items()), " · ")
         widest = " · ".join(f"{count:,} {what}" for what in facts)
-        self._count.object = f'<div class="count" data-widest="{widest}">{text}</div>'
+        self._count.object = markup('<div class="count" data-widest="{}">{}</div>', widest, text)
 
     def _show_plan(self, *events: object) -> None:
         plan = self.session.plan
@@ -308,7 +308,7 @@ class MapView(pn.viewable.Viewer):
 
     def _say(self, text: str) -> None:
         self._search.error_state = bool(text)
-        self._problem.object = escape(text)
+        self._problem.object = text
         self._problem.visible = bool(text)
 
     def _tap(self, row: int) -> None:

@@ -23,6 +23,7 @@ from meaviz.judgements.ledger import VERDICTS
 from meaviz.session import Session
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.style.palette import theme
+from meaviz.style.text import TextPane, markup
 from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import alert, keep_state
@@ -88,9 +89,9 @@ class InboxView(pn.viewable.Viewer):
             label="Signal", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
         )
         self._grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
-        self._progress = pn.pane.HTML("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
+        self._progress = TextPane("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
         self._progress.stylesheets = [WHY_CSS, PROGRESS_CSS]
-        self._pages = pn.pane.HTML("", margin=(4, 6), stylesheets=[WHY_CSS])
+        self._pages = TextPane("", margin=(4, 6), stylesheets=[WHY_CSS])
         back, forth = _button("‹", lambda: self._turn(-1)), _button("›", lambda: self._turn(1))
         self._pager = pn.Column(
             pn.Row(back, self._pages, forth, margin=0), visible=False, margin=(4, 0, 0, 12), sizing_mode="stretch_width"
@@ -137,11 +138,11 @@ class InboxView(pn.viewable.Viewer):
         ]
 
     def _why_column(self) -> pn.Column:
-        self._why = pn.pane.HTML("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
-        self._in_3d = pn.pane.HTML("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
+        self._why = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
+        self._in_3d = TextPane("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
         look = pn.Row(
             _button("This one", lambda: self._inspect(-1)),
-            pn.pane.HTML("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
+            TextPane("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
             *(_button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
             self._in_3d,
             margin=(0, 0, 4, 0),
@@ -192,9 +193,11 @@ class InboxView(pn.viewable.Viewer):
         done = found.done(self._judged())
         total = len(done)
         share = 100 * done.sum() / max(total, 1)
-        self._progress.object = (
-            f'<div class="progress"><div style="width:{share:.1f}%"></div></div>'
-            f"<b>{done.sum():,}</b> of {total:,} judged"
+        self._progress.object = markup(
+            '<div class="progress"><div style="width:{:.1f}%"></div></div><b>{:,}</b> of {:,} judged',
+            share,
+            done.sum(),
+            total,
         )
         shown = found.shown(self._judged(), self._which.value)
         pages = max(-(-len(shown) // PAGE), 1)
@@ -314,7 +317,7 @@ class InboxView(pn.viewable.Viewer):
         self._allow()
         if session.candidate < 0:
             text = "Press J, or choose a candidate: what sets it apart appears here." if session.survey else ""
-            self._why.object = f'<p class="empty">{text}</p>'
+            self._why.object = markup('<p class="empty">{}</p>', text)
         else:
             self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
 
@@ -328,7 +331,7 @@ class InboxView(pn.viewable.Viewer):
         rows = [self.session.candidate, *([] if found is None else found.neighbours.tolist())]
         place = rows.index(inspected) if inspected in rows else -1
         shown = "another environment" if place < 0 else f"neighbour {place}" if place else "this one"
-        self._in_3d.object = f"<small>in 3D: {shown}</small>"
+        self._in_3d.object = markup("<small>in 3D: {}</small>", shown)
 
     def _show_problem(self, *events: object) -> None:
         step, message = self.session.problem

@@ -2,68 +2,81 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import numpy as np
 from ase.data import chemical_symbols
+from markupsafe import Markup
 
 from meagraph.descriptors import component_names
 from meagraph.outliers import Explanation, Fact
 from meaviz.session import Session
 from meaviz.style.palette import Theme
+from meaviz.style.text import join, markup
 
 ALIKE = 0.5  # spreads; where no component is farther away the descriptor says nothing
 MARGIN = 0.5  # of the neighbours' range, by which a value must lie outside to stand out
 
 
-def why(session: Session, row: int, found: Explanation | None, tokens: Theme) -> str:
+def why(session: Session, row: int, found: Explanation | None, tokens: Theme) -> Markup:
     """Everything that is known of candidate ``row``; ``found`` is None while it is being worked out."""
-    return _head(session, row) + (_comparison(session, found, tokens) if found else '<p class="empty">Comparing …</p>')
+    rest = _comparison(session, found, tokens) if found else markup('<p class="empty">Comparing …</p>')
+    return _head(session, row) + rest
 
 
-def _head(session: Session, row: int) -> str:
+def _head(session: Session, row: int) -> Markup:
     data, outliers, judgements = session.dataset, session.survey.outliers, session.judgements
     structure = int(data.structure_of[row])
-    reasons = escape("; ".join(outliers.reasons(row)))
-    said = "".join(
-        f"<li><b>{escape(act.author)}</b>: {escape(act.verdict)}"
-        + "".join(f" · {escape(text)}" for text in (act.reason, act.note) if text)
-        + f" <small>{escape(act.time)[:16].replace('T', ' ')} UTC</small></li>"
+    said = join(
+        markup(
+            "<li><b>{}</b>: {} <small>{} UTC</small></li>",
+            act.author,
+            " · ".join(filter(None, (act.verdict, act.reason, act.note))),
+            act.time[:16].replace("T", " "),
+        )
         for act in judgements.of(row)
     )
-    return (
-        f"<h4>Structure {structure}, atom {data.atom_of[row]} ({chemical_symbols[data.numbers[row]]}) · "
-        f"{escape(str(data.groups[structure]))} · score {outliers.score[row]:.2f}</h4>"
-        f"<p>{reasons}</p>" + (f'<ul class="said">{said}</ul>' if said else "")
+    head = markup(
+        "<h4>Structure {}, atom {} ({}) · {} · score {:.2f}</h4><p>{}</p>",
+        structure,
+        data.atom_of[row],
+        chemical_symbols[data.numbers[row]],
+        data.groups[structure],
+        outliers.score[row],
+        "; ".join(outliers.reasons(row)),
     )
+    return head + (markup('<ul class="said">{}</ul>', said) if said else "")
 
 
-def _comparison(session: Session, found: Explanation, tokens: Theme) -> str:
+def _comparison(session: Session, found: Explanation, tokens: Theme) -> Markup:
+    facts = _facts(found.facts, tokens)
     if len(found.neighbours) == 0:
-        note = '<p class="empty">No other structure holds an ordinary environment of this element to compare with.</p>'
-        return note + _facts(found.facts, tokens)
+        nothing = "No other structure holds an ordinary environment of this element to compare with."
+        return markup('<p class="empty">{}</p>{}', nothing, facts)
     names = component_names(session.descriptors)
-    return f'<div class="beside">{_facts(found.facts, tokens)}{_components(found, names, tokens)}</div>'
+    return markup('<div class="beside">{}{}</div>', facts, _components(found, names, tokens))
 
 
-def _facts(facts: tuple[Fact, ...], tokens: Theme) -> str:
+def _facts(facts: tuple[Fact, ...], tokens: Theme) -> Markup:
     """A table: this one, the neighbours' median and range; what lies well outside the range stands out."""
     rows = []
     for fact in facts:
         margin = MARGIN * (fact.high - fact.low)
         outside = fact.value < fact.low - margin or fact.value > fact.high + margin
-        style = f' style="color:{tokens.bad};font-weight:600"' if outside else ""
+        style = f"color:{tokens.bad};font-weight:600" if outside else ""
         value, median, low, high = _numbers(fact.value, fact.median, fact.low, fact.high)
-        unit = f" <small>/ {fact.unit}</small>" if fact.unit else ""
+        unit = markup(" <small>/ {}</small>", fact.unit) if fact.unit else ""
         rows.append(
-            f"<tr><th>{escape(fact.name)}{unit}</th><td{style}>{value}</td>"
-            f"<td>{median} <small>({low} to {high})</small></td></tr>"
-        )
-    head = "<tr><th></th><th>this one</th><th>neighbours <small>(range)</small></th></tr>"
-    return f'<table class="why">{head}{"".join(rows)}</table>'
+            markup(
+                '<tr><th>{}{}</th><td style="{}">{}</td><td>{} <small>({} to {})</small></td></tr>',
+                fact.name, unit, style, value, median, low, high,
+            )
+        )  # fmt: skip
+    return markup(
+        '<table class="why"><tr><th></th><th>this one</th><th>neighbours <small>(range)</small></th></tr>{}</table>',
+        join(rows),
+    )
 
 
-def _components(found: Explanation, names: list[str], tokens: Theme) -> str:
+def _components(found: Explanation, names: list[str], tokens: Theme) -> Markup:
     """Bars: how far each component is from the neighbours' mean, and the range of the neighbours as a band."""
     rows = []
     most = max(float(np.abs(found.difference).max()), float(np.abs(found.spread).max()), ALIKE)
@@ -71,17 +84,19 @@ def _components(found: Explanation, names: list[str], tokens: Theme) -> str:
         start, width = _span(0.0, away / most)
         left, band = _span(low / most, high / most)
         rows.append(
-            f"<tr><th>{escape(names[which])}</th><td><div class='track'>"
-            f"<i style='left:{left:.1f}%;width:{band:.1f}%;background:{tokens.border}'></i>"
-            f"<b style='left:{start:.1f}%;width:{width:.1f}%;background:{tokens.accent}'></b>"
-            f"</div></td><td>{away:+.2f}</td></tr>"
-        )
+            markup(
+                "<tr><th>{}</th><td><div class='track'><i style='left:{:.1f}%;width:{:.1f}%;background:{}'></i>"
+                "<b style='left:{:.1f}%;width:{:.1f}%;background:{}'></b></div></td><td>{:+.2f}</td></tr>",
+                names[which], left, band, tokens.border, start, width, tokens.accent, away,
+            )
+        )  # fmt: skip
     alike = np.abs(found.difference).max() < ALIKE
-    note = "<p>Its descriptor hardly differs: look at the labels.</p>" if alike else ""
-    return (
-        f"<div>{note}<table class='why'><tr><th>descriptor component</th><th title='grey: the range of the neighbours'>"
-        f"away from neighbours</th><th title='standard deviations of ordinary environments'>spreads</th></tr>"
-        f"{''.join(rows)}</table></div>"
+    return markup(
+        "<div>{}<table class='why'><tr><th>descriptor component</th><th title='grey: the range of the neighbours'>"
+        "away from neighbours</th><th title='standard deviations of ordinary environments'>spreads</th></tr>"
+        "{}</table></div>",
+        markup("<p>Its descriptor hardly differs: look at the labels.</p>") if alike else "",
+        join(rows),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 
 import numpy as np
 import panel as pn
@@ -12,6 +11,7 @@ import panel_material_ui as pmui
 from meagraph.errors import MEAGraphError
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS
+from meaviz.style.text import TextPane, join, markup, plain
 from meaviz.views.shared.buttons import small_button
 
 
@@ -32,7 +32,7 @@ class PlanNames(pn.viewable.Viewer):
             pmui.Select(label=label, options=[], size="small", margin=margin, sizing_mode="stretch_width")
             for label, margin in (("Plan", (6, 4, 2, 12)), ("Compare with", (6, 12, 2, 4)))
         )
-        self._said = pn.pane.HTML("", margin=(2, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self._said = TextPane("", margin=(2, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
         self._stop = self._button("End the comparison", self._end)
         self._stop.visible = False
         self._layout = pn.Column(
@@ -62,7 +62,7 @@ class PlanNames(pn.viewable.Viewer):
             try:
                 act()
             except MEAGraphError as error:
-                self._said.object = f"<p>{escape(str(error))}</p>"
+                self._said.object = markup("<p>{}</p>", error)
 
         return small_button(label, attempt, margin=(top, 4, 2, 4))
 
@@ -70,7 +70,7 @@ class PlanNames(pn.viewable.Viewer):
         names = list(self.session.plans)
         for widget, place in ((self._first, 0), (self._second, -1)):
             value = widget.value if widget.value in names else (names[place] if names else None)
-            widget.param.update(options=names, value=value, disabled=not names)
+            widget.param.update(options={plain(name): name for name in names}, value=value, disabled=not names)
 
     def _keep(self) -> None:
         name = self._name.value_input.strip()
@@ -95,5 +95,6 @@ class PlanNames(pn.viewable.Viewer):
             return
         codes = session.difference()
         counts = np.bincount(codes.values, minlength=len(codes.names))
-        lines = "".join(f"<dt>{escape(n)}</dt><dd>{c:,}</dd>" for n, c in zip(codes.names, counts, strict=True))
-        self._said.object = f'<dl class="facts" style="grid-template-columns:max-content 1fr">{lines}</dl>'
+        pairs = zip(codes.names, counts.tolist(), strict=True)
+        lines = join(markup("<dt>{}</dt><dd>{:,}</dd>", name, count) for name, count in pairs)
+        self._said.object = markup('<dl class="facts" style="grid-template-columns:max-content 1fr">{}</dl>', lines)

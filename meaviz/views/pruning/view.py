@@ -10,6 +10,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
@@ -20,6 +21,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
 from meaviz.style.palette import Theme
+from meaviz.style.text import TextPane, join, markup, plain
 from meaviz.views.pruning.names import PlanNames
 from meaviz.views.pruning.shares import ClusterShares
 from meaviz.views.shared.buttons import icon_button
@@ -94,7 +96,7 @@ class PruningView(pn.viewable.Viewer):
         self._own = pmui.Switch(label="Own share (else: the keep fraction)", value=False, size="small", margin=(2, 12))
         self._percent = pmui.FloatSlider(value=20, start=1, end=100, step=1, visible=False, **SLIDER)
         self._protect = pmui.MultiChoice(
-            label="Protected groups", options=[], value=[],
+            label="Protected groups", options={}, value=[],
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
         )  # fmt: skip
         self._flagged = pmui.Switch(
@@ -107,7 +109,7 @@ class PruningView(pn.viewable.Viewer):
             label="Always keep what was judged ordinary", value=session.keep_ordinary, size="small", margin=(2, 12)
         )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
-        self._figures = pn.pane.HTML("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
+        self._figures = TextPane("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
             Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=CHART) for what in ("group", "cluster")
         ]
@@ -163,7 +165,8 @@ class PruningView(pn.viewable.Viewer):
     def _offer_groups(self, *events: object) -> None:
         data = self.session.dataset
         self._protect.value = []
-        self._protect.options = [] if data is None else sorted(set(data.groups.tolist()))
+        groups = [] if data is None else sorted(set(data.groups.tolist()))
+        self._protect.options = {plain(name): name for name in groups}
 
     def _take(self, *events: object) -> None:
         """Show settings that came from elsewhere: undo, or a plan with a name."""
@@ -177,7 +180,7 @@ class PruningView(pn.viewable.Viewer):
         self._rule.value, self._own.value = config.rule, config.at_least is not None
         if config.at_least is not None:
             self._percent.value = config.at_least
-        self._protect.value = [name for name in config.protected if name in self._protect.options]
+        self._protect.value = [name for name in config.protected if name in self._protect.options.values()]
         self._show_rule()
         self._taking = False
 
@@ -225,25 +228,23 @@ class PruningView(pn.viewable.Viewer):
         if self.session.figures is not None:
             self._show()
 
-    def _measured(self) -> str:
+    def _measured(self) -> Markup:
         """Figures that follow the plan, once they have been prepared in the tab Cost."""
         found = self.session.figures
         if found is None or found.plan is not self.session.plan:
-            return ""
+            return Markup()
         figures = []
         if found.cost is not None:
             figures.append((f"{1e3 * found.cost.rmse:.0f}", "meV/Å", "force RMSE"))
         if found.measures is not None:
             figures.append((f"{100 * found.measures.covered_environments:.1f}", "%", "covered"))
             figures.append((f"{found.measures.entropy:.2f}", "nats", "entropy"))
-        return "".join(
-            f'<div class="figure"><b>{value}</b> {unit}<span>{what}</span></div>' for value, unit, what in figures
-        )
+        return join(markup('<div class="figure"><b>{}</b> {}<span>{}</span></div>', *figure) for figure in figures)
 
     def _show(self, *events: object) -> None:
         plan, data, survey = self.session.plan, self.session.dataset, self.session.survey
         if plan is None or data is None or survey is None:
-            self._figures.object = '<p class="empty">No plan yet: compute the map first.</p>'
+            self._figures.object = markup('<p class="empty">No plan yet: compute the map first.</p>')
             for chart in self._charts:
                 chart.show(None, dark=self.session.dark)
             return
@@ -256,13 +257,17 @@ class PruningView(pn.viewable.Viewer):
         )
         clusters = survey.clusters
         lost = int((plan.per_cluster[: clusters.n_clusters] == 0).sum())
-        cells = "".join(
-            f'<div class="figure"><b>{kept:,}</b> of {whole:,}<span>{name} · {100 * kept / whole:.1f} %</span></div>'
+        cells = join(
+            markup(
+                '<div class="figure"><b>{:,}</b> of {:,}<span>{} · {:.1f} %</span></div>',
+                kept, whole, name, 100 * kept / whole,
+            )
             for name, kept, whole in figures
+        )  # fmt: skip
+        warning = markup('<div class="figure bad"><b>{}</b><span>clusters without any</span></div>', lost)
+        self._figures.object = markup(
+            '<div class="figures">{}{}{}</div>', cells, self._measured(), warning if lost else ""
         )
-        cells += self._measured()
-        warning = f'<div class="figure bad"><b>{lost}</b><span>clusters without any</span></div>' if lost else ""
-        self._figures.object = f'<div class="figures">{cells}{warning}</div>'
 
         names, codes = np.unique(data.groups, return_inverse=True)
         whole = np.bincount(codes, weights=sizes)

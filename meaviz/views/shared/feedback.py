@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 import panel_material_ui as pmui
+from markupsafe import Markup
+
+from meaviz.style.text import TextPane, markup
 
 
-def progress_bar(per_cent: int, label: str) -> str:
+def progress_bar(per_cent: int, label: str) -> Markup:
     """A bar as HTML; the toolkit's own has no name for screen readers."""
-    return (
-        f'<div class="progress" role="progressbar" aria-label="{escape(label)}" aria-valuenow="{per_cent}" '
-        f'aria-valuemin="0" aria-valuemax="100"><div style="width:{per_cent}%"></div></div>'
+    return markup(
+        '<div class="progress" role="progressbar" aria-label="{label}" aria-valuenow="{per_cent}" '
+        'aria-valuemin="0" aria-valuemax="100"><div style="width:{per_cent}%"></div></div>',
+        label=label,
+        per_cent=per_cent,
     )
 
 
 def alert(message: str) -> pmui.Alert:
-    """An error; a new one each time, for one that is hidden and shown again within a moment may stay hidden."""
-    return pmui.Alert(object=message, severity="error", margin=(4, 0), sizing_mode="stretch_width")
+    """An error; a new one each time, for one that is hidden and shown again within a moment may stay hidden.
+
+    The toolkit's own text of an alert is Markdown, and so HTML; ours is a pane within.
+    """
+    words = TextPane(message, margin=0, sizing_mode="stretch_width", styles={"overflow-wrap": "anywhere"})
+    return pmui.Alert(words, severity="error", margin=(4, 0), sizing_mode="stretch_width")
 
 
 def keep_state(update: Callable[..., None], *widgets: Any, what: str = "disabled") -> None:

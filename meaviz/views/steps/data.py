@@ -7,6 +7,7 @@ import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
 from meaviz.demo import demo_path
+from meaviz.style.text import TextPane, markup
 from meaviz.views.steps.step import COMPACT, Step, button
 
 
@@ -27,7 +28,7 @@ class DataStep(Step):
         open_files.on_click(lambda event: self._open())
         self._path.param.watch(lambda event: self._open(), "enter_pressed")
         open_demo.on_click(lambda event: self._open_demo())
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
+        self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
         return [self._path, self._unlabelled, pn.Row(open_files, open_demo, margin=0), self._facts]
 
     def summary(self) -> str:
@@ -38,9 +39,14 @@ class DataStep(Step):
             return ""
         elements = ", ".join(chemical_symbols[number] for number in data.species)
         groups = len(set(data.groups.tolist()))
-        self._facts.object = (
-            f"<b>{pn.util.escape(data.name)}</b><br>{data.n_structures:,} structures, {data.n_environments:,} "
-            f"environments<br>{groups} group{'s' * (groups != 1)}; {elements}"
+        self._facts.object = markup(
+            "<b>{}</b><br>{:,} structures, {:,} environments<br>{} group{}; {}",
+            data.name,
+            data.n_structures,
+            data.n_environments,
+            groups,
+            "s" * (groups != 1),
+            elements,
         )
         return f"{data.n_environments:,} environments"
 

@@ -6,11 +6,13 @@ import time
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import escape
 
 from meaviz.jobs.time_left import TimeLeft, in_words
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import STEPS, Session
 from meaviz.style.page import PROGRESS_CSS
+from meaviz.style.text import TextPane, caption
 from meaviz.views.shared.feedback import alert, progress_bar
 
 COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
@@ -25,8 +27,8 @@ class Step(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._bar = pn.pane.HTML("", stylesheets=[PROGRESS_CSS], sizing_mode="stretch_width", margin=(2, 0, 0, 0))
-        self._message = pmui.Typography("", variant="caption", margin=0, sizing_mode="stretch_width")
+        self._bar = TextPane("", stylesheets=[PROGRESS_CSS], sizing_mode="stretch_width", margin=(2, 0, 0, 0))
+        self._message = caption(margin=0, sizing_mode="stretch_width")
         cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, width=80)
         cancel.on_click(lambda event: workflow.cancel())
         self._activity = pn.Column(
@@ -96,7 +98,8 @@ class Step(pn.viewable.Viewer):
     def _show_summary(self, *events: object) -> None:
         summary = self.summary()
         number = STEPS.index(self.step) + 1
-        self._card.title = f"{number}  {self.title}" + (f"  ·  {summary}" if summary else "")
+        title = f"{number}  {self.title}" + (f"  ·  {summary}" if summary else "")
+        self._card.title = str(escape(title))  # the toolkit shows titles of cards as HTML
 
 
 def button(label: str, **options: object) -> pmui.Button:

@@ -18,6 +18,7 @@ from meagraph.model.settings import DEVICES
 from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style.palette import theme
+from meaviz.style.text import caption
 from meaviz.views.steps.step import COMPACT, Step, button
 
 NUMBER = {"size": "small", "sizing_mode": "stretch_width", "margin": (4, 2), "sx": NUMBER_ONLY}
@@ -113,7 +114,7 @@ class ModelStep(Step):
         load.on_click(lambda event: self._load(fine_tune=False))
         tune.on_click(lambda event: self._load(fine_tune=True))
         save.on_click(lambda event: self._save())
-        self._saved = pmui.Typography("", variant="caption", margin=0, visible=False)
+        self._saved = caption(margin=0, visible=False)
         return [
             pn.Row(self._epochs, self._patience, margin=0),
             pn.Row(self._seed, self._device, margin=0),

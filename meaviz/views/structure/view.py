@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
 import panel as pn
+from markupsafe import Markup
 
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.alignment import Alignment, align_environments
@@ -15,6 +15,7 @@ from meaviz.components.viewer.structure_viewer import StructureViewer
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import FACTS_CSS, FILL
+from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.atom_colours import AtomColours
 from meaviz.views.structure.tools import Shown, tool_row
 
@@ -31,7 +32,7 @@ class StructureView(pn.viewable.Viewer):
         self.shown = Shown()
         self.viewer = StructureViewer(awake=False, page_keys=True, sizing_mode="stretch_both", min_height=150, margin=0)
         self._colours = AtomColours(session)
-        self._facts = pn.pane.HTML("", sizing_mode="stretch_width", margin=(6, 10, 6, 10), stylesheets=[FACTS_CSS])
+        self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 10, 6, 10), stylesheets=[FACTS_CSS])
         tools, settings = tool_row(session, self.viewer, self.shown)
         stage = pn.Column(settings, self.viewer, styles={"position": "relative", "flex": "1 0 150px"}, **FILL)
         # what is known may be long: it scrolls, and the picture above stays in sight
@@ -156,25 +157,28 @@ class StructureView(pn.viewable.Viewer):
             self._facts.object = self._compared_facts()
         else:
             known = sorted(self.session.describe(row).items(), key=lambda fact: -(len(fact[1]) > LONG))
-            facts = "".join(
-                f"<dt>{escape(name)}</dt><dd{' class=long' if len(value) > LONG else ''}>{escape(value)}</dd>"
+            facts = join(
+                markup('<dt>{}</dt><dd class="{}">{}</dd>', name, "long" if len(value) > LONG else "", value)
                 for name, value in known
             )
             reasons = self.session.survey.outliers.reasons(row) if self.session.survey is not None else []
-            why = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
-            self._facts.object = f'<dl class="facts">{facts}</dl>' + (
-                f'<ul class="reasons" tabindex="0">{why}</ul>' if why else ""
+            why = join(markup("<li>{}</li>", reason) for reason in reasons)
+            self._facts.object = markup('<dl class="facts">{}</dl>', facts) + (
+                markup('<ul class="reasons" tabindex="0">{}</ul>', why) if why else ""
             )
 
-    def _compared_facts(self) -> str:
+    def _compared_facts(self) -> Markup:
         pinned, shown = (self.session.describe(row) for row in (self.session.pinned, self.session.inspected))
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td><td>{escape(shown.get(name, '–'))}</td></tr>"
+        rows = join(
+            markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>", name, value, shown.get(name, "–"))
             for name, value in pinned.items()
         )
-        head = "<tr><th></th><th>pinned</th><th>this</th></tr>"
-        text = escape(alignment_text(self._alignment()))
-        return f'<p class="alignment">{text}</p><table class="compared" tabindex="0">{head}{rows}</table>'
+        return markup(
+            '<p class="alignment">{}</p><table class="compared" tabindex="0">'
+            "<tr><th></th><th>pinned</th><th>this</th></tr>{}</table>",
+            alignment_text(self._alignment()),
+            rows,
+        )
 
     def _choose(self, event: object) -> None:
         session, atom = self.session, self.viewer.clicked

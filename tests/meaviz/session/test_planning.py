@@ -167,7 +167,7 @@ def test_cancelled_or_missing_quests_changes_nothing(session: Session, monkeypat
     monkeypatch.setattr(planwork, "quests_measures", missing)
     work.measure_quests()
     assert session.quests is None
-    assert 'pip install "meaviz[quests]"' in view._problem.objects[0].object
+    assert 'pip install "meaviz[quests]"' in view._problem.objects[0][0].object
     session.plan = None
     work.measure_quests()
     assert "no plan yet" in session.problem[1]

@@ -183,7 +183,7 @@ def test_a_judgement_that_fails_is_told_and_stays_open(
         ledger_path().write_text("no database " * 100)
         view._note.value = "spin"
         press(view, "a")
-        assert "not a database" in view._problem.objects[0].object
+        assert "not a database" in view._problem.objects[0][0].object
         assert session.candidate == 20
         assert view._note.value == "spin"
         with edit_readonly(view._reason):
