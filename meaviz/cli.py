@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -19,15 +20,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("data", nargs="*", metavar="DATA", help="files that ASE reads, also compressed")
     parser.add_argument("--port", type=int, default=5006, help="(default: %(default)s; 0: any free port)")
-    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--address", default="127.0.0.1", help="address of this machine to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="let --address be one that others reach: without a password, whoever does reads and writes your files",
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
     add_reading_options(parser)
     options = parser.parse_args(arguments)
+    here = _of_this_machine(options.address)
+    if not here and not options.insecure:
+        parser.error(
+            f"--address {options.address}: expected an address of this machine alone, such as 127.0.0.1. There is no "
+            "password yet: whoever reaches another address reads and writes all files that you can. Leave it out and "
+            "forward the port over ssh (ssh -L 5006:localhost:5006 HOST), or insist with --insecure."
+        )
     if options.desktop and options.address != desktop.ADDRESS:
         parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
 
+    if not here:
+        print(
+            f"meaviz: warning: whoever reaches {options.address} can open, export and replace files as you.",
+            file=sys.stderr,
+        )
     print("meaviz: starting ...", file=sys.stderr)
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING
@@ -36,10 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import panel as pn
 
     from meaviz.app import TITLE, build
+    from meaviz.style.text import TextPane
 
     reading = reading_options(options)
 
     def app() -> object:
+        # somebody else's page that points its own name at this machine would count as ours; of a session's headers
+        # the browser can make up those that Panel shows, but not the request itself
+        asked = pn.state.curdoc.session_context.request.host_name
+        if here and not _of_this_machine(asked.strip("[]")):
+            return TextPane(f"{asked} is no name of this machine. Open the address that meaviz printed.")
         return build(options.data, **reading)
 
     try:
@@ -53,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             title=TITLE,
             port=options.port,
             address=options.address,
-            websocket_origin=None if options.address in ("127.0.0.1", "localhost") else "*",
+            websocket_origin=_origins(options.address, options.port) if here else "*",
             show=not options.no_browser,
         )
     except OSError as error:
@@ -64,6 +90,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+def _of_this_machine(address: str) -> bool:
+    """Whether nobody else can reach ``address``, a name or number without its port."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _origins(address: str, port: int) -> list[str] | None:
+    """Whose pages may talk to the server: its own. None, for a port not known yet, lets Bokeh say so."""
+    return [f"{name}:{port}" for name in dict.fromkeys(("localhost", "127.0.0.1", address))] if port else None
 
 
 if __name__ == "__main__":
