@@ -33,9 +33,10 @@ from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import learn
 from meagraph.pipeline.survey import latent_neighbours
 from meagraph.pruning.bins import fine_bins
-from meagraph.pruning.plan import PruningConfig, prune, rank_environments
+from meagraph.pruning.plan import prune, rank_environments
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS
+from meagraph.pruning.settings import PruningConfig
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = ("environments", "atoms", "structures", "out")

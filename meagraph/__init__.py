@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.planning import Evaluation, evaluate, export, prune
     from meagraph.pipeline.run import Run, run
-    from meagraph.pruning.plan import PruningConfig, PruningPlan
+    from meagraph.pruning.plan import PruningPlan
+    from meagraph.pruning.settings import PruningConfig
 
 __version__: str
 
@@ -51,7 +52,8 @@ _HOMES = {
     "meagraph.pipeline.config": ("PipelineConfig",),
     "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "prune"),
     "meagraph.pipeline.run": ("Run", "run"),
-    "meagraph.pruning.plan": ("PruningConfig", "PruningPlan"),
+    "meagraph.pruning.plan": ("PruningPlan",),
+    "meagraph.pruning.settings": ("PruningConfig",),
 }
 _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
     "read": ("meagraph.datasets", "read_dataset"),

@@ -12,7 +12,7 @@ from meagraph.errors import MEAGraphError
 if TYPE_CHECKING:
     from meagraph.evaluation.quests import QuestsConfig
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.pruning.plan import PruningConfig
+    from meagraph.pruning.settings import PruningConfig
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def add_pruning_options(parser: argparse.ArgumentParser) -> None:
     """Options of the pruning plan; :func:`pruning_config` collects them again."""
-    from meagraph.pruning.plan import RULES, UNITS, PruningConfig
     from meagraph.pruning.ranking import WITHIN
     from meagraph.pruning.selectors import SELECTORS
+    from meagraph.pruning.settings import RULES, UNITS, PruningConfig
 
     usual = PruningConfig()
     group = parser.add_argument_group("pruning")
@@ -266,7 +266,7 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> None:
 
 def pruning_config(options: argparse.Namespace) -> PruningConfig:
     """The settings of the plan. Raises MEAGraphError for values out of range."""
-    from meagraph.pruning.plan import PruningConfig
+    from meagraph.pruning.settings import PruningConfig
 
     return PruningConfig(
         keep=options.keep,

@@ -14,8 +14,9 @@ from meagraph.evaluation.against_random import random_structures
 from meagraph.evaluation.coverage import Measures, Yardstick, measure
 from meagraph.evaluation.force_error import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
-from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.settings import PruningConfig
 
 KEEPS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 SEEDS = (0, 1, 2)

@@ -7,8 +7,8 @@ from typing import Any
 
 from meagraph.cache import place
 from meagraph.datasets import AtomicDataset
-from meagraph.descriptors import DescriptorConfig, Descriptors, compute_descriptors
-from meagraph.descriptors.computing import READY_MADE, read_values, recipe
+from meagraph.descriptors import READY_MADE, DescriptorConfig, Descriptors, compute_descriptors
+from meagraph.descriptors.computing import read_values, recipe
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 

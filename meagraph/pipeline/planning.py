@@ -22,9 +22,10 @@ from meagraph.exports.whole import export_with_report
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests
 from meagraph.progress import Progress, part, silent
-from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_for
+from meagraph.pruning.plan import PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.settings import PruningConfig
 
 
 @dataclass(frozen=True, eq=False)

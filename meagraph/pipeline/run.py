@@ -25,7 +25,8 @@ from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
 from meagraph.progress import Progress, part, silent
-from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.settings import PruningConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 from meagraph.latent.clustering import Clusters
 from meagraph.pruning.allocation import allocate
 from meagraph.pruning.ranking import Ranking
-
-if TYPE_CHECKING:
-    from meagraph.pruning.plan import PruningConfig
+from meagraph.pruning.settings import PruningConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,8 @@ from meagraph.evaluation.comparison import RecordedPlan, plan_counts
 from meagraph.evaluation.coverage import Measures
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
-from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.settings import PruningConfig
 from meagraph.step_files.checks import check_suffix, claim_details, details_of, unusable
 
 PLAN = "meagraph-plan-1"

@@ -18,8 +18,9 @@ from meagraph.evaluation.quests import QuestsConfig
 from meagraph.pipeline.quests import measure_quests
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, part
-from meagraph.pruning.plan import PruningConfig, PruningPlan, rank_environments
+from meagraph.pruning.plan import PruningPlan, rank_environments
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.settings import PruningConfig
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
 from meaviz.session.planning import PlanFigures

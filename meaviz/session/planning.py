@@ -17,8 +17,9 @@ from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports import ExportedFiles
 from meagraph.inspection.properties import Property
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
+from meagraph.pruning.plan import PruningPlan, prune
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.settings import PruningConfig
 
 STEPS = 200  # of the settings that can be undone
 LONGEST_NAME = 80  # characters

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
-from meagraph.pruning.plan import UNITS
 from meagraph.pruning.selectors import SELECTORS
+from meagraph.pruning.settings import UNITS
 from meaviz.components.charts.chart import Chart, Hook
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name

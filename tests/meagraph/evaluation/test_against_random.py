@@ -12,7 +12,8 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.against_random import evaluate
 from meagraph.evaluation.force_error import Prepared, cost, prepare
-from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.settings import PruningConfig
 from tests.support.structures import niobium_structures
 
 

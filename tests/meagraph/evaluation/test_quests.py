@@ -21,7 +21,8 @@ from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, kernel_s
 from meagraph.exports import export_plan
 from meagraph.pipeline.quests import measure_quests
 from meagraph.pruning.entropy import diversity, entropy, gaussian_kernel, overlap
-from meagraph.pruning.plan import PruningConfig, PruningPlan
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.settings import PruningConfig
 from tests.support.structures import niobium_structures, real_data
 
 package = pytest.importorskip("quests.entropy", reason='needs QUESTS: pip install "meaviz[quests]"')

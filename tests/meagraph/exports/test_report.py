@@ -27,8 +27,9 @@ from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.survey import Survey
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune, rank_environments
+from meagraph.pruning.plan import PruningPlan, prune, rank_environments
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.settings import PruningConfig
 
 NAME = "<script>alert(1)</script> & co"
 

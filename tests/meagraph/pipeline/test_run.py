@@ -24,7 +24,7 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.run import Run, run
 from meagraph.pipeline.survey import read_survey, write_survey
-from meagraph.pruning.plan import PruningConfig
+from meagraph.pruning.settings import PruningConfig
 
 CONFIG = PipelineConfig(
     descriptors=DescriptorConfig(n_max=2, l_max=2),

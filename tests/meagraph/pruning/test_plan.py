@@ -15,7 +15,8 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.loops import farthest_point_order
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pruning.allocation import allocate, share_out
-from meagraph.pruning.plan import RULES, WITHIN, PruningConfig, Ranking, prune
+from meagraph.pruning.plan import WITHIN, Ranking, prune
+from meagraph.pruning.settings import RULES, PruningConfig
 from tests.support.pruning import naive_farthest_point_order, random_case, ranked
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))

@@ -12,8 +12,9 @@ from meagraph.latent.clustering import Clusters
 from meagraph.pruning.allocation import allocate
 from meagraph.pruning.entropy import NEIGHBOUR, bandwidth, diversity, entropy, gaussian_kernel
 from meagraph.pruning.loops import sparsest_first
-from meagraph.pruning.plan import PruningConfig, prune, rank_environments
+from meagraph.pruning.plan import prune, rank_environments
 from meagraph.pruning.selectors import SELECTORS, Candidates, split_order, weighed_components
+from meagraph.pruning.settings import PruningConfig
 from tests.support.pruning import naive_farthest_point_order, random_case
 
 ONE_ORDER = [name for name in SELECTORS if name not in ("meagraph", "kmeans")]

@@ -20,7 +20,8 @@ from meagraph.exports import verify
 from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pipeline.run import run
-from meagraph.pruning.plan import PruningConfig, PruningPlan, prune
+from meagraph.pruning.plan import PruningPlan, prune
+from meagraph.pruning.settings import PruningConfig
 from meagraph.step_files.plans import read_plan, write_plan
 from tests.support.pruning import random_case, ranked
 from tests.support.steps import CONFIG, Chain, make, refused

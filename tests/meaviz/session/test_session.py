@@ -11,7 +11,7 @@ import pytest
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.pruning.plan import PruningConfig
+from meagraph.pruning.settings import PruningConfig
 from meaviz.judgements import ledger
 from meaviz.judgements.candidates import find_candidates, next_place
 from meaviz.judgements.ledger import add_judgement, ledger_path
