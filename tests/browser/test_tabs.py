@@ -90,12 +90,12 @@ def test_quests_by_its_button(app: App, monkeypatch: pytest.MonkeyPatch) -> None
         sets = {name: SetFigures(dataset.n_environments, 7, 1.25, 2.5, 0.375) for name in SETS}
         return QuestsMeasures(plan, sets, config, "quests 1.2.3")
 
-    monkeypatch.setattr(planwork, "quests_measures", missing)
+    monkeypatch.setattr(planwork, "measure_quests", missing)
     app.tab([title for title, _ in TABS].index("Cost"))
     button = page.get_by_role("button", name="QUESTS", exact=True)
     button.click()
     expect(page.get_by_role("alert")).to_contain_text('pip install "meaviz[quests]"')
-    monkeypatch.setattr(planwork, "quests_measures", measured)
+    monkeypatch.setattr(planwork, "measure_quests", measured)
     button.click()
     expect(page.get_by_role("cell", name="37.5 %", exact=True)).to_have_count(len(SETS))
     expect(page.get_by_role("alert")).to_have_count(0)

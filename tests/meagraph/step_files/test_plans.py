@@ -134,8 +134,16 @@ def test_prune_makes_the_plan_that_run_makes(done: Chain, tmp_path: Path, capsys
     assert figures["environments_chosen"] == whole.plan.n_environments
     assert file.about["measures"]["environments"] == whole.plan.n_environments
     assert set(file.about["made_from"]) == {"descriptors", "latent"}
-    manifest = next((tmp_path / "kept").glob("*manifest*.json"))
+    manifest = tmp_path / "kept" / "manifest.json"
     verify(manifest)
+    assert len(list((tmp_path / "kept").iterdir())) == 4  # the report, too, as the README says
+    assert "Coverage" in next((tmp_path / "kept").glob("*-report.html")).read_text()
+    settings = json.loads(manifest.read_text())["settings"]
+    assert (settings["graph"]["lower"], settings["pooling_rate"], settings["clustering"]["resolution"]) == (
+        0.8,
+        0.3,
+        0.2,
+    )
     assert main(arguments(done, out)) == 0  # again, in words
     assert "by the rule 'cover'" in capsys.readouterr().out
 

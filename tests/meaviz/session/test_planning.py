@@ -133,7 +133,7 @@ def cancel(done: int, total: int, message: str) -> None:
 
 
 def test_quests_measures_belong_to_their_plan(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    monkeypatch.setattr(planwork, "measure_quests", made_up)
     work = AtOnce(session)
     view = CostView(session, work)
     assert view._entropy.object == ""
@@ -153,7 +153,7 @@ def test_quests_measures_belong_to_their_plan(session: Session, monkeypatch: pyt
 
 
 def test_cancelled_or_missing_quests_changes_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    monkeypatch.setattr(planwork, "measure_quests", made_up)
     work = AtOnce(session)
     view = CostView(session, work)
     work.progress = cancel
@@ -164,7 +164,7 @@ def test_cancelled_or_missing_quests_changes_nothing(session: Session, monkeypat
     def missing(*arguments: Any, **options: Any) -> None:
         raise MEAGraphError('Run pip install "meaviz[quests]"')
 
-    monkeypatch.setattr(planwork, "quests_measures", missing)
+    monkeypatch.setattr(planwork, "measure_quests", missing)
     work.measure_quests()
     assert session.quests is None
     assert 'pip install "meaviz[quests]"' in view._problem.objects[0][0].object
@@ -176,7 +176,7 @@ def test_cancelled_or_missing_quests_changes_nothing(session: Session, monkeypat
 def test_an_export_reports_quests_of_its_own_plan_only(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(planwork, "quests_measures", made_up)
+    monkeypatch.setattr(planwork, "measure_quests", made_up)
     monkeypatch.setattr(workflow, "describe_settings", lambda *arguments: {})
     seen: list[QuestsMeasures | None] = []
 
