@@ -18,8 +18,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from meagraph.datasets import AtomicDataset, DatasetError
-    from meagraph.datasets import dataset_from_structures as from_atoms
+    from meagraph.datasets import AtomicDataset, DatasetError, from_atoms
     from meagraph.datasets import read_dataset as read
     from meagraph.descriptors import DescriptorConfig
     from meagraph.errors import Cancelled, MEAGraphError
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 __version__: str
 
 _HOMES = {
-    "meagraph.datasets": ("AtomicDataset", "DatasetError"),
+    "meagraph.datasets": ("AtomicDataset", "DatasetError", "from_atoms"),
     "meagraph.descriptors": ("DescriptorConfig",),
     "meagraph.errors": ("Cancelled", "MEAGraphError"),
     "meagraph.evaluation.quests": ("QuestsConfig",),
@@ -57,7 +56,6 @@ _HOMES = {
 }
 _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
     "read": ("meagraph.datasets", "read_dataset"),
-    "from_atoms": ("meagraph.datasets", "dataset_from_structures"),
 }
 
 __all__ = [  # noqa: RUF022, in the order of use

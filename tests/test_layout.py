@@ -16,16 +16,16 @@ APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvpl
 
 # Who may import whom: a room imports what stands on storeys below it, and itself.
 STOREYS = (
-    {"errors", "progress", "files", "cache", "compiling"},
+    {"errors", "progress", "files", "cache", "compiling", "display"},
     {"datasets"},
     {"descriptors", "graph", "force_field"},
     {"model"},
     {"latent"},
     {"outliers", "pruning"},
     {"evaluation"},
-    {"exports", "step_files"},
+    {"exports", "step_files", "inspection"},
     {"pipeline"},
-    {"inspection", "cli"},
+    {"cli"},
 )
 APP_STOREYS = (
     {"demo"},
@@ -38,7 +38,7 @@ APP_STOREYS = (
     {"main", "cli"},
 )
 APART = {("session", "components")}  # a session remembers and shows nothing, though it stands above what shows
-GROUND = {"errors", "progress", "files", "cache", "compiling"}  # may import each other
+GROUND = {"errors", "progress", "files", "cache", "compiling", "display"}  # may import each other
 SHARED = "meaviz.views.shared"  # for all views; otherwise a view knows none but those of its own folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
 from meagraph.errors import MEAGraphError
 
 DEGENERATE = 1e-6
@@ -48,8 +50,8 @@ class Source:
     n_frames: int
 
 
-@dataclass(frozen=True, eq=False)
-class AtomicDataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class AtomicDataset(Shown):
     """Atomic structures with their groups, labels and provenance.
 
     S structures hold N environments; an environment is addressed by its row ``offsets[structure] + atom``, in
@@ -132,6 +134,39 @@ class AtomicDataset:
         digest.update(_canonical(self.forces))
         digest.update("\0".join(str(group) for group in self.groups).encode())
         return digest.hexdigest()
+
+    def group_table(self, kept: np.ndarray | None = None) -> Table:
+        """Structures and environments of each group, in the order of the files; with ``kept`` (S,) what stays."""
+        names, first, codes = np.unique(self.groups, return_index=True, return_inverse=True)
+        columns = [np.bincount(codes), np.bincount(codes, self.sizes)]
+        heads: tuple[str, ...] = ("group", "structures", "environments")
+        if kept is not None:
+            heads = (*heads, "structures kept", "environments in them")
+            columns += [np.bincount(codes, kept), np.bincount(codes, kept * self.sizes)]
+        rows = [(str(names[code]), *(f"{int(column[code]):,}" for column in columns)) for code in np.argsort(first)]
+        return Table(heads, tuple(rows))
+
+    def _title(self) -> str:
+        return f"Dataset {self.name}"
+
+    def _facts(self) -> Facts:
+        symbols = np.array(chemical_symbols)[self.numbers]
+        energies, forces = int(np.isfinite(self.energy).sum()), int(np.isfinite(self.forces).all(axis=1).sum())
+        return [
+            ("structures", f"{self.n_structures:,}, of {self.sizes.min():,} to {self.sizes.max():,} atoms"),
+            ("environments", f"{self.n_environments:,}"),
+            ("elements", counted(Counter(symbols.tolist()))),
+            ("groups", counted(Counter(self.groups.tolist()))),
+            ("energies", f"of {energies:,} structures"),
+            ("forces", f"on {forces:,} atoms"),
+            ("from", ", ".join(source.path or "memory" for source in self.sources)),
+        ]
+
+    def _line(self) -> str:
+        return f"{self.name}: {self.n_environments:,} environments in {self.n_structures:,} structures"
+
+    def _parts(self) -> list[str]:
+        return [html_table(self.group_table(), ROWS)]
 
     def locate(self, structure: int) -> str:
         """Say where a structure came from, in the words that error messages start with."""

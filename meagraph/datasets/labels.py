@@ -108,7 +108,8 @@ def copy_of(atoms: Atoms) -> Atoms:
     """A copy of a structure that keeps its labels."""
     copy: Atoms = atoms.copy()
     if atoms.calc is not None:
-        copy.calc = SinglePointCalculator(copy, **current_results(atoms))
+        copy.calc = SinglePointCalculator(copy)
+        copy.calc.results = {name: np.copy(value)[()] for name, value in current_results(atoms).items()}
     return copy
 
 

@@ -23,6 +23,7 @@ from meagraph.descriptors.mace_based import mace
 from meagraph.descriptors.ready_made import READY_MADE, read_ready_made
 from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
 from meagraph.descriptors.snap import snap
+from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
 from meagraph.progress import Progress, silent
@@ -36,8 +37,8 @@ METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str,
 """Settings and species to the parameters that the values depend on, and what computes them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Descriptors:
+@dataclass(frozen=True, eq=False, repr=False)
+class Descriptors(Shown):
     """One vector per environment and what made it."""
 
     values: NDArray[np.float32]  # (N, D), memory-mapped where it comes from the cache
@@ -54,6 +55,17 @@ class Descriptors:
     def cutoff(self) -> float:
         """Radius of an environment in Å: the usual one for descriptors that name none, as those read from a file."""
         return float(self.parameters.get("r_cut", DescriptorConfig.r_cut))
+
+    def _facts(self) -> Facts:
+        return [
+            ("method", self.method),
+            ("values", f"{len(self.values):,} environments, {self.values.shape[1]} columns"),
+            *((name, brief(value)) for name, value in self.parameters.items()),
+        ]
+
+    def _line(self) -> str:
+        cutoff = f", cutoff {self.cutoff:g} Å" if "r_cut" in self.parameters else ""
+        return f"{self.method}, {self.values.shape[1]} columns{cutoff}"
 
 
 def recipe(

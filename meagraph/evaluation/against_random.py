@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Facts, Shown, Table, html_table
 from meagraph.evaluation.force_error import Cost, Prepared, cost
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
@@ -16,14 +17,50 @@ from meagraph.pruning.plan import PruningPlan
 SEEDS = tuple(range(5))
 
 
-@dataclass(frozen=True, eq=False)
-class PlanCost:
+@dataclass(frozen=True, eq=False, repr=False)
+class PlanCost(Shown):
     """The errors of the quick force field on the same held-out structures, fitted to three kinds of data."""
 
     plan: PruningPlan
     kept: Cost  # the structures that the plan keeps
     random: tuple[Cost, ...]  # whole structures drawn at random, as many environments
     whole: Cost  # everything but the held-out structures
+
+    def table(self) -> Table:
+        """The errors in meV/Å and meV per atom, of random selections their median; a dash where none is known."""
+        columns = {
+            "force RMSE / meV/Å": "rmse",
+            "force MAE / meV/Å": "mae",
+            "99 % below / meV/Å": "p99",
+            "mean of groups / meV/Å": "macro",
+            "worst group / meV/Å": "worst",
+            "energy RMSE / meV/atom": "energy_rmse",
+        }
+        of = {"kept structures": [self.kept], "random structures (median)": self.random, "all data": [self.whole]}
+
+        def cell(costs: Sequence[Cost], name: str) -> str:
+            values = np.array([getattr(cost, name) for cost in costs])
+            values = values[np.isfinite(values)]
+            return f"{1e3 * np.median(values):.1f}" if len(values) else "–"
+
+        rows = [
+            (name, f"{costs[0].environments:,}", *(cell(costs, column) for column in columns.values()))
+            for name, costs in of.items()
+            if costs
+        ]
+        return Table(("fitted to", "environments", *columns), tuple(rows))
+
+    def _title(self) -> str:
+        return "What the plan costs a quick force field, on structures held out of every fit"
+
+    def _facts(self) -> Facts:
+        return [
+            (name, f"force RMSE {rmse} meV/Å, worst group {worst} meV/Å, fitted to {environments} environments")
+            for name, environments, rmse, _, _, _, worst, _ in self.table().rows
+        ]
+
+    def _parts(self) -> list[str]:
+        return [html_table(self.table())]
 
     def figures(self) -> dict[str, Any]:
         """JSON-like: errors in eV/Å and eV per atom, None where unknown; of random ones the median, least, largest."""

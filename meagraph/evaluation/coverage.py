@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import KDTree
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Facts, Shown, Table
 from meagraph.errors import MEAGraphError
 from meagraph.force_field.field import nearest_distances
 from meagraph.graph.condensation import Condensed, Points, condense
@@ -62,8 +63,8 @@ class Yardstick:
     extremes: dict[str, NDArray[np.int64]]  # rows of the most extreme environments, by name
 
 
-@dataclass(frozen=True, eq=False)
-class Measures:
+@dataclass(frozen=True, eq=False, repr=False)
+class Measures(Shown):
     """What a plan keeps; shares lie between 0 and 1."""
 
     environments: int
@@ -78,6 +79,29 @@ class Measures:
     clusters: dict[str, float]  # by label, and UNCLUSTERED
     elements: dict[str, float]  # by symbol
     extremes: dict[str, float]  # share kept of the largest forces, the shortest distances
+
+    def table(self) -> Table:
+        """What is covered, in words; all of it of the chosen environments."""
+        rows = [
+            ("representatives covered", f"{100 * self.covered_representatives:.1f} %"),
+            ("environments covered", f"{100 * self.covered_environments:.1f} %"),
+            ("bins of the principal components covered", f"{100 * self.covered_bins:.1f} %"),
+            ("entropy", f"{self.entropy:.3f} nats"),
+            ("diversity", f"{self.diversity:.3f} nats"),
+            ("redundancy left", f"{100 * self.redundancy:.1f} %"),
+            *((f"kept of the {name}", f"{100 * share:.1f} %") for name, share in self.extremes.items()),
+            *((f"kept of {name}", f"{100 * share:.1f} %") for name, share in self.elements.items()),
+        ]
+        return Table(("measure", "of the chosen environments"), tuple(rows))
+
+    def _title(self) -> str:
+        return "What the chosen environments cover"
+
+    def _facts(self) -> Facts:
+        return [(name, value) for name, value in self.table().rows]
+
+    def _line(self) -> str:
+        return f"{100 * self.covered_environments:.1f} % of the environments"
 
 
 def yardstick(

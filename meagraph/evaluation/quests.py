@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Facts, Shown, Table, html_table
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
@@ -77,8 +78,8 @@ class SetFigures:
     overlap: float  # share of all environments (of their sample) with δH < epsilon given this set
 
 
-@dataclass(frozen=True, eq=False)
-class QuestsMeasures:
+@dataclass(frozen=True, eq=False, repr=False)
+class QuestsMeasures(Shown):
     """The measures of a plan beside those of everything, and what they were computed with."""
 
     plan: PruningPlan
@@ -90,6 +91,28 @@ class QuestsMeasures:
         """JSON-like: a dictionary for each set, and ``parameters``."""
         parameters = {**asdict(self.config), "implementation": self.implementation}
         return {**{name: asdict(one) for name, one in self.sets.items()}, "parameters": parameters}
+
+    def table(self) -> Table:
+        """The measures of each set."""
+        heads = ("set", "environments", "entropy / nats", "diversity / nats", "overlap: of all, known by it")
+        rows = [
+            (label, f"{one.used:,}", f"{one.entropy:.4f}", f"{one.diversity:.4f}", f"{100 * one.overlap:.2f} %")
+            for one, label in ((self.sets[name], label) for name, label in SETS.items())
+        ]
+        return Table(heads, tuple(rows))
+
+    def _title(self) -> str:
+        return "What QUESTS says of the plan"
+
+    def _facts(self) -> Facts:
+        rows = self.table().rows
+        return [
+            *((name, f"entropy {h} nats, diversity {d} nats, overlap {o}") for name, _, h, d, o in rows),
+            ("by", self.caption()),
+        ]
+
+    def _parts(self) -> list[str]:
+        return [html_table(self.table())]
 
     def caption(self) -> str:
         """The parameters in words."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -12,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Table, html_table, printable
+from meagraph.display.pictures import KEPT, LINE, PRUNED, TEXT, figure, image, kept_layers, map_image
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves, median
-from meagraph.evaluation.quests import SETS, QuestsMeasures
+from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningPlan
 
-KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
 COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
 MOST = 30  # bars; more cannot be read
-DPI = 160
 SURROGATE = (
     "The quick force field is linear, fitted in a moment and tested on structures held out of every fit. It ranks "
     "plans of one dataset by what a short-ranged, smooth model can learn from them. It does not foretell the error of "
@@ -79,17 +77,19 @@ def report_html(
     bars = _bars("group", names.tolist(), codes[dataset.structure_of], kept)
     bars += _bars("cluster", labels, clusters.bins, kept)
     sections = [
-        _section("Map", _image(_map(projection.xy, kept), "Map of the kept part")),
+        _section("Map", map_image(projection.xy, kept_layers(kept), "Map of the kept part")),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
     ]
     if measures is not None:
-        sections.append(_section("Coverage", _measures(measures)))
+        sections.append(_section("Coverage", html_table(measures.table())))
     if quests is not None:
-        sections.append(_section("QUESTS", _quests(quests) + f'<p class="note">{escape(quests.caption())}</p>'))
+        sections.append(
+            _section("QUESTS", html_table(quests.table()) + f'<p class="note">{escape(quests.caption())}</p>')
+        )
     if cost is not None:
-        sections.append(_section("What it costs", _cost(cost) + f'<p class="note">{SURROGATE}</p>'))
+        sections.append(_section("What it costs", html_table(cost.table()) + f'<p class="note">{SURROGATE}</p>'))
     if curves is not None:
-        picture = _image(_curves(curves, plan), "Force error against the keep fraction")
+        picture = image(_curves(curves, plan), "Force error against the keep fraction")
         sections.append(_section("Along the keep fraction", picture))
     sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
     sources = "".join(
@@ -114,39 +114,6 @@ def _section(title: str, content: str) -> str:
     return f"<h2>{escape(title)}</h2>{content}"
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # here, for it takes half a second
-
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.tick_params(colors=LINE, labelsize=8)
-    return figure, axes
-
-
-def _image(figure: Any, words: str) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    data = base64.b64encode(stream.getvalue()).decode()
-    width = round(figure.get_figwidth() * 96)
-    return f'<img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{data}">'
-
-
-def _map(xy: NDArray[np.floating], kept: NDArray[np.bool_]) -> Any:
-    figure, axes = _figure(6.5, 4.6)
-    size = float(np.clip(400 / np.sqrt(max(len(xy), 1)), 0.3, 12))
-    for mask, colour, words in ((~kept, PRUNED, "pruned"), (kept, KEPT, "in kept structures")):
-        axes.scatter(*xy[mask].T, s=size, c=colour, linewidths=0, label=f"{words} ({int(mask.sum()):,})")
-    axes.set(xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
-    legend = axes.legend(frameon=False, fontsize=8, markerscale=max(1.0, 5 / np.sqrt(size)), loc="best")
-    for text in legend.get_texts():
-        text.set_color(TEXT)
-    return figure
-
-
 def _bars(what: str, names: Sequence[str], codes: NDArray[np.integer], mask: NDArray[np.bool_]) -> str:
     """Environments of each category before and after; ``codes`` (N,) index ``names``, ``mask`` (N,) is what stays."""
     whole = np.bincount(codes, minlength=len(names))
@@ -154,21 +121,21 @@ def _bars(what: str, names: Sequence[str], codes: NDArray[np.integer], mask: NDA
     there = np.flatnonzero(whole)
     order = there[np.argsort(-whole[there], kind="stable")]
     shown = order[:MOST][::-1]
-    figure, axes = _figure(4.6, 0.9 + 0.19 * len(shown))
+    made, axes = figure(4.6, 0.9 + 0.19 * len(shown))
     places = np.arange(len(shown))
     axes.barh(places, whole[shown], color=PRUNED, height=0.75, label="before")
     axes.barh(places, kept[shown], color=KEPT, height=0.75, label="after")
-    axes.set_yticks(places, [str(names[row]) for row in shown], parse_math=False)  # $x$ is a name, no formula
+    axes.set_yticks(places, [printable(str(names[row])) for row in shown], parse_math=False)  # $x$ is no formula
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlabel("environments")
     more = f" (largest {MOST} of {len(order)})" if len(order) > MOST else ""
     axes.set_title(f"Per {what}{more}", fontsize=9, color=TEXT, loc="left")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-    return _image(figure, f"Environments per {what} before and after")
+    return image(made, f"Environments per {what} before and after")
 
 
 def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
-    figure, axes = _figure(6.5, 3.8)
+    made, axes = figure(6.5, 3.8)
     axes.fill_between(
         curves.keep,
         1e3 * np.nanmin(curves.random, axis=1, initial=np.inf, where=np.isfinite(curves.random)),
@@ -190,48 +157,7 @@ def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def _measures(found: Measures) -> str:
-    rows = [
-        ("representatives covered", f"{100 * found.covered_representatives:.1f} %"),
-        ("environments covered", f"{100 * found.covered_environments:.1f} %"),
-        ("bins of the principal components covered", f"{100 * found.covered_bins:.1f} %"),
-        ("entropy", f"{found.entropy:.3f} nats"),
-        ("diversity", f"{found.diversity:.3f} nats"),
-        ("redundancy left", f"{100 * found.redundancy:.1f} %"),
-        *((f"kept of the {name}", f"{100 * share:.1f} %") for name, share in found.extremes.items()),
-        *((f"kept of {name}", f"{100 * share:.1f} %") for name, share in found.elements.items()),
-    ]
-    return _table(("measure", "of the chosen environments"), rows)
-
-
-def _quests(found: QuestsMeasures) -> str:
-    rows = [
-        (label, f"{one.used:,}", f"{one.entropy:.4f}", f"{one.diversity:.4f}", f"{100 * one.overlap:.2f} %")
-        for one, label in ((found.sets[name], label) for name, label in SETS.items())
-    ]
-    return _table(("set", "environments", "entropy / nats", "diversity / nats", "overlap: of all, known by it"), rows)
-
-
-def _cost(found: PlanCost) -> str:
-    columns = ("rmse", "mae", "p99", "macro", "worst", "energy_rmse")
-    heads = (
-        "fitted to", "environments", "force RMSE / meV/Å", "force MAE / meV/Å", "99 % below / meV/Å",
-        "mean of groups / meV/Å", "worst group / meV/Å", "energy RMSE / meV/atom",
-    )  # fmt: skip
-
-    def cells(costs: Sequence[Any]) -> list[str]:
-        values = np.array([[1e3 * getattr(cost, name) for name in columns] for cost in costs])
-        return [f"{median(column):.1f}" if np.isfinite(column).any() else "–" for column in values.T]
-
-    rows = [
-        ("kept structures", f"{found.kept.environments:,}", *cells([found.kept])),
-        ("random structures (median)", f"{found.random[0].environments:,}", *cells(found.random)),
-        ("all data", f"{found.whole.environments:,}", *cells([found.whole])),
-    ]
-    return _table(heads, rows)
+    return made
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
@@ -249,10 +175,4 @@ def _settings(settings: Mapping[str, Any]) -> str:
             rows.append((name, str(value)))
 
     walk("", jsonable(settings))
-    return _table(("setting", "value"), rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return html_table(Table(("setting", "value"), tuple(rows)))

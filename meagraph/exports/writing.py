@@ -17,6 +17,7 @@ import numpy as np
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.reading import source_text
 from meagraph.datasets.writing import format_frame
+from meagraph.display.cards import Facts, Shown
 from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import describe_export
 from meagraph.files import atomic_path, sha256_file
@@ -33,8 +34,8 @@ class ExportError(MEAGraphError):
     """The export was refused; nothing was written."""
 
 
-@dataclass(frozen=True, eq=False)
-class ExportedFiles:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExportedFiles(Shown):
     """Where an export lies."""
 
     structures: Path  # kept structures, extended XYZ
@@ -46,6 +47,14 @@ class ExportedFiles:
     def paths(self) -> list[Path]:
         """All files that were written."""
         return [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
+
+    def _facts(self) -> Facts:
+        named = (("structures", self.structures), ("index", self.index), ("manifest", self.manifest))
+        report = [] if self.report is None else [("report", str(self.report))]
+        return [*((name, str(path)) for name, path in named), *report]
+
+    def _line(self) -> str:
+        return f"{len(self.paths)} in {self.manifest.parent}"
 
 
 def export_plan(

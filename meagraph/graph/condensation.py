@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph import loops
@@ -28,8 +29,8 @@ _SWEEPS = 128  # first representatives, found by plain passes over all rows
 _STEPS = 256  # representatives between two reports of progress
 
 
-@dataclass(frozen=True, eq=False)
-class Condensed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Condensed(Shown):
     """An epsilon-net of N environments by M representatives."""
 
     representatives: NDArray[np.int64]  # (M,) rows of the descriptors, ascending
@@ -57,6 +58,9 @@ class Condensed:
         first = np.empty(self.size, dtype=np.int64)
         first[self.assignment[::-1]] = np.arange(len(self.assignment))[::-1]  # of several the last written stays
         return first
+
+    def _line(self) -> str:
+        return f"{self.size:,} representatives of {len(self.assignment):,} environments"
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -17,8 +17,10 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.inspection.conditions import ExpressionError, evaluate
-from meagraph.latent.clustering import NOISE
-from meagraph.pipeline.survey import Survey
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.projection import Projection
+from meagraph.model.results import Embedding
+from meagraph.outliers import Outliers
 
 MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
 LATENT = 6  # principal latent components that are offered
@@ -27,6 +29,26 @@ MEASURED = {  # signals of the outlier score whose value is a property of its ow
     "coordination": ("coordination", "Atoms in the first shell", ""),
     "reconstruction": ("reconstruction_error", "Reconstruction error", "× usual"),
 }
+
+
+class Surveyed(Protocol):
+    """What is known of a dataset once it has a map: a :class:`meagraph.pipeline.survey.Survey`."""
+
+    @property
+    def embedding(self) -> Embedding:
+        """Latent values of the representatives."""
+
+    @property
+    def clusters(self) -> Clusters:
+        """Of all environments."""
+
+    @property
+    def projection(self) -> Projection:
+        """Places on the map."""
+
+    @property
+    def outliers(self) -> Outliers:
+        """Scores and their signals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +97,7 @@ class Properties(Mapping[str, Property]):
     def __init__(
         self,
         dataset: AtomicDataset,
-        survey: Survey | None = None,
+        survey: Surveyed | None = None,
         condensed: Condensed | None = None,
         *,
         live: Mapping[str, Callable[[], Property]] | None = None,
@@ -113,6 +135,13 @@ class Properties(Mapping[str, Property]):
                 values = values[self._dataset.structure_of]
             self._made[name] = Property(name, entry.title, entry.unit, entry.level, entry.kind, values, tuple(names))
         return self._made[name]
+
+    def __repr__(self) -> str:
+        return f"Properties of {self._dataset.name}: {', '.join(self)}"
+
+    def level_of(self, name: str) -> str:
+        """``"environment"`` or ``"structure"``, without computing the column."""
+        return self._live[name]().level if name in self._live else self._entries[name].level
 
     def kind_of(self, name: str) -> str:
         """``"number"`` or ``"category"``, without computing the column."""
@@ -227,7 +256,7 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
     }
 
 
-def _of_survey(survey: Survey) -> dict[str, _Entry]:
+def _of_survey(survey: Surveyed) -> dict[str, _Entry]:
     labels, xy = survey.clusters.labels, survey.projection.xy
     names = [str(number + 1) for number in range(survey.clusters.n_clusters)]
     entries = {
@@ -248,7 +277,7 @@ def _of_survey(survey: Survey) -> dict[str, _Entry]:
     return entries
 
 
-def _of_latent_space(survey: Survey, condensed: Condensed) -> dict[str, _Entry]:
+def _of_latent_space(survey: Surveyed, condensed: Condensed) -> dict[str, _Entry]:
     made: list[NDArray[np.float64]] = []
 
     def component(number: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, triu
 from scipy.sparse.csgraph import connected_components
 
+from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
@@ -57,8 +58,8 @@ class ClusteringConfig:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Clusters:
+@dataclass(frozen=True, eq=False, repr=False)
+class Clusters(Shown):
     """Clusters, largest first; environments in none (noise, singletons) carry the label -1."""
 
     labels: NDArray[np.int64]  # (N,) 0 .. C-1, or -1
@@ -75,6 +76,30 @@ class Clusters:
     def bins(self) -> NDArray[np.int64]:
         """(N,) the cluster of each environment; C, one bin for all of them, for those in none."""
         return np.where(self.labels == NOISE, self.n_clusters, self.labels)
+
+    def _facts(self) -> Facts:
+        total, none = len(self.labels), int((self.labels == NOISE).sum())
+        return [
+            ("clusters", f"{self.n_clusters:,} of {total:,} environments; {none:,} in none"),
+            (
+                "sizes",
+                ", ".join(f"{size:,}" for size in self.sizes[:LISTED]) + (", …" if self.n_clusters > LISTED else ""),
+            ),
+            ("method", self.method),
+            *((name, brief(value)) for name, value in self.settings.items()),
+        ]
+
+    def _line(self) -> str:
+        return f"{self.n_clusters:,} by {self.method}, {int((self.labels == NOISE).sum()):,} environments in none"
+
+    def _parts(self) -> list[str]:
+        counts = np.bincount(self.bins, minlength=self.n_clusters + 1)
+        rows = [
+            ("none" if label == self.n_clusters else str(label), f"{count:,}", percent(count, len(self.labels)))
+            for label, count in enumerate(counts)
+            if count
+        ]
+        return [html_table(Table(("cluster", "environments", "share"), tuple(rows)), ROWS)]
 
 
 def cluster(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.neighbours import Neighbours, umap_layout
@@ -30,11 +31,14 @@ class ProjectionConfig:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Projection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Projection(Shown):
     """Where every environment lies on the map; the axes have no unit."""
 
     xy: NDArray[np.float32]  # (N, 2)
+
+    def _line(self) -> str:
+        return f"{len(self.xy):,} environments"
 
 
 def project(

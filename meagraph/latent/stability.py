@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed
@@ -36,8 +37,8 @@ LARGEST = 0.9  # share of all environments beyond which one cluster says nothing
 ALONE = 0.3  # share of environments in no cluster beyond which only heaps of near-equal ones are left
 
 
-@dataclass(frozen=True, eq=False)
-class Stability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stability(Shown):
     """Clusters at R values of a parameter, ascending, and how much they agree."""
 
     parameter: str  # a name of METHOD

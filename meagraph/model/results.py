@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Shown
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -29,8 +31,8 @@ def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
     return min(history, key=lambda record: record.judged)
 
 
-@dataclass(frozen=True, eq=False)
-class Embedding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Embedding(Shown):
     """The latent space of a similarity graph."""
 
     values: NDArray[np.float32]  # (M, H)

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import ROWS, Facts, Shown, Table, html_table
 from meagraph.outliers.calibration import tail_rarity
 
 ALARM = 6.0  # decades of improbability
+SHOWN = 3  # candidates that the text of a result names
 FEW = 20  # structures, below which environments are judged by the tail of all environments
 
 
-@dataclass(frozen=True, eq=False)
-class Signal:
+@dataclass(frozen=True, eq=False, repr=False)
+class Signal(Shown):
     """One reason to suspect an environment."""
 
     name: str  # short, for a table
@@ -26,8 +28,8 @@ class Signal:
     partner: NDArray[np.int64] | None = None  # (N,) structure that the reason names, -1 for none
 
 
-@dataclass(frozen=True, eq=False)
-class Outliers:
+@dataclass(frozen=True, eq=False, repr=False)
+class Outliers(Shown):
     """Scores of all environments, and the signals they come from."""
 
     score: NDArray[np.float64]  # (N,) at least 0; 1 and above is a candidate
@@ -51,6 +53,28 @@ class Outliers:
             for s in strong
         ]
         return words + (["in no cluster (noise or singleton)"] if self.unclustered[row] else [])
+
+    def _facts(self) -> Facts:
+        candidates = self.candidates
+        return [
+            ("candidates", f"{len(candidates):,} of {len(self.score):,} environments have a score of 1 or more"),
+            ("in no cluster", f"{int(self.unclustered.sum()):,} environments"),
+            ("signals", ", ".join(signal.name for signal in self.signals)),
+            *((f"environment {row}", self._why(row)) for row in candidates[:SHOWN].tolist()),
+        ]
+
+    def _line(self) -> str:
+        return f"{len(self.candidates):,} candidates among {len(self.score):,} environments"
+
+    def _parts(self) -> list[str]:
+        rows = [
+            (str(row), f"{self.score[row]:.2f}", "; ".join(self.reasons(row)))
+            for row in self.candidates[:ROWS].tolist()
+        ]
+        return [html_table(Table(("environment", "score", "why"), tuple(rows)), ROWS)] if rows else []
+
+    def _why(self, row: int) -> str:
+        return f"{self.score[row]:.2f}: {'; '.join(self.reasons(row))}"
 
 
 def own_signal(

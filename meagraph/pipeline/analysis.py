@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
 from meagraph.cache import recall, remember
-from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
+from meagraph.datasets import AtomicDataset, from_atoms, read_dataset
 from meagraph.descriptors import Descriptors
+from meagraph.display.cards import ROWS, Facts, Shown, brief, html_table
+from meagraph.display.pictures import Layer, cluster_layers, map_image
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
+from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.properties import Properties
+from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.model.results import EpochRecord
@@ -24,47 +30,94 @@ from meagraph.pipeline.describing import describe, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, learn, recall_learned
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
+from meagraph.pruning.plan import PruningPlan
 
-Data = str | Path | Sequence[str | Path] | Iterable[Atoms] | AtomicDataset
-"""What is accepted wherever data is: a path, several, structures, or a dataset."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+Data = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Atoms | Iterable[Atoms] | AtomicDataset
+"""What is accepted wherever data is: a path, several, a structure, several, or a dataset."""
 
 
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """Everything up to the map, and the settings that made it."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Analysis(Shown):
+    """Everything up to the map, and the settings that made it. N environments, M representatives."""
 
     dataset: AtomicDataset
-    descriptors: Descriptors
-    learned: Learned
-    survey: Survey
+    descriptors: Descriptors  # (N, D)
+    learned: Learned  # the model, and the M representatives
+    survey: Survey  # latent space, clusters, map, outliers, ranking
 
     @property
     def config(self) -> PipelineConfig:
         """The settings that made all of it."""
         return self.survey.config
 
+    @cached_property
+    def properties(self) -> Properties:
+        """What is known of each environment, by name; ``properties.find("fmax > 5")`` is a mask (N,)."""
+        return Properties(self.dataset, self.survey, self.learned.condensed)
+
+    def to_dataframe(
+        self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
+    ) -> pd.DataFrame:
+        """A table of "environments", "structures" or "clusters": see :func:`meagraph.inspection.tables.to_dataframe`.
+
+        ``columns`` are names of :attr:`properties`; with a ``plan`` two columns say what it keeps.
+        ``attrs["units"]`` gives the unit of each column. Raises MEAGraphError for rows, columns or a plan that do not
+        fit, and where pandas is not installed.
+        """
+        return to_dataframe(self.dataset, self.survey, self.learned.condensed, rows=rows, columns=columns, plan=plan)
+
+    def _title(self) -> str:
+        return f"{type(self).__name__} of {self.dataset.name}"
+
+    def _facts(self) -> Facts:
+        config, survey = self.config, self.survey
+        return [
+            ("data", f"{self.dataset.n_environments:,} environments in {self.dataset.n_structures:,} structures"),
+            ("descriptors", brief(self.descriptors)),
+            ("model", brief(self.learned)),
+            ("clusters", brief(survey.clusters)),
+            ("outliers", brief(survey.outliers)),
+            ("settings", f"pooling rate {config.pooling_rate:g}, seed {config.seed}"),
+        ]
+
+    def _parts(self) -> list[str]:
+        return self._map_and_clusters(cluster_layers(self.survey.clusters.bins, self.survey.clusters.n_clusters))
+
+    def _map_and_clusters(self, layers: Sequence[Layer], plan: PruningPlan | None = None) -> list[str]:
+        counts = count_clusters(self.survey.clusters, self.dataset, plan)
+        return [
+            map_image(self.survey.projection.xy, layers, f"Map of {self.dataset.name}"),
+            html_table(counts.table(), ROWS),
+        ]
+
 
 def as_dataset(data: Data, *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
-    """A dataset of files, structures, or what is one already; ``reading`` goes to :func:`read_dataset`, for files.
+    """A dataset of files, structures, or what is one already.
 
-    Raises MEAGraphError for bad input, and for options of reading where nothing is read.
+    ``reading`` are options of :func:`meagraph.datasets.read_dataset` for files, and of
+    :func:`meagraph.datasets.from_atoms` for structures. Raises MEAGraphError for bad input, and for such options where
+    the dataset is read already.
     """
-    if isinstance(data, (str, Path)):
-        return read_dataset(data, progress=progress, **reading)
-    if not isinstance(data, AtomicDataset):
-        items: list[Any] = [data] if isinstance(data, Atoms) else list(data)
-        if items and all(isinstance(item, (str, Path)) for item in items):
-            return read_dataset(items, progress=progress, **reading)
-        strangers = {type(item).__name__ for item in items if not isinstance(item, Atoms)}
-        if strangers:
-            raise MEAGraphError(
-                f"Expected paths or ase.Atoms, but the data hold {', '.join(sorted(strangers))}. Give a path, several, "
-                "a list of Atoms, or a dataset."
-            )
-        return dataset_from_structures(items, **reading)
-    if reading:
-        raise MEAGraphError(f"The dataset is read already; leave out {', '.join(sorted(reading))}.")
-    return data
+    if isinstance(data, AtomicDataset):
+        if reading:
+            raise MEAGraphError(f"The dataset is read already; leave out {', '.join(sorted(reading))}.")
+        return data
+    if isinstance(data, (str, os.PathLike)):
+        return read_dataset(os.fspath(data), progress=progress, **reading)
+    items: list[Any] = [data] if isinstance(data, Atoms) or not isinstance(data, Iterable) else list(data)
+    paths = [item for item in items if isinstance(item, (str, os.PathLike))]
+    if items and len(paths) == len(items):
+        return read_dataset([os.fspath(item) for item in paths], progress=progress, **reading)
+    if items and all(isinstance(item, Atoms) for item in items):
+        return from_atoms(items, **reading)
+    kinds = ", ".join(sorted({type(item).__name__ for item in items}))
+    raise MEAGraphError(
+        f"Expected a path or several, ase.Atoms, one or a list of them, or a dataset, but "
+        f"{f'came {kinds}' if items else 'nothing came'}. Give one of these."
+    )
 
 
 def analyse(

@@ -12,12 +12,13 @@ from meagraph import compiling
 from meagraph.cache import content_key, place, read_cached, recall, remember
 from meagraph.datasets.layout import Layout
 from meagraph.descriptors import Descriptors, check_same_descriptors
+from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.graph.condensation import Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.graph.similarity import GraphConfig
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
-from meagraph.model.results import EpochRecord
+from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import PipelineConfig
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 CACHE_VERSION = 6
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
+@dataclass(frozen=True, eq=False, repr=False)
+class Learned(Shown):
     """A model, and what it needs to be applied to this dataset."""
 
     shape: ModelConfig
@@ -41,6 +42,27 @@ class Learned:
     key: str  # of everything that the weights depend on
     source: str  # "trained", "fine-tuned from" a file, "cache", or the file it was loaded from
     config: PipelineConfig  # that made it; of a loaded model those of its training, as far as the file tells
+
+    def _title(self) -> str:
+        return "Model"
+
+    def _facts(self) -> Facts:
+        facts = [
+            ("from", self.source),
+            ("widths", f"{', '.join(map(str, self.shape.widths))}, from {self.shape.inputs} descriptors"),
+            ("kernels", str(self.shape.kernels)),
+            ("learned from", brief(self.condensed)),
+            ("seed", str(self.config.seed)),
+        ]
+        if self.history:
+            best = best_epoch(self.history)
+            where = "in training" if best.validation is None else "on structures held out"
+            facts.insert(1, ("epochs", f"{len(self.history)}, best {best.epoch}: loss {best.judged:.3g} {where}"))
+        return facts
+
+    def _line(self) -> str:
+        epochs = f"{len(self.history)} epochs, " if self.history else ""
+        return f"{self.source}, {epochs}widths {'-'.join(map(str, self.shape.widths))}, {brief(self.condensed)}"
 
 
 def learn(

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Facts, Shown, brief, html_table
+from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import SEEDS, PlanCost
 from meagraph.evaluation.against_random import evaluate as against_random
 from meagraph.evaluation.coverage import Measures, measure, yardstick
@@ -28,16 +30,28 @@ from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.settings import PruningConfig
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """What a plan is worth."""
 
     measures: Measures  # what of the dataset's variety it covers
     cost: PlanCost  # errors of the quick force field, beside random selections and all data
     quests: QuestsMeasures | None = None  # where they were asked for
 
+    def _title(self) -> str:
+        return "What the plan is worth"
+
+    def _facts(self) -> Facts:
+        cost = [(f"fitted to {name}", value) for name, value in self.cost._facts()]
+        quests = [] if self.quests is None else [(f"QUESTS: {name}", value) for name, value in self.quests._facts()]
+        return [("covered", brief(self.measures)), *cost, *quests]
+
+    def _parts(self) -> list[str]:
+        tables = [html_table(self.measures.table()), html_table(self.cost.table())]
+        return tables if self.quests is None else [*tables, html_table(self.quests.table())]
+
     def figures(self) -> dict[str, Any]:
-        """JSON-like."""
+        """JSON-like: shares between 0 and 1, entropy and diversity in nats, errors in eV/Å and eV per atom."""
         found: dict[str, Any] = {"measures": asdict(self.measures), "cost": self.cost.figures()}
         return found if self.quests is None else {**found, "quests": self.quests.figures()}
 
@@ -55,8 +69,10 @@ def prune(
 
     ``settings`` are fields of :class:`PruningConfig`, as ``keep=0.05``, in place of those of ``config``; the seed is
     that of the analysis unless one is given. Environments of ``rejected`` (N,) bool leave with their structures, those
-    of ``kept`` (N,) stay. Raises MEAGraphError for settings out of range.
+    of ``kept`` (N,) stay with theirs. Raises MEAGraphError for settings out of range, and for masks of another size.
     """
+    for name, mask in (("rejected", rejected), ("kept", kept)):
+        _check_mask(name, mask, analysis.dataset)
     usual = PruningConfig(seed=analysis.config.seed) if config is None else config
     pruning = replace(usual, **settings)
     ranking = ranking_for(analysis, pruning, progress=progress)
@@ -91,9 +107,10 @@ def evaluate(
     """What ``plan`` covers, and what it costs a quick force field beside ``draws`` random selections and all data.
 
     ``quests`` asks for QUESTS' measures too, True with its usual parameters; they need the extra of this name. Raises
-    MEAGraphError where that is not installed, or where too little is kept for a fit.
+    MEAGraphError where that is not installed, where too little is kept for a fit, or for a plan of another dataset.
     """
     dataset, learned = analysis.dataset, analysis.learned
+    _check_plan(plan, dataset)
     if quests:
         implementation()  # where it is missing, that is to be said before all the work
     end = 0.5 if quests else 1.0
@@ -134,8 +151,9 @@ def export(
 
     The settings are those that made the analysis. ``measures``, ``cost``, ``curves`` and ``quests`` go into the report;
     ``details`` (JSON-like) go into the manifest beside the settings. Raises as
-    :func:`meagraph.exports.writing.export_plan`.
+    :func:`meagraph.exports.writing.export_plan`, and MEAGraphError for a plan of another dataset.
     """
+    _check_plan(plan, analysis.dataset)
     return export_with_report(
         analysis.dataset,
         analysis.survey.clusters,
@@ -150,6 +168,26 @@ def export(
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def _check_mask(name: str, mask: NDArray[np.bool_] | None, dataset: AtomicDataset) -> None:
+    if mask is not None and (np.shape(mask) != (dataset.n_environments,) or np.asarray(mask).dtype != bool):
+        raise MEAGraphError(
+            f"Expected {name} as one True or False for each of the {dataset.n_environments:,} environments, but it has "
+            f"type {np.asarray(mask).dtype} and shape {np.shape(mask)}. Take a condition, for example "
+            '.properties.find("fmax > 30").'
+        )
+
+
+def _check_plan(plan: PruningPlan, dataset: AtomicDataset) -> None:
+    other = plan.dataset
+    strange = other is not None and other is not dataset and other.fingerprint != dataset.fingerprint
+    if strange or plan.keep.shape != (dataset.n_environments,) or plan.structures.shape != (dataset.n_structures,):
+        made_for = "other data" if other is None else repr(other.name)
+        raise MEAGraphError(
+            f"Expected a plan of {dataset.name!r}, but it was made for {made_for}, whose structures or labels differ. "
+            "Prune this analysis."
+        )
 
 
 def describe_settings(analysis: Analysis) -> dict[str, Any]:

@@ -16,10 +16,13 @@ is trained or applied: what comes from the cache comes without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from meagraph.display.cards import Facts, brief
+from meagraph.display.pictures import kept_layers
 from meagraph.exports import ExportedFiles
 from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
 from meagraph.pipeline.config import PipelineConfig
@@ -28,13 +31,29 @@ from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Analysis):
     """Everything that one run made, and the settings that made it."""
 
     plan: PruningPlan
     files: ExportedFiles | None  # None where no folder was given
+
+    def to_dataframe(
+        self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
+    ) -> pd.DataFrame:
+        """As :meth:`Analysis.to_dataframe`, with the plan of this run unless another is given."""
+        return super().to_dataframe(rows, columns=columns, plan=plan or self.plan)
+
+    def _facts(self) -> Facts:
+        files = [] if self.files is None else [("files", brief(self.files))]
+        return [*super()._facts(), ("plan", brief(self.plan)), *files]
+
+    def _parts(self) -> list[str]:
+        return self._map_and_clusters(kept_layers(self.plan.structures[self.dataset.structure_of]), self.plan)
 
 
 def run(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Facts, Shown, brief
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 SURVEY_VERSION = 2  # of what the cache keeps; models stay valid
 
 
-@dataclass(frozen=True, eq=False)
-class Survey:
+@dataclass(frozen=True, eq=False, repr=False)
+class Survey(Shown):
     """What the app and the command line show of a dataset."""
 
     embedding: Embedding
@@ -43,6 +44,10 @@ class Survey:
     outliers: Outliers
     ranking: Ranking
     config: PipelineConfig  # that made it, the model included
+
+    def _facts(self) -> Facts:
+        found = (("clusters", self.clusters), ("map", self.projection), ("outliers", self.outliers))
+        return [*((name, brief(value)) for name, value in found), ("ranking", f"by {self.ranking.selector}")]
 
 
 def survey(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.labels import copy_of
+from meagraph.display.cards import ROWS, Facts, Shown, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import Clusters
@@ -22,8 +23,8 @@ from meagraph.pruning.selectors import SELECTORS, Candidates
 from meagraph.pruning.settings import PruningConfig
 
 
-@dataclass(frozen=True, eq=False)
-class PruningPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class PruningPlan(Shown):
     """What stays."""
 
     keep: NDArray[np.bool_]  # (N,) environments chosen; all of them in protected structures
@@ -62,6 +63,40 @@ class PruningPlan:
         """Copies of the structures that stay, in file order. Raises MEAGraphError for a plan without its dataset."""
         structures = self._dataset().structures
         return [copy_of(structures[row]) for row in np.flatnonzero(self.structures)]
+
+    def _title(self) -> str:
+        return "Pruning plan" if self.dataset is None else f"Pruning plan of {self.dataset.name}"
+
+    def _facts(self) -> Facts:
+        config = self.config
+        settings = [
+            ("budget", config.budget),
+            (
+                "chosen by",
+                f"selector {config.selector}, rule {config.rule}, alpha {config.alpha:g}, seed {config.seed}",
+            ),
+        ]
+        if self.dataset is None:
+            return [
+                ("kept", f"{self.n_structures:,} structures"),
+                ("chosen", f"{self.n_environments:,} environments"),
+                *settings,
+            ]
+        one = self.summary
+        return [
+            ("kept", f"{one.kept:,} of {one.structures:,} structures ({percent(one.kept, one.structures)})"),
+            ("in them", f"{one.atoms:,} of {one.environments:,} environments ({percent(one.atoms, one.environments)})"),
+            ("chosen", f"{one.chosen:,} environments ({percent(one.chosen, one.environments)})"),
+            ("clusters", f"{one.clusters - one.clusters_lost:,} of {one.clusters:,} keep an environment"),
+            *settings,
+        ]
+
+    def _line(self) -> str:
+        kept = f"{self.n_structures:,} of {len(self.structures):,} structures kept"
+        return f"{kept}, {self.n_environments:,} environments chosen"
+
+    def _parts(self) -> list[str]:
+        return [] if self.dataset is None else [html_table(self.dataset.group_table(self.structures), ROWS)]
 
     def _dataset(self) -> AtomicDataset:
         if self.dataset is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.loops import farthest_point_order
 from meagraph.progress import Progress, silent
@@ -16,8 +17,8 @@ SPREAD = 0.999  # share of the variance in the components whose leverage counts
 FARTHEST = 4  # in the order "mixed" one of so many is a farthest point
 
 
-@dataclass(frozen=True, eq=False)
-class Ranking:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ranking(Shown):
     """In which order each bin gives up its environments: plans of any size are prefixes of it."""
 
     rank: NDArray[np.int64]  # (N,) 0 for the first to be kept of its bin

@@ -96,6 +96,11 @@ class PruningConfig:
         """The share of kept environments from which a structure stays under the rule ``at-least``."""
         return self.keep if self.at_least is None else self.at_least / 100.0
 
+    @property
+    def budget(self) -> str:
+        """How much is to be kept, in words: ``20 % of the environments``, ``500 structures``."""
+        return f"{100 * self.keep:g} % of the environments" if self.number is None else f"{self.number:,} {self.unit}"
+
     def fits(self, ranking: Ranking) -> bool:
         """Whether plans of this configuration can be taken from ``ranking``."""
         return (self.selector, self.within, self.seed) == (ranking.selector, ranking.within, ranking.seed)
