@@ -13,15 +13,15 @@ from typing import Any
 
 NAME, VALUE = 60, 160  # characters of a name and of a line at most
 LISTED = 6  # names in a line, the most frequent
+DIGITS = tuple("0123456789-–")  # what numbers begin with
 ROWS = 20  # of a table on a card
 STYLE = (
     ".meagraph{font-size:13px;line-height:1.5;max-width:1000px}"
     ".meagraph .title{font-weight:600;font-size:15px;margin:0 0 4px}"
     ".meagraph table{border-collapse:collapse;margin:0 0 8px;font-variant-numeric:tabular-nums}"
-    ".meagraph th,.meagraph td{text-align:right;padding:2px 14px 2px 0;vertical-align:top;overflow-wrap:anywhere;"
-    "background:none;border:0}"
-    ".meagraph th:first-child,.meagraph td:first-child{text-align:left;white-space:nowrap}"
-    ".meagraph .facts td{text-align:left}.meagraph .facts td:first-child{opacity:.7}"
+    ".meagraph th,.meagraph td{text-align:left;padding:2px 14px 2px 0;vertical-align:top;overflow-wrap:break-word;"
+    "background:none;border:0}.meagraph .number{text-align:right;white-space:nowrap}"
+    ".meagraph td:first-child{white-space:nowrap}.meagraph .facts td:first-child{opacity:.7}"
     ".meagraph .note{opacity:.7;margin:0 0 8px}"
     ".meagraph .parts{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}"
     ".meagraph img{max-width:100%;height:auto}"
@@ -87,13 +87,21 @@ def as_html(title: str, facts: Facts, parts: Sequence[str] = ()) -> str:
 
 
 def html_table(table: Table, most: int | None = None) -> str:
-    """A table as HTML, its cells as text; of more than ``most`` rows the first ones, and how many there are."""
-    head = "".join(f"<th>{as_cell(cell, None)}</th>" for cell in table.heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{as_cell(cell, None)}</td>" for cell in row) + "</tr>" for row in table.rows[:most]
-    )
-    more = "" if most is None or len(table.rows) <= most else f'<p class="note">{len(table.rows) - most:,} more</p>'
-    return f"<table><tr>{head}</tr>{body}</table>{more}"
+    """A table as HTML, its cells as text; of more than ``most`` rows the first ones, and how many more there are.
+
+    Columns of numbers, but not the first column, are of the class ``number``.
+    """
+    shown = table.rows[:most]
+    columns = list(zip(*shown, strict=True)) or [()] * len(table.heads)
+    numbers = [index > 0 and all(cell[:1] in DIGITS for cell in column) for index, column in enumerate(columns)]
+
+    def line(kind: str, cells: Sequence[str]) -> str:
+        marks = [' class="number"' if number else "" for number in numbers]
+        made = (f"<{kind}{mark}>{as_cell(cell, None)}</{kind}>" for mark, cell in zip(marks, cells, strict=True))
+        return f"<tr>{''.join(made)}</tr>"
+
+    more = f'<p class="note">{len(table.rows) - len(shown):,} more</p>' if len(table.rows) > len(shown) else ""
+    return f"<table>{line('th', table.heads)}{''.join(line('td', row) for row in shown)}</table>{more}"
 
 
 def as_cell(text: str, limit: int | None = VALUE) -> str:

@@ -51,11 +51,11 @@ class PlanCost(Shown):
         return Table(("fitted to", "environments", *columns), tuple(rows))
 
     def _title(self) -> str:
-        return "What the plan costs a quick force field, on structures held out of every fit"
+        return "Errors of a quick force field on structures held out of every fit"
 
     def _facts(self) -> Facts:
         return [
-            (name, f"force RMSE {rmse} meV/Å, worst group {worst} meV/Å, fitted to {environments} environments")
+            (f"fitted to {name}", f"force RMSE {rmse} meV/Å, worst group {worst} meV/Å ({environments} environments)")
             for name, environments, rmse, _, _, _, worst, _ in self.table().rows
         ]
 

@@ -90,7 +90,9 @@ class Clusters(Shown):
         ]
 
     def _line(self) -> str:
-        return f"{self.n_clusters:,} by {self.method}, {int((self.labels == NOISE).sum()):,} environments in none"
+        named = {name: value for name, value in self.settings.items() if name not in ("seed", "pooling_rate")}
+        method = f"{self.method} ({brief(named)})" if named else self.method
+        return f"{self.n_clusters:,} by {method}, {int((self.labels == NOISE).sum()):,} environments in none"
 
     def _parts(self) -> list[str]:
         counts = np.bincount(self.bins, minlength=self.n_clusters + 1)

@@ -57,14 +57,14 @@ class Outliers(Shown):
     def _facts(self) -> Facts:
         candidates = self.candidates
         return [
-            ("candidates", f"{len(candidates):,} of {len(self.score):,} environments have a score of 1 or more"),
+            ("candidates", f"{self._line()}, by a score of 1 or more"),
             ("in no cluster", f"{int(self.unclustered.sum()):,} environments"),
             ("signals", ", ".join(signal.name for signal in self.signals)),
             *((f"environment {row}", self._why(row)) for row in candidates[:SHOWN].tolist()),
         ]
 
     def _line(self) -> str:
-        return f"{len(self.candidates):,} candidates among {len(self.score):,} environments"
+        return f"{len(self.candidates):,} of {len(self.score):,} environments"
 
     def _parts(self) -> list[str]:
         rows = [

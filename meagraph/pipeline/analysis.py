@@ -79,7 +79,7 @@ class Analysis(Shown):
             ("descriptors", brief(self.descriptors)),
             ("model", brief(self.learned)),
             ("clusters", brief(survey.clusters)),
-            ("outliers", brief(survey.outliers)),
+            ("outlier candidates", brief(survey.outliers)),
             ("settings", f"pooling rate {config.pooling_rate:g}, seed {config.seed}"),
         ]
 

@@ -42,9 +42,8 @@ class Evaluation(Shown):
         return "What the plan is worth"
 
     def _facts(self) -> Facts:
-        cost = [(f"fitted to {name}", value) for name, value in self.cost._facts()]
         quests = [] if self.quests is None else [(f"QUESTS: {name}", value) for name, value in self.quests._facts()]
-        return [("covered", brief(self.measures)), *cost, *quests]
+        return [("covered", brief(self.measures)), *self.cost._facts(), *quests]
 
     def _parts(self) -> list[str]:
         tables = [html_table(self.measures.table()), html_table(self.cost.table())]

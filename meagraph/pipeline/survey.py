@@ -46,7 +46,7 @@ class Survey(Shown):
     config: PipelineConfig  # that made it, the model included
 
     def _facts(self) -> Facts:
-        found = (("clusters", self.clusters), ("map", self.projection), ("outliers", self.outliers))
+        found = (("clusters", self.clusters), ("map", self.projection), ("outlier candidates", self.outliers))
         return [*((name, brief(value)) for name, value in found), ("ranking", f"by {self.ranking.selector}")]
 
 

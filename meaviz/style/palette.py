@@ -15,6 +15,8 @@ import numpy as np
 from bokeh.palettes import Viridis256
 from numpy.typing import ArrayLike, NDArray
 
+from meagraph.display.pictures import CATEGORIES
+
 
 @dataclass(frozen=True, eq=False)
 class Theme:
@@ -72,14 +74,6 @@ NEUTRAL = "#B0B5BA"  # noise, unclustered, no value: grey in either theme, never
 # without the darkest violet, lost on a dark surface, and the brightest yellow, lost on a white one
 SEQUENTIAL: tuple[str, ...] = tuple(Viridis256[20:251])
 
-_FIRST = (
-    # Okabe & Ito (2008), yellow darkened for a white surface and black replaced by purple for a dark one
-    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#EADB2E", "#8A2E8A"),
-    # picked by hand, then each the farthest in CIELAB from all before it, as seen with normal, deuteranopic
-    # and protanopic eyes
-    *("#8A4B2A", "#8FD694", "#1A6361", "#9A8CFF", "#B3A954", "#32D8E3", "#D3565C", "#876090"),
-    *("#F0BC59", "#64DABE", "#BE6630", "#3B7A47", "#1C76D8", "#7D8EC3", "#AF2960", "#CA9B6D"),
-)
 _RGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )  # linear sRGB, IEC 61966-2-1
@@ -102,8 +96,8 @@ def palette(n: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def _palette(size: int) -> tuple[str, ...]:
-    if size <= len(_FIRST):
-        return _FIRST[:size]
+    if size <= len(CATEGORIES):
+        return CATEGORIES[:size]
     root = 1.2207440846057596  # solves x**4 = x + 1 (M. Roberts, 2018)
     steps = (0.5 + np.outer(np.arange(2 * max(size, _POOL)), [1 / root, 1 / root**2, 1 / root**3])) % 1.0
     hue, lightness, chroma = 2 * np.pi * steps[:, 0], 38 + 42 * steps[:, 1], 30 + 28 * steps[:, 2]
@@ -111,7 +105,7 @@ def _palette(size: int) -> tuple[str, ...]:
     linear = linear[((linear >= 0) & (linear <= 1)).all(axis=1)]  # what a screen can show: seven in ten
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     rest = [f"#{r:02X}{g:02X}{b:02X}" for r, g, b in np.round(255 * encoded).astype(int)]
-    spread = _farthest(_FIRST, rest[:_POOL], _SPREAD)
+    spread = _farthest(CATEGORIES, rest[:_POOL], _SPREAD)
     return tuple(dict.fromkeys((*spread, *rest)))[:size]
 
 
