@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from meagraph.cli.cluster import add_cluster
+from meagraph.cli.command import Command
 from meagraph.cli.compare import add_compare
 from meagraph.cli.describe import add_describe
 from meagraph.cli.embed import add_embed
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "other commands are its steps, each reading the files that the steps before it wrote.",
     )
     parser.add_argument("--version", action="version", version=f"meagraph {version('meaviz')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Command)
     for add in COMMANDS:
         add(commands)
     return parser

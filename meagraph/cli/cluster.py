@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from meagraph.cli.inputs import add_latent, refuse_onto, refuse_without, rows_of
 from meagraph.cli.options import add_common_options, add_settings, pipeline_config
 from meagraph.cli.output import Bar, say
@@ -22,13 +20,17 @@ if TYPE_CHECKING:
 
 def add_cluster(commands: Any) -> None:
     """``meagraph cluster``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "cluster",
         help="step 4: groups of like environments",
         description="Group the environments of a latent space. Writes OUT, a table: structure, atom, cluster (-1: in "
         "none). With --stability also how the clusters change along the setting that moves them most: the pooling "
         "rate of 'components', for which --model is needed, or the resolution of 'leiden'.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_cluster)
     add_latent(parser)
     parser.add_argument("--onto", metavar="CLUSTERS", help="take the labels of these clusters of the reference")
@@ -113,6 +115,8 @@ def _stability(
 
 
 def _write_curve(path: str, curve: Stability, about: dict[str, Any]) -> None:
+    import numpy as np
+
     from meagraph.step_files.tables import write_table
 
     columns = {

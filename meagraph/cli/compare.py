@@ -14,12 +14,16 @@ from meagraph.errors import MEAGraphError
 
 def add_compare(commands: Any) -> None:
     """``meagraph compare``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "compare",
         help="two or more plans side by side",
         description="Print what each plan keeps that no other does, the shares of each group and cluster, and the "
         "measures of the plans side by side. All must be plans of one dataset.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compare)
     parser.add_argument("plans", nargs="+", metavar="PLAN", help="plans, as 'meagraph prune' writes them")
     add_common_options(parser, seed=False, cache=False)

@@ -17,12 +17,16 @@ from meagraph.cli.output import Bar, say
 
 def add_describe(commands: Any) -> None:
     """``meagraph describe``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "describe",
         help="step 1: descriptors of every environment",
         description="Compute one descriptor vector for every atomic environment. Writes OUT, a NumPy array of float32 "
         "with a row for each environment, and the same name with .json: what made it, from which files.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_describe)
     parser.add_argument("--out", required=True, metavar="OUT.npy", help="file for the descriptors")
     add_common_options(parser, seed=False)

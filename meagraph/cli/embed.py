@@ -18,13 +18,17 @@ from meagraph.errors import MEAGraphError
 
 def add_embed(commands: Any) -> None:
     """``meagraph embed``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "embed",
         help="step 3: the latent space",
         description="Apply a model to descriptors, of the dataset it was trained on or of another. Writes OUT: latent "
         "values and edges, representatives, and which environment belongs to which. With --onto the environments are "
         "placed in the latent space of another dataset, which stays as it is, by the same model.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_embed)
     parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
     parser.add_argument("--model", required=True, metavar="FILE", help="a model, as 'meagraph train' writes it")

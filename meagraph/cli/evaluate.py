@@ -18,14 +18,18 @@ from meagraph.errors import MEAGraphError
 
 def add_evaluate(commands: Any) -> None:
     """``meagraph evaluate``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "evaluate",
         help="what a plan costs a quick force field",
         description="Fit a quick linear force field to the structures that a plan keeps, to random ones of the same "
         "size, and to everything, and test all three on the same structures held out. It ranks plans of one dataset; "
         "it does not forecast the error of a neural force field. With --quests also the entropy, diversity and overlap "
         "of QUESTS, exact, by its own package.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_evaluate)
     parser.add_argument("plan", metavar="PLAN", help="a plan, as 'meagraph prune' writes it")
     parser.add_argument("--draws", type=int, default=5, metavar="N", help="random selections (default: %(default)s)")

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 def add_info(commands: Any) -> None:
     """``meagraph info``."""
-    parser = commands.add_parser("info", help="what a dataset holds", description="Print what a dataset holds.")
+    commands.add_parser(
+        "info",
+        help="what a dataset holds",
+        description="Print what a dataset holds.",
+        fill=_options,
+    )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_info)
     add_common_options(parser, seed=False, cache=False)
     add_data(parser)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from meagraph.cli.options import reading_options
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from meagraph.datasets import AtomicDataset
     from meagraph.latent.clustering import Clusters
     from meagraph.latent.neighbours import Neighbours
@@ -83,6 +83,8 @@ def add_latent(parser: argparse.ArgumentParser) -> None:
 
 def rows_of(offsets: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """The structure of every environment, and the atom within it."""
+    import numpy as np
+
     sizes = np.diff(offsets)
     structure = np.repeat(np.arange(len(sizes)), sizes)
     return {"structure": structure, "atom": np.arange(offsets[-1]) - offsets[structure]}

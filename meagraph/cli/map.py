@@ -5,26 +5,27 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from meagraph.cli.inputs import add_latent, refuse_onto, refuse_without, rows_of
 from meagraph.cli.options import add_common_options, add_settings, pipeline_config
 from meagraph.cli.output import Bar, say
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
 
 
 def add_map(commands: Any) -> None:
     """``meagraph map``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "map",
         help="step 5: a map in two dimensions",
         description="Draw a latent space as a map (UMAP). Writes OUT, a table: structure, atom, x, y. With --onto a "
         "latent space that was placed in another ('meagraph embed --onto') is placed on that one's map; the table then "
         "also holds the distance to the nearest representative there, and whether that is more than is usual.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_map)
     add_latent(parser)
     parser.add_argument("--onto", metavar="MAP", help="the map to place the environments on")
@@ -34,6 +35,8 @@ def add_map(commands: Any) -> None:
 
 def _map(options: argparse.Namespace) -> None:
     from dataclasses import asdict
+
+    import numpy as np
 
     from meagraph import compiling
     from meagraph.latent.placement import place_on_map

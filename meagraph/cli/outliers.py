@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
 from meagraph.cli.options import add_common_options, add_data, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def add_outliers(commands: Any) -> None:
     """``meagraph outliers``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "outliers",
         help="step 6: what looks unlike the rest",
         description="Score every environment by how unlike the rest it and its labels are, with reasons in words. "
         "Writes OUT, a table with the most suspicious first: rank, score, file, frame, structure, atom, reasons.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_outliers)
     add_step_files(parser)
     parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
@@ -31,6 +35,8 @@ def add_outliers(commands: Any) -> None:
 
 
 def _outliers(options: argparse.Namespace) -> None:
+    import numpy as np
+
     from meagraph.graph.condensation import unit_columns
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part

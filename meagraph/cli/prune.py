@@ -18,13 +18,17 @@ from meagraph.cli.output import Bar, plan_figures, plan_lines, say
 
 def add_prune(commands: Any) -> None:
     """``meagraph prune``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "prune",
         help="step 7: a plan of what to keep",
         description="Choose environments and structures to keep. Writes OUT, masks of both as a NumPy archive, and the "
         "same name with .json: every setting, the seed, how good the plan is, and what it was made from. With --export "
         "also the kept structures, as 'meagraph run' does.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_prune)
     add_step_files(parser)
     parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the plan")

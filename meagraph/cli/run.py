@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
 def add_run(commands: Any) -> None:
     """``meagraph run``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "run",
         help="from a dataset to a pruned one",
         description="Describe, learn, cluster, prune; export kept structures, an index and a manifest.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_run)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the exported files")
     parser.add_argument(

@@ -17,13 +17,17 @@ from meagraph.cli.output import Bar, say
 
 def add_train(commands: Any) -> None:
     """``meagraph train``."""
-    parser = commands.add_parser(
+    commands.add_parser(
         "train",
         help="step 2: a model of the descriptors",
         description="Train a graph autoencoder on descriptors. Writes OUT, the weights, and the same name with .json: "
         "the model's shape, every setting, and the loss of each epoch. A training that was stopped or killed goes on "
         "where it was when the same command is given again.",
+        fill=_options,
     )
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_train)
     parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
     parser.add_argument("--out", required=True, metavar="OUT.safetensors", help="file for the model")

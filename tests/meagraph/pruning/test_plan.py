@@ -15,7 +15,8 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.loops import farthest_point_order
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.pruning.allocation import allocate, share_out
-from meagraph.pruning.plan import WITHIN, Ranking, prune
+from meagraph.pruning.plan import prune
+from meagraph.pruning.ranking import WITHIN, Ranking
 from meagraph.pruning.settings import RULES, PruningConfig
 from tests.support.pruning import naive_farthest_point_order, random_case, ranked
 
