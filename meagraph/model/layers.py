@@ -16,10 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.index import index2ptr
-from torch_geometric.nn import Linear
 
 from meagraph.model import loops
+
+with warnings.catch_warnings():  # it scripts classes while it is imported, of which the newest PyTorch warns our users
+    warnings.filterwarnings("ignore", message=r"`torch\.jit\.")
+    from torch_geometric.index import index2ptr
+    from torch_geometric.nn import Linear
 
 SHIFT = 1e-5  # keeps normalised edge scores above zero, as published
 _BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in the processor's cache

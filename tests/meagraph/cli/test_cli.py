@@ -312,6 +312,18 @@ def test_a_full_disk(
     check_refusal(capsys, status, "No space left on device")
 
 
+def test_a_fresh_process_prints_no_warning_of_a_library(file: Path, tmp_path: Path) -> None:
+    """Not even those that Python hides; but for ImportWarning, which it never shows (UMAP misses TensorFlow)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "meagraph.cli", "run", str(file), "--out", str(tmp_path / "out"), *QUICK],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "default,ignore::ImportWarning"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_as_a_process_of_its_own(tmp_path: Path) -> None:
     """Exit status and streams as a shell sees them, in a terminal that knows only ASCII."""
     path = tmp_path / "flat å.extxyz"
