@@ -10,6 +10,7 @@ from typing import Any
 import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
+import param
 from panel.util import edit_readonly
 
 from meaviz.components.shortcuts import Shortcuts
@@ -150,7 +151,9 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         busy_indicator=None,
     )
     with edit_readonly(page):
-        page.busy = False  # bound to Panel's own state, it would make Bokeh walk the whole page twice an event
+        # bound to Panel's own state, it would make Bokeh walk the whole page twice an event, and Panel's state would
+        # hold the page for ever: only another reference in its place, to something of the page's own, ends that
+        page.busy = param.rx(False)
 
     def widen() -> None:
         page.sidebar_width = int(side.value)
@@ -225,7 +228,8 @@ def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> N
 def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Column:
     """The lower views, one in sight at a time.
 
-    All stay rendered, for Bokeh cannot lay out a chart that a container of the page has not rendered yet.
+    A view is made when its tab is first opened: together they take longer than the rest of the page. From then on it
+    stays rendered, for Bokeh cannot lay out a chart that a container of the page has not rendered yet.
     """
     menu = pmui.TabMenu(
         items=[{"label": title} for title, _ in TABS],
@@ -234,19 +238,23 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
         margin=0,
         sizing_mode="stretch_width",
     )
-    views = [
-        pn.Column(view(session, workflow), visible=index == 0, scroll=True, css_classes=[f"tab-{index}"], **FILL)
-        for index, (_, view) in enumerate(TABS)
+    places = [
+        pn.Column(visible=False, scroll=True, css_classes=[f"tab-{index}"], **FILL) for index, _ in enumerate(TABS)
     ]
 
-    def show(event: Any) -> None:
-        for index, view in enumerate(views):
-            view.visible = index == event.new
+    def show(chosen: int) -> None:
+        for index, place in enumerate(places):
+            place.visible = index == chosen
+        if not places[chosen].objects:
+            _, view = TABS[chosen]
+            places[chosen].append(view(session, workflow))
 
-    menu.param.watch(show, "active")
+    show(menu.active)
+    opened = held(lambda event: show(event.new))
+    menu.param.watch(opened, "active")
     for index, (key, (title, _)) in enumerate(zip(TAB_KEYS, TABS, strict=False)):
         shortcuts.add(key, f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
-    return pn.Column(menu, *views, **FILL)
+    return pn.Column(menu, *places, **FILL)
 
 
 def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -41,7 +42,8 @@ class Chart(pn.viewable.Viewer):
         self._sources: list[ColumnDataSource] = []
         self._drawn: object = None
         self._pipe = Pipe(data=(empty, theme(False)))
-        figure = hv.DynamicMap(lambda data: draw(data[0], data[1], self._remember), streams=[self._pipe])
+        remember = _weakly(self._remember)
+        figure = hv.DynamicMap(lambda data: draw(data[0], data[1], remember), streams=[self._pipe])
         # a pane of HoloViews cannot be hidden itself: Panel passes it on to the figure together with what that lacks
         pane = pn.pane.HoloViews(figure, linked_axes=False, **layout)
         self._holder = pn.Column(pane, visible=False, margin=0, **layout)
@@ -72,3 +74,14 @@ class Chart(pn.viewable.Viewer):
     def _remember(self, plot: Any, element: object) -> None:
         """Keep the sources of the layers, in their order."""
         self._sources = [layer.handles["source"] for layer in plot.subplots.values()]
+
+
+def _weakly(hook: Hook) -> Hook:
+    """Do what the bound method ``hook`` does while its object lives: HoloViews' options outlive the charts of a page."""
+    method = weakref.WeakMethod(hook)
+
+    def call(plot: Any, element: object) -> None:
+        if (alive := method()) is not None:
+            alive(plot, element)
+
+    return call
