@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
 from tests.support import results
+from tests.support.finished import Finished, finish
 from tests.support.structures import niobium_structures
 from tests.support.weights import Weights
 
@@ -58,6 +61,22 @@ def write_dataset(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, structures: tuple[Atoms, ...]) -> Finished:
+    """A real analysis of the structures above, finished once for all tests and worker processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker has a folder of its own inside
+    return finish(folder / "finished", structures)
+
+
+@pytest.fixture
+def known(finished: Finished, own_cache: Path) -> Finished:
+    """The same, with the test's cache as that analysis left it: to analyse it again computes nothing."""
+    shutil.copytree(finished.cache, own_cache)
+    return finished
 
 
 @pytest.fixture(scope="session")

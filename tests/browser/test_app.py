@@ -22,6 +22,7 @@ from meaviz.demo import demo_path
 from meaviz.session import Session
 from tests.support import ROOT
 from tests.support.browser import choose, data_to_page, drag, figure_eval, wait_figure, wait_idle, wait_until
+from tests.support.finished import CONFIG, Finished
 
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 
@@ -34,12 +35,12 @@ def own_judgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def open_app(serve: Callable[..., Any], page: Page) -> Callable[..., Session]:
-    """``open_app(data)``: serve the app for ``data``, open it in the browser, return its session."""
+    """``open_app(data, config=)``: serve the app for ``data``, open it in the browser, return its session."""
 
-    def start(*data: Path, size: tuple[int, int] = (1440, 900)) -> Session:
-        session = Session()
+    def start(*data: Path, **settings: Any) -> Session:
+        session = Session(**settings)
         served = serve(lambda: build(list(data), session=session))
-        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(served.url)
         wait_idle(page)
         return session
@@ -164,11 +165,9 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
 
 
 @pytest.mark.browser
-def test_colours_theme_clusters_and_retraining(
-    open_app: Callable[..., Session], page: Page, structures: tuple[Atoms, ...], write_dataset: Callable[..., Path]
-) -> None:
+def test_colours_theme_clusters_and_retraining(open_app: Callable[..., Session], page: Page, known: Finished) -> None:
     """Every colouring, the dark theme, a cluster of the table, and a new training keep the page alive."""
-    session = open_app(write_dataset(structures))
+    session = open_app(known.path, config=CONFIG)
     wait_map(page, session)
     for name, title in (
         ("group", "Group"),
@@ -242,10 +241,10 @@ def test_bad_input_is_explained_and_harms_nothing(
     page: Page,
     tmp_path: Path,
     structures: tuple[Atoms, ...],
-    write_dataset: Callable[..., Path],
+    known: Finished,
 ) -> None:
     """Each bad file gets one clear error on the page, and what was open stays."""
-    session = open_app(write_dataset(structures))
+    session = open_app(known.path, config=CONFIG)
     wait_map(page, session)
     survey = session.survey
     for kind, (path, word) in bad_files(tmp_path, structures).items():
@@ -262,11 +261,9 @@ def test_bad_input_is_explained_and_harms_nothing(
 
 
 @pytest.mark.browser
-def test_cancel_keeps_what_was_there(
-    open_app: Callable[..., Session], page: Page, structures: tuple[Atoms, ...], write_dataset: Callable[..., Path]
-) -> None:
+def test_cancel_keeps_what_was_there(open_app: Callable[..., Session], page: Page, known: Finished) -> None:
     """A cancelled training says so and the step can be started again."""
-    session = open_app(write_dataset(structures))
+    session = open_app(known.path, config=CONFIG)
     wait_map(page, session)
     unfold(page, 3)
     for label, value in (("Epochs", "10000"), ("Patience", "0")):  # or it would soon stop by itself

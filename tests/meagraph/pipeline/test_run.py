@@ -17,23 +17,14 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
-from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline import analysis
 from meagraph.pipeline.analysis import look, look_along_rates, recall_analysis
-from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.run import Run, run
 from meagraph.pipeline.survey import read_survey, write_survey
 from meagraph.pruning.settings import PruningConfig
+from tests.support.finished import CONFIG, Finished
 
-CONFIG = PipelineConfig(
-    descriptors=DescriptorConfig(n_max=2, l_max=2),
-    widths=(16, 8),
-    kernels=2,
-    graph=GraphConfig(lower=0.8),
-    training=TrainingConfig(epochs=2, batch=4, learning_rate=1e-2),
-    clustering=ClusteringConfig(min_cluster_size=10),
-)
 PRUNING = PruningConfig(keep=0.4, rule="any")
 
 
@@ -134,35 +125,35 @@ def test_a_dataset_opens_though_ready_made_descriptors_do_not_fit_it(file: Path)
 @pytest.mark.parametrize("spoilt", ["survey/*.npz", "condensed/*.npz", "model/*.json", "descriptors/*.npy"])
 @pytest.mark.parametrize("content", [b"", b"PK no archive", b"{}"])
 def test_a_cache_file_that_cannot_be_read_is_made_anew(
-    file: Path, own_cache: Path, spoilt: str, content: bytes
+    known: Finished, own_cache: Path, spoilt: str, content: bytes
 ) -> None:
-    first = run(file, config=CONFIG, pruning=PRUNING)
+    first = known.analysis
     (path,) = own_cache.glob(spoilt)
     path.write_bytes(content)
     assert recall_analysis(first.dataset, CONFIG) is None
-    second = run(file, config=CONFIG, pruning=PRUNING)
+    second = run(known.path, config=CONFIG, pruning=PRUNING)
     np.testing.assert_array_equal(second.survey.clusters.labels, first.survey.clusters.labels)
     assert recall_analysis(first.dataset, CONFIG) is not None
 
 
-def test_the_stability_of_the_rate_is_computed_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stability_of_the_rate_is_computed_once(known: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     config = replace(CONFIG, clustering=ClusteringConfig(method="components"), pooling_rate=0.5)
-    result = run(file, config=config, pruning=PRUNING)
+    result = run(known.path, config=config, pruning=PRUNING)
     first = look_along_rates(result.learned, config)
     np.testing.assert_array_equal(first.at(0.5, result.learned.condensed).labels, result.survey.clusters.labels)
     forbid(monkeypatch, "meagraph.pipeline.analysis.rate_stability")
     second = look_along_rates(result.learned, replace(config, pooling_rate=0.7))  # moving the rate computes nothing
     np.testing.assert_array_equal(second.labels, first.labels)
     other = replace(config, graph=GraphConfig(lower=0.7))
-    learned = run(file, config=other, pruning=PRUNING).learned
+    learned = run(known.path, config=other, pruning=PRUNING).learned
     with pytest.raises(AssertionError, match="computed although"):
         look_along_rates(learned, other)
 
 
-def test_another_seed_gives_another_run(file: Path) -> None:
-    one = run(file, config=CONFIG, pruning=PRUNING)
+def test_another_seed_gives_another_run(known: Finished) -> None:
+    one = run(known.path, config=CONFIG, pruning=PRUNING)
     assert one.files is None  # no folder was named
-    two = run(file, config=replace(CONFIG, seed=1), pruning=PRUNING)
+    two = run(known.path, config=replace(CONFIG, seed=1), pruning=PRUNING)
     assert two.learned.source == "trained"
     assert one.learned.key != two.learned.key
     assert (one.survey.projection.xy != two.survey.projection.xy).any()
@@ -183,23 +174,23 @@ def test_another_seed_gives_another_run(file: Path) -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_only_what_depends_on_a_setting_is_computed_anew(
-    file: Path, monkeypatch: pytest.MonkeyPatch, change: dict, kept: tuple[str, ...]
+    known: Finished, monkeypatch: pytest.MonkeyPatch, change: dict, kept: tuple[str, ...]
 ) -> None:
-    first = run(file, config=CONFIG, pruning=PRUNING)
+    first = known.analysis
     forbid(monkeypatch, *kept)
     called: list[str] = []
     real = analysis.survey
     monkeypatch.setattr(analysis, "survey", lambda *a, **k: called.append("survey") or real(*a, **k))
-    second = run(file, config=replace(CONFIG, **change), pruning=PRUNING)
+    second = run(known.path, config=replace(CONFIG, **change), pruning=PRUNING)
     assert called == ["survey"]
     assert (second.learned.source == "cache") == (COMPUTATIONS[1] in kept)
     assert second.dataset.fingerprint == first.dataset.fingerprint
 
 
 def test_labels_matter_to_the_survey_but_not_to_the_model(
-    file: Path, write_dataset: Callable[..., Path], structures: tuple[Atoms, ...], monkeypatch: pytest.MonkeyPatch
+    known: Finished, write_dataset: Callable[..., Path], structures: tuple[Atoms, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(file, config=CONFIG, pruning=PRUNING)
+    run(known.path, config=CONFIG, pruning=PRUNING)
     changed = [atoms.copy() for atoms in structures]
     for atoms, original in zip(changed, structures, strict=True):
         atoms.calc = original.calc
@@ -211,9 +202,9 @@ def test_labels_matter_to_the_survey_but_not_to_the_model(
     assert not result.plan.protected.any()
 
 
-def test_another_graph_makes_another_survey_of_the_same_model(file: Path) -> None:
+def test_another_graph_makes_another_survey_of_the_same_model(known: Finished) -> None:
     """As after a training that was cancelled: the model is still of the graph before."""
-    first = run(file, config=CONFIG, pruning=PRUNING)
+    first = known.analysis
     other = replace(CONFIG, graph=GraphConfig(lower=0.3))
     found = look(first.dataset, first.learned, other)
     fresh = look(first.dataset, first.learned, other, cache=False)
@@ -225,30 +216,30 @@ def test_another_graph_makes_another_survey_of_the_same_model(file: Path) -> Non
     assert not np.array_equal(curves[0].clusters, curves[1].clusters)
 
 
-def test_random_order_is_ranked_anew(file: Path) -> None:
+def test_random_order_is_ranked_anew(known: Finished) -> None:
     config = PruningConfig(keep=0.3, within="random", seed=3)
-    one, two = (run(file, config=CONFIG, pruning=config) for _ in range(2))
+    one, two = (run(known.path, config=CONFIG, pruning=config) for _ in range(2))
     np.testing.assert_array_equal(one.plan.keep, two.plan.keep)
-    other = run(file, config=CONFIG, pruning=replace(config, seed=4))
+    other = run(known.path, config=CONFIG, pruning=replace(config, seed=4))
     assert (other.plan.keep != one.plan.keep).any()
-    fps = run(file, config=CONFIG, pruning=PruningConfig(keep=0.3, seed=4))
+    fps = run(known.path, config=CONFIG, pruning=PruningConfig(keep=0.3, seed=4))
     assert (fps.plan.keep != other.plan.keep).any()
 
 
 @pytest.mark.parametrize("selector", ["stratified", "kmeans", "direct"])
-def test_other_selectors_are_ranked_anew(file: Path, tmp_path: Path, selector: str) -> None:
+def test_other_selectors_are_ranked_anew(known: Finished, tmp_path: Path, selector: str) -> None:
     config = PruningConfig(keep=0.3, rule="any", selector=selector)
-    result = run(file, tmp_path / "out", config=CONFIG, pruning=config)
+    result = run(known.path, tmp_path / "out", config=CONFIG, pruning=config)
     assert result.files is not None
     assert result.plan.n_environments == round(0.3 * result.dataset.n_environments)
     assert json.loads(result.files.manifest.read_text())["pruning"]["selector"] == selector
-    usual = run(file, config=CONFIG, pruning=replace(config, selector="meagraph"))
+    usual = run(known.path, config=CONFIG, pruning=replace(config, selector="meagraph"))
     assert (usual.plan.keep != result.plan.keep).any()
     assert usual.survey.ranking.selector == "meagraph"
 
 
-def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
-    result = run(file, tmp_path / "out", config=CONFIG, pruning=PRUNING)
+def test_the_manifest_names_every_setting(known: Finished, tmp_path: Path) -> None:
+    result = run(known.path, tmp_path / "out", config=CONFIG, pruning=PRUNING)
     assert result.files is not None
     manifest = json.loads(result.files.manifest.read_text())
     assert manifest["pruning"]["keep"] == 0.4
@@ -258,7 +249,7 @@ def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
     assert found["graph"] == {"lower": 0.8, "upper": 1.00001, "neighbours": 32}
     assert found["model"]["widths"] == [16, 8]
     assert found["model"]["key"] == result.learned.key
-    assert found["training"]["seed"] == 0
+    assert found["training"]["seed"] == 5
     assert found["pooling_rate"] == 0.5
     assert found["clustering"]["method"] == "leiden"
     assert found["clustering"]["clusters"] == result.survey.clusters.n_clusters
@@ -266,9 +257,9 @@ def test_the_manifest_names_every_setting(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_stored_model_serves_another_dataset(
-    file: Path, tmp_path: Path, make_structures: Callable[..., list[Atoms]], write_dataset: Callable[..., Path]
+    known: Finished, tmp_path: Path, make_structures: Callable[..., list[Atoms]], write_dataset: Callable[..., Path]
 ) -> None:
-    first = run(file, config=CONFIG, pruning=PRUNING)
+    first = known.analysis
     model = store_model(tmp_path / "model", first.learned, first.descriptors)
     other = write_dataset(make_structures(3, 2, seed=5), "other.extxyz")
     result = run(other, tmp_path / "out", config=CONFIG, pruning=PRUNING, model_path=model)
@@ -277,13 +268,13 @@ def test_a_stored_model_serves_another_dataset(
     tantalum = make_structures(3, 2, seed=5)
     for atoms in tantalum:
         atoms.numbers[:] = 73
-    file = write_dataset(tantalum, "ta.extxyz")
+    other = write_dataset(tantalum, "ta.extxyz")
     with pytest.raises(MEAGraphError, match=r"species: the model has \['Nb'\], the dataset \['Ta'\]"):
-        run(file, config=CONFIG, pruning=PRUNING, model_path=model)
+        run(other, config=CONFIG, pruning=PRUNING, model_path=model)
 
 
-def test_a_survey_is_stored_whole(file: Path, tmp_path: Path) -> None:
-    survey = run(file, config=CONFIG, pruning=PRUNING).survey
+def test_a_survey_is_stored_whole(finished: Finished, tmp_path: Path) -> None:
+    survey = finished.analysis.survey
     path = tmp_path / "survey.npz"
     write_survey(path, survey)
     again = read_survey(path, survey.config)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 
-from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.exports import verify
 from meagraph.graph.similarity import GraphConfig
@@ -18,18 +17,10 @@ from meagraph.latent.clustering import ClusteringConfig
 from meagraph.model.checkpoint import read_details
 from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.analysis import Analysis, analyse, look, recall_analysis
-from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import learn, store_model
 from meagraph.pipeline.planning import export, prune
+from tests.support.finished import CONFIG, Finished
 
-CONFIG = PipelineConfig(
-    descriptors=DescriptorConfig(n_max=2, l_max=2),
-    widths=(16, 8),
-    kernels=2,
-    graph=GraphConfig(lower=0.8),
-    training=TrainingConfig(epochs=2, batch=4, learning_rate=1e-2),
-    seed=5,
-)
 LATER = replace(  # what somebody has set meanwhile, for the next computation
     CONFIG,
     descriptors=DescriptorConfig(n_max=1, l_max=1),
@@ -44,8 +35,8 @@ LATER = replace(  # what somebody has set meanwhile, for the next computation
 
 
 @pytest.fixture
-def found(niobium: AtomicDataset) -> Analysis:
-    return analyse(niobium, config=CONFIG)
+def found(known: Finished) -> Analysis:
+    return known.analysis
 
 
 def manifest_of(analysis: Analysis, folder: Path) -> dict:
@@ -54,27 +45,27 @@ def manifest_of(analysis: Analysis, folder: Path) -> dict:
     return json.loads(files.manifest.read_text())["settings"]
 
 
-def test_an_analysis_and_its_parts_say_what_made_them(found: Analysis, niobium: AtomicDataset) -> None:
+def test_an_analysis_and_its_parts_say_what_made_them(found: Analysis) -> None:
     assert found.config == found.survey.config == found.learned.config == CONFIG
     assert found.descriptors.config == CONFIG.descriptors
-    known = recall_analysis(niobium, CONFIG)
+    known = recall_analysis(found.dataset, CONFIG)
     assert known is not None
     assert known.config == known.learned.config == CONFIG
 
 
-def test_a_map_of_later_settings_keeps_those_of_the_model(found: Analysis, niobium: AtomicDataset) -> None:
-    survey = look(niobium, found.learned, LATER)
+def test_a_map_of_later_settings_keeps_those_of_the_model(found: Analysis) -> None:
+    survey = look(found.dataset, found.learned, LATER)
     later = replace(found, survey=survey)
     assert later.learned.config == CONFIG
     assert survey.config == replace(
         CONFIG, graph=LATER.graph, clustering=LATER.clustering, pooling_rate=0.3, seed=LATER.seed
     )
     assert survey.clusters.settings["resolution"] == 0.9
-    assert look(niobium, found.learned, LATER).config == survey.config  # from the cache, too
+    assert look(found.dataset, found.learned, LATER).config == survey.config  # from the cache, too
 
 
-def test_the_manifest_of_a_later_map_names_both(found: Analysis, niobium: AtomicDataset, tmp_path: Path) -> None:
-    written = manifest_of(replace(found, survey=look(niobium, found.learned, LATER)), tmp_path)
+def test_the_manifest_of_a_later_map_names_both(found: Analysis, tmp_path: Path) -> None:
+    written = manifest_of(replace(found, survey=look(found.dataset, found.learned, LATER)), tmp_path)
     assert written["descriptors"]["n_max"] == 2
     assert written["model"]["widths"] == [16, 8]
     assert (written["training"]["epochs"], written["training"]["seed"]) == (2, 5)
@@ -104,9 +95,9 @@ def test_a_loaded_model_brings_the_settings_of_its_training(
     verify(tmp_path / "out" / "manifest.json")
 
 
-def test_a_fine_tuned_model_is_its_own_shape(found: Analysis, niobium: AtomicDataset, tmp_path: Path) -> None:
+def test_a_fine_tuned_model_is_its_own_shape(found: Analysis, tmp_path: Path) -> None:
     model = store_model(tmp_path / "model", found.learned, found.descriptors)
-    tuned = learn(niobium, found.descriptors, LATER, model_path=model, fine_tune=True)
+    tuned = learn(found.dataset, found.descriptors, LATER, model_path=model, fine_tune=True)
     assert tuned.config == replace(LATER, descriptors=CONFIG.descriptors, widths=(16, 8), kernels=2)
-    recalled = learn(niobium, found.descriptors, LATER, model_path=model, fine_tune=True)
+    recalled = learn(found.dataset, found.descriptors, LATER, model_path=model, fine_tune=True)
     assert (recalled.source, recalled.config) == ("cache", tuned.config)
