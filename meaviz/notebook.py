@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.inspection.properties import Properties
 from meagraph.latent.exemplars import exemplars
-from meagraph.pipeline.run import Run
+from meagraph.pipeline.analysis import Analysis
 from meaviz.components.viewer.scene import build_scene
-from meaviz.session import cluster_name
 from meaviz.style.palette import Colouring, rgb24
 from meaviz.views.shared.colours import colouring
 
@@ -31,15 +29,14 @@ DIM = 0.22  # opacity outside an environment, as in the app
 SIZE = ("420px", "320px")
 
 
-def colours(run: Run, name: str) -> Colouring:
-    """Colour all environments of a run as the app does, by any property of :class:`Properties`.
+def colours(found: Analysis, name: str) -> Colouring:
+    """Colour all N environments of an analysis or a run as the app does, by one of its ``properties``.
 
     Raises MEAGraphError for a name that is none.
     """
-    properties = Properties(run.dataset, run.survey, run.learned.condensed)
-    if name not in properties:
-        raise MEAGraphError(f"Unknown colouring {name!r}; choose from {', '.join(properties)}.")
-    return colouring(properties[name])
+    if name not in found.properties:
+        raise MEAGraphError(f"Unknown colouring {name!r}; choose from {', '.join(found.properties)}.")
+    return colouring(found.properties[name])
 
 
 def show_structure(
@@ -96,13 +93,19 @@ def show_environment(
 
 
 def show_cluster(
-    run: Run, label: int, *, kind: str = "central", count: int = 3, seed: int = 0, colours: Colouring | None = None
+    found: Analysis,
+    label: int,
+    *,
+    kind: str = "central",
+    count: int = 3,
+    seed: int = 0,
+    colours: Colouring | None = None,
 ) -> ipywidgets.Box:
     """Show members of a cluster side by side, each a widget of :func:`show_environment` under its title.
 
     Args:
-        run: of :func:`meagraph.pipeline.run.run`.
-        label: of the cluster, from 0 by falling size; -1 for what is unclustered.
+        found: an analysis, of :func:`meagraph.analyse` or :func:`meagraph.run`.
+        label: of the cluster, from 0 by falling size; -1 for what is in none.
         kind: ``central``, ``edge`` or ``random``.
         count: of members.
         seed: of the random ones.
@@ -113,13 +116,15 @@ def show_cluster(
     """
     if kind not in ("central", "edge", "random"):
         raise MEAGraphError(f"Unknown kind {kind!r}; choose from central, edge, random.")
-    values = run.survey.embedding.values
-    found = exemplars(run.survey.clusters, run.learned.condensed, values, label, count=count, seed=seed)
+    survey, dataset = found.survey, found.dataset
+    members = exemplars(
+        survey.clusters, found.learned.condensed, survey.embedding.values, label, count=count, seed=seed
+    )
     boxes = []
-    for row in getattr(found, kind).tolist():
-        view = show_environment(run.dataset, row, cutoff=run.descriptors.cutoff, colours=colours)
-        group = run.dataset.groups[run.dataset.structure_of[row]]
-        title = f"cluster {cluster_name(label)}, {kind}: environment {row}, {group}"
+    for row in getattr(members, kind).tolist():
+        view = show_environment(dataset, row, cutoff=found.descriptors.cutoff, colours=colours)
+        cluster = f"cluster {label}" if label >= 0 else "in no cluster"
+        title = f"{cluster}, {kind}: environment {row}, {dataset.groups[dataset.structure_of[row]]}"
         boxes.append(ipywidgets.VBox([ipywidgets.HTML(str(escape(title))), view]))  # a Label would look for formulas
     return ipywidgets.Box(boxes, layout=ipywidgets.Layout(flex_flow="row wrap"))
 

@@ -19,13 +19,15 @@ STYLE = (
     ".meagraph{font-size:13px;line-height:1.5;max-width:1000px}"
     ".meagraph .title{font-weight:600;font-size:15px;margin:0 0 4px}"
     ".meagraph table{border-collapse:collapse;margin:0 0 8px;font-variant-numeric:tabular-nums}"
-    ".meagraph th,.meagraph td{text-align:left;padding:2px 14px 2px 0;vertical-align:top;overflow-wrap:break-word;"
-    "background:none;border:0}.meagraph .number{text-align:right;white-space:nowrap}"
+    ".meagraph th,.meagraph td{text-align:left!important;padding:2px 14px 2px 0;vertical-align:top;"
+    "overflow-wrap:break-word;background:none;border:0}.meagraph .number{text-align:right!important;white-space:nowrap}"
     ".meagraph td:first-child{white-space:nowrap}.meagraph .facts td:first-child{opacity:.7}"
     ".meagraph .note{opacity:.7;margin:0 0 8px}"
     ".meagraph .parts{display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start}"
     ".meagraph img{max-width:100%;height:auto}"
 )
+
+NO_FORMULAS = "tex2jax_ignore mathjax_ignore"  # classes in which Jupyter leaves $x$ as it stands
 
 Facts = list[tuple[str, str]]
 """Names and values, as text."""
@@ -71,17 +73,18 @@ class Shown:
 
 def as_text(title: str, facts: Facts) -> str:
     """The title and a line for each fact, values below each other."""
-    width = max((len(name) for name, _ in facts), default=0)
-    lines = (f"  {printable(name):<{width}}  {printable(value, VALUE)}" for name, value in facts)
+    names = [printable(name) for name, _ in facts]
+    width = max(map(len, names), default=0)
+    lines = (f"  {name:<{width}}  {printable(value, VALUE)}" for name, (_, value) in zip(names, facts, strict=True))
     return "\n".join([printable(title, VALUE), *lines])
 
 
 def as_html(title: str, facts: Facts, parts: Sequence[str] = ()) -> str:
     """A card: title, facts and, side by side below them, ``parts``, which are HTML already."""
-    rows = "".join(f"<tr><td>{as_cell(name)}</td><td>{as_cell(value, VALUE)}</td></tr>" for name, value in facts)
+    rows = "".join(f"<tr><td>{as_cell(name)}</td><td>{as_cell(value)}</td></tr>" for name, value in facts)
     below = "".join(f"<div>{part}</div>" for part in parts)
     return (
-        f'<div class="meagraph"><style>{STYLE}</style><p class="title">{as_cell(title, VALUE)}</p>'
+        f'<div class="meagraph {NO_FORMULAS}"><style>{STYLE}</style><p class="title">{as_cell(title)}</p>'
         f'<table class="facts">{rows}</table><div class="parts">{below}</div></div>'
     )
 
@@ -136,7 +139,7 @@ def brief(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, str | int | None):
-        return str(value)
+        return "none" if value is None else str(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {brief(entry)}" for key, entry in value.items()) or "none"
     if isinstance(value, tuple | list):

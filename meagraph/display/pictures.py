@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from meagraph.display.cards import as_cell
 
 KEPT, PRUNED, TEXT, LINE = "#0072B2", "#C9CFD6", "#1B1F24", "#5B6570"
 NONE = "#B0B5BA"  # environments in no cluster
@@ -49,7 +50,7 @@ def image(made: Any, words: str) -> str:
     made.savefig(stream, format="png", metadata={"Software": None})
     data = base64.b64encode(stream.getvalue()).decode()
     width = round(made.get_figwidth() * 96)
-    return f'<img alt="{escape(words)}" width="{width}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{as_cell(words)}" width="{width}" src="data:image/png;base64,{data}">'
 
 
 def map_image(xy: NDArray[np.floating], layers: Iterable[Layer], words: str) -> str:

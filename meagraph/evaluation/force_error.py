@@ -16,6 +16,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.force_field.field import new_field, usual_distance
 from meagraph.progress import Progress, silent
@@ -56,8 +57,8 @@ class Prepared:
     shape: tuple[int, int]  # N, S of the dataset
 
 
-@dataclass(frozen=True, eq=False)
-class Cost:
+@dataclass(frozen=True, eq=False, repr=False)
+class Cost(Shown):
     """Errors on the held-out structures. Forces in eV/Å; RMSE and MAE are those of the components."""
 
     environments: int  # in the fit, with known forces

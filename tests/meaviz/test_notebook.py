@@ -12,7 +12,8 @@ import pytest
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.pipeline import run as pipeline
+from meagraph.pipeline import analysis as pipeline
+from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.run import Run
 from meaviz import notebook
 from meaviz.style.palette import Colouring, rgb24
@@ -82,15 +83,16 @@ def test_what_cannot_be_shown_is_named(niobium: AtomicDataset) -> None:
 def test_the_example_of_the_documentation_runs(
     niobium: AtomicDataset, ready_run: Callable[[AtomicDataset], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ready(path: str) -> Run:
+    def ready(path: str) -> Analysis:
         assert path == "train.extxyz"
-        return ready_run(niobium)
+        run = ready_run(niobium)
+        return Analysis(run.dataset, run.descriptors, run.learned, run.survey)
 
-    monkeypatch.setattr(pipeline, "run", ready)
+    monkeypatch.setattr(pipeline, "analyse", ready)
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, str(DOCUMENT), "exec"), names)
-    result, by_cluster = names["result"], names["by_cluster"]
+    result, by_cluster = names["found"], names["by_cluster"]
     (layer,) = layers(names["structure"])
     start = result.dataset.offsets[3]
     assert layer["colors"][0] == f"#{rgb24(by_cluster.rgba[[start]])[0]:06x}"
