@@ -64,8 +64,8 @@ NEXT_PICTURE = """([name, fields]) => {
 
 def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]]:
     """Milliseconds of each gesture, ``repeats`` times."""
-    xy = session.survey.projection.xy
-    centre = np.median(xy[session.survey.clusters.labels == 0], axis=0)
+    xy = session.data.survey.projection.xy
+    centre = np.median(xy[session.data.survey.clusters.labels == 0], axis=0)
     angles = np.linspace(0, 2 * np.pi, 150)
 
     def ring(radius: float) -> list[tuple[float, float]]:
@@ -76,7 +76,7 @@ def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]
 
     def recolour(step: int) -> None:
         page.get_by_role("combobox", name="Colour by").click()
-        title = session.properties.title_of(COLOURS[step % len(COLOURS)])
+        title = session.data.properties.title_of(COLOURS[step % len(COLOURS)])
         page.wait_for_timeout(300)
         page.get_by_role("menuitem", name=title, exact=True).or_(
             page.get_by_role("option", name=title, exact=True)

@@ -117,7 +117,7 @@ def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **
     session = session or Session()
     workflow = Workflow(session)
     page = _page(session, workflow)
-    if session.dataset is None:
+    if session.data.dataset is None:
         workflow.open(list(data) or [demo_path()], **reading)
     if pn.state.curdoc is not None:
         pn.state.on_session_destroyed(lambda context: workflow.cancel())
@@ -162,9 +162,9 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     side.param.watch(lambda event: widen() if pn.state.loaded else None, "value")
     page.param.watch(lambda event: widen() if pn.state.loaded else None, "sidebar_width")  # the page answers late
     pn.state.onload(widen)
-    session.dark = tour.dark = bool(page.dark_theme)
-    page.param.watch(lambda event: setattr(session, "dark", bool(event.new)), "dark_theme")
-    session.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
+    session.appearance.dark = tour.dark = bool(page.dark_theme)
+    page.param.watch(lambda event: setattr(session.appearance, "dark", bool(event.new)), "dark_theme")
+    session.appearance.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
     _add_shortcuts(shortcuts, session, page)
     _add_map_keys(shortcuts, session, the_map)
     return page
@@ -187,19 +187,20 @@ def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
 
 def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> None:
     """The keys that belong to no view."""
+    selection = session.selection
 
     def let_go() -> None:
-        if session.selection is not None and session.selection.any():
-            session.clear_selection()
+        if selection.any:
+            selection.clear()
         else:
-            session.inspected = -1
+            selection.inspected = -1
 
     shortcuts.add("t", "Light or dark", lambda: setattr(page, "dark_theme", not page.dark_theme))
     shortcuts.add("Escape", "Clear the selection, then let go of the environment", let_go, "Environments")
     shortcuts.add(
-        "ArrowRight", "Next environment of the selection, or of all", lambda: session.step_through(1), "Environments"
+        "ArrowRight", "Next environment of the selection, or of all", lambda: selection.step_through(1), "Environments"
     )
-    shortcuts.add("ArrowLeft", "The one before", lambda: session.step_through(-1), "Environments")
+    shortcuts.add("ArrowLeft", "The one before", lambda: selection.step_through(-1), "Environments")
     shortcuts.add(
         "f", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
     )
@@ -211,15 +212,16 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
 
 def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> None:
     """Keys of map and selection."""
+    selection = session.selection
     for key, title, act in (
         ("/", "Search", the_map.type_search),
         ("m", "What a selection does: new, add, remove, overlap", the_map.next_mode),
-        ("z", "Undo the last selection", partial(session.move_in_history, -1)),
-        ("Shift+z", "Redo it", partial(session.move_in_history, 1)),
-        ("i", "Invert the selection", session.invert_selection),
-        ("g", "Grow it to whole clusters", session.grow_selection),
-        ("]", "Select the next cluster", partial(session.step_cluster, 1)),
-        ("[", "Select the one before", partial(session.step_cluster, -1)),
+        ("z", "Undo the last selection", partial(selection.move_in_history, -1)),
+        ("Shift+z", "Redo it", partial(selection.move_in_history, 1)),
+        ("i", "Invert the selection", selection.invert),
+        ("g", "Grow it to whole clusters", selection.grow),
+        ("]", "Select the next cluster", partial(selection.step_cluster, 1)),
+        ("[", "Select the one before", partial(selection.step_cluster, -1)),
         (".", "Zoom to the selection, or to all", held(the_map.zoom)),
     ):
         shortcuts.add(key, title, act, "Map")

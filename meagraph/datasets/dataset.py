@@ -168,6 +168,10 @@ class AtomicDataset(Shown):
     def _parts(self) -> list[str]:
         return [html_table(self.group_table(), ROWS)]
 
+    def rows_of(self, structure: int) -> slice:
+        """The environments of a structure."""
+        return slice(int(self.offsets[structure]), int(self.offsets[structure + 1]))
+
     def locate(self, structure: int) -> str:
         """Say where a structure came from, in the words that error messages start with."""
         path = self.sources[self.source_index[structure]].path or self.name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.pruning.tally import by_group
 
 if TYPE_CHECKING:
     from meagraph.pruning.plan import PruningPlan
@@ -37,7 +38,6 @@ def describe_export(
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
     names the entries of structures that extended XYZ could not hold.
     """
-    groups = dict.fromkeys(dataset.groups.tolist())
     return {
         "kind": MANIFEST_KIND,
         "version": MANIFEST_VERSION,
@@ -56,31 +56,33 @@ def describe_export(
         ],
         "pruning": jsonable(plan.config),
         "settings": jsonable(settings),
-        "counts": {
-            "all": _counts(dataset, plan, np.ones(dataset.n_structures, dtype=bool)),
-            "groups": {group: _counts(dataset, plan, dataset.groups == group) for group in groups},
-        },
+        "counts": _counts(dataset, plan),
         "not_written": list(not_written),
         "versions": _versions(),
         "outputs": [dict(output) for output in outputs],
     }
 
 
-def _counts(dataset: AtomicDataset, plan: PruningPlan, members: np.ndarray) -> dict[str, dict[str, int]]:
-    """Count the structures where ``members`` (S,) is true, before and after.
+def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
+    """Structures and environments before and after, of all and of each group, in the order of the dataset.
 
-    ``environments`` after are all those in the structures written; ``environments_selected`` those that the
-    plan itself chose to keep, in whatever structure.
+    ``environments`` after are all those in the structures written; ``environments_selected`` those that the plan itself
+    chose to keep, in whatever structure.
     """
-    sizes = dataset.sizes
-    after = members & plan.structures
+    tally = by_group(plan, dataset)
+    counts = np.stack([tally.structures, tally.whole, tally.structures_kept, tally.kept, tally.chosen])
+
+    def entry(numbers: list[int]) -> dict[str, dict[str, int]]:
+        structures, environments, structures_kept, kept, chosen = numbers
+        return {
+            "before": {"structures": structures, "environments": environments},
+            "after": {"structures": structures_kept, "environments": kept, "environments_selected": chosen},
+        }
+
+    groups = {name: entry(numbers) for name, numbers in zip(tally.names, counts.T.tolist(), strict=True)}
     return {
-        "before": {"structures": int(members.sum()), "environments": int(sizes[members].sum())},
-        "after": {
-            "structures": int(after.sum()),
-            "environments": int(sizes[after].sum()),
-            "environments_selected": int(np.sum(plan.keep & members[dataset.structure_of])),
-        },
+        "all": entry(counts.sum(axis=1).tolist()),
+        "groups": {name: groups[name] for name in dict.fromkeys(dataset.groups.tolist())},
     }
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Table, html_table, printable
@@ -19,6 +18,7 @@ from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.tally import Tally, by_cluster, by_group
 
 COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
 MOST = 30  # bars; more cannot be read
@@ -71,11 +71,9 @@ def report_html(
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
-    names, codes = np.unique(dataset.groups, return_inverse=True)
-    count = clusters.n_clusters + 1
-    labels = [*(str(number + 1) for number in range(count - 1)), "unclustered"]
-    bars = _bars("group", names.tolist(), codes[dataset.structure_of], kept)
-    bars += _bars("cluster", labels, clusters.bins, kept)
+    labels = [*(str(number + 1) for number in range(clusters.n_clusters)), "unclustered"]
+    bars = _bars("group", by_group(plan, dataset))
+    bars += _bars("cluster", by_cluster(plan, dataset, clusters, labels))
     sections = [
         _section("Map", map_image(projection.xy, kept_layers(kept), "Map of the kept part")),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
@@ -114,21 +112,17 @@ def _section(title: str, content: str) -> str:
     return f"<h2>{escape(title)}</h2>{content}"
 
 
-def _bars(what: str, names: Sequence[str], codes: NDArray[np.integer], mask: NDArray[np.bool_]) -> str:
-    """Environments of each category before and after; ``codes`` (N,) index ``names``, ``mask`` (N,) is what stays."""
-    whole = np.bincount(codes, minlength=len(names))
-    kept = np.bincount(codes[mask], minlength=len(names))
-    there = np.flatnonzero(whole)
-    order = there[np.argsort(-whole[there], kind="stable")]
-    shown = order[:MOST][::-1]
-    made, axes = figure(4.6, 0.9 + 0.19 * len(shown))
-    places = np.arange(len(shown))
-    axes.barh(places, whole[shown], color=PRUNED, height=0.75, label="before")
-    axes.barh(places, kept[shown], color=KEPT, height=0.75, label="after")
-    axes.set_yticks(places, [printable(str(names[row])) for row in shown], parse_math=False)  # $x$ is no formula
+def _bars(what: str, tally: Tally) -> str:
+    """Environments of each category before and after."""
+    names, whole, kept = tally.names[:MOST], tally.whole[:MOST], tally.kept[:MOST]
+    made, axes = figure(4.6, 0.9 + 0.19 * len(names))
+    places = np.arange(len(names))[::-1]  # the largest at the top
+    axes.barh(places, whole, color=PRUNED, height=0.75, label="before")
+    axes.barh(places, kept, color=KEPT, height=0.75, label="after")
+    axes.set_yticks(places, [printable(name) for name in names], parse_math=False)  # $x$ is no formula
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlabel("environments")
-    more = f" (largest {MOST} of {len(order)})" if len(order) > MOST else ""
+    more = f" (largest {MOST} of {len(tally.names)})" if len(tally.names) > MOST else ""
     axes.set_title(f"Per {what}{more}", fontsize=9, color=TEXT, loc="left")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return image(made, f"Environments per {what} before and after")

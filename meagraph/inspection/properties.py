@@ -68,6 +68,18 @@ class Property:
         """Title with unit, for an axis."""
         return f"{self.title} / {self.unit}" if self.unit else self.title
 
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Least and largest of the numbers; None where none is known."""
+        known = self.values[np.isfinite(self.values)]
+        return (float(known.min()), float(known.max())) if len(known) else None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Environments of each category."""
+        found = np.bincount(self.values[self.values >= 0], minlength=len(self.names))
+        return dict(zip(self.names, found.tolist(), strict=True))
+
     @cached_property
     def column(self) -> NDArray[Any]:
         """What conditions compare: the numbers, or the categories' names."""
@@ -153,6 +165,14 @@ class Properties(Mapping[str, Property]):
             return self._live[name]().label
         entry = self._entries[name]
         return f"{entry.title} / {entry.unit}" if entry.unit else entry.title
+
+    def titles(self, kind: Literal["number", "category"]) -> dict[str, str]:
+        """Title with unit to name of all properties of a kind, without computing the columns."""
+        return {self.title_of(name): name for name in self if self.kind_of(name) == kind}
+
+    def plane(self, x: str, y: str) -> NDArray[np.float32]:
+        """Two properties of numbers as coordinates (N, 2)."""
+        return np.stack([self[x].values, self[y].values], axis=1).astype(np.float32)
 
     def find(self, text: str) -> NDArray[np.bool_]:
         """Environments (N,) that a search means.

@@ -1,4 +1,4 @@
-"""Counts of environments: histograms that follow a selection at once, tables of two categories, means of clusters."""
+"""Counts of environments: histograms that follow a selection at once, means and groups of clusters, density."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.datasets import AtomicDataset
+from meagraph.latent.clustering import Clusters, contingency
+
 BINS = 60
 WIDE = 30.0  # ratio of the 99th to the 1st percentile from which positive numbers are binned by their logarithm
 OUTER = 0.01  # share of the numbers at either end that falls into the outermost bins
+CELLS, SMOOTHING = 256, 1.5  # of the density: a side, and in cells
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,3 +87,34 @@ def mean_and_spread(
         mean = np.bincount(bins[known], weights=values[known], minlength=count) / sizes
         away = (values[known] - mean[bins[known]]) ** 2
         return mean, np.sqrt(np.bincount(bins[known], weights=away, minlength=count) / sizes)
+
+
+def groups_inside(dataset: AtomicDataset, clusters: Clusters) -> list[dict[str, int]]:
+    """Environments of each group in each cluster (C + 1,), what is in none last; the most frequent group first."""
+    names, codes = np.unique(dataset.groups, return_inverse=True)
+    counts = contingency(clusters.bins, codes[dataset.structure_of], (clusters.n_clusters + 1, len(names)))
+    orders = np.argsort(-counts, axis=1, kind="stable")
+    return [
+        {str(names[code]): int(row[code]) for code in order if row[code]}
+        for row, order in zip(counts, orders, strict=True)
+    ]
+
+
+def density(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Environments a cell, smoothed, where each of N points lies in the plane; NaN for points without a place."""
+    from scipy.ndimage import gaussian_filter
+
+    known = np.isfinite(x) & np.isfinite(y)
+    result = np.full(len(x), np.nan)
+    if known.any():
+        cells = tuple(_cells(values[known]) for values in (x, y))
+        counts = np.zeros((CELLS, CELLS))
+        np.add.at(counts, cells, 1.0)
+        result[known] = gaussian_filter(counts, SMOOTHING)[cells]
+    return result
+
+
+def _cells(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    low, high = values.min(), values.max()
+    scaled = (values - low) / max(high - low, np.finfo(float).tiny) * CELLS
+    return np.asarray(np.minimum(scaled, CELLS - 1), dtype=np.int64)

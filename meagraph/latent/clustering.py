@@ -77,6 +77,11 @@ class Clusters(Shown):
         """(N,) the cluster of each environment; C, one bin for all of them, for those in none."""
         return np.where(self.labels == NOISE, self.n_clusters, self.labels)
 
+    def count(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Environments (C + 1,) in each cluster, those in none last; with a ``mask`` (N,) these alone."""
+        bins = self.bins if mask is None else self.bins[mask]
+        return np.bincount(bins, minlength=self.n_clusters + 1)
+
     def _facts(self) -> Facts:
         total, none = len(self.labels), int((self.labels == NOISE).sum())
         return [
@@ -95,10 +100,9 @@ class Clusters(Shown):
         return f"{self.n_clusters:,} by {method}, {int((self.labels == NOISE).sum()):,} environments in none"
 
     def _parts(self) -> list[str]:
-        counts = np.bincount(self.bins, minlength=self.n_clusters + 1)
         rows = [
             ("none" if label == self.n_clusters else str(label), f"{count:,}", percent(count, len(self.labels)))
-            for label, count in enumerate(counts)
+            for label, count in enumerate(self.count())
             if count
         ]
         return [html_table(Table(("cluster", "environments", "share"), tuple(rows)), ROWS)]

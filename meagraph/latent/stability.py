@@ -51,12 +51,21 @@ class Stability(Shown):
 
     def at(self, value: float, condensed: Condensed) -> Clusters:
         """The clusters of all environments at the value of the grid that lies nearest to ``value``."""
-        index = int(np.abs(self.values - value).argmin())
+        index = self.nearest(value)
         labels = self.labels[index].astype(np.int64)
         inside = labels != NOISE
         sizes = np.bincount(labels[inside], weights=condensed.multiplicity[inside]).astype(np.int64)
         settings = {self.parameter: float(self.values[index])}
         return Clusters(labels[condensed.assignment], sizes, METHOD[self.parameter], settings)
+
+    def nearest(self, value: float) -> int:
+        """The place of the value of the grid that lies nearest to ``value``."""
+        return int(np.abs(self.values - value).argmin())
+
+    @property
+    def between(self) -> NDArray[np.float64]:
+        """(R - 1,) the middles of neighbouring values, where the agreement belongs."""
+        return np.asarray((self.values[1:] + self.values[:-1]) / 2)
 
     @property
     def plateau(self) -> tuple[float, float] | None:

@@ -14,6 +14,8 @@ from meagraph.outliers.signals import ALARM, Outliers
 
 NEIGHBOURS = 8
 COMPONENTS = 10
+MARGIN = 0.5  # of the neighbours' range, by which a value must lie outside to stand out
+ALIKE = 0.5  # spreads; where no component is farther away the descriptor says nothing
 FLOOR = 1e-3  # of a component's norm over all environments: a smaller spread is none
 GEOMETRY = (  # signal, name, unit
     ("short distance", "shortest distance", "Å"),
@@ -66,6 +68,12 @@ class Fact:
     low: float  # the least of the neighbours
     high: float
 
+    @property
+    def stands_out(self) -> bool:
+        """Well outside the range of the neighbours."""
+        margin = MARGIN * (self.high - self.low)
+        return self.value < self.low - margin or self.value > self.high + margin
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -78,6 +86,16 @@ class Explanation:
     components: NDArray[np.int64]  # (C,) of the descriptor, the one that differs most first
     difference: NDArray[np.float64]  # (C,) from the neighbours' mean, in spreads of the element's ordinary environments
     spread: NDArray[np.float64]  # (C, 2) least and largest difference of a neighbour, in the same units
+
+    @property
+    def reach(self) -> float:
+        """The largest difference, of this one or of a neighbour."""
+        return float(max(np.abs(self.difference).max(initial=0.0), np.abs(self.spread).max(initial=0.0)))
+
+    @property
+    def alike(self) -> bool:
+        """The descriptor hardly tells it from its neighbours."""
+        return bool(np.abs(self.difference).max(initial=0.0) < ALIKE)
 
 
 def ordinary_reference(points: Points, condensed: Condensed, outliers: Outliers, dataset: AtomicDataset) -> Reference:

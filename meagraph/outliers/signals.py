@@ -42,6 +42,11 @@ class Outliers(Shown):
         rows = np.flatnonzero(self.score >= 1.0)
         return rows[np.argsort(-self.score[rows], kind="stable")]
 
+    def suspected(self, signal: Signal) -> NDArray[np.int64]:
+        """The candidates that ``signal`` suspects, the most suspicious first."""
+        rows = self.candidates
+        return rows[signal.rarity[rows] >= ALARM / 2]
+
     def reasons(self, row: int) -> list[str]:
         """Why environment ``row`` has its score, in words, the strongest reason first; empty if nothing stands out."""
         strong = [signal for signal in self.signals if signal.rarity[row] >= ALARM / 2]

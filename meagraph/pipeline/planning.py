@@ -17,7 +17,7 @@ from meagraph.evaluation.against_random import SEEDS, PlanCost
 from meagraph.evaluation.against_random import evaluate as against_random
 from meagraph.evaluation.coverage import Measures, measure, yardstick
 from meagraph.evaluation.error_curve import CostCurves
-from meagraph.evaluation.force_error import prepare
+from meagraph.evaluation.force_error import Prepared, prepare
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
@@ -59,22 +59,25 @@ def prune(
     analysis: Analysis,
     *,
     config: PruningConfig | None = None,
+    ranking: Ranking | None = None,
     rejected: NDArray[np.bool_] | None = None,
     kept: NDArray[np.bool_] | None = None,
     progress: Progress = silent,
     **settings: Any,
 ) -> PruningPlan:
-    """A plan of what to keep; environments are ranked anew where the selector asks for it.
+    """A plan of what to keep; environments are ranked anew where the selector asks for it and no ``ranking`` is given.
 
     ``settings`` are fields of :class:`PruningConfig`, as ``keep=0.05``, in place of those of ``config``; the seed is
     that of the analysis unless one is given. Environments of ``rejected`` (N,) bool leave with their structures, those
-    of ``kept`` (N,) stay with theirs. Raises MEAGraphError for settings out of range, and for masks of another size.
+    of ``kept`` (N,) stay with theirs. Raises MEAGraphError for settings out of range, for masks of another size, and
+    for a ranking that the settings do not ask for.
     """
     for name, mask in (("rejected", rejected), ("kept", kept)):
         _check_mask(name, mask, analysis.dataset)
     usual = PruningConfig(seed=analysis.config.seed) if config is None else config
     pruning = replace(usual, **settings)
-    ranking = ranking_for(analysis, pruning, progress=progress)
+    if ranking is None:
+        ranking = ranking_for(analysis, pruning, progress=progress)
     return plan_of(ranking, analysis.survey.clusters, analysis.dataset, pruning, rejected=rejected, kept=kept)
 
 
@@ -126,10 +129,20 @@ def evaluate(
 
 
 def cost_of(
-    dataset: AtomicDataset, plan: PruningPlan, *, draws: int = len(SEEDS), seed: int = 0, progress: Progress = silent
+    dataset: AtomicDataset,
+    plan: PruningPlan,
+    *,
+    draws: int = len(SEEDS),
+    seed: int = 0,
+    prepared: Prepared | None = None,
+    progress: Progress = silent,
 ) -> PlanCost:
-    """What ``plan`` costs a quick force field beside ``draws`` random selections and all data; ``seed`` splits."""
-    prepared = prepare(dataset, seed=seed, progress=part(progress, 0.0, 0.7))
+    """What ``plan`` costs a quick force field beside ``draws`` random selections and all data; ``seed`` splits.
+
+    ``prepared`` are the equations of the dataset where they are there already.
+    """
+    if prepared is None:
+        prepared = prepare(dataset, seed=seed, progress=part(progress, 0.0, 0.7))
     return against_random(prepared, plan, seeds=range(draws), progress=part(progress, 0.7, 1.0))
 
 

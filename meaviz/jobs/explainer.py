@@ -11,43 +11,43 @@ from meaviz.session import Session
 
 
 class Explainer:
-    """Answers for one session in ``session.explanation``."""
+    """Answers for one session in ``session.judging.explanation``."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._wanted = -1
         self._known: tuple[Survey | None, Reference | None] = None, None
         self._runner = JobRunner(lambda fraction, message: None)
-        session.param.watch(self._ask, "candidate")
+        session.judging.param.watch(self._ask, "candidate")
 
     def _ask(self, *events: object) -> None:
-        self._wanted = self.session.candidate
-        self.session.explanation = None
+        judging = self.session.judging
+        self._wanted = judging.candidate
+        judging.explanation = None
         if self._wanted >= 0 and not self._runner.busy:
             self._start(self._wanted)
 
     def _start(self, row: int) -> None:
-        dataset, learned, survey = self.session.dataset, self.session.learned, self.session.survey
-        of, known = self._known
+        analysis = self.session.data.found
+        dataset, learned, survey = analysis.dataset, analysis.learned, analysis.survey
+        known = self._known[1] if self._known[0] is survey else None
 
         def work(progress: Progress) -> tuple[Reference, Explanation]:
-            reference = known
-            if reference is None or of is not survey:
-                reference = ordinary_reference(learned.points, learned.condensed, survey.outliers, dataset)
+            reference = known or ordinary_reference(learned.points, learned.condensed, survey.outliers, dataset)
             return reference, explain(row, reference, learned.points, survey.outliers, dataset)
 
         def done(result: tuple[Reference, Explanation] | None, message: str = "") -> None:
-            if self._wanted != row or self.session.survey is not survey:
+            if self._wanted != row or self.session.data.survey is not survey:
                 if self._wanted >= 0:
                     self._start(self._wanted)
                 return
             if result is None:
-                self.session.problem = ("outliers", message)
+                self.session.activity.problem = ("outliers", message)
                 return
             self._known = survey, result[0]
-            self.session.explanation = result[1]
+            self.session.judging.explanation = result[1]
 
         try:
             self._runner.start(work, done, lambda message: done(None, message))
         except MEAGraphError as error:
-            self.session.problem = ("outliers", str(error))
+            self.session.activity.problem = ("outliers", str(error))

@@ -5,49 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.errors import MEAGraphError
-from meagraph.exports import ExportedFiles
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import Analysis, look, look_along_rates, recall_analysis
+from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import Learned, learn, store_model
 from meagraph.pipeline.planning import export
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
+from meagraph.pruning import loops as pruning_loops
 from meaviz.components.map import environment_map
-from meaviz.jobs.plan_jobs import PlanWork
-from meaviz.jobs.runner import JobRunner, explain
+from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.plan_jobs import PlanJobs
 from meaviz.session import STEPS, Session
 from meaviz.session.runs import TrainingRun
 
+T = TypeVar("T")
+
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
+DRAWING = (environment_map.__name__,)  # what is compiled for it
 
 
-class Workflow(PlanWork):
+class Workflow:
     """Starts the steps of one session in their order, and carries on to the map."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._epochs: list[EpochRecord] = []
-        self._runner = JobRunner(self._on_progress)
+    def __init__(self, session: Session, job: MainJob | None = None) -> None:
+        self.session = session
+        self._job = job or MainJob(session)
+        self.plans = PlanJobs(session, self._job)
 
     def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before."""
-        config = self.session.config
+        config = self.session.data.next_config
 
         def work(progress: Progress) -> tuple[AtomicDataset, Analysis | None]:
             dataset = read_dataset(paths, progress=progress, **reading)
             found = recall_analysis(dataset, config)
             if found is not None:
-                environment_map.warm(dataset.n_environments)
+                _get_ready(dataset.n_environments, progress)
             return dataset, found
 
         def take(result: tuple[AtomicDataset, Analysis | None]) -> None:
@@ -58,179 +62,185 @@ class Workflow(PlanWork):
                 self.session.set_learned(found.learned)
                 self.session.set_survey(found.survey)
 
-        self._start("data", work, take)
+        self._start("data", work, take, config)
 
     def run(self, step: str, **training: Any) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it.
 
-        ``training`` goes to :func:`meagraph.pipeline.learning.learn`.
+        All of it with the settings of now. ``training`` goes to :func:`meagraph.pipeline.learning.learn`.
         """
-        missing = self.session.missing_step()
+        missing = self.session.data.missing_step()
         if missing is not None and STEPS.index(missing) < STEPS.index(step):
             step = missing
-        self._compute(step, **training)
+        self._compute(step, self.session.data.next_config, **training)
 
     def cancel(self) -> None:
         """Stop the running step; results that were there stay."""
-        self._runner.cancel()
-        self.cancel_figures()
+        self._job.cancel()
+        self.plans.cancel()
 
     def save_model(self, path: str) -> Path:
         """Write the model as a checkpoint. Raises MEAGraphError where there is none, or no path."""
-        session = self.session
-        if session.learned is None or session.descriptors is None:
+        learned, descriptors = self.session.data.learned, self.session.data.descriptors
+        if learned is None or descriptors is None:
             raise MEAGraphError("There is no model yet. Train one first.")
         if not path.strip():
             raise MEAGraphError("Name the file to save the model in, for example niobium.safetensors.")
         try:
-            return store_model(Path(path).expanduser(), session.learned, session.descriptors)
+            return store_model(Path(path).expanduser(), learned, descriptors)
         except OSError as error:
             raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
 
     def export(self, directory: str, *, overwrite: bool) -> None:
         """Write the kept structures, index and manifest of the current plan into ``directory``."""
-        session = self.session
-        dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
-        survey, plan, flags = session.survey, session.plan, session.flags
-        cost, curves, quests = session.cost, session.curves, session.quests
-        found = None if session.figures is None or session.figures.plan is not plan else session.figures.measures
-        if dataset is None or descriptors is None or learned is None or survey is None or plan is None:
-            self._fail(EXPORT, "There is nothing to export yet. Compute the map first.")
+        planning, analysis, flags = self.session.planning, self.session.data.analysis, self.session.judging.flags
+        plan, figures = planning.plan, planning.figures
+        if analysis is None or plan is None or flags is None:
+            self._job.fail(EXPORT, "There is nothing to export yet. Compute the map first.")
             return
         if not directory.strip():
-            self._fail(EXPORT, "Name the folder to export to.")
+            self._job.fail(EXPORT, "Name the folder to export to.")
             return
+        dataset = analysis.dataset
         flagged = [
             {"structure": int(dataset.structure_of[row]), "atom": int(dataset.atom_of[row])}
             for row in np.flatnonzero(flags)
         ]
-        analysis = Analysis(dataset, descriptors, learned, survey)
-        details = {
-            "flagged_environments": flagged,
-            "structures_with_flags_left_out": session.leave_out_flagged,
+        known: dict[str, Any] = {
+            "measures": figures.measures if figures is not None and figures.plan is plan else None,
+            "cost": planning.cost,
+            "curves": planning.curves,
+            "quests": planning.quests,
+            "details": {
+                "flagged_environments": flagged,
+                "structures_with_flags_left_out": planning.leave_out_flagged,
+            },
         }
-
-        def work(progress: Progress) -> ExportedFiles:
-            return export(
-                analysis,
-                plan,
-                Path(directory).expanduser(),
-                measures=found,
-                cost=cost,
-                curves=curves,
-                quests=quests,
-                details=details,
-                overwrite=overwrite,
-                progress=progress,
-            )
-
-        self._start(EXPORT, work, lambda files: session.param.update(exported=files))
+        self._job.start(
+            EXPORT,
+            lambda progress: export(
+                analysis, plan, Path(directory).expanduser(), **known, overwrite=overwrite, progress=progress
+            ),
+            lambda files: planning.param.update(exported=files),
+        )
 
     def use(self, run: TrainingRun) -> None:
         """Take the model of an earlier training again, as it is; only the map is made anew."""
-        session = self.session
-        if self._runner.busy:
-            self._fail("model", "Another step is being computed. Wait for it, or cancel it.")
+        if self._job.busy:
+            self._job.fail("model", "Another step is being computed. Wait for it, or cancel it.")
             return
-        made_by = run.learned.config
-        session.config = replace(session.config, training=made_by.training, graph=made_by.graph, seed=made_by.seed)
-        session.set_learned(run.learned)
+        data, made_by = self.session.data, run.learned.config
+        data.next_config = replace(data.next_config, training=made_by.training, graph=made_by.graph, seed=made_by.seed)
+        self.session.set_learned(run.learned)
         self.run("map")
 
     def measure_stability(self) -> None:
         """Find the published clusters along the pooling rate, once a model: then any rate is looked up."""
-        session, config = self.session, self.session.config
-        learned = session.learned
-        if learned is None:
-            self._fail(STABILITY, "There is no model yet. Train one first.")
+        data = self.session.data
+        learned, shown = data.learned, data.survey or data.learned
+        if learned is None or shown is None:
+            self._job.fail(STABILITY, "There is no model yet. Train one first.")
             return
-        self._start(
-            STABILITY,
-            lambda progress: look_along_rates(learned, config, progress=progress),
-            lambda found: session.param.update(stability=found),
-        )
+
+        def take(found: Any) -> None:
+            if data.learned is learned:
+                data.stability = found
+
+        self._job.start(STABILITY, lambda progress: look_along_rates(learned, shown.config, progress=progress), take)
 
     def measure_cluster_stability(self) -> None:
         """Find out which clusters are found again when a part of the data is missing."""
-        session, config = self.session, self.session.config
-        learned, survey = session.learned, session.survey
+        data = self.session.data
+        learned, survey = data.learned, data.survey
         if learned is None or survey is None:
-            self._fail(CLUSTERS, "There are no clusters yet. Compute the map first.")
+            self._job.fail(CLUSTERS, "There are no clusters yet. Compute the map first.")
             return
-        self._start(
+
+        def take(found: Any) -> None:
+            if data.survey is survey:
+                data.cluster_stability = found
+
+        self._job.start(
             CLUSTERS,
             lambda progress: cluster_stability(
-                survey.clusters, survey.embedding, learned.condensed, config.clustering, progress=progress
+                survey.clusters,
+                survey.embedding,
+                learned.condensed,
+                survey.config.clustering,
+                seed=survey.config.seed,
+                progress=progress,
             ),
-            lambda found: session.param.update(cluster_stability=found),
+            take,
         )
 
     # ---- the steps
 
-    def _compute(self, step: str, **training: Any) -> None:
-        session, config = self.session, self.session.config
-        dataset, descriptors, learned = session.dataset, session.descriptors, session.learned
+    def _compute(self, step: str, config: PipelineConfig, **training: Any) -> None:
+        """Start ``step`` with the settings ``config``; what it needs must be there."""
+        session, data = self.session, self.session.data
+        dataset, descriptors, learned = data.dataset, data.descriptors, data.learned
         if step == "data" or dataset is None:
-            self._fail("data", "Open a dataset first.")
+            self._job.fail("data", "Open a dataset first.")
         elif step == "descriptors":
             self._start(
                 step,
                 lambda progress: describe(dataset, config.descriptors, progress=progress),
                 session.set_descriptors,
+                config,
             )
-        elif step == "model":
-            self._epochs.clear()
-            session.history = ()
+        elif step == "model" and descriptors is not None:
+            epochs: list[EpochRecord] = []
+
+            def show() -> None:
+                if len(epochs) > len(data.history):
+                    data.history = tuple(epochs)
+
+            if not self._job.busy:
+                data.history = ()
             self._start(
                 step,
                 lambda progress: learn(
-                    dataset,
-                    descriptors,
-                    config,
-                    **training,
-                    on_epoch=self._epochs.append,
-                    progress=progress,
+                    dataset, descriptors, config, **training, on_epoch=epochs.append, progress=progress
                 ),
                 session.set_learned,
+                config,
+                meanwhile=show,
             )
-        else:
-            self._start(step, lambda progress: self._look(dataset, learned, config, progress), session.set_survey)
+        elif learned is not None:
+            self._start(step, lambda progress: _look(dataset, learned, config, progress), session.set_survey, config)
 
-    @staticmethod
-    def _look(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
-        """The survey, and everything compiled that draws it: the event loop must not wait for that."""
-        compiling.begin(environment_map.__name__)
-        result = look(dataset, learned, config, progress=progress)
-        compiling.finish(environment_map.__name__, progress=progress)
-        environment_map.warm(dataset.n_environments)
-        return result
+    def _start(
+        self,
+        step: str,
+        work: Callable[[Progress], T],
+        take: Callable[[T], object],
+        config: PipelineConfig,
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Compute ``step``, take the result, and go on with the same settings to the next step that lacks one."""
 
-    def _start(self, step: str, work: Callable[[Progress], Any], take: Callable[[Any], Any]) -> None:
-        def done(result: Any) -> None:
-            self.session.param.update(running="", progress=(0.0, ""))
-            try:
-                take(result)
-            except MEAGraphError as error:
-                self._fail(step, str(error))
-                return
-            following = self.session.missing_step()
-            if step in STEPS and following is not None:
-                self._compute(following)
+        def take_and_go_on(result: T) -> None:
+            take(result)
+            following = self.session.data.missing_step()
+            if following is not None:
+                self._compute(following, config)
 
-        def failed(message: str) -> None:
-            self.session.param.update(running="", progress=(0.0, ""), problem=(step, message))
+        self._job.start(step, work, take_and_go_on, meanwhile=meanwhile)
 
-        try:
-            self._runner.start(work, done, failed)
-        except MEAGraphError as error:
-            self._fail(step, explain(error))
-            return
-        self.session.param.update(running=step, progress=(0.0, ""), problem=("", ""))
 
-    def _fail(self, step: str, message: str) -> None:
-        self.session.problem = (step, message)
+def _look(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
+    """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for that."""
+    compiling.begin(*DRAWING)
+    result = look(dataset, learned, config, progress=progress)
+    _get_ready(dataset.n_environments, progress)
+    return result
 
-    def _on_progress(self, fraction: float, message: str) -> None:
-        self.session.progress = (fraction, message)
-        if len(self._epochs) > len(self.session.history):
-            self.session.history = tuple(self._epochs)
+
+def _get_ready(n: int, progress: Progress) -> None:
+    """Compile, or load, what a map of ``n`` environments and its plans need on the event loop."""
+    compiling.begin(*DRAWING)
+    compiling.finish(*LEARNING, progress=progress)
+    compiling.finish(*DRAWING, progress=progress)
+    environment_map.warm(n)
+    pruning_loops.warm()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.outliers import ALARM, Outliers
+from meagraph.outliers import Outliers
 
 WHICH = ("open", "judged", "all")
 
@@ -34,6 +34,11 @@ class Candidates:
         """Whether all candidates of each item (I,) are ``judged`` (N,)."""
         return np.bincount(self.item[~judged[self.rows]], minlength=len(self.leads)) == 0
 
+    def page_of(self, lead: int, shown: NDArray[np.int64], size: int) -> int | None:
+        """On which page of ``size`` items, from 0, that of ``lead`` or the next one stands; None beyond the last."""
+        at = int(np.searchsorted(shown, self.place(lead)))
+        return at // size if at < len(shown) else None
+
     def shown(self, judged: NDArray[np.bool_], which: str) -> NDArray[np.int64]:
         """Places of the items that are ``which`` of WHICH, ascending."""
         done = self.done(judged)
@@ -47,12 +52,17 @@ def find_candidates(
     rows = outliers.candidates
     for one in outliers.signals:
         if one.name == signal:
-            rows = rows[one.rarity[rows] >= ALARM / 2]
+            rows = outliers.suspected(one)
     if not by_structure:
         return Candidates(rows, rows, np.arange(len(rows)))
     _, first, group = np.unique(dataset.structure_of[rows], return_index=True, return_inverse=True)
     order = np.argsort(first)
     return Candidates(rows[first[order]], rows, np.argsort(order)[group])
+
+
+def telling_signals(outliers: Outliers) -> list[str]:
+    """Names of the signals that suspect a candidate."""
+    return [one.name for one in outliers.signals if len(outliers.suspected(one))]
 
 
 def next_place(shown: NDArray[np.int64], place: int, step: int) -> int:

@@ -63,6 +63,11 @@ class Judgements:
         return found[self.twin]
 
     @property
+    def judged(self) -> NDArray[np.bool_]:
+        """(N,) whether the verdict is not open."""
+        return np.asarray(self.verdict != VERDICTS.index("open"))
+
+    @property
     def outlier(self) -> NDArray[np.bool_]:
         """The environments (N,) judged outliers."""
         return self.verdict == VERDICTS.index("outlier")

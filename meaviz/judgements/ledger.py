@@ -212,8 +212,11 @@ def _insert(
     base: sqlite3.Connection, act: Act, keys: Sequence[str], structure: NDArray[np.int64], atom: NDArray[np.int64]
 ) -> None:
     number = _insert_act(base, act)
+    used, place = np.unique(structure, return_inverse=True)
+    first: dict[str, int] = {}  # structures of equal content are judged as one
+    structure = np.array([first.setdefault(keys[index], index) for index in used.tolist()], dtype=np.int64)[place]
     span = int(atom.max(initial=0)) + 1
-    structure, atom = np.divmod(np.unique(structure.astype(np.int64) * span + atom), span)
+    structure, atom = np.divmod(np.unique(structure * span + atom), span)
     used, starts = np.unique(structure, return_index=True)
     atoms = [json.dumps(part.tolist()) for part in np.split(atom, starts[1:])] if len(used) else []
     names = [keys[index] for index in used]

@@ -1,9 +1,9 @@
-"""The part of the session that prunes: the settings, the plan that follows from them, plans with names, and figures."""
+"""Pruning: the settings, the plan that follows from them, plans with names, and figures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import param
@@ -17,25 +17,31 @@ from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports import ExportedFiles
 from meagraph.inspection.properties import Property
-from meagraph.pruning.plan import PruningPlan, prune
+from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.planning import prune
+from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.settings import PruningConfig
+from meaviz.session.data import Data
+from meaviz.session.history import History
+from meaviz.session.judging import Judging
 
 STEPS = 200  # of the settings that can be undone
 LONGEST_NAME = 80  # characters
-UNPLANNED: dict[str, Any] = {
-    "plan": None,
-    "exported": None,
-    "cost": None,
-    "quests": None,
-    "figures": None,
-    "curves": None,
-    "rankings": {},
-    "plans": {},
-    "compared": ("", ""),
-}
-"""What a session remembers of pruning while it has no map."""
 DIFFERENCE = ("kept by neither", "kept by both", "only by {}", "only by {}")
+
+
+@dataclass(frozen=True, eq=False)
+class PlanBasis:
+    """What plans are taken from, as it is now: results and judgements."""
+
+    analysis: Analysis
+    rejected: NDArray[np.bool_] | None  # (N,) environments that leave with their structures
+    kept: NDArray[np.bool_] | None  # (N,) environments that stay
+
+    def plan(self, settings: PruningConfig, ranking: Ranking) -> PruningPlan:
+        """The plan of ``settings``. Raises MEAGraphError where ``ranking`` is another one than they ask for."""
+        return prune(self.analysis, config=settings, ranking=ranking, rejected=self.rejected, kept=self.kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,95 +54,102 @@ class PlanFigures:
 
 
 class Planning(param.Parameterized):
-    """Pruning of one session; the session adds the dataset, the survey and the judgements."""
+    """The plan of a session; it follows the settings and the judgements."""
 
-    dataset: Any
-    survey: Any
-    flags: Any
-    ordinary = param.Parameter(default=None, doc="(N,) bool: environments judged ordinary by hand.")
-    pruning = param.ClassSelector(class_=PruningConfig, doc="Settings of the plan.")
-    rankings = param.Dict(default={}, doc="(selector, within, seed) to the ranking of all environments.")
-    plan = param.ClassSelector(class_=PruningPlan, allow_None=True)
-    plans = param.Dict(default={}, doc="Plans under names.")
-    compared = param.Tuple(default=("", ""), doc="Names of the two plans that are compared, empty for none.")
-    leave_out_flagged = param.Boolean(default=True, doc="Structures with flagged environments are not exported.")
-    keep_ordinary = param.Boolean(default=False, doc="Structures with environments judged ordinary stay.")
-    show_pruned = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
-    exported = param.ClassSelector(class_=ExportedFiles, allow_None=True)
-    cost = param.ClassSelector(class_=PlanCost, allow_None=True, doc="What the plan that was measured last costs.")
-    quests = param.ClassSelector(class_=QuestsMeasures, allow_None=True, doc="Of the plan that had them computed last.")
-    figures = param.ClassSelector(class_=PlanFigures, allow_None=True, doc="Figures that follow the plan.")
-    curves = param.ClassSelector(class_=CostCurves, allow_None=True, doc="Cost along the keep fraction.")
+    settings: PruningConfig = param.ClassSelector(class_=PruningConfig, default=PruningConfig(), doc="Of the plan.")
+    leave_out_flagged: bool = param.Boolean(default=True, doc="Structures with flagged environments are not exported.")
+    keep_ordinary: bool = param.Boolean(default=False, doc="Structures with environments judged ordinary stay.")
+    rankings: tuple[Ranking, ...] = param.ClassSelector(
+        class_=tuple, default=(), doc="Of all environments, each by another selector, order or seed."
+    )
+    plan: PruningPlan | None = param.ClassSelector(class_=PruningPlan, allow_None=True)
+    plans: Mapping[str, PruningPlan] = param.Dict(default={}, doc="Plans under names.")
+    compared: tuple[str, str] = param.Tuple(
+        default=("", ""), doc="Names of the two plans that are compared, empty for none."
+    )
+    exported: ExportedFiles | None = param.ClassSelector(class_=ExportedFiles, allow_None=True, doc="Of the plan.")
+    figures: PlanFigures | None = param.ClassSelector(class_=PlanFigures, allow_None=True, doc="That follow the plan.")
+    cost: PlanCost | None = param.ClassSelector(class_=PlanCost, allow_None=True, doc="Of the plan measured last.")
+    curves: CostCurves | None = param.ClassSelector(
+        class_=CostCurves, allow_None=True, doc="Cost along the keep fraction."
+    )
+    quests: QuestsMeasures | None = param.ClassSelector(
+        class_=QuestsMeasures, allow_None=True, doc="Of the plan that had them computed last."
+    )
 
-    def __init__(self, **values: Any) -> None:
-        values.setdefault("pruning", PruningConfig())
-        super().__init__(**values)
-        self._settings: list[PruningConfig] = [self.pruning]
-        self._place = 0
+    def __init__(self, data: Data, judging: Judging) -> None:
+        super().__init__()
+        self._data, self._judging = data, judging
+        self.history: History[PruningConfig] = History(STEPS)
+        self.history.start(self.settings)
+        self.param.watch(self._follow_settings, "settings")
+        self.param.watch(self._replan, ["leave_out_flagged", "keep_ordinary"])
+        judging.param.watch(self._follow_judgements, ["flags", "ordinary"])
 
-    # ---- the plan follows the settings
+    def start(self, analysis: Analysis) -> None:
+        """Plan with a new map: fractions of clusters set by hand are no more, and the seed is that of the map."""
+        settings = replace(self.settings, fractions=(), seed=analysis.config.seed)
+        self.param.update(settings=settings, rankings=(analysis.survey.ranking,))
+        self._replan()
 
-    @param.depends("pruning", "leave_out_flagged", "keep_ordinary", watch=True)
-    def _replan(self) -> None:
-        if self._settings[self._place] != self.pruning:
-            self._settings = [*self._settings[max(0, self._place + 2 - STEPS) : self._place + 1], self.pruning]
-            self._place = len(self._settings) - 1
-        if self.survey is not None and self.ranking_for(self.pruning) is not None:
-            self.param.update(plan=self.make_plan(self.pruning), exported=None)
-
-    @param.depends("ordinary", watch=True)
-    def _follow_ordinary(self) -> None:
-        if self.keep_ordinary and self.ordinary is not None:
-            self._replan()
-
-    def make_plan(
-        self,
-        config: PruningConfig,
-        *,
-        flags: NDArray[np.bool_] | None = None,
-        rankings: dict[Any, Ranking] | None = None,
-    ) -> PruningPlan:
-        """The plan of ``config`` with the judgements of the session; its ranking must be there.
-
-        ``flags`` and ``rankings`` stand for those of the session where it is about to take others.
-        """
-        flags = self.flags if flags is None else flags
-        ranking = self.ranking_for(config, rankings)
-        if ranking is None:
-            raise MEAGraphError(f"The environments are not ranked by {config.selector!r} yet.")
-        return prune(
-            ranking,
-            self.survey.clusters,
-            self.dataset,
-            config,
-            rejected=flags if self.leave_out_flagged else None,
-            kept=self.ordinary if self.keep_ordinary else None,
+    def clear_all(self) -> None:
+        """There is no map any more."""
+        self.param.update(
+            plan=None,
+            exported=None,
+            cost=None,
+            quests=None,
+            figures=None,
+            curves=None,
+            rankings=(),
+            plans={},
+            compared=("", ""),
         )
 
-    def ranking_for(self, config: PruningConfig, rankings: dict[Any, Ranking] | None = None) -> Ranking | None:
-        """The ranking from which plans of ``config`` are taken, None where it must be computed first."""
-        known = self.rankings if rankings is None else rankings
-        return next((ranking for ranking in known.values() if config.fits(ranking)), None)
+    # ---- the plan follows settings and judgements
+
+    def basis(self) -> PlanBasis:
+        """What plans are taken from. Raises MEAGraphError where there is no map."""
+        return PlanBasis(
+            self._data.found,
+            self._judging.flags if self.leave_out_flagged else None,
+            self._judging.ordinary if self.keep_ordinary else None,
+        )
+
+    def ranking_for(self, settings: PruningConfig) -> Ranking | None:
+        """The ranking from which plans of ``settings`` are taken, None where it must be computed first."""
+        return next((ranking for ranking in self.rankings if settings.fits(ranking)), None)
 
     def add_ranking(self, ranking: Ranking) -> None:
         """Take another ranking; the plan follows where the settings ask for it."""
-        self.rankings = {**self.rankings, (ranking.selector, ranking.within, ranking.seed): ranking}
-        if self.pruning.fits(ranking):
+        self.rankings = (*self.rankings, ranking)
+        if self.settings.fits(ranking):
             self._replan()
+
+    def _follow_settings(self, *events: object) -> None:
+        self.history.push(self.settings)
+        if self.plan is None or self.plan.config != self.settings:
+            self._replan()
+
+    def _follow_judgements(self, *events: param.parameterized.Event) -> None:
+        changed = {event.name for event in events}
+        if ("flags" in changed and self.leave_out_flagged) or ("ordinary" in changed and self.keep_ordinary):
+            self._replan()
+
+    def _replan(self, *events: object) -> None:
+        ranking = self.ranking_for(self.settings)
+        if self._data.survey is not None and ranking is not None:
+            self.param.update(plan=self.basis().plan(self.settings, ranking), exported=None)
 
     # ---- undo, names, comparison
 
-    def can_move_in_settings(self, by: int) -> bool:
-        """There are settings before (-1) or after (1) those of now."""
-        return 0 <= self._place + by < len(self._settings)
-
-    def move_in_settings(self, by: int) -> None:
+    def move_in_history(self, by: int) -> None:
         """Undo (-1) or redo (1) a change of the settings."""
-        if self.can_move_in_settings(by):
-            self._place += by
-            self.pruning = self._settings[self._place]
+        settings = self.history.move(by)
+        if settings is not None:
+            self.settings = settings
 
-    def keep_plan(self, name: str) -> None:
+    def keep(self, name: str) -> None:
         """Remember the plan under ``name``. Raises MEAGraphError where there is none, or for a name out of bounds."""
         name = name.strip()
         if self.plan is None:
@@ -145,15 +158,15 @@ class Planning(param.Parameterized):
             raise MEAGraphError(f"A plan needs a name of 1 to {LONGEST_NAME} characters, got {len(name)}.")
         self.plans = {**self.plans, name: self.plan}
 
-    def forget_plan(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """Remove the plan called ``name``."""
         compared = ("", "") if name in self.compared else self.compared
         self.param.update(plans={key: plan for key, plan in self.plans.items() if key != name}, compared=compared)
 
-    def use_plan(self, name: str) -> None:
+    def use(self, name: str) -> None:
         """Take the settings of the plan called ``name``; what has been judged since then counts."""
         if name in self.plans:
-            self.pruning = self.plans[name].config
+            self.settings = self.plans[name].config
 
     def compare(self, first: str, second: str) -> None:
         """Compare two named plans. Raises MEAGraphError where one is not there."""
@@ -164,7 +177,8 @@ class Planning(param.Parameterized):
 
     def difference(self) -> Property:
         """Which of the compared plans keeps each environment, by the structures that they keep."""
-        first, second = (self.plans[name].structures[self.dataset.structure_of] for name in self.compared)
+        of = self._data.found.dataset.structure_of
+        first, second = (self.plans[name].structures[of] for name in self.compared)
         codes: NDArray[np.int64] = np.select([first & second, first, second], [1, 2, 3], default=0)
         names = [word.format(name) for word, name in zip(DIFFERENCE, ("", "", *self.compared), strict=True)]
         return Property("difference", "Comparison of plans", "", "structure", "category", codes, tuple(names))

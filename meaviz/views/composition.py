@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.latent.clustering import contingency
+from meagraph.inspection.composition import Composition, composition
 from meaviz.components.charts.heat_map import HeatMap
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
@@ -26,28 +23,28 @@ class CompositionView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session = session
-        self._codes: tuple[Any, Any] = (None, None)
-        self._category = pmui.Select(
+        self._found: Composition | None = None
+        self.category = pmui.Select(
             label="Composition by", options={}, value=None, size="small", width=190, margin=(10, 12, 6, 12)
         )
-        self._of = pmui.RadioButtonGroup(
+        self.of = pmui.RadioButtonGroup(
             options={"% of cluster": "cluster", "% of category": "category"},
             value="cluster",
             size="small",
             sx=SEGMENT,
             margin=(8, 12, 0, 12),
         )
-        self._only = pmui.Switch(label="Selected only", value=False, size="small", margin=(8, 12, 0, 12))
+        self.only = pmui.Switch(label="Selected only", value=False, size="small", margin=(8, 12, 0, 12))
         self._empty = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._chart = HeatMap("composition", self._select)
-        tools = pn.Column(self._category, self._of, self._only, width=214, margin=0)
+        tools = pn.Column(self.category, self.of, self.only, width=214, margin=0)
         self._holder = pn.Row(tools, pn.Column(self._chart, scroll="y-auto", **FILL), visible=False, **FILL)
         self._layout = pn.Column(self._empty, self._holder, **FILL)
-        for widget in (self._category, self._of, self._only):
+        for widget in (self.category, self.of, self.only):
             widget.param.watch(held(self._draw), "value")
-        session.param.watch(held(self._offer), "survey")
-        session.param.watch(held(self._draw), "dark")
-        session.param.watch(held(self._follow), "selection")
+        session.data.param.watch(held(self._offer), "survey")
+        session.appearance.param.watch(held(self._draw), "dark")
+        session.selection.param.watch(held(self._follow), "mask")
         self._offer()
 
     def __panel__(self) -> pn.Column:
@@ -55,63 +52,43 @@ class CompositionView(pn.viewable.Viewer):
         return self._layout
 
     def _offer(self, *events: object) -> None:
-        known = self.session.properties
-        there = self.session.survey is not None and known is not None
+        known, self._found = self.session.data.properties, None
+        there = self.session.data.survey is not None
         self._empty.visible, self._holder.visible = not there, there
-        if not there:
+        if not there or known is None:
             return
-        options = {
-            known.title_of(name): name for name in known if known.kind_of(name) == "category" and name != "cluster"
-        }
-        value = self._category.value if self._category.value in options.values() else "group"
-        self._category.param.update(options=options, value=value)
+        options = {title: name for title, name in known.titles("category").items() if name != "cluster"}
+        value = self.category.value if self.category.value in options.values() else "group"
+        self.category.param.update(options=options, value=value)
         self._draw()
 
     def _follow(self, *events: object) -> None:
-        if self._only.value:
+        if self.only.value:
             self._draw()
 
     def _draw(self, *events: object) -> None:
-        session, known = self.session, self.session.properties
-        if session.survey is None or known is None or not self._category.value:
+        session, known, survey = self.session, self.session.data.properties, self.session.data.survey
+        if survey is None or known is None or not self.category.value:
             return
-        clusters, found = session.survey.clusters, known[self._category.value]
-        bins = clusters.bins
-        codes = np.where(found.values < 0, len(found.names), found.values)
-        shape = (len(found.names) + 1, clusters.n_clusters + 1)
-        whole = contingency(codes, bins, shape)
-        counts = whole
-        if self._only.value and session.selection.any():
-            counts = contingency(codes[session.selection], bins[session.selection], shape)
-        total = counts.sum(axis=0) if self._of.value == "cluster" else counts.sum(axis=1)[:, None]
-        share = 100 * counts / np.maximum(total, 1)
-        rows = np.argsort(-whole.sum(axis=1), kind="stable")[:MOST]
-        rows = rows[whole.sum(axis=1)[rows] > 0]
-        columns = np.flatnonzero(whole.sum(axis=0))[:MOST]
-        self._codes = (rows, columns)
-        names = [*found.names, "none"]
-        of = "cluster" if self._of.value == "cluster" else found.title.lower()
+        per_category = self.of.value == "category"
+        category = known[self.category.value]
+        found = composition(
+            category,
+            survey.clusters,
+            of=session.selection.mask if self.only.value and session.selection.any else None,
+            per_category=per_category,
+            most=MOST,
+        )
+        self._found = found
         self._chart.show(
-            counts[np.ix_(rows, columns)],
-            share[np.ix_(rows, columns)],
-            [names[row] for row in rows],
-            [cluster_name(int(column) if column < clusters.n_clusters else -1) for column in columns],
-            labels=(
-                "Cluster",
-                found.title,
-                f"% of the {of}",
-            ),
-            dark=session.dark,
+            found.counts,
+            found.share,
+            found.names,
+            [cluster_name(label) for label in found.labels],
+            labels=("Cluster", category.title, f"% of the {category.title.lower() if per_category else 'cluster'}"),
+            dark=session.appearance.dark,
         )
 
     def _select(self, row: int, column: int) -> None:
-        session, known = self.session, self.session.properties
-        rows, columns = self._codes
-        if session.survey is None or rows is None:
-            return
-        found = known[self._category.value]
-        code, label = rows[row], columns[column]
-        session.select(
-            (np.where(found.values < 0, len(found.names), found.values) == code)
-            & (session.survey.clusters.bins == label)
-        )
+        if self._found is not None:
+            self.session.selection.select(self._found.members(row, column))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
 from meagraph.evaluation.against_random import PlanCost
-from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.charts.cost_chart import CostChart
@@ -51,7 +49,7 @@ class CostView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._button = pmui.Button(label="Measure", variant="contained", size="small", margin=(10, 12), disabled=True)
-        self._button.on_click(lambda event: workflow.measure_cost())
+        self._button.on_click(lambda event: workflow.plans.measure_cost())
         self._cancel = pmui.Button(
             label="Cancel", variant="text", size="small", color="error", margin=(10, 0), visible=False
         )
@@ -74,14 +72,14 @@ class CostView(pn.viewable.Viewer):
             description="Along the keep fraction: error and coverage, beside random selections and the other selector",
             stylesheets=[TIP_LETS_THROUGH],
         )
-        self._trace.on_click(lambda event: workflow.trace_curves([self._other.value]))
-        self._quests = pmui.Button(
+        self._trace.on_click(lambda event: workflow.plans.trace_curves([self._other.value]))
+        self.quests = pmui.Button(
             label="QUESTS", variant="outlined", size="small", margin=(10, 4, 10, 12), disabled=True
         )
-        self._used = pmui.Select(
+        self.used = pmui.Select(
             label="QUESTS on", options=list(USED), value=next(iter(USED)), size="small", width=170, margin=(9, 8, 0, 4)
         )
-        self._quests.on_click(lambda event: workflow.measure_quests(USED[self._used.value]))
+        self.quests.on_click(lambda event: workflow.plans.measure_quests(USED[self.used.value]))
         self._chart = CostChart()
         about = TextPane(
             markup('<div tabindex="0"><p>{}</p><p>{}</p></div>', ABOUT, EXACT),  # it scrolls, so keys must reach it
@@ -90,31 +88,33 @@ class CostView(pn.viewable.Viewer):
             stylesheets=[FACTS_CSS],
         )
         self._figures = TextPane("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
-        self._entropy = TextPane("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
-        self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self.entropy = TextPane("", margin=(0, 12), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
+        self.problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         tools = (
             self._button,
             self._trace,
             self._other,
-            self._quests,
-            self._used,
+            self.quests,
+            self.used,
             self._cancel,
             self._message,
         )
-        numbers = pn.Column(self._figures, self._entropy, scroll="y-auto", styles={"flex": "0 0 430px"}, **FILL)
+        numbers = pn.Column(self._figures, self.entropy, scroll="y-auto", styles={"flex": "0 0 430px"}, **FILL)
         beside = pn.Column(self._chart, about, scroll="y-auto", styles={"flex": "1 1 0"}, **FILL)
         self._layout = pn.Column(
             pn.Row(*tools, margin=0, sizing_mode="stretch_width"),
-            self._problem,
+            self.problem,
             pn.Row(numbers, beside, **FILL),
             **FILL,
         )
-        session.param.watch(self._show, ["plan", "cost", "quests"])
-        session.param.watch(self._show_activity, ["running", "progress", "plan"])
-        session.param.watch(self._show_problem, "problem")
-        session.param.watch(held(self._show_curves), ["curves", "dark"])
-        session.param.watch(held(lambda event: self._chart.mark(event.new.keep)), "pruning")
-        keep_state(self._show_activity, self._button, self._trace, self._quests)
+        session.planning.param.watch(self._show, ["plan", "cost", "quests"])
+        session.activity.param.watch(self._show_activity, ["running", "progress"])
+        session.planning.param.watch(self._show_activity, "plan")
+        session.activity.param.watch(self._show_problem, "problem")
+        session.planning.param.watch(held(self._show_curves), "curves")
+        session.appearance.param.watch(held(self._show_curves), "dark")
+        session.planning.param.watch(held(lambda event: self._chart.mark(event.new.keep)), "settings")
+        keep_state(self._show_activity, self._button, self._trace, self.quests)
         self._show()
         self._show_activity()
 
@@ -123,9 +123,10 @@ class CostView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        found, exact, plan = self.session.cost, self.session.quests, self.session.plan
+        planning = self.session.planning
+        found, exact, plan = planning.cost, planning.quests, planning.plan
         old = Markup() if exact is None or exact.plan is plan else STALE
-        self._entropy.object = "" if exact is None else old + quests_table(exact)
+        self.entropy.object = "" if exact is None else old + quests_table(exact)
         if plan is None:
             self._figures.object = markup('<p class="empty">No plan yet: compute the map first.</p>')
         elif found is None:
@@ -134,30 +135,33 @@ class CostView(pn.viewable.Viewer):
             self._figures.object = (Markup() if found.plan is plan else STALE) + cost_table(found)
 
     def _show_activity(self, *events: object) -> None:
-        running = self.session.running in (COST, CURVES, QUESTS, RANK)
-        for button in (self._button, self._trace, self._quests):
-            button.disabled = self.session.plan is None or bool(self.session.running)
+        activity = self.session.activity
+        running = activity.running in (COST, CURVES, QUESTS, RANK)
+        for button in (self._button, self._trace, self.quests):
+            button.disabled = self.session.planning.plan is None or bool(activity.running)
         self._cancel.visible = running
-        self._message.object = f"{self.session.progress[1]} ({self.session.progress[0]:.0%})" if running else ""
+        self._message.object = activity.words if running else ""
 
     def _show_problem(self, *events: object) -> None:
-        step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step in (COST, CURVES, QUESTS) and message else []
+        message = self.session.activity.problem_of(COST, CURVES, QUESTS, RANK)
+        self.problem.objects = [alert(message)] if message else []
 
     def _show_curves(self, *events: object) -> None:
-        self._chart.show(self.session.curves, keep=self.session.pruning.keep, dark=self.session.dark)
+        planning = self.session.planning
+        self._chart.show(planning.curves, keep=planning.settings.keep, dark=self.session.appearance.dark)
 
 
 def cost_table(found: PlanCost) -> Markup:
     """The figures as a table of HTML; of random selections the median and the range."""
-    sets = (("kept", [found.kept], _one), ("random", found.random, _range), ("all data", [found.whole], _one))
+    figures = found.figures()
+    sets = (("kept", "kept", _one), ("random", "random", _range), ("all data", "whole", _one))
     head = join(markup("<th>{}</th>", name) for name in ("fitted to", *(name for name, *_ in sets)))
-    counts = join(markup("<td>{:,}</td>", costs[0].environments) for _, costs, _ in sets)
+    sizes = (found.kept.environments, found.random[0].environments, found.whole.environments)
     rows = join(
         markup(
             "<tr><th>{}</th>{}</tr>",
             title,
-            join(markup("<td>{}</td>", show(costs, name, factor)) for _, costs, show in sets),
+            join(markup("<td>{}</td>", show(figures[key][name], factor)) for _, key, show in sets),
         )
         for title, name, factor in ROWS
     )
@@ -165,7 +169,7 @@ def cost_table(found: PlanCost) -> Markup:
         '<table class="costs" tabindex="0"><tr>{}</tr><tr><th>environments</th>{}</tr>{}</table>'
         "<p>Worst group of the kept structures: {}</p>",
         head,
-        counts,
+        join(markup("<td>{:,}</td>", size) for size in sizes),
         rows,
         found.kept.worst_group or "–",
     )
@@ -190,13 +194,10 @@ def quests_table(found: QuestsMeasures) -> Markup:
     )
 
 
-def _one(costs: Sequence[Cost], name: str, factor: float) -> str:
-    value = factor * getattr(costs[0], name)
-    return f"{value:.1f}" if np.isfinite(value) else "–"
+def _one(value: float | None, factor: float) -> str:
+    return "–" if value is None else f"{factor * value:.1f}"
 
 
-def _range(costs: Sequence[Cost], name: str, factor: float) -> Markup | str:
-    values = [factor * getattr(cost, name) for cost in costs]
-    if not np.isfinite(values).all():
-        return "–"
-    return markup("{:.1f} <small>({:.1f} to {:.1f})</small>", np.median(values), min(values), max(values))
+def _range(values: Sequence[float | None], factor: float) -> Markup | str:
+    known = [factor * value for value in values if value is not None]
+    return markup("{:.1f} <small>({:.1f} to {:.1f})</small>", *known) if len(known) == len(values) else "–"

@@ -51,8 +51,9 @@ class ExportView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             margin=0,
         )
-        session.param.watch(self._show, ["plan", "exported", "running"])
-        session.param.watch(self._show_problem, "problem")
+        session.planning.param.watch(self._show, ["plan", "exported"])
+        session.activity.param.watch(self._show, "running")
+        session.activity.param.watch(self._show_problem, "problem")
         keep_state(self._show, self._button)
         self._show()
 
@@ -61,8 +62,8 @@ class ExportView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        plan, data = self.session.plan, self.session.dataset
-        self._button.disabled = plan is None or bool(self.session.running)
+        plan, data = self.session.planning.plan, self.session.data.dataset
+        self._button.disabled = plan is None or bool(self.session.activity.running)
         if plan is None or data is None:
             self._note.object = markup('<p class="empty">Nothing to export yet: compute the map first.</p>')
         else:
@@ -72,7 +73,7 @@ class ExportView(pn.viewable.Viewer):
                 plan.n_structures,
                 data.n_structures,
             )
-        files = self.session.exported
+        files = self.session.planning.exported
         if files is None:
             self._files.objects = []
         elif not self._files.objects:
@@ -92,5 +93,5 @@ class ExportView(pn.viewable.Viewer):
         return pn.Row(download, TextPane(markup("{}<br><small>{}</small>", words, path)), margin=0)
 
     def _show_problem(self, *events: object) -> None:
-        step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step == EXPORT and message else []
+        message = self.session.activity.problem_of(EXPORT)
+        self._problem.objects = [alert(message)] if message else []

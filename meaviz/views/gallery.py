@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from ase.data import chemical_symbols
@@ -14,6 +13,7 @@ from meagraph.latent.exemplars import exemplars
 from meaviz.components.gallery import Gallery
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
+from meaviz.session.appearance import ELEMENT
 from meaviz.style.page import FACTS_CSS
 from meaviz.style.text import TextPane
 from meaviz.views.shared.atom_colours import AtomColours
@@ -35,7 +35,7 @@ class GalleryView(pn.viewable.Viewer):
         self.gallery = Gallery(sizing_mode="stretch_width", margin=(4, 12))
         self.cluster = pmui.Select(label="Cluster", options={}, size="small", width=240, margin=(6, 8, 0, 12))
         again = small_button(
-            "Draw others", self._draw_others, description="Draw others: random members, other ones each time"
+            "Draw others", self.draw_others, description="Draw others: random members, other ones each time"
         )
         self._empty = TextPane(
             "No clusters yet: compute the map first.", margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS]
@@ -50,9 +50,13 @@ class GalleryView(pn.viewable.Viewer):
         self._layout = pn.Column(self._empty, self._filled, sizing_mode="stretch_both", margin=0)
         self.cluster.param.watch(self._draw, "value")
         self.gallery.param.watch(self._inspect, "clicked", onlychanged=False)
-        session.param.watch(self._list, "survey")
-        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "plan", "dark"])
-        session.param.watch(lambda event: setattr(self.gallery, "current", event.new), "inspected")
+        session.data.param.watch(self._list, "survey")
+        session.appearance.param.watch(self._recolour, ["atoms_by", "dark"])
+        session.selection.param.watch(self._recolour, "mask")
+        session.judging.param.watch(self._recolour, "flags")
+        session.data.param.watch(self._recolour, "properties")
+        session.planning.param.watch(self._recolour, "plan")
+        session.selection.param.watch(lambda event: setattr(self.gallery, "current", event.new), "inspected")
         self._list()
 
     def __panel__(self) -> pn.Column:
@@ -60,14 +64,14 @@ class GalleryView(pn.viewable.Viewer):
         return self._layout
 
     def _list(self, *events: object) -> None:
-        survey = self.session.survey
+        survey = self.session.data.survey
         self._empty.visible, self._filled.visible = survey is None, survey is not None
         self._colours.forget()
         if survey is None:
             self.gallery.sections = []
             return
         sizes = {cluster_name(label): (label, int(size)) for label, size in enumerate(survey.clusters.sizes)}
-        alone = int(np.sum(survey.clusters.labels < 0))
+        alone = int(survey.clusters.count()[-1])
         if alone:
             sizes[cluster_name(-1)] = (-1, alone)
         options = {f"{name} ({size:,} environments)": label for name, (label, size) in sizes.items()}
@@ -75,25 +79,26 @@ class GalleryView(pn.viewable.Viewer):
         self.cluster.param.update(options=options, value=next(iter(options.values())))
         self._draw()
 
-    def _draw_others(self) -> None:
+    def draw_others(self) -> None:
+        """Other random members."""
         self._seed += 1
         self._draw()
 
     def _recolour(self, *events: Any) -> None:
         self._colours.forget()
         changed = {event.name for event in events}
-        self.gallery.dark = self.session.dark
-        if changed & {"atoms_by", "dark"} or self.session.atoms_by != "element":
+        self.gallery.dark = self.session.appearance.dark
+        if changed & {"atoms_by", "dark"} or self.session.appearance.atoms_by != ELEMENT:
             self._draw()
 
     def _draw(self, *events: object) -> None:
-        session = self.session
-        if session.survey is None or session.learned is None or self.cluster.value is None:
+        analysis = self.session.data.analysis
+        if analysis is None or self.cluster.value is None:
             return
         found = exemplars(
-            session.survey.clusters,
-            session.learned.condensed,
-            session.survey.embedding.values,
+            analysis.survey.clusters,
+            analysis.learned.condensed,
+            analysis.survey.embedding.values,
             int(self.cluster.value),
             count=COUNT,
             seed=self._seed,
@@ -104,15 +109,15 @@ class GalleryView(pn.viewable.Viewer):
             self._section("Edge", f"{far[-1]:.2g} to {far[0]:.2g} from it", found.edge),
             self._section("Random", f"of {found.members:,}", found.random),
         ]
-        self.gallery.current = session.inspected
+        self.gallery.current = self.session.selection.inspected
 
-    def _section(self, title: str, note: str, rows: NDArray[np.int64]) -> dict[str, Any]:
+    def _section(self, title: str, note: str, rows: NDArray[Any]) -> dict[str, Any]:
         return {"title": title, "note": note, "items": [self._item(title, int(row)) for row in rows]}
 
     def _item(self, title: str, row: int) -> dict[str, Any]:
-        session, data = self.session, self.session.dataset
+        session, data = self.session, self.session.data.found.dataset
         structure = int(data.structure_of[row])
-        colors, _ = self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))
+        colors, _ = self._colours.of(structure)
         tip = f"{title} member: environment {row:,}, {chemical_symbols[data.numbers[row]]}, {data.groups[structure]}"
         return {
             "row": row,
@@ -122,4 +127,4 @@ class GalleryView(pn.viewable.Viewer):
         }
 
     def _inspect(self, event: Any) -> None:
-        self.session.inspected = event.new
+        self.session.selection.inspected = event.new

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
-from numpy.typing import NDArray
 
 from meagraph.inspection.summaries import Histogram, histogram
 from meaviz.components.charts.histogram import HistogramChart
@@ -43,9 +41,9 @@ class HistogramsView(pn.viewable.Viewer):
         self._row = pn.Row(**FILL)
         self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
-        session.param.watch(held(self._offer), "survey")
-        session.param.watch(held(self._select), "selection")
-        session.param.watch(held(self._restyle), "dark")
+        session.data.param.watch(held(self._offer), "survey")
+        session.selection.param.watch(held(self._select), "mask")
+        session.appearance.param.watch(held(self._restyle), "dark")
         self._offer()
 
     def __panel__(self) -> pn.Column:
@@ -53,22 +51,22 @@ class HistogramsView(pn.viewable.Viewer):
         return self._layout
 
     def _offer(self, *events: object) -> None:
-        known = self.session.properties
+        known = self.session.data.properties
         self._charts = {}
-        if self.session.survey is None or known is None:
+        if self.session.data.survey is None or known is None:
             self._choice.param.update(options={}, value=[], visible=False)
             self._hint.object = EMPTY
             self._row.objects = []
             return
-        numbers = {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
+        numbers = known.titles("number")
         value = [name for name in self._choice.value or FIRST if name in numbers.values()]
         self._choice.param.update(options=numbers, value=[], visible=True)
         self._choice.value = value
 
     def _draw(self, *events: object) -> None:
         """Charts of the chosen properties; those that were there stay."""
-        known = self.session.properties
-        if known is None or self.session.survey is None:
+        known = self.session.data.properties
+        if known is None or self.session.data.survey is None:
             return
         charts: dict[str, tuple[Histogram, HistogramChart]] = {}
         missing = []
@@ -81,7 +79,7 @@ class HistogramsView(pn.viewable.Viewer):
                 missing.append(known.title_of(name))
                 continue
             chart = HistogramChart(name, self._brush(found), log=found.log)
-            chart.show(found, known.title_of(name), dark=self.session.dark)
+            chart.show(found, known.title_of(name), dark=self.session.appearance.dark)
             charts[name] = (found, chart)
         self._charts = charts
         nothing = markup("<p>No environment has a value of {}.</p>", ", ".join(missing))
@@ -91,20 +89,20 @@ class HistogramsView(pn.viewable.Viewer):
 
     def _brush(self, found: Histogram) -> Any:
         def brush(low: float, high: float, mode: str) -> None:
-            self.session.select(found.between(low, high), mode)
+            self.session.selection.select(found.between(low, high), mode)
 
         return brush
 
     def _select(self, *events: object) -> None:
-        selection: NDArray[np.bool_] | None = self.session.selection
+        selection = self.session.selection.mask
         if selection is None:
             return
         for found, chart in self._charts.values():
             chart.select(found.of(selection))
 
     def _restyle(self, *events: object) -> None:
-        known = self.session.properties
+        known = self.session.data.properties
         for name, (found, chart) in self._charts.items():
             if known is not None and name in known:
-                chart.show(found, known.title_of(name), dark=self.session.dark)
+                chart.show(found, known.title_of(name), dark=self.session.appearance.dark)
         self._select()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
@@ -44,8 +42,8 @@ class RunsView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
-        self._table = pn.widgets.Tabulator(
+        self.empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
+        self.table = pn.widgets.Tabulator(
             pd.DataFrame(columns=list(COLUMNS)),
             show_index=False,
             disabled=True,
@@ -58,19 +56,19 @@ class RunsView(pn.viewable.Viewer):
             formatters={"colour": {"type": "color"}},
             text_align=dict.fromkeys(NUMBERS, "right"),
             header_align=dict.fromkeys(NUMBERS, "right"),
-            **table_look(session.dark),
+            **table_look(session.appearance.dark),
         )
-        self._use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
-        self._use.on_click(lambda event: self._take())
+        self.use = pmui.Button(label="Use this model", variant="contained", size="small", margin=(8, 8, 8, 12))
+        self.use.on_click(lambda event: self.take())
         self._note = caption(margin=(14, 8), sizing_mode="stretch_width")
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
-        self._lines = ColumnDataSource({"epoch": [], "loss": [], "colour": [], "run": [], "width": []})
-        self._figure = runs_figure(self._lines)
-        style_runs(self._figure, theme(session.dark))
+        self.lines = ColumnDataSource({"epoch": [], "loss": [], "colour": [], "run": [], "width": []})
+        self._figure = runs_figure(self.lines)
+        style_runs(self._figure, theme(session.appearance.dark))
         left = pn.Column(
-            pn.Row(self._use, self._note, margin=0, sizing_mode="stretch_width"),
+            pn.Row(self.use, self._note, margin=0, sizing_mode="stretch_width"),
             self._problem,
-            self._table,
+            self.table,
             sizing_mode="stretch_both",
             margin=0,
             styles={"flex": f"0 1 {sum(width for _, width in COLUMNS.values()) + 12}px", "min-width": "0"},
@@ -84,13 +82,15 @@ class RunsView(pn.viewable.Viewer):
             **{**FILL, "margin": (4, 8)},
         )
         self._content = pn.Row(left, right, **FILL)
-        self._layout = pn.Column(self._empty, self._content, **FILL)
-        self._table.param.watch(self._show_choice, "selection")
-        session.param.watch(self._show_runs, ["runs", "learned"])
-        session.param.watch(held(self._show_lines), ["runs", "history", "running"])
-        session.param.watch(self._show_choice, ["running", "learned"])
-        session.param.watch(held(self._show_theme), "dark")
-        keep_state(self._show_choice, self._use)
+        self._layout = pn.Column(self.empty, self._content, **FILL)
+        self.table.param.watch(self._show_choice, "selection")
+        session.data.param.watch(self._show_runs, ["runs", "learned"])
+        session.data.param.watch(held(self._show_lines), ["runs", "history"])
+        session.activity.param.watch(held(self._show_lines), "running")
+        session.activity.param.watch(self._show_choice, "running")
+        session.data.param.watch(self._show_choice, "learned")
+        session.appearance.param.watch(held(self._show_theme), "dark")
+        keep_state(self._show_choice, self.use)
         self._show_runs()
         self._show_theme()
 
@@ -101,41 +101,41 @@ class RunsView(pn.viewable.Viewer):
     @property
     def chosen(self) -> TrainingRun | None:
         """The run whose row is chosen."""
-        rows = self._table.selection
-        return self.session.runs[rows[0]] if rows and rows[0] < len(self.session.runs) else None
+        rows, runs = self.table.selection, self.session.data.runs
+        return runs[rows[0]] if rows and rows[0] < len(runs) else None
 
     def _show_runs(self, *events: object) -> None:
-        runs = self.session.runs
-        self._table.value = pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
-        learned = self.session.learned
-        self._table.selection = [
+        runs = self.session.data.runs
+        self.table.value = pd.DataFrame([_row(run) for run in runs], columns=list(COLUMNS))
+        learned = self.session.data.learned
+        self.table.selection = [
             index for index, run in enumerate(runs) if learned is not None and run.learned.key == learned.key
         ]
         self._show_lines()
         self._show_choice()
 
     def _show_lines(self, *events: object) -> None:
-        session = self.session
-        curves: list[tuple[str, Any]] = [(f"{run.number}", run.learned.history) for run in session.runs]
-        if session.running == "model" and session.history:
-            curves.append((RUNNING, session.history))
-        tokens = theme(session.dark)
-        colours = palette(len(session.runs))
-        self._lines.data = {
+        data = self.session.data
+        curves = [(f"{run.number}", run.learned.history) for run in data.runs]
+        if self.session.activity.running == "model" and data.history:
+            curves.append((RUNNING, data.history))
+        tokens = theme(self.session.appearance.dark)
+        colours = palette(len(data.runs))
+        self.lines.data = {
             "epoch": [[record.epoch for record in history] for _, history in curves],
             "loss": [[record.judged for record in history] for _, history in curves],
             "run": [name for name, _ in curves],
             "colour": [tokens.text if name == RUNNING else colours[int(name) - 1] for name, _ in curves],
             "width": [2.0] * len(curves),
         }
-        self._empty.visible, self._content.visible = not curves, bool(curves)
+        self.empty.visible, self._content.visible = not curves, bool(curves)
         some = any(history for _, history in curves)
         self._no_curves.visible, self._curves.visible = not some, some
 
     def _show_choice(self, *events: object) -> None:
-        run, learned = self.chosen, self.session.learned
+        run, learned = self.chosen, self.session.data.learned
         in_use = run is not None and learned is not None and run.learned.key == learned.key
-        self._use.disabled = run is None or in_use or bool(self.session.running)
+        self.use.disabled = run is None or in_use or bool(self.session.activity.running)
         if run is None:
             self._note.object = "Choose a row to go back to its model."
         elif in_use:
@@ -144,10 +144,11 @@ class RunsView(pn.viewable.Viewer):
             self._note.object = f"Model {run.number} is kept as it is: only the map is made anew."
 
     def _show_theme(self, *events: object) -> None:
-        style_runs(self._figure, theme(self.session.dark))
-        self._table.css_classes = table_look(self.session.dark)["css_classes"]
+        style_runs(self._figure, theme(self.session.appearance.dark))
+        self.table.css_classes = table_look(self.session.appearance.dark)["css_classes"]
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Use the model of the chosen row again."""
         run = self.chosen
         if run is None:
             self._problem.objects = [alert("Choose a row of the table first.")]

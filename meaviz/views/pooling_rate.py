@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
@@ -33,14 +32,14 @@ class StabilityView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._measure = pmui.Button(label="Compute the curve", variant="contained", size="small", margin=(8, 0))
-        self._measure.on_click(lambda event: workflow.measure_stability())
+        self.measure = pmui.Button(label="Compute the curve", variant="contained", size="small", margin=(8, 0))
+        self.measure.on_click(lambda event: workflow.measure_stability())
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=(8, 8))
         self._cancel.on_click(lambda event: workflow.cancel())
         self._message = caption(margin=0, sizing_mode="stretch_width")
-        self._rate = pmui.FloatSlider(
+        self.rate = pmui.FloatSlider(
             label="Pooling rate",
-            value=session.config.pooling_rate,
+            value=session.data.next_config.pooling_rate,
             start=0.02,
             end=0.98,
             step=0.02,
@@ -49,17 +48,17 @@ class StabilityView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(4, 8, 0, 8),
         )
-        self._facts = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
+        self.facts = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
         self._keep = pmui.Button(label="Use this rate", variant="outlined", size="small", margin=(8, 8, 8, 0))
-        self._keep.on_click(lambda event: self._use(published=False))
+        self._keep.on_click(lambda event: self.use(published=False))
         self._publish = pmui.Button(label="Use these clusters", variant="contained", size="small", margin=(8, 0))
-        self._publish.on_click(lambda event: self._use(published=True))
+        self._publish.on_click(lambda event: self.use(published=True))
         self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
         about = TextPane(markup("<p>{}</p>", ABOUT), sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS])
-        start = pn.Row(self._measure, self._cancel, margin=0)
-        self._chosen = pn.Column(
-            self._rate,
-            self._facts,
+        start = pn.Row(self.measure, self._cancel, margin=0)
+        self.chosen = pn.Column(
+            self.rate,
+            self.facts,
             pn.Row(self._keep, self._publish, margin=0),
             margin=0,
             sizing_mode="stretch_width",
@@ -68,7 +67,7 @@ class StabilityView(pn.viewable.Viewer):
         controls = pn.Column(
             self._start,
             self._problem,
-            self._chosen,
+            self.chosen,
             about,
             width=360,
             scroll="y-auto",
@@ -77,18 +76,20 @@ class StabilityView(pn.viewable.Viewer):
         )
         self._points = ColumnDataSource({"rate": [], "clusters": []})
         self._pairs = ColumnDataSource({"rate": [], "agreement": []})
-        self._charts = RateCharts(self._points, self._pairs, theme(session.dark))
-        panes = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=130) for plot in self._charts.figures]
+        self.charts = RateCharts(self._points, self._pairs, theme(session.appearance.dark))
+        panes = [pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=130) for plot in self.charts.figures]
         self._curves = pn.Row(*panes, sizing_mode="stretch_both", margin=4)
         self._layout = pn.Row(controls, self._curves, sizing_mode="stretch_both", margin=0)
-        self._rate.param.watch(held(self._show_rate), "value")
-        session.param.watch(held(self._show), ["stability", "learned"])
-        session.param.watch(self._follow, "config")
-        session.param.watch(self._show_activity, ["running", "progress", "learned", "stability"])
-        session.param.watch(self._show_problem, "problem")
-        session.param.watch(held(lambda event: self._charts.style(theme(event.new))), "dark")
-        keep_state(self._name_rate, self._rate, what="label")
-        keep_state(self._show_activity, self._measure, self._keep, self._publish)
+        self.rate.param.watch(held(self._show_rate), "value")
+        session.data.param.watch(held(self._show), ["stability", "learned"])
+        session.data.param.watch(self._follow, "survey")
+        session.activity.param.watch(self._show_activity, ["running", "progress"])
+        session.data.param.watch(self._show_activity, ["learned", "stability"])
+        session.activity.param.watch(self._show_problem, "problem")
+        session.appearance.param.watch(held(lambda event: self.charts.style(theme(event.new))), "dark")
+        keep_state(self._name_rate, self.rate, what="label")
+        keep_state(self._show_activity, self.measure, self._keep, self._publish)
+        self._follow()
         self._show()
         self._show_activity()
 
@@ -97,56 +98,61 @@ class StabilityView(pn.viewable.Viewer):
         return self._layout
 
     def _show(self, *events: object) -> None:
-        found = self.session.stability
-        there = found is not None
-        self._chosen.visible = self._curves.visible = there
-        if not there:
+        found = self.session.data.stability
+        self.chosen.visible = self._curves.visible = found is not None
+        if found is None:
             return
-        self._points.data = {"rate": found.values, "clusters": np.maximum(found.clusters, 0.8)}
-        self._pairs.data = {"rate": (found.values[1:] + found.values[:-1]) / 2, "agreement": found.agreement}
-        self._charts.show_plateau(found.plateau)
+        self._points.data = {"rate": found.values, "clusters": [max(count, 0.8) for count in found.clusters.tolist()]}
+        self._pairs.data = {"rate": found.between, "agreement": found.agreement}
+        self.charts.show_plateau(found.plateau)
         self._show_rate()
 
     def _show_rate(self, *events: object) -> None:
-        found, rate = self.session.stability, self._rate.value
+        found, rate = self.session.data.stability, self.rate.value
         self._name_rate()
         if found is not None:
-            self._charts.show_rate(rate)
-            self._facts.object = rate_facts(found, rate)
+            self.charts.show_rate(rate)
+            self.facts.object = rate_facts(found, rate)
 
     def _name_rate(self, *events: object) -> None:
-        self._rate.label = f"Pooling rate: {self._rate.value:.2f}"
+        self.rate.label = f"Pooling rate: {self.rate.value:.2f}"
 
     def _show_activity(self, *events: object) -> None:
-        session, running = self.session, self.session.running == STABILITY
-        self._start.visible = session.stability is None
-        self._measure.disabled = session.learned is None or bool(session.running)
+        data, activity = self.session.data, self.session.activity
+        running = activity.running == STABILITY
+        self._start.visible = data.stability is None
+        self.measure.disabled = data.learned is None or bool(activity.running)
         self._cancel.visible = running
-        self._keep.disabled = self._publish.disabled = bool(session.running)
+        self._keep.disabled = self._publish.disabled = bool(activity.running)
         if running:
-            self._message.object = f"{session.progress[1]} ({session.progress[0]:.0%})"
-        elif session.learned is None:
+            self._message.object = activity.words
+        elif data.learned is None:
             self._message.object = "There is no model yet: train one in step 3."
         else:
             self._message.object = "Each rate of a grid of 49 is a pass of the encoder; they are kept for this model."
 
     def _show_problem(self, *events: object) -> None:
-        step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step == STABILITY and message else []
+        message = self.session.activity.problem_of(STABILITY)
+        self._problem.objects = [alert(message)] if message else []
 
-    def _follow(self, event: object) -> None:
-        self._rate.value = self.session.config.pooling_rate
+    def _follow(self, *events: object) -> None:
+        survey = self.session.data.survey
+        if survey is not None:
+            self.rate.value = survey.config.pooling_rate
 
-    def _use(self, *, published: bool) -> None:
-        config = self.session.config
-        clustering = replace(config.clustering, method=PUBLISHED) if published else config.clustering
-        self.session.config = replace(config, pooling_rate=round(self._rate.value, 2), clustering=clustering)
+    def use(self, *, published: bool) -> None:
+        """Make the map at this rate, with the clusters that it shows now or with the published ones."""
+        data = self.session.data
+        clustering = (data.survey.config if data.survey is not None else data.next_config).clustering
+        if published:
+            clustering = replace(clustering, method=PUBLISHED)
+        data.next_config = data.config_of_next_map(pooling_rate=round(self.rate.value, 2), clustering=clustering)
         self.workflow.run("map")
 
 
 def rate_facts(found: Stability, rate: float) -> Markup:
     """What the curve says of the rate of its grid nearest to ``rate``, as HTML."""
-    index = int(np.abs(found.values - rate).argmin())
+    index = found.nearest(rate)
     near = [f"{found.agreement[i]:.2f}" for i in (index - 1, index) if 0 <= i < len(found.agreement)]
     plateau = found.plateau
     stable = (

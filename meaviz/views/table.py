@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
+from meagraph.inspection.listing import LARGEST, Level, Listing
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
@@ -17,21 +18,10 @@ from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.style.text import TextPane, markup
 
 PAGE = 50  # rows
-ENVIRONMENTS = (
-    "environment",
-    "structure",
-    "atom",
-    "element",
-    "group",
-    "cluster",
-    "energy",
-    "force",
-    "score",
-    "kept",
-    "flag",
-)
+LIVE = ("kept", "flag")  # change too often to sort by them
+ENVIRONMENTS = ("environment", "structure", "atom", "element", "group", "cluster", "energy", "force", "score", *LIVE)
 STRUCTURES = ("structure", "file", "frame", "group", "formula", "n_atoms", "energy", "fmax", "net_force", "volume")
-LARGEST = "largest_score"  # of a structure
+COLUMNS: dict[Level, tuple[str, ...]] = {"environment": ENVIRONMENTS, "structure": STRUCTURES}
 WHOLE = {"environment", "structure", "atom", "frame", "n_atoms"}  # shown without digits
 EMPTY = markup('<p class="empty">No table yet: compute the map first.</p>')
 
@@ -42,8 +32,8 @@ class TableView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session = session
-        self._orders: dict[tuple[str, str], NDArray[np.int64]] = {}
-        self._rows = np.zeros(0, dtype=np.int64)  # environments or structures on the page
+        self._tables: dict[str, Listing] = {}  # by level
+        self._rows: list[int] = []  # environments or structures on the page
         self._filling = False
         self._level = pmui.RadioButtonGroup(
             options={"Environments": "environment", "Structures": "structure"},
@@ -68,7 +58,7 @@ class TableView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             min_height=110,
             configuration={"headerSort": False},
-            **table_look(session.dark),
+            **table_look(session.appearance.dark),
         )
         self._empty = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         tools = pn.FlexBox(
@@ -90,34 +80,44 @@ class TableView(pn.viewable.Viewer):
         self._pages.param.watch(self._fill, "value")
         self._table.on_click(self._inspect)
         self._table.param.watch(self._tick, "selection")
-        session.param.watch(held(self._start), "survey")
-        session.param.watch(self._follow, ["selection", "shown"])
-        session.param.watch(self._fill, ["plan", "flags"])
-        session.param.watch(self._restyle, "dark")
+        session.data.param.watch(held(self._start), "survey")
+        session.selection.param.watch(self._follow, ["mask", "shown"])
+        session.planning.param.watch(self._fill, "plan")
+        session.judging.param.watch(self._fill, "flags")
+        session.appearance.param.watch(self._restyle, "dark")
         self._start()
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""
         return self._layout
 
+    @property
+    def _content(self) -> Listing | None:
+        """All rows of the level that is shown, None without a map."""
+        return self._tables.get(self._level.value)
+
     def _start(self, *events: object) -> None:
-        self._orders = {}
-        there = self.session.survey is not None
+        analysis, known = self.session.data.analysis, self.session.data.properties
+        there = analysis is not None and known is not None
+        self._tables, self._rows = {}, []
+        if analysis is not None and known is not None:
+            self._tables = {
+                level: Listing(level, analysis.dataset, known, analysis.survey.outliers) for level in COLUMNS
+            }
         self._empty.visible, self._holder.visible = not there, there
         self._restyle()
         if there:
             self._offer()
 
     def _restyle(self, *events: object) -> None:
-        self._table.css_classes = table_look(self.session.dark)["css_classes"]
+        self._table.css_classes = table_look(self.session.appearance.dark)["css_classes"]
 
     def _offer(self, *events: object) -> None:
         """Columns to sort by at this level."""
-        known = self.session.properties
-        if self.session.survey is None or known is None:
+        known = self.session.data.properties
+        if self._content is None or known is None:
             return
-        names = ENVIRONMENTS if self._level.value == "environment" else STRUCTURES
-        options = {known.title_of(name): name for name in names if name not in ("kept", "flag")}
+        options = {known.title_of(name): name for name in COLUMNS[self._level.value] if name not in LIVE}
         if self._level.value == "structure":
             options["Largest outlier score"] = LARGEST
         value = "score" if self._level.value == "environment" else LARGEST
@@ -142,83 +142,60 @@ class TableView(pn.viewable.Viewer):
 
     # ---- content
 
-    def _column(self, name: str) -> NDArray[Any]:
-        """The values of all rows at the level of the table: (N,) or (S,)."""
-        session = self.session
-        if name == LARGEST:
-            return np.maximum.reduceat(session.survey.outliers.score, session.dataset.offsets[:-1])
-        values = session.properties[name].values
-        return values if self._level.value == "environment" else values[session.dataset.offsets[:-1]]
-
-    def _order(self) -> NDArray[np.int64]:
-        """All rows in the order that is asked for, those without a value last."""
-        level, name = self._level.value, self._sort.value
-        if (level, name) not in self._orders:
-            self._orders[level, name] = np.argsort(self._column(name), kind="stable")
-        order = self._orders[level, name]
-        if not self._falling.value:
-            return order
-        values = self._column(name)
-        known = len(order) - int(np.isnan(values).sum()) if values.dtype.kind == "f" else len(order)
-        return np.concatenate([order[:known][::-1], order[known:]])
-
-    def _chosen(self) -> NDArray[np.bool_]:
-        """Rows at the level of the table that are selected: of a structure all that is shown."""
-        selection = self.session.selection
-        if self._level.value == "environment":
-            return np.asarray(selection)
-        return np.logical_or.reduceat(selection, self.session.dataset.offsets[:-1])
+    def _chosen(self) -> NDArray[Any] | None:
+        """Rows (R,) that are selected: of a structure all that is shown."""
+        mask = self.session.selection.mask
+        return None if self._content is None or mask is None else self._content.holding(mask)
 
     def _fill(self, *events: object) -> None:
-        session = self.session
-        if session.survey is None or session.selection is None or self._sort.value is None:
+        content, chosen, shown = self._content, self._chosen(), self.session.selection.shown
+        if content is None or chosen is None or self._sort.value is None:
             return
-        order, mask = self._order(), None
-        if session.shown is not None:
-            by_structure = self._level.value == "structure"
-            mask = (
-                np.logical_or.reduceat(session.shown, session.dataset.offsets[:-1]) if by_structure else session.shown
-            )
+        among = None if shown is None else content.holding(shown)
         if self._only.value:
-            mask = self._chosen() if mask is None else mask & self._chosen()
-        if mask is not None:
-            order = order[mask[order]]
-        pages = max(1, -(-len(order) // PAGE))
-        page = min(self._pages.value, pages - 1)
-        self._rows = order[page * PAGE : (page + 1) * PAGE]
+            among = chosen if among is None else among & chosen
+        self._rows, count = content.page(
+            self._sort.value, self._pages.value, PAGE, falling=self._falling.value, among=among
+        )
+        pages = max(1, -(-count // PAGE))
         self._filling = True
-        self._pages.param.update(count=pages, value=page)
-        self._table.param.update(value=self._frame(self._rows), selection=[])
+        self._pages.param.update(count=pages, value=min(self._pages.value, pages - 1))
+        self._table.param.update(value=self._frame(content), selection=[])
         self._filling = False
-        self._count.object = f"{len(order):,} rows"
+        self._count.object = f"{count:,} rows"
         self._show_ticks()
 
-    def _frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
+    def _frame(self, content: Listing) -> pd.DataFrame:
         """What stands on the page."""
-        session, known = self.session, self.session.properties
-        first = rows if self._level.value == "environment" else session.dataset.offsets[rows]
-        columns: dict[str, Any] = {}
-        for name in ENVIRONMENTS if self._level.value == "environment" else STRUCTURES:
+        known = self.session.data.properties
+        assert known is not None
+        columns: dict[str, list[str]] = {}
+        for name in COLUMNS[self._level.value]:
             found = known[name]
-            values = found.values[first]
+            values = content.column(name)[self._rows].tolist()
             if name == "cluster":
-                columns[found.label] = [cluster_name(int(label)) for label in values]
+                columns[found.label] = [cluster_name(label) for label in values]
             elif found.kind == "category":
                 columns[found.label] = [found.names[code] if code >= 0 else "–" for code in values]
             elif name in WHOLE:
                 columns[found.label] = [f"{int(value):,}" for value in values]
             else:
-                columns[found.label] = [f"{value:.4g}" if np.isfinite(value) else "–" for value in values]
+                columns[found.label] = [f"{value:.4g}" if math.isfinite(value) else "–" for value in values]
         if self._level.value == "structure":
-            columns["Largest outlier score"] = [f"{value:.2f}" for value in self._column(LARGEST)[rows]]
+            columns["Largest outlier score"] = [f"{value:.2f}" for value in content.column(LARGEST)[self._rows]]
         return pd.DataFrame(columns)
 
     # ---- what the user does
 
+    def _ticks(self) -> list[int]:
+        """Places on the page of what is selected."""
+        chosen = self._chosen()
+        return [] if chosen is None else [place for place, row in enumerate(self._rows) if chosen[row]]
+
     def _show_ticks(self) -> None:
-        if self.session.selection is None or not len(self._rows):
+        if self.session.selection.mask is None or not self._rows:
             return
-        ticks = np.flatnonzero(self._chosen()[self._rows]).tolist()
+        ticks = self._ticks()
         if ticks != sorted(self._table.selection):
             self._filling = True
             self._table.selection = ticks
@@ -226,26 +203,18 @@ class TableView(pn.viewable.Viewer):
 
     def _tick(self, event: Any) -> None:
         """Ticks were set or taken away in the browser."""
-        if self._filling or self.session.selection is None:
+        content = self._content
+        if self._filling or content is None:
             return
-        was = set(np.flatnonzero(self._chosen()[self._rows]).tolist())
-        now = set(event.new)
+        was, now = set(self._ticks()), set(event.new)
         for changed, mode in ((now - was, "add"), (was - now, "remove")):
             if changed:
-                self.session.select(self._environments(self._rows[sorted(changed)]), mode)
-
-    def _environments(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """The environments (N,) of rows of the table."""
-        mask = np.zeros(self.session.dataset.n_environments, dtype=bool)
-        if self._level.value == "environment":
-            mask[rows] = True
-        else:
-            mask |= np.isin(self.session.dataset.structure_of, rows)
-        return mask
+                rows = [self._rows[place] for place in sorted(changed)]
+                self.session.selection.select(content.environments(rows), mode)
 
     def _inspect(self, event: Any) -> None:
-        if event.row is not None and 0 <= event.row < len(self._rows) and event.column != "_selection":
-            row = int(self._rows[event.row])
-            self.session.inspected = (
-                row if self._level.value == "environment" else int(self.session.dataset.offsets[row])
-            )
+        content = self._content
+        if content is None or event.row is None or event.column == "_selection":
+            return
+        if 0 <= event.row < len(self._rows):
+            self.session.selection.inspected = content.first(self._rows[event.row])

@@ -51,9 +51,12 @@ def open_app(serve: Callable[..., Any], page: Page) -> Callable[..., Session]:
 def wait_map(page: Page, session: Session) -> None:
     """Wait until the map shows its points."""
     wait_until(
-        page, lambda: session.survey is not None or session.problem[1], MAP_TIMEOUT, "neither a map nor a problem"
+        page,
+        lambda: session.data.survey is not None or session.activity.problem[1],
+        MAP_TIMEOUT,
+        "neither a map nor a problem",
     )
-    assert session.problem == ("", "")
+    assert session.activity.problem == ("", "")
     wait_figure(page, "map")
 
 
@@ -81,7 +84,7 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     """Open the demo, lasso, inspect, flag, prune, export, and read the export back."""
     session = open_app()
     wait_map(page, session)
-    data, survey = session.dataset, session.survey
+    data, survey = session.data.dataset, session.data.survey
     assert data.n_environments >= 10_000
     assert survey.clusters.n_clusters > 1
     xy = survey.projection.xy
@@ -92,76 +95,78 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     angle = np.linspace(0, 2 * np.pi, 24)
     ring = centre + radius * np.column_stack([np.cos(angle), np.sin(angle)])
     drag(page, data_to_page(page, "map", ring))
-    wait_until(page, lambda: session.selection.any(), what="a selection")
+    wait_until(page, lambda: session.selection.mask.any(), what="a selection")
     inside = np.linalg.norm(xy - centre, axis=1)
-    assert session.selection[inside < 0.9 * radius].all()
-    assert not session.selection[inside > 1.1 * radius].any()
-    chosen = int(session.selection.sum())
+    assert session.selection.mask[inside < 0.9 * radius].all()
+    assert not session.selection.mask[inside > 1.1 * radius].any()
+    chosen = int(session.selection.mask.sum())
     expect(page.get_by_text(f"{chosen:,} of {data.n_environments:,} selected")).to_be_visible()
 
     # click an environment: the 3D view shows it, with its facts
-    row = int(np.flatnonzero(session.selection)[0])
+    row = int(np.flatnonzero(session.selection.mask)[0])
     page.mouse.click(*data_to_page(page, "map", [xy[row]])[0])
-    wait_until(page, lambda: session.inspected >= 0, what="an inspected environment")
-    assert np.linalg.norm(xy[session.inspected] - xy[row]) < 0.05 * np.ptp(xy, axis=0).max()
-    structure = int(data.structure_of[session.inspected])
-    expect(fact(page, "environment")).to_have_text(f"{session.inspected:,}")
+    wait_until(page, lambda: session.selection.inspected >= 0, what="an inspected environment")
+    assert np.linalg.norm(xy[session.selection.inspected] - xy[row]) < 0.05 * np.ptp(xy, axis=0).max()
+    structure = int(data.structure_of[session.selection.inspected])
+    expect(fact(page, "environment")).to_have_text(f"{session.selection.inspected:,}")
     expect(fact(page, "group")).to_have_text(str(data.groups[structure]))
 
     # flag what is inspected alone, then take part of it back
     button(page, "Select nothing").click()
-    wait_until(page, lambda: not session.selection.any(), what="an empty selection")
+    wait_until(page, lambda: not session.selection.mask.any(), what="an empty selection")
     button(page, "Flag").click()
-    wait_until(page, lambda: session.flags.any(), what="a flag")
-    assert np.flatnonzero(session.flags).tolist() == [session.inspected]
-    assert not session.plan.structures[structure]
+    wait_until(page, lambda: session.judging.flags.any(), what="a flag")
+    assert np.flatnonzero(session.judging.flags).tolist() == [session.selection.inspected]
+    assert not session.planning.plan.structures[structure]
 
     # move the keep fraction with the keyboard
     page.get_by_role("tab", name="Pruning").click()
-    before = session.plan.n_environments
+    before = session.planning.plan.n_environments
     slider = page.get_by_role("slider", name="Keep fraction")
     slider.focus()
     for _ in range(5):
         slider.press("ArrowLeft")
-    wait_until(page, lambda: abs(session.pruning.keep - 0.15) < 1e-9, what="a keep fraction of 0.15")
-    wait_until(page, lambda: session.plan.config.keep == session.pruning.keep, what="a new plan")
-    assert session.plan.n_environments == round(0.15 * data.n_environments) < before
-    expect(page.get_by_text(f"{session.plan.n_environments:,}", exact=True)).to_be_visible()
+    wait_until(page, lambda: abs(session.planning.settings.keep - 0.15) < 1e-9, what="a keep fraction of 0.15")
+    wait_until(page, lambda: session.planning.plan.config.keep == session.planning.settings.keep, what="a new plan")
+    assert session.planning.plan.n_environments == round(0.15 * data.n_environments) < before
+    expect(page.get_by_text(f"{session.planning.plan.n_environments:,}", exact=True)).to_be_visible()
 
     # what the plan costs
     page.get_by_role("tab", name="Cost").click()
     button(page, "Measure").click()
-    wait_until(page, lambda: session.cost is not None or session.problem[1], what="the cost of the plan")
-    assert session.problem == ("", "")
-    assert session.cost.plan is session.plan
-    expect(page.get_by_role("cell", name=f"{session.cost.kept.environments:,}").first).to_be_visible()
-    assert 0 < session.cost.kept.environments < session.cost.whole.environments
+    wait_until(
+        page, lambda: session.planning.cost is not None or session.activity.problem[1], what="the cost of the plan"
+    )
+    assert session.activity.problem == ("", "")
+    assert session.planning.cost.plan is session.planning.plan
+    expect(page.get_by_role("cell", name=f"{session.planning.cost.kept.environments:,}").first).to_be_visible()
+    assert 0 < session.planning.cost.kept.environments < session.planning.cost.whole.environments
 
     # export, and read it back
     page.get_by_role("tab", name="Export").click()
     folder = tmp_path / "export"
     page.get_by_label("Folder").fill(str(folder))
     button(page, "Export").click()
-    wait_until(page, lambda: session.exported is not None or session.problem[1], what="an export")
-    assert session.problem == ("", "")
-    kept = np.flatnonzero(session.plan.structures)
-    frames = ase.io.read(session.exported.structures, ":")
+    wait_until(page, lambda: session.planning.exported is not None or session.activity.problem[1], what="an export")
+    assert session.activity.problem == ("", "")
+    kept = np.flatnonzero(session.planning.plan.structures)
+    frames = ase.io.read(session.planning.exported.structures, ":")
     assert len(frames) == len(kept)
     for frame, original in zip(frames, kept, strict=True):
         assert np.allclose(frame.positions, data.structures[original].positions)
         assert np.isclose(frame.get_potential_energy(), data.energy[original])
     assert "IsolatedAtom" in {frame.info["config_type"] for frame in frames}
-    manifest = json.loads(session.exported.manifest.read_text())
-    flagged = {"structure": structure, "atom": int(data.atom_of[session.inspected])}
+    manifest = json.loads(session.planning.exported.manifest.read_text())
+    flagged = {"structure": structure, "atom": int(data.atom_of[session.selection.inspected])}
     assert manifest["settings"]["flagged_environments"] == [flagged]
     assert manifest["pruning"]["keep"] == pytest.approx(0.15)
-    with open(session.exported.index, newline="") as stream:
+    with open(session.planning.exported.index, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["kept"] == "1" for row in rows] == session.plan.structures.tolist()
+    assert [row["kept"] == "1" for row in rows] == session.planning.plan.structures.tolist()
     assert rows[structure]["kept"] == "0"  # left out for its flag
     with page.expect_download() as download:
-        button(page, session.exported.structures.name).click()
-    assert Path(download.value.path()).read_bytes() == session.exported.structures.read_bytes()
+        button(page, session.planning.exported.structures.name).click()
+    assert Path(download.value.path()).read_bytes() == session.planning.exported.structures.read_bytes()
 
 
 @pytest.mark.browser
@@ -177,20 +182,22 @@ def test_colours_theme_clusters_and_retraining(open_app: Callable[..., Session],
         ("cluster", "Cluster"),
     ):
         choose(page, "Colour by", title)
-        wait_until(page, lambda name=name: session.colour_by == name, what=f"colours by {title}")
+        wait_until(page, lambda name=name: session.appearance.colour_by == name, what=f"colours by {title}")
         wait_idle(page)
     colour = "view.model.below[0].axis_label_text_color"
     light = figure_eval(page, "map", colour)
     button(page, "Toggle theme").click()
-    wait_until(page, lambda: session.dark, what="the dark theme")
+    wait_until(page, lambda: session.appearance.dark, what="the dark theme")
     wait_until(page, lambda: figure_eval(page, "map", colour) != light, what="other colours on the map")
 
-    first = session.learned
+    first = session.data.learned
     unfold(page, 3)
     button(page, "Train").click()
-    wait_until(page, lambda: session.learned is not first and session.survey is not None, MAP_TIMEOUT, "a new map")
+    wait_until(
+        page, lambda: session.data.learned is not first and session.data.survey is not None, MAP_TIMEOUT, "a new map"
+    )
     wait_figure(page, "map")
-    assert session.problem == ("", "")
+    assert session.activity.problem == ("", "")
 
 
 def unfold(page: Page, step: int) -> None:
@@ -246,18 +253,24 @@ def test_bad_input_is_explained_and_harms_nothing(
     """Each bad file gets one clear error on the page, and what was open stays."""
     session = open_app(known.path, config=CONFIG)
     wait_map(page, session)
-    survey = session.survey
+    survey = session.data.survey
     for kind, (path, word) in bad_files(tmp_path, structures).items():
         page.get_by_label("Files").fill(str(path))
         button(page, "Open").click()
-        wait_until(page, lambda: word in session.problem[1] and not session.running, what=f"an error for {kind}")  # noqa: B023
+        wait_until(
+            page,
+            lambda word=word: word in session.activity.problem[1] and not session.activity.running,
+            what=f"an error for {kind}",
+        )
         expect(page.get_by_role("alert").filter(has_text=word)).to_have_count(1)
-        assert "Traceback" not in session.problem[1]
-        assert session.survey is survey, kind
+        assert "Traceback" not in session.activity.problem[1]
+        assert session.data.survey is survey, kind
     page.get_by_label("Files").fill(str(tmp_path / "bare.extxyz"))
     page.get_by_label("Allow frames without labels").check()
     button(page, "Open").click()
-    wait_until(page, lambda: session.dataset is not None and session.dataset.n_structures == 2, what="a dataset")
+    wait_until(
+        page, lambda: session.data.dataset is not None and session.data.dataset.n_structures == 2, what="a dataset"
+    )
 
 
 @pytest.mark.browser
@@ -270,11 +283,13 @@ def test_cancel_keeps_what_was_there(open_app: Callable[..., Session], page: Pag
         page.get_by_label(label).fill(value)
         page.get_by_label(label).press("Enter")
     button(page, "Train").click()
-    wait_until(page, lambda: session.running == "model" and session.progress[0] > 0.3, what="progress")
+    wait_until(
+        page, lambda: session.activity.running == "model" and session.activity.progress[0] > 0.3, what="progress"
+    )
     button(page, "Cancel").click()
-    wait_until(page, lambda: not session.running, what="the end of the job")
-    assert "ancelled" in session.problem[1]
-    assert session.dataset is not None
+    wait_until(page, lambda: not session.activity.running, what="the end of the job")
+    assert "ancelled" in session.activity.problem[1]
+    assert session.data.dataset is not None
 
 
 def test_demo_is_what_the_readme_says() -> None:
@@ -290,6 +305,6 @@ def test_demo_is_what_the_readme_says() -> None:
 def test_two_sessions_do_not_share_state() -> None:
     """Nothing of one session lives in a class or a module."""
     one, two = Session(), Session()
-    one.pruning = type(one.pruning)(keep=0.5)
-    assert two.pruning.keep == 0.2
+    one.planning.settings = type(one.planning.settings)(keep=0.5)
+    assert two.planning.settings.keep == 0.2
     assert pn.state.curdoc is None

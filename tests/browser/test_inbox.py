@@ -62,7 +62,7 @@ def inbox(
 
 
 def verdicts(session: Session) -> tuple[list[int], list[int]]:
-    return np.flatnonzero(session.flags).tolist(), np.flatnonzero(session.ordinary).tolist()
+    return np.flatnonzero(session.judging.flags).tolist(), np.flatnonzero(session.judging.ordinary).tolist()
 
 
 def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Session, Any]], page: Page) -> None:
@@ -75,57 +75,59 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     # J goes to the first; what sets it apart appears, and the 3D view follows
     page.keyboard.press("a")  # nothing chosen yet: nothing to judge
     page.keyboard.press("j")
-    wait_until(page, lambda: session.candidate == 20, what="the first candidate")
-    assert session.inspected == 20
+    wait_until(page, lambda: session.judging.candidate == 20, what="the first candidate")
+    assert session.selection.inspected == 20
     assert verdicts(session) == ([], [])
     expect(options.nth(0)).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("heading", name="Structure 1, atom 4 (Nb)")).to_be_visible()
-    wait_until(page, lambda: session.explanation is not None, what="an explanation")
-    assert session.explanation.row == 20
-    force = np.linalg.norm(session.dataset.forces[20])
+    wait_until(page, lambda: session.judging.explanation is not None, what="an explanation")
+    assert session.judging.explanation.row == 20
+    force = np.linalg.norm(session.data.dataset.forces[20])
     expect(page.get_by_role("row", name="force on the atom")).to_contain_text(f"{force:.4f}")
     expect(page.get_by_role("row", name="component")).to_have_count(5)  # four and the head
 
     # a neighbour in 3D, and back
     page.get_by_role("button", name="2", exact=True).click()
-    wait_until(page, lambda: session.inspected == session.explanation.neighbours[1], what="a neighbour")
-    assert session.candidate == 20
+    wait_until(
+        page, lambda: session.selection.inspected == session.judging.explanation.neighbours[1], what="a neighbour"
+    )
+    assert session.judging.candidate == 20
     page.get_by_role("button", name="This one").click()
-    wait_until(page, lambda: session.inspected == 20, what="the candidate in 3D")
+    wait_until(page, lambda: session.selection.inspected == 20, what="the candidate in 3D")
 
     # letters typed into a field are text
     note = page.get_by_label("Note")
     note.fill("")
     note.press_sequentially("a jar, kr")
-    assert session.candidate == 20
+    assert session.judging.candidate == 20
     reason = page.get_by_label("Reason")
     reason.click()
     page.get_by_role("option", name="wrong label").click()
     page.get_by_role("listbox", name="Outlier candidates").focus()
     page.keyboard.press("a")
-    wait_until(page, lambda: session.flags.any(), what="a judgement")
+    wait_until(page, lambda: session.judging.flags.any(), what="a judgement")
     assert verdicts(session) == ([20, 21, 22], [])
-    (act,) = session.judgements.of(20)
+    (act,) = session.judging.judgements.of(20)
     assert (act.author, act.verdict, act.reason, act.note) == ("Ana", "outlier", "wrong label", "a jar, kr")
-    wait_until(page, lambda: session.candidate == 40, what="the next candidate")
+    wait_until(page, lambda: session.judging.candidate == 40, what="the next candidate")
     expect(page.get_by_text("1 of 4 judged")).to_be_visible()
     expect(options).to_have_count(3)
     expect(note).to_have_value("")
 
     # back and forth, reject, undo; arrows on the list, with nothing stored on the way
     page.keyboard.press("ArrowDown")
-    wait_until(page, lambda: session.candidate == 115, what="the third")
+    wait_until(page, lambda: session.judging.candidate == 115, what="the third")
     page.keyboard.press("k")
-    wait_until(page, lambda: session.candidate == 40, what="the second again")
+    wait_until(page, lambda: session.judging.candidate == 40, what="the second again")
     expect(options.nth(0)).to_have_attribute("aria-selected", "true")
     page.keyboard.press("r")
-    wait_until(page, lambda: session.ordinary.any(), what="a rejection")
+    wait_until(page, lambda: session.judging.ordinary.any(), what="a rejection")
     assert verdicts(session) == ([20, 21, 22], [40])
-    wait_until(page, lambda: session.candidate == 115, what="the third")
+    wait_until(page, lambda: session.judging.candidate == 115, what="the third")
     expect(options).to_have_count(2)
     page.keyboard.press("u")
-    wait_until(page, lambda: not session.ordinary.any(), what="undo")
-    wait_until(page, lambda: session.candidate == 40, what="the one that was taken back")
+    wait_until(page, lambda: not session.judging.ordinary.any(), what="undo")
+    wait_until(page, lambda: session.judging.candidate == 40, what="the one that was taken back")
     expect(options).to_have_count(3)
     expect(options.nth(0)).to_have_attribute("aria-selected", "true")
     page.keyboard.press("Control+a")  # the browser's own
@@ -138,7 +140,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     show(True)
     expect(page.get_by_role("listbox", name="Outlier candidates")).to_be_visible()
     page.keyboard.press("r")
-    wait_until(page, lambda: session.ordinary.any(), what="a rejection")
+    wait_until(page, lambda: session.judging.ordinary.any(), what="a rejection")
     assert verdicts(session) == ([20, 21, 22], [40])
 
     # another person after a reload sees it all, and disagrees
@@ -148,15 +150,15 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     expect(options).to_have_count(2)
     page.get_by_label("Your name").fill("Bo")
     page.get_by_label("Your name").press("Enter")
-    wait_until(page, lambda: other.author == "Bo", what="another name")
+    wait_until(page, lambda: other.judging.author == "Bo", what="another name")
     page.get_by_role("button", name="Judged", exact=True).click()
     expect(options.nth(0)).to_contain_text("structure 1, 3 atoms")  # as many are judged as open
     expect(options).to_have_count(2)
     options.nth(0).click()
-    wait_until(page, lambda: other.candidate == 20, what="the candidate that was clicked")
+    wait_until(page, lambda: other.judging.candidate == 20, what="the candidate that was clicked")
     expect(page.get_by_text("Ana: outlier · wrong label · a jar, kr")).to_be_visible()
     page.get_by_role("button", name="Ordinary (R)").click()
-    wait_until(page, lambda: other.judgements.disputed[20], what="disagreement")
+    wait_until(page, lambda: other.judging.judgements.disputed[20], what="disagreement")
     assert verdicts(other) == ([], [20, 21, 22, 40])
     expect(page.get_by_text("disputed")).to_be_visible()
 
@@ -175,14 +177,14 @@ def test_the_browser_remembers_who_judges(inbox: Callable[[], tuple[Session, Any
     expect(name).to_have_value("Ana")
     name.fill(" Bo ")
     name.press("Enter")
-    wait_until(page, lambda: session.author == "Bo", what="another name")
+    wait_until(page, lambda: session.judging.author == "Bo", what="another name")
     wait_until(page, lambda: page.evaluate("localStorage.getItem('meaviz.author')") == "Bo", what="the name kept")
     later, _ = inbox()
     expect(name).to_have_value("Bo")
-    wait_until(page, lambda: later.author == "Bo", what="the name of the visit before")
+    wait_until(page, lambda: later.judging.author == "Bo", what="the name of the visit before")
     name.fill("")
     name.press("Enter")
     wait_until(page, lambda: page.evaluate("localStorage.getItem('meaviz.author')") is None, what="the name forgotten")
     last, _ = inbox()
     expect(name).to_have_value("Ana")
-    assert last.author == "Ana"
+    assert last.judging.author == "Ana"

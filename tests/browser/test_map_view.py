@@ -77,13 +77,13 @@ def press(page: Page, name: str) -> None:
 
 
 def chosen(session: Session, wanted: np.ndarray) -> Callable[[], bool]:
-    return lambda: bool(np.array_equal(session.selection, wanted))
+    return lambda: bool(np.array_equal(session.selection.mask, wanted))
 
 
 @pytest.mark.browser
 def test_search_history_filters_and_kept_selections(session: Session, page: Page) -> None:
-    force = np.linalg.norm(session.dataset.forces, axis=1)
-    groups = session.dataset.groups[session.dataset.structure_of]
+    force = np.linalg.norm(session.data.dataset.forces, axis=1)
+    groups = session.data.dataset.groups[session.data.dataset.structure_of]
     search = page.get_by_role("textbox", name="Search")
     count = page.locator(".count")
     place = count.bounding_box()
@@ -113,18 +113,18 @@ def test_search_history_filters_and_kept_selections(session: Session, page: Page
     press(page, "Kept")
     page.get_by_label("Name of the selection").fill("strong")
     press(page, "Keep")
-    wait_until(page, lambda: session.named.names == ["strong"], what="a kept selection")
+    wait_until(page, lambda: session.selection.named.names == ["strong"], what="a kept selection")
     press(page, "Select nothing")
-    wait_until(page, lambda: not session.selection.any(), what="an empty selection")
+    wait_until(page, lambda: not session.selection.mask.any(), what="an empty selection")
     page.get_by_role("button", name="Recall").click()
     wait_until(page, chosen(session, first), what="the kept selection")
 
     # filtered environments are gone from map and selection, and a lasso cannot reach them
     search.fill("group 2")
     page.get_by_role("button", name="Show only").first.click()
-    wait_until(page, lambda: session.shown is not None, what="a filter")
-    assert np.array_equal(session.shown, groups == "group 2")
-    xy = session.survey.projection.xy
+    wait_until(page, lambda: session.selection.shown is not None, what="a filter")
+    assert np.array_equal(session.selection.shown, groups == "group 2")
+    xy = session.data.survey.projection.xy
     low, high = xy.min(axis=0) - 1, xy.max(axis=0) + 1
     press(page, "Select nothing")
     served_view = figure_eval(page, "map", "[view.frame.x_range.start, view.frame.x_range.end]")
@@ -132,20 +132,22 @@ def test_search_history_filters_and_kept_selections(session: Session, page: Page
     assert served_view[1] <= high[0] + 2
     tool(page, "Box Select")
     inside = data_to_page(
-        page, "map", [np.quantile(xy[session.shown], 0.1, axis=0), np.quantile(xy[session.shown], 0.9, axis=0)]
+        page,
+        "map",
+        [np.quantile(xy[session.selection.shown], 0.1, axis=0), np.quantile(xy[session.selection.shown], 0.9, axis=0)],
     )
     drag(page, inside)
-    wait_until(page, lambda: session.selection.any(), what="a box")
-    assert not session.selection[~session.shown].any()
+    wait_until(page, lambda: session.selection.mask.any(), what="a box")
+    assert not session.selection.mask[~session.selection.shown].any()
     press(page, "Filter")
     page.get_by_role("button", name="Remove this filter").click()
-    wait_until(page, lambda: session.shown is None, what="no filter")
+    wait_until(page, lambda: session.selection.shown is None, what="no filter")
 
 
 @pytest.mark.browser
 def test_polygon_zoom_axes_and_pictures(session: Session, page: Page) -> None:
-    xy = session.survey.projection.xy
-    labels = session.survey.clusters.labels
+    xy = session.data.survey.projection.xy
+    labels = session.data.survey.clusters.labels
 
     # a polygon of clicks, the last one double; the clicks inspect nothing
     tool(page, "Polygon Select: click the corners, double click the last")
@@ -156,14 +158,14 @@ def test_polygon_zoom_axes_and_pictures(session: Session, page: Page) -> None:
         page.mouse.click(x, y)
         page.wait_for_timeout(400)
     page.mouse.dblclick(*places[-1])
-    wait_until(page, lambda: session.selection.any(), what="a polygon")
+    wait_until(page, lambda: session.selection.mask.any(), what="a polygon")
     inside = shapely.contains_xy(shapely.Polygon(corners), xy[:, 0], xy[:, 1])
-    assert np.mean(session.selection == inside) > 0.995  # the corners lie on whole pixels
-    assert session.inspected == -1
+    assert np.mean(session.selection.mask == inside) > 0.995  # the corners lie on whole pixels
+    assert session.selection.inspected == -1
     tool(page, "Polygon Select: click the corners, double click the last")
 
     press(page, "Grow to whole clusters")
-    touched = np.unique(labels[session.selection])
+    touched = np.unique(labels[session.selection.mask])
     wait_until(page, chosen(session, np.isin(labels, touched)), what="whole clusters")
 
     before = figure_eval(page, "map", "view.frame.x_range.end - view.frame.x_range.start")
@@ -181,7 +183,7 @@ def test_polygon_zoom_axes_and_pictures(session: Session, page: Page) -> None:
 
     for axis, title in (("Horizontal axis", "Force / eV/Å"), ("Vertical axis", "Energy per atom / eV/atom")):
         choose(page, axis, title)
-    wait_until(page, lambda: session.axes == ("force", "energy"), what="other axes")
+    wait_until(page, lambda: session.appearance.axes == ("force", "energy"), what="other axes")
     wait_figure(page, "map")
     wait_until(
         page,
@@ -199,21 +201,21 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     low, high = frame[0] + 0.3 * (frame[1] - frame[0]), frame[0] + 0.6 * (frame[1] - frame[0])
     top = figure_eval(page, "histogram-energy", "view.frame.y_range.end")
     drag(page, data_to_page(page, "histogram-energy", [(low, 0.5 * top), (high, 0.5 * top)]))
-    energy = session.properties["energy"].values
-    wait_until(page, lambda: session.selection.any(), what="a brush")
+    energy = session.data.properties["energy"].values
+    wait_until(page, lambda: session.selection.mask.any(), what="a brush")
     width = (frame[1] - frame[0]) / 60
-    assert session.selection[(energy > low + width) & (energy < high - width)].all()
-    assert not session.selection[(energy < low - width) | (energy > high + width)].any()
+    assert session.selection.mask[(energy > low + width) & (energy < high - width)].all()
+    assert not session.selection.mask[(energy < low - width) | (energy > high + width)].any()
 
     page.get_by_role("tab", name="Table").click()
-    score = session.survey.outliers.score
+    score = session.data.survey.outliers.score
     best = int(np.argmax(score))
     expect(page.get_by_role("gridcell", name=f"{best:,}", exact=True).first).to_be_visible()
     page.get_by_role("gridcell", name=f"{best:,}", exact=True).first.click()
-    wait_until(page, lambda: session.inspected == best, what="the inspected environment")
-    was = bool(session.selection[best])
+    wait_until(page, lambda: session.selection.inspected == best, what="the inspected environment")
+    was = bool(session.selection.mask[best])
     page.locator(".tabulator-row input[type=checkbox]").first.click()
-    wait_until(page, lambda: bool(session.selection[best]) is not was, what="a tick")
+    wait_until(page, lambda: bool(session.selection.mask[best]) is not was, what="a tick")
 
     page.get_by_role("tab", name="Composition").click()
     wait_figure(page, "composition")
@@ -222,8 +224,8 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     rows = figure_eval(page, "composition", "view.model.y_range.factors")
     box = figure_eval(page, "composition", FRAME)
     page.mouse.click(box[0] + 1.5 / len(columns) * box[2], box[1] + (1 - 2.5 / len(rows)) * box[3])
-    groups = session.dataset.groups[session.dataset.structure_of]
-    wanted = (session.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
+    groups = session.data.dataset.groups[session.data.dataset.structure_of]
+    wanted = (session.data.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
     wait_until(page, chosen(session, wanted), what="a cell of the heat map")
 
 
@@ -234,22 +236,22 @@ def test_two_browsers_do_not_see_each_others_selection(
     """A selection, a colour and an environment of one session leave the other, on the same server, as it was."""
     first, second = open_session(page), open_session(other_page)
     assert first is not second
-    labels = first.survey.clusters.labels
+    labels = first.data.survey.clusters.labels
     for session, where, label in ((first, page, 0), (second, other_page, 1)):
-        before = [None if one.selection is None else one.selection.copy() for one in (first, second)]
-        middle = np.median(session.survey.projection.xy[labels == label], axis=0)
+        before = [None if one.selection.mask is None else one.selection.mask.copy() for one in (first, second)]
+        middle = np.median(session.data.survey.projection.xy[labels == label], axis=0)
         angle = np.linspace(0, 2 * np.pi, 24)
         drag(where, data_to_page(where, "map", middle + 0.8 * np.column_stack([np.cos(angle), np.sin(angle)])))
-        wait_until(where, lambda session=session: session.selection.any(), what="a selection")
+        wait_until(where, lambda session=session: session.selection.mask.any(), what="a selection")
         other = 1 if session is first else 0
         np.testing.assert_array_equal((first, second)[other].selection, before[other])
-    assert not np.array_equal(first.selection, second.selection)
+    assert not np.array_equal(first.selection.mask, second.selection.mask)
     for session, where in ((first, page), (second, other_page)):
-        expect(where.get_by_text(f"{int(session.selection.sum()):,} of {N:,} selected")).to_be_visible()
+        expect(where.get_by_text(f"{int(session.selection.mask.sum()):,} of {N:,} selected")).to_be_visible()
 
-    choose(page, "Colour by", first.properties.title_of("group"))
-    wait_until(page, lambda: first.colour_by == "group", what="other colours")
+    choose(page, "Colour by", first.data.properties.title_of("group"))
+    wait_until(page, lambda: first.appearance.colour_by == "group", what="other colours")
     page.get_by_role("button", name="Next environment").click()
-    wait_until(page, lambda: first.inspected >= 0, what="an environment")
-    assert (second.colour_by, second.inspected) == ("cluster", -1)
+    wait_until(page, lambda: first.selection.inspected >= 0, what="an environment")
+    assert (second.appearance.colour_by, second.selection.inspected) == ("cluster", -1)
     expect(other_page.get_by_role("combobox", name="Colour by")).to_have_text("Cluster")

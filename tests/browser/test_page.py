@@ -88,7 +88,7 @@ def test_the_list_of_keys_holds_the_focus_and_gives_it_back(app: App) -> None:
     page.keyboard.press("Escape")
     expect(keys).to_have_count(0)
     expect(opener).to_be_focused()
-    assert not session.flags.any()
+    assert not session.judging.flags.any()
 
 
 @pytest.mark.browser
@@ -96,18 +96,18 @@ def test_keys_of_environments(app: App) -> None:
     """Step, flag, let go; in a field they are letters."""
     page, session = app.page, app.session
     page.keyboard.press("ArrowRight")
-    wait_until(page, lambda: session.inspected == 0, what="the first environment")
+    wait_until(page, lambda: session.selection.inspected == 0, what="the first environment")
     page.keyboard.press("f")
-    wait_until(page, lambda: session.flags.any(), what="a flag")
-    assert np.flatnonzero(session.flags).tolist() == [0]
+    wait_until(page, lambda: session.judging.flags.any(), what="a flag")
+    assert np.flatnonzero(session.judging.flags).tolist() == [0]
     page.keyboard.press("Shift+F")
-    wait_until(page, lambda: not session.flags.any(), what="no flag")
+    wait_until(page, lambda: not session.judging.flags.any(), what="no flag")
     page.keyboard.press("Escape")
-    wait_until(page, lambda: session.inspected == -1, what="nothing inspected")
+    wait_until(page, lambda: session.selection.inspected == -1, what="nothing inspected")
     page.get_by_label("Files").fill("")
     page.get_by_label("Files").press_sequentially("f?")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    assert not session.flags.any()
+    assert not session.judging.flags.any()
     page.get_by_label("Files").fill("")
 
 
@@ -123,22 +123,22 @@ def test_keys_of_tabs(app: App) -> None:
 def test_keys_of_the_inbox_and_of_the_page_together(app: App) -> None:
     """J, K and U judge while the tab is in sight; the page's keys work while the list has the focus."""
     page, session = app.page, app.session
-    candidates = session.survey.outliers.candidates
+    candidates = session.data.survey.outliers.candidates
     app.tab([title for title, _ in TABS].index("Outliers"))
     listed = page.get_by_role("listbox", name="Outlier candidates")
     listed.get_by_role("option").first.click()
-    wait_until(page, lambda: session.candidate in candidates, what="a candidate")
+    wait_until(page, lambda: session.judging.candidate in candidates, what="a candidate")
     expect(listed).to_be_focused()
-    first = session.candidate
+    first = session.judging.candidate
     for key, there in (("ArrowDown", False), ("k", True), ("j", False), ("ArrowUp", True)):
         page.keyboard.press(key)
-        wait_until(page, lambda there=there: (session.candidate == first) == there, what=f"what {key} goes to")
+        wait_until(page, lambda there=there: (session.judging.candidate == first) == there, what=f"what {key} goes to")
         here = listed.get_by_role("option").nth(0 if there else 1)  # the next key counts from what the browser shows
         expect(here).to_have_attribute("aria-selected", "true")
     page.keyboard.press("a")
-    wait_until(page, lambda: session.flags[first], what="an outlier")
+    wait_until(page, lambda: session.judging.flags[first], what="an outlier")
     page.keyboard.press("u")
-    wait_until(page, lambda: not session.flags.any(), what="the judgement taken back")
+    wait_until(page, lambda: not session.judging.flags.any(), what="the judgement taken back")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
@@ -151,15 +151,15 @@ def test_keys_of_the_inbox_and_of_the_page_together(app: App) -> None:
 def test_keys_of_the_map(app: App) -> None:
     """Search, modes, history, inverting, growing and zooming without the mouse."""
     page, session = app.page, app.session
-    labels = session.survey.clusters.labels
+    labels = session.data.survey.clusters.labels
     whole = figure_eval(page, "map", SPAN)
     page.keyboard.press("/")
     search = page.get_by_role("textbox", name="Search")
     expect(search).to_be_focused()
     page.keyboard.type("12")
     page.keyboard.press("Enter")
-    first = session.dataset.structure_of == 12
-    wait_until(page, lambda: np.array_equal(session.selection, first), what="the structure of this number")
+    first = session.data.dataset.structure_of == 12
+    wait_until(page, lambda: np.array_equal(session.selection.mask, first), what="the structure of this number")
     search.evaluate("(field) => field.blur()")
     for key, wanted in (
         ("i", ~first),
@@ -170,18 +170,20 @@ def test_keys_of_the_map(app: App) -> None:
         ("z", first),
     ):
         page.keyboard.press(key)
-        wait_until(page, lambda wanted=wanted: np.array_equal(session.selection, wanted), what=f"what {key} selects")
-    reach = np.ptp(session.survey.projection.xy[first, 0])
+        wait_until(
+            page, lambda wanted=wanted: np.array_equal(session.selection.mask, wanted), what=f"what {key} selects"
+        )
+    reach = np.ptp(session.data.survey.projection.xy[first, 0])
     page.keyboard.press(".")
     wait_until(page, lambda: figure_eval(page, "map", SPAN) == pytest.approx(reach, rel=0.3), what="a closer view")
     page.keyboard.press("Escape")
-    wait_until(page, lambda: not session.selection.any(), what="no selection")
+    wait_until(page, lambda: not session.selection.mask.any(), what="no selection")
     page.keyboard.press(".")
     wait_until(page, lambda: figure_eval(page, "map", SPAN) == pytest.approx(whole, rel=0.01), what="the whole map")
     for key, label in (("]", 0), ("]", 1), ("[", 0), ("[", labels.max()), ("]", 0)):
         page.keyboard.press(key)
         wait_until(
-            page, lambda label=label: np.array_equal(session.selection, labels == label), what=f"cluster {label}"
+            page, lambda label=label: np.array_equal(session.selection.mask, labels == label), what=f"cluster {label}"
         )
     page.keyboard.press("Escape")
     for mode in ("Add", "Remove", "Overlap", "New"):

@@ -76,7 +76,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     page, session, view = opened.page, opened.session, opened.view
     viewer = view.viewer
     opened.button("Next").click()
-    wait_until(page, lambda: session.inspected == 0, what="the first environment")
+    wait_until(page, lambda: session.selection.inspected == 0, what="the first environment")
     opened.settle()
     assert viewer.scene["around"]
     assert page.get_by_text("0 of 16 (Nb)").is_visible()
@@ -84,7 +84,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     opened.button("View").click()
     page.get_by_label("Forces").check()
     choose(page, "Colour atoms by", "Cluster")
-    wait_until(page, lambda: session.atoms_by == "cluster" and viewer.arrows, what="the settings")
+    wait_until(page, lambda: session.appearance.atoms_by == "cluster" and viewer.arrows, what="the settings")
     choose(page, "Cells, a", "2")
     opened.button("Structure").click()
     wait_until(page, lambda: viewer.scene["repeats"] == [2, 1, 1] and not viewer.scene["around"], what="the structure")
@@ -97,24 +97,26 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     opened.served.run(lambda: setattr(session, "selection", session_rows))
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowRight")
-    wait_until(page, lambda: session.inspected == 3, what="the first of the selection")
+    wait_until(page, lambda: session.selection.inspected == 3, what="the first of the selection")
     opened.settle()
     assert (view.shown.mode, view.shown.repeats, viewer.arrows) == ("structure", (2, 1, 1), True)
     assert viewer.scene["centers"] == [3]
 
     opened.button("Environment").click()
     opened.button("Pin").click()
-    wait_until(page, lambda: session.pinned == 3, what="a pinned environment")
+    wait_until(page, lambda: session.selection.pinned == 3, what="a pinned environment")
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowLeft")
-    wait_until(page, lambda: session.inspected == 130, what="the last of the selection")
+    wait_until(page, lambda: session.selection.inspected == 130, what="the last of the selection")
     wait_until(page, lambda: len(viewer.scene["centers"]) == 2, what="both environments")
     opened.settle()
     assert [name for name, _ in viewer.legend["entries"]] == ["1", "2"]
     page.get_by_text("RMSD").wait_for()
     assert page.get_by_role("cell", name="130").is_visible()
     opened.button("Pin").click()
-    wait_until(page, lambda: session.pinned == -1 and len(viewer.scene["centers"]) == 1, what="one environment")
+    wait_until(
+        page, lambda: session.selection.pinned == -1 and len(viewer.scene["centers"]) == 1, what="one environment"
+    )
     opened.settle()
     assert page.locator(".viewer canvas").count() == 1
 
@@ -125,43 +127,43 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     picture = page.locator(".gallery button").nth(4)
     row = int(picture.get_attribute("data-row"))
     picture.click()
-    wait_until(page, lambda: session.inspected == row, what="the environment of the picture")
+    wait_until(page, lambda: session.selection.inspected == row, what="the environment of the picture")
     page.locator(f'.gallery button.current[data-row="{row}"]').first.wait_for()
 
 
 def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[[AtomicDataset], Run]) -> None:
     session = ready_session(ready_run(niobium))
     view = StructureView(session, None)
-    session.inspected = 20
+    session.selection.inspected = 20
     assert view.viewer.scene["near"].size > 8
     view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": -1})
     assert view.shown.mode == "structure"
     view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": 7})
-    assert session.inspected == niobium.offsets[niobium.structure_of[20]] + 7
+    assert session.selection.inspected == niobium.offsets[niobium.structure_of[20]] + 7
     assert view.shown.mode == "structure"  # the choice of an atom does not change what is shown
     assert view.viewer.scene["centers"] == [7]
     here = int(niobium.offsets[niobium.structure_of[20]])
     for index, keys in ((3, {"shift": True}), (5, {"shift": True}), (3, {"ctrl": True})):
         view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": index, **keys})
-    assert np.flatnonzero(session.selection).tolist() == [here + 5]
-    assert session.inspected == here + 7  # what is looked at stays
-    session.clear_selection()
+    assert np.flatnonzero(session.selection.mask).tolist() == [here + 5]
+    assert session.selection.inspected == here + 7  # what is looked at stays
+    session.selection.clear()
     view.viewer._handle_msg({"type": "step", "by": -5})
-    assert session.inspected == niobium.offsets[niobium.structure_of[20]] + 6
-    session.atoms_by = "selected"
+    assert session.selection.inspected == niobium.offsets[niobium.structure_of[20]] + 6
+    session.appearance.atoms_by = "selected"
     grey = view.viewer.scene["colors"]
-    session.selection = np.ones(niobium.n_environments, dtype=bool)
+    session.selection.mask = np.ones(niobium.n_environments, dtype=bool)
     assert (view.viewer.scene["colors"] != grey).all()
     assert [name for name, _ in view.viewer.legend["entries"]] == ["selected"]
-    view.shown.mode, session.pinned = "environment", 100
+    view.shown.mode, session.selection.pinned = "environment", 100
     assert view.comparing
     first = view.viewer.scene["starts"][1]
     view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": first})
-    assert session.pinned == 100
+    assert session.selection.pinned == 100
     view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": 0})
-    assert session.inspected == 100  # the centre of the pinned one
+    assert session.selection.inspected == 100  # the centre of the pinned one
     session._clear_from("map")
-    assert session.pinned == -1
+    assert session.selection.pinned == -1
     assert view.viewer.scene == {}
 
 
@@ -183,17 +185,17 @@ def test_the_gallery_lists_clusters_and_answers_only_for_its_own_pictures(
     view = GalleryView(session, None)
     assert list(view.cluster.options.values()) == [0, 1, 2]
     central, edge, drawn = view.gallery.sections
-    labels = session.survey.clusters.labels
+    labels = session.data.survey.clusters.labels
     for section in (central, edge, drawn):
         assert len(section["items"]) == 6
         assert (labels[[item["row"] for item in section["items"]]] == 0).all()
-    view._draw_others()
+    view.draw_others()
     assert view.gallery.sections[2] != drawn
     view.cluster.value = 2
     assert [item["row"] for item in view.gallery.sections[0]["items"]] == [144]  # the isolated atom
     view.gallery._handle_msg({"row": 3})
-    assert session.inspected == -1
+    assert session.selection.inspected == -1
     view.gallery._handle_msg({"row": 144})
-    assert session.inspected == 144
+    assert session.selection.inspected == 144
     session.set_dataset(None)
     assert view.gallery.sections == []

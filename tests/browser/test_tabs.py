@@ -17,7 +17,7 @@ from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFi
 from meagraph.progress import Progress
 from meagraph.pruning.plan import PruningPlan
 from meaviz.app import ROWS
-from meaviz.jobs import plan_jobs as planwork
+from meaviz.jobs import plan_jobs
 from meaviz.views import TABS
 from meaviz.views.clusters.table import CENTRAL, EDGE, pictures, plus_minus
 from tests.support import ROOT
@@ -40,12 +40,12 @@ FOCUS_IN_MENU = """() => {
 def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
     """A row selects its cluster, a picture shows that member; what is selected elsewhere is counted and marked."""
     page, session = app.page, app.session
-    labels = session.survey.clusters.labels
+    labels = session.data.survey.clusters.labels
     table = page.locator(".tab-0")
     rows = table.locator(".tabulator-row")
     expect(rows.nth(2).locator("svg")).to_have_count(2)
     rows.nth(2).locator("[tabulator-field=size]").click()
-    wait_until(page, lambda: np.array_equal(session.selection, labels == 2), what="the third cluster")
+    wait_until(page, lambda: np.array_equal(session.selection.mask, labels == 2), what="the third cluster")
     cell = rows.nth(2).locator("[tabulator-field=selected]")
     expect(cell).to_have_text(f"{int((labels == 2).sum()):,}")
     expect(table.locator(".tabulator-selected")).to_have_count(1)
@@ -54,8 +54,8 @@ def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
     for column in (EDGE, CENTRAL):
         row, _ = found[column][1]
         rows.nth(1).locator(f"[tabulator-field={column}]").click()
-        wait_until(page, lambda row=row: session.inspected == row, what=f"the {column} member")
-    np.testing.assert_array_equal(session.selection, labels == 2)
+        wait_until(page, lambda row=row: session.selection.inspected == row, what=f"the {column} member")
+    np.testing.assert_array_equal(session.selection.mask, labels == 2)
     expect(rows.nth(2)).to_have_class(re.compile("tabulator-selected"))
     expect(rows.nth(1)).not_to_have_class(re.compile("tabulator-selected"))
 
@@ -63,17 +63,17 @@ def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
     search.fill("structure < 3")
     search.press("Enter")
     search.fill("")
-    expect(cell).to_have_text(f"{int((labels[session.dataset.structure_of < 3] == 2).sum()):,}")
+    expect(cell).to_have_text(f"{int((labels[session.data.dataset.structure_of < 3] == 2).sum()):,}")
     expect(table.locator(".tabulator-selected")).to_have_count(0)
 
     choose(page, "Means of", "Outlier score")
     page.wait_for_function(FOCUS_IN_MENU)
     page.keyboard.press("Escape")
     expect(page.get_by_role("menuitem")).to_have_count(0)
-    assert session.selection.any()  # that Escape was for the menu
+    assert session.selection.mask.any()  # that Escape was for the menu
     mean = table.get_by_role("columnheader", name="Outlier score", exact=True)
     expect(mean).to_have_count(1)
-    score = session.survey.outliers.score[labels == 0]
+    score = session.data.survey.outliers.score[labels == 0]
     expect(rows.nth(0)).to_contain_text(plus_minus(score.mean(), score.std()))
 
 
@@ -90,12 +90,12 @@ def test_quests_by_its_button(app: App, monkeypatch: pytest.MonkeyPatch) -> None
         sets = {name: SetFigures(dataset.n_environments, 7, 1.25, 2.5, 0.375) for name in SETS}
         return QuestsMeasures(plan, sets, config, "quests 1.2.3")
 
-    monkeypatch.setattr(planwork, "measure_quests", missing)
+    monkeypatch.setattr(plan_jobs, "measure_quests", missing)
     app.tab([title for title, _ in TABS].index("Cost"))
     button = page.get_by_role("button", name="QUESTS", exact=True)
     button.click()
     expect(page.get_by_role("alert")).to_contain_text('pip install "meaviz[quests]"')
-    monkeypatch.setattr(planwork, "measure_quests", measured)
+    monkeypatch.setattr(plan_jobs, "measure_quests", measured)
     button.click()
     expect(page.get_by_role("cell", name="37.5 %", exact=True)).to_have_count(len(SETS))
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -122,7 +122,7 @@ OVERFLOWS = f"""(selector) => {{
 def test_a_tab_fits_its_pane_on_a_small_screen(app: App, title: str) -> None:
     """Charts with their axes are in sight; what is longer scrolls within, under its tools."""
     index = [name for name, _ in TABS].index(title)
-    if app.session.stability is None:
+    if app.session.data.stability is None:
         app.served.run(lambda: setattr(app.session, "stability", stability_of(2000)))
     app.tab(index)
     wait_still(app.page)
@@ -134,7 +134,7 @@ def test_the_environment_in_3d_and_its_facts_fit(app: App) -> None:
     """On a small screen the tools take one line, and the picture stays in sight whatever is known."""
     page = app.page
     page.keyboard.press("ArrowRight")
-    wait_until(page, lambda: app.session.inspected == 0, what="an environment in 3D")
+    wait_until(page, lambda: app.session.selection.inspected == 0, what="an environment in 3D")
     expect(page.get_by_text("judged", exact=True)).to_be_in_viewport()
     first = page.get_by_role("button", name="Previous environment").bounding_box()
     last = page.get_by_role("button", name="View: colours").bounding_box()
@@ -237,7 +237,7 @@ def test_no_serious_violation_on_the_page(app: App, dark: bool) -> None:
     app.set_theme(dark)
     page, session = app.page, app.session
     page.keyboard.press("ArrowRight")
-    wait_until(page, lambda: session.inspected == 0, what="an environment in 3D")
+    wait_until(page, lambda: session.selection.inspected == 0, what="an environment in 3D")
     folded = page.get_by_role("button", name="show more").and_(page.locator("[aria-expanded=false]"))
     for left in range(folded.count(), 0, -1):
         folded.first.click()
@@ -260,6 +260,6 @@ def test_no_serious_violation_in_a_tab(app: App, title: str, dark: bool) -> None
     axe_script()
     app.set_theme(dark)
     app.page.keyboard.press("ArrowRight")
-    wait_until(app.page, lambda: app.session.inspected == 0, what="an environment in 3D")
+    wait_until(app.page, lambda: app.session.selection.inspected == 0, what="an environment in 3D")
     app.tab([name for name, _ in TABS].index(title))
     check(app.page, CONTRAST if dark else RULES, ".pane-tabs")

@@ -81,7 +81,7 @@ def rankings(n: int, labels: np.ndarray) -> Ranking:
     for label in range(BLOBS):
         rows = np.flatnonzero(labels == label)
         rank[rows] = np.arange(len(rows))
-    config = Session().pruning
+    config = Session().planning.settings
     return Ranking(rank, labels, np.bincount(labels, minlength=BLOBS), config.within, config.seed, config.selector)
 
 

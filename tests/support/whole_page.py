@@ -60,9 +60,9 @@ class App:
 
     def set_theme(self, dark: bool) -> None:
         """Light or dark, and all colours have faded to it."""
-        if self.session.dark != dark:
+        if self.session.appearance.dark != dark:
             self.page.keyboard.press("t")
-            wait_until(self.page, lambda: self.session.dark == dark, what="the other theme")
+            wait_until(self.page, lambda: self.session.appearance.dark == dark, what="the other theme")
             self.page.wait_for_function(GROUND, arg=theme(dark).raised)  # it takes the page a while
         wait_still(self.page)
 
@@ -78,8 +78,8 @@ class App:
         self.tab(0)
 
     def _forget(self) -> None:
-        self.session.clear_selection()
-        self.session.inspected = self.session.candidate = -1
+        self.session.selection.clear()
+        self.session.selection.inspected = self.session.judging.candidate = -1
 
 
 @contextlib.contextmanager

@@ -54,28 +54,28 @@ class RateCharts:
             dots = plot.scatter("rate", column, source=source, size=5)
             self._glyphs.append((line.glyph, dots.glyph))
         tick_decades(count)
-        self._marks = [Span(dimension="height", location=0.5, line_width=2) for _ in self.figures]
-        self._plateaus = [BoxAnnotation(left=0, right=0, visible=False, line_alpha=0) for _ in self.figures]
-        for plot, mark, plateau in zip(self.figures, self._marks, self._plateaus, strict=True):
+        self.marks = [Span(dimension="height", location=0.5, line_width=2) for _ in self.figures]
+        self.plateaus = [BoxAnnotation(left=0, right=0, visible=False, line_alpha=0) for _ in self.figures]
+        for plot, mark, plateau in zip(self.figures, self.marks, self.plateaus, strict=True):
             plot.add_layout(plateau)
             plot.add_layout(mark)
         self.style(tokens)
 
     def show_rate(self, rate: float) -> None:
         """Move the mark."""
-        for mark in self._marks:
+        for mark in self.marks:
             mark.location = rate
 
     def show_plateau(self, plateau: tuple[float, float] | None) -> None:
         """Shade the rates between which clusters hardly change; None shades nothing."""
-        for box in self._plateaus:
+        for box in self.plateaus:
             box.visible = plateau is not None
             if plateau is not None:
                 box.left, box.right = plateau
 
     def style(self, tokens: Theme) -> None:
         """Give the charts the colours and the font of the page."""
-        for plot, glyphs, mark, box in zip(self.figures, self._glyphs, self._marks, self._plateaus, strict=True):
+        for plot, glyphs, mark, box in zip(self.figures, self._glyphs, self.marks, self.plateaus, strict=True):
             style_chart(plot, tokens)
             line, dots = glyphs
             line.line_color = dots.line_color = dots.fill_color = tokens.accent

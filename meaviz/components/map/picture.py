@@ -23,7 +23,8 @@ SCREEN = 96.0  # pixels an inch, by which the sizes of points are known
 class MapPicture:
     """What the map shows."""
 
-    xy: NDArray[np.float32]  # (N, 2), NaN for points that are not shown
+    xy: NDArray[np.float32]  # (N, 2), NaN for points without a place
+    shown: NDArray[np.bool_] | None  # (N,) points that are drawn, None for all
     colouring: Colouring
     level: NDArray[np.uint8]  # (N,), see map_layers.levels
     sizes: NDArray[np.uint8] | None  # (N,) size classes
@@ -59,11 +60,12 @@ def draw(shown: MapPicture, format: Literal["png", "svg"], theme: Theme) -> byte
 
 def _points(axes: Any, shown: MapPicture, theme: Theme) -> None:
     view = shown.view
-    x, y = shown.xy.T
+    xy = shown.xy if shown.shown is None else np.where(shown.shown[:, None], shown.xy, np.float32(np.nan))
+    x, y = xy.T
     inside = (x >= view.x[0]) & (x <= view.x[1]) & (y >= view.y[0]) & (y <= view.y[1])
-    if len(shown.xy) > SCATTER_MAX:
+    if len(xy) > SCATTER_MAX:
         fine = View(view.x, view.y, 2 * view.width, 2 * view.height)
-        image = picture(shown.xy, shown.colouring.rgba, shown.level, shown.sizes, fine, theme)
+        image = picture(xy, shown.colouring.rgba, shown.level, shown.sizes, fine, theme)
         axes.imshow(image, origin="lower", extent=(*view.x, *view.y), aspect="auto", interpolation="none")
         return
     rows = np.random.default_rng(0).permutation(np.flatnonzero(inside))

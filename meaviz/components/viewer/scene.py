@@ -21,6 +21,8 @@ MOST_DRAWN = 200_000
 """Repeats that would draw more atoms than this are not drawn."""
 BOND_TOLERANCE = 1.1
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
+USUAL_ARROW = 2.5
+"""Å that the arrow of a force is long which one in a hundred exceeds."""
 FAINT = 0.4
 """Opacity of the first of two environments where they are laid over each other."""
 
@@ -163,6 +165,23 @@ def build_comparison(first: Environment, second: Environment, *, overlaid: bool 
         "repeats": [1, 1, 1],
         "spacefill": False,
     }
+
+
+def arrow_scale(forces: np.ndarray) -> float:
+    """Å per eV/Å, one of 1, 2, 5 times a power of ten, at which usual ``forces`` (N, 3) eV/Å can be seen."""
+    sizes = np.linalg.norm(forces, axis=1)
+    known = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not known.size:
+        return 1.0
+    wanted = USUAL_ARROW / float(np.percentile(known, 99))
+    power = 10.0 ** np.floor(np.log10(wanted))
+    step = max(step for step in (1, 2, 5) if step * power <= wanted * 1.0000001)
+    return float(f"{step * power:.1g}")
+
+
+def known_vectors(vectors: np.ndarray) -> np.ndarray | None:
+    """``vectors`` (n, 3), or None where none of them is known."""
+    return vectors if np.isfinite(vectors).any() else None
 
 
 def allowed_repeats(atoms: ase.Atoms, repeats: Sequence[int]) -> tuple[int, int, int]:

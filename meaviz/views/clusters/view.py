@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
@@ -14,7 +13,7 @@ from meaviz.jobs.workflow import CLUSTERS, Workflow
 from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.style.text import TextPane
-from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, members, pictures
+from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, pictures
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import keep_state
 
@@ -58,7 +57,7 @@ class ClusterView(pn.viewable.Viewer):
         self.session = session
         self._facts: pd.DataFrame | None = None
         self._pictures: dict[str, dict[int, tuple[int, str]]] = {CENTRAL: {}, EDGE: {}}
-        look = table_look(session.dark)
+        look = table_look(session.appearance.dark)
         self._table = pn.widgets.Tabulator(
             pd.DataFrame(columns=[*BEFORE, *AFTER]),
             show_index=False,
@@ -108,10 +107,14 @@ class ClusterView(pn.viewable.Viewer):
         self._table.param.watch(self._mark, "selection")  # a click marks its row, whatever it does
         # columns and rows in one message: rows that come while the browser makes the table anew would be lost
         self._means.param.watch(held(self._summarise), "value")
-        session.param.watch(held(self._show), "survey")
-        session.param.watch(held(self._restyle), "dark")
-        session.param.watch(self._update, ["plan", "flags", "cluster_stability", "selection"])
-        session.param.watch(self._show_activity, ["running", "progress", "problem", "survey"])
+        session.data.param.watch(held(self._show), "survey")
+        session.appearance.param.watch(held(self._restyle), "dark")
+        session.planning.param.watch(self._update, "plan")
+        session.judging.param.watch(self._update, "flags")
+        session.data.param.watch(self._update, "cluster_stability")
+        session.selection.param.watch(self._update, "mask")
+        session.activity.param.watch(self._show_activity, ["running", "progress", "problem"])
+        session.data.param.watch(self._show_activity, "survey")
         keep_state(self._show_activity, self._measure)
         self._show()
 
@@ -121,36 +124,35 @@ class ClusterView(pn.viewable.Viewer):
 
     def _show(self, *events: object) -> None:
         """Another map, or none."""
-        session, known = self.session, self.session.properties
-        there = session.survey is not None and session.learned is not None and known is not None
+        known = self.session.data.properties
+        there = self.session.data.analysis is not None
         self._empty.visible, self._filled.visible = not there, there
-        if not there:
-            self._facts = None
-            return
-        self._pictures = pictures(session)
-        numbers = {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
-        chosen = self._means.value or FIRST
-        value = [name for name in chosen if name in numbers.values() and np.isfinite(known[name].values).any()]
         self._facts = None  # one table for the new choices, not one for each
+        if not there or known is None:
+            return
+        self._pictures = pictures(self.session)
+        numbers = known.titles("number")
+        chosen = self._means.value or FIRST
+        value = [name for name in chosen if name in numbers.values() and known[name].limits is not None]
         self._means.param.update(options=numbers, value=value)
         self._summarise()
 
     def _restyle(self, *events: object) -> None:
-        self._table.css_classes = table_look(self.session.dark)["css_classes"]
+        self._table.css_classes = table_look(self.session.appearance.dark)["css_classes"]
         if self._facts is not None:
             self._pictures = pictures(self.session)  # what is far fades into the ground
             self._fill()
 
     def _summarise(self, *events: Any) -> None:
-        session = self.session
-        if session.survey is None or (events and self._facts is None):
+        if self.session.data.survey is None or (events and self._facts is None):
             return
-        self._facts = cluster_facts(session, self._means.value)
+        self._facts = cluster_facts(self.session, self._means.value)
         self._fill()
 
     def _fill(self) -> None:
         """The whole table anew."""
-        if self._facts is None:
+        known = self.session.data.properties
+        if self._facts is None or known is None:
             return
         table = self._facts.assign(
             **{
@@ -159,7 +161,6 @@ class ClusterView(pn.viewable.Viewer):
             },
             **self._live(self._facts),
         )
-        known = self.session.properties
         means = [known.title_of(name) for name in self._means.value]
         order = [*BEFORE, *means, *AFTER]
         fixed = BEFORE | AFTER
@@ -175,29 +176,29 @@ class ClusterView(pn.viewable.Viewer):
         )
         self._mark()
 
-    def _live(self, facts: pd.DataFrame) -> dict[str, Any]:
+    def _live(self, facts: pd.DataFrame) -> dict[str, list[Any]]:
         """The columns that change while the map stays."""
-        session, labels = self.session, facts["label"].to_numpy()
-        kept = session.plan.per_cluster[labels] if session.plan is not None else np.zeros(len(labels), dtype=np.int64)
-        measured = [] if session.cluster_stability is None else [f"{value:.2f}" for value in session.cluster_stability]
+        data, plan = self.session.data, self.session.planning.plan
+        count, labels = data.found.survey.clusters.count, facts["label"].tolist()
+        kept = [0] * len(labels) if plan is None else plan.per_cluster[labels].tolist()
+        measured = [] if data.cluster_stability is None else [f"{value:.2f}" for value in data.cluster_stability]
         return {
-            "selected": members(session, session.selection)[labels],
+            "selected": count(self.session.selection.mask)[labels].tolist(),
             "stability": [measured[label] if label < len(measured) else "–" for label in labels],
             "kept": kept,
-            "kept_share": np.round(100 * kept / facts["size"].to_numpy(), 1),
-            "flagged": members(session, session.flags)[labels],
+            "kept_share": [round(100 * part / size, 1) for part, size in zip(kept, facts["size"], strict=True)],
+            "flagged": count(self.session.judging.flags)[labels].tolist(),
         }
 
     def _update(self, *events: object) -> None:
         """Send what has changed: the pictures are many times the rest."""
         table = self._table.value
-        if self._facts is None or self.session.selection is None or not len(table):
+        if self._facts is None or self.session.selection.mask is None or not len(table):
             return
         changed = {}
         for name, values in self._live(self._facts).items():
             old = table[name].tolist()
-            new = values if isinstance(values, list) else values.tolist()
-            pairs = [(row, value) for row, value in enumerate(new) if value != old[row]]
+            pairs = [(row, value) for row, value in enumerate(values) if value != old[row]]
             if pairs:
                 changed[name] = pairs
         if changed:
@@ -208,27 +209,24 @@ class ClusterView(pn.viewable.Viewer):
         """The row of the cluster that the selection lies in, where it is one."""
         if self._facts is None:
             return
-        touched = np.flatnonzero(self._table.value["selected"])
-        self._table.selection = touched.tolist() if len(touched) == 1 else []
+        touched = [row for row, count in enumerate(self._table.value["selected"]) if count]
+        self._table.selection = touched if len(touched) == 1 else []
 
     def _show_activity(self, *events: object) -> None:
-        session = self.session
-        running = session.running == CLUSTERS
-        self._measure.disabled = session.survey is None or bool(session.running)
+        activity = self.session.activity
+        running = activity.running == CLUSTERS
+        self._measure.disabled = self.session.data.survey is None or bool(activity.running)
         self._cancel.visible = running
-        step, problem = session.problem
-        if running:
-            self._message.object = f"{session.progress[1]} ({session.progress[0]:.0%})"
-        else:
-            self._message.object = problem if step == CLUSTERS and problem else ABOUT
+        self._message.object = activity.words if running else activity.problem_of(CLUSTERS) or ABOUT
 
     def _choose(self, event: pn.models.tabulator.TableEditEvent) -> None:
-        if self._facts is None:
+        survey = self.session.data.survey
+        if self._facts is None or survey is None:
             return
         label = int(self._facts["label"].iloc[event.row])
         picture = self._pictures.get(event.column, {}).get(label)
         if picture is not None:
-            self.session.inspected = picture[0]
+            self.session.selection.inspected = picture[0]
             return
-        clusters = self.session.survey.clusters
-        self.session.select(clusters.labels == (-1 if label == clusters.n_clusters else label))
+        clusters = survey.clusters
+        self.session.selection.select(clusters.labels == (-1 if label == clusters.n_clusters else label))

@@ -6,13 +6,13 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import param
 
 from meagraph.errors import MEAGraphError
 from meaviz.session import Session
+from meaviz.session.appearance import PLACES
 from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.style.text import TextPane, plain
 from meaviz.views.shared.buttons import small_button
@@ -40,7 +40,7 @@ class MapRow(pn.viewable.Viewer):
         )
         self._layout = pn.Column(self._row, visible=False, sizing_mode="stretch_width", margin=0)
         self.param.watch(lambda event: setattr(self._layout, "visible", event.new), "open")
-        session.param.watch(self.offer, "survey")
+        session.data.param.watch(self.offer, "survey")
         self.offer()
 
     def __panel__(self) -> pn.Column:
@@ -67,10 +67,8 @@ class MapRow(pn.viewable.Viewer):
 
     def numbers(self) -> dict[str, str]:
         """Title to name of all properties that are numbers."""
-        known = self.session.properties
-        if known is None:
-            return {}
-        return {known.title_of(name): name for name in known if known.kind_of(name) == "number"}
+        known = self.session.data.properties
+        return {} if known is None else known.titles("number")
 
     def act(self, label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
         """A button that does something that may be refused."""
@@ -84,10 +82,10 @@ class ViewRow(MapRow):
         self._picture = picture
         self._following = False
         super().__init__(session)
-        self._size.param.watch(lambda event: setattr(session, "size_by", event.new or ""), "value")
+        self._size.param.watch(lambda event: setattr(session.appearance, "size_by", event.new or ""), "value")
         for widget in (self._x, self._y):
             widget.param.watch(self._choose_axes, "value")
-        session.param.watch(self._follow, ["axes", "size_by"])
+        session.appearance.param.watch(self._follow, ["axes", "size_by"])
 
     def widgets(self) -> list[Any]:
         """Axes, size, swap back, and downloads."""
@@ -113,28 +111,28 @@ class ViewRow(MapRow):
 
     def offer(self, *events: object) -> None:
         """All properties that are numbers."""
-        if self.session.survey is None:
+        if self.session.data.survey is None:
             return
         numbers = self.numbers()
         self._following = True
-        for widget, value in zip((self._x, self._y), self.session.axes, strict=True):
+        for widget, value in zip((self._x, self._y), self.session.appearance.axes, strict=True):
             widget.param.update(options=numbers, value=value)
         self._following = False
-        self._size.param.update(options={"Equal sizes": "", **numbers}, value=self.session.size_by)
+        self._size.param.update(options={"Equal sizes": "", **numbers}, value=self.session.appearance.size_by)
 
     def _follow(self, *events: object) -> None:
         self._following = True  # one axis after the other: between them lies a pair that nobody asked for
-        self._x.value, self._y.value = self.session.axes
-        self._size.value = self.session.size_by
+        self._x.value, self._y.value = self.session.appearance.axes
+        self._size.value = self.session.appearance.size_by
         self._following = False
 
     def _choose_axes(self, *events: object) -> None:
         wanted = (self._x.value, self._y.value)
-        if not self._following and all(wanted) and wanted != self.session.axes:
-            self.session.axes = wanted
+        if not self._following and all(wanted) and wanted != self.session.appearance.axes:
+            self.session.appearance.axes = wanted
 
     def _back(self) -> None:
-        self.session.axes = ("umap_1", "umap_2")
+        self.session.appearance.axes = PLACES
 
 
 class FilterRow(MapRow):
@@ -146,7 +144,7 @@ class FilterRow(MapRow):
         self._property.param.watch(self._show_limits, "value")
         self._range.param.watch(self._limit, "value")
         self._categories.param.watch(self._choose, "value")
-        session.param.watch(self._show_chips, "filters")
+        session.selection.param.watch(self._show_chips, "filters")
 
     def widgets(self) -> list[Any]:
         """The property, its limits, and all limits that hold."""
@@ -163,26 +161,25 @@ class FilterRow(MapRow):
 
     def offer(self, *events: object) -> None:
         """All properties."""
-        known = self.session.properties
-        if self.session.survey is None or known is None:
+        known = self.session.data.properties
+        if self.session.data.survey is None or known is None:
             return
         self._property.param.update(options={known.title_of(name): name for name in known}, value=None)
         self._show_chips()
 
     def _show_limits(self, *events: object) -> None:
         """Offer the limits of the chosen property, as they are."""
-        name = self._property.value
+        name, filters = self._property.value, self.session.selection.filters
         for holder in self._holders:
             holder.visible = False
-        if not name or self.session.properties is None:
+        if not name or self.session.data.properties is None:
             return
-        found = self.session.properties[name]
+        found = self.session.data.properties[name]
         self._setting = True
         if found.kind == "number":
-            known = found.values[np.isfinite(found.values)]
-            low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+            low, high = found.limits or (0.0, 1.0)
             high = high if high > low else low + 1.0
-            now = next(((a, b) for key, a, b in self.session.filters.ranges if key == name), (low, high))
+            now = next(((a, b) for key, a, b in filters.ranges if key == name), (low, high))
             self._range.param.update(
                 label=found.label,
                 start=low,
@@ -195,7 +192,7 @@ class FilterRow(MapRow):
             self._holders[0].visible = True
         else:
             names = [*found.names, *([""] if (found.values < 0).any() else [])][:MOST_CHOICES]
-            now_shown = next((list(chosen) for key, chosen in self.session.filters.choices if key == name), [])
+            now_shown = next((list(chosen) for key, chosen in filters.choices if key == name), [])
             options = {plain(one) or "none": one for one in names}
             self._categories.param.update(label=f"Show only: {found.title}", options=options, value=now_shown)
             self._holders[1].visible = True
@@ -207,22 +204,22 @@ class FilterRow(MapRow):
             return
         low, high = self._range.value
         whole = low <= self._range.start and high >= self._range.end
-        filters = self.session.filters
+        filters = self.session.selection.filters
         wanted = filters.without(name) if whole else filters.with_range(name, float(low), float(high))
         if wanted != filters:
-            self.attempt(lambda: self.session.set_filters(wanted))
+            self.attempt(lambda: self.session.selection.set_filters(wanted))
 
     def _choose(self, event: Any) -> None:
         name = self._property.value
         if self._setting or not name:
             return
-        filters = self.session.filters
+        filters = self.session.selection.filters
         wanted = filters.with_choice(name, tuple(event.new)) if event.new else filters.without(name)
         if wanted != filters:
-            self.attempt(lambda: self.session.set_filters(wanted))
+            self.attempt(lambda: self.session.selection.set_filters(wanted))
 
     def _show_chips(self, *events: object) -> None:
-        filters, known = self.session.filters, self.session.properties
+        filters, known = self.session.selection.filters, self.session.data.properties
         if known is None:
             return
         texts = {name: f"{known.title_of(name)}: {low:.4g} to {high:.4g}" for name, low, high in filters.ranges}
@@ -240,10 +237,14 @@ class FilterRow(MapRow):
         shown = text if len(text) <= 48 else f"{text[:45]}…"
         return small_button(
             f"{plain(shown)}  ✕",
-            lambda: self.attempt(lambda: self.session.set_filters(self.session.filters.without(name))),
+            lambda: self.attempt(lambda: self._lift(name)),
             description=f"Remove this filter: {plain(text)}",
             variant="contained",
         )
+
+    def _lift(self, name: str) -> None:
+        selection = self.session.selection
+        selection.set_filters(selection.filters.without(name))
 
 
 class KeptRow(MapRow):
@@ -252,7 +253,7 @@ class KeptRow(MapRow):
     def __init__(self, session: Session, mode: Callable[[], str]) -> None:
         self._mode = mode
         super().__init__(session)
-        session.param.watch(self.offer, "named")
+        session.selection.param.watch(self.offer, "named")
         self._name.param.watch(lambda event: self.attempt(self._keep), "enter_pressed")
 
     def widgets(self) -> list[Any]:
@@ -269,23 +270,24 @@ class KeptRow(MapRow):
 
     def offer(self, *events: object) -> None:
         """The names."""
-        names = self.session.named.names if self.session.named is not None else []
+        named = self.session.selection.named
+        names = named.names if named is not None else []
         value = self._kept.value if self._kept.value in names else (names[0] if names else None)
         self._kept.param.update(options={plain(name): name for name in names}, value=value)
 
     def _keep(self) -> None:
         name = self._name.value_input
-        if self.session.selection is None or not self.session.selection.any():
+        if not self.session.selection.any:
             raise MEAGraphError("Nothing is selected. Select something first.")
-        self.session.keep_selection(name)
+        self.session.selection.keep(name)
         self._kept.value = name.strip()
         self._name.param.update(value="", value_input="")
 
     def _recall(self) -> None:
         if not self._kept.value:
             raise MEAGraphError("No selection has been kept yet.")
-        self.session.recall_selection(self._kept.value, self._mode())
+        self.session.selection.recall(self._kept.value, self._mode())
 
     def _forget(self) -> None:
-        if self._kept.value and self.session.named is not None:
-            self.session.named = self.session.named.forget(self._kept.value)
+        if self._kept.value:
+            self.session.selection.forget(self._kept.value)

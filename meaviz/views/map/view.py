@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
@@ -37,11 +36,11 @@ class MapView(pn.viewable.Viewer):
 
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
-        self.session = session
-        self.map = EnvironmentMap(on_select=session.select, on_tap=self._tap, hover=self._hover)
+        self.session, selection = session, session.selection
+        self.map = EnvironmentMap(on_select=selection.select, on_tap=self._tap, hover=self._hover)
         self.map.clear(EMPTY)
         self._drawn: object = None  # the survey whose points are on the map
-        self._sizes: NDArray[np.uint8] | None = None
+        self._sizes: NDArray[Any] | None = None
         self._colour = pmui.Select(
             label="Colour by",
             groups={"Often used": {"Cluster": "cluster"}},  # all others come with the map
@@ -97,12 +96,12 @@ class MapView(pn.viewable.Viewer):
             margin=(0, 6, 0, 0),
             description="What a box, lasso, polygon or search does; keys: Shift adds, Ctrl removes, both intersect",
         )
-        self._undo = icon_button("undo", "Undo the last selection", lambda: session.move_in_history(-1))
-        self._redo = icon_button("redo", "Redo the selection", lambda: session.move_in_history(1))
+        self._undo = icon_button("undo", "Undo the last selection", lambda: selection.move_in_history(-1))
+        self._redo = icon_button("redo", "Redo the selection", lambda: selection.move_in_history(1))
         self._buttons = [
-            icon_button("clear", "Select nothing", session.clear_selection),
-            icon_button("flip", "Invert the selection", session.invert_selection),
-            icon_button("hub", "Grow to whole clusters", session.grow_selection),
+            icon_button("clear", "Select nothing", selection.clear),
+            icon_button("flip", "Invert the selection", selection.invert),
+            icon_button("hub", "Grow to whole clusters", selection.grow),
             icon_button("center_focus_strong", "Zoom to the selection", held(self.zoom)),
         ]
         self._flag = small_button("Flag", lambda: session.flag_selection(True), color="error", disabled=True)
@@ -118,16 +117,18 @@ class MapView(pn.viewable.Viewer):
         self._search.param.watch(lambda event: self._find(), "enter_pressed")
         self._mode.param.watch(held(lambda event: setattr(self.map, "mode", event.new)), "value")
         self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
-        session.param.watch(held(self._show_survey), "survey")
-        session.param.watch(held(self._show_axes), "axes")
-        session.param.watch(self._offer_colours, "properties")
-        session.param.watch(held(self._recolour), "colour_by")
-        session.param.watch(held(self._resize), "size_by")
-        session.param.watch(held(self._show_filters), "shown")
-        session.param.watch(held(self._show_selection), ["selection", "flags"])
-        session.param.watch(held(self._mark), "inspected")
-        session.param.watch(held(self._show_plan), ["plan", "show_pruned"])
-        session.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
+        session.data.param.watch(held(self._show_survey), "survey")
+        session.appearance.param.watch(held(self._show_axes), "axes")
+        session.data.param.watch(self._offer_colours, "properties")
+        session.appearance.param.watch(held(self._recolour), "colour_by")
+        session.appearance.param.watch(held(self._resize), "size_by")
+        selection.param.watch(held(self._show_filters), "shown")
+        selection.param.watch(held(self._show_selection), "mask")
+        session.judging.param.watch(held(self._show_selection), "flags")
+        selection.param.watch(held(self._mark), "inspected")
+        session.planning.param.watch(held(self._show_plan), "plan")
+        session.appearance.param.watch(held(self._show_plan), "show_pruned")
+        session.appearance.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
         keep_state(self._allow, self._undo, self._redo)
         self._show_survey()
 
@@ -150,55 +151,63 @@ class MapView(pn.viewable.Viewer):
 
     def zoom(self) -> None:
         """Zoom to the selection, to everything where nothing is selected."""
-        chosen = self.session.selection
-        self.map.zoom_to(chosen if chosen is not None and chosen.any() else None)
+        selection = self.session.selection
+        self.map.zoom_to(selection.mask if selection.any else None)
 
     def picture(self, format: str) -> io.BytesIO:
         """The map as it is shown, as a PNG or SVG file. Raises MEAGraphError where there is none."""
         session, view = self.session, self.map.view
-        if view is None or session.survey is None:
+        if view is None or session.data.survey is None:
             raise MEAGraphError("There is no map to save yet.")
         xy, labels, ticks = self._places()
-        pruned = ~session.plan.keep if session.show_pruned and session.plan is not None else None
         shown = MapPicture(
-            xy=xy if session.shown is None else np.where(session.shown[:, None], xy, np.float32(np.nan)),
-            colouring=colour(session, session.colour_by),
-            level=map_layers.levels(len(xy), session.selection, pruned),
+            xy=xy,
+            shown=session.selection.shown,
+            colouring=colour(session, session.appearance.colour_by),
+            level=map_layers.levels(len(xy), session.selection.mask, self._pruned()),
             sizes=self._sizes,
             view=view,
             labels=labels,
             ticks=ticks,
         )
-        return io.BytesIO(draw(shown, "svg" if format == "svg" else "png", theme(session.dark)))
+        return io.BytesIO(draw(shown, "svg" if format == "svg" else "png", theme(session.appearance.dark)))
 
     def colours(self) -> Colouring | None:
         """The colours on the map; None while it is empty."""
-        return None if self.session.survey is None else colour(self.session, self.session.colour_by)
+        return None if self.session.data.survey is None else colour(self.session, self.session.appearance.colour_by)
 
     # ---- what is drawn
 
-    def _places(self) -> tuple[NDArray[np.float32], tuple[str, str], bool]:
+    def _places(self) -> tuple[NDArray[Any], tuple[str, str], bool]:
         """Coordinates (N, 2), names of the axes, and whether the coordinates mean something."""
-        found = [self.session.properties[name] for name in self.session.axes]
-        xy = np.stack([one.values for one in found], axis=1).astype(np.float32)
-        return xy, (found[0].label, found[1].label), not all(name.startswith("umap_") for name in self.session.axes)
+        known, (x, y) = self.session.data.properties, self.session.appearance.axes
+        assert known is not None
+        mean_nothing = x.startswith("umap_") and y.startswith("umap_")
+        return known.plane(x, y), (known.title_of(x), known.title_of(y)), not mean_nothing
+
+    def _pruned(self) -> NDArray[Any] | None:
+        """What is drawn faintly (N,), None for nothing."""
+        plan = self.session.planning.plan
+        return ~plan.keep if self.session.appearance.show_pruned and plan is not None else None
 
     def _show_survey(self, *events: object) -> None:
-        there = self.session.survey is not None
+        there = self.session.data.survey is not None
         for widget in (*self._buttons, self._only, self._flag, self._unflag):
             widget.disabled = not there
         if there:
             self._offer_colours()
-            self._drawn = self.session.survey
+            self._drawn = self.session.data.survey
             self._show_axes()
         else:
             self.map.clear(EMPTY)
             self._show_selection()
 
     def _offer_colours(self, *events: object) -> None:
-        if self.session.survey is not None:
+        if self.session.data.survey is not None:
             self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
-            self._colour.param.update(value=self.session.colour_by, disabled=False)
+            self._colour.param.update(value=self.session.appearance.colour_by, disabled=False)
+            if events and self.session.appearance.colour_by == "difference":  # maybe of other plans
+                self._recolour()
 
     def _show_axes(self, *events: object) -> None:
         if not self._ready:
@@ -219,7 +228,7 @@ class MapView(pn.viewable.Viewer):
     @property
     def _ready(self) -> bool:
         """The points of the session's survey are on the map, or about to be."""
-        return self.session.survey is not None and self._drawn is self.session.survey
+        return self.session.data.survey is not None and self._drawn is self.session.data.survey
 
     @property
     def _drawable(self) -> bool:
@@ -227,75 +236,75 @@ class MapView(pn.viewable.Viewer):
 
     def _recolour(self, *events: object) -> None:
         if self._drawable:
-            self._colour.value = self.session.colour_by
-            self.map.set_colouring(colour(self.session, self.session.colour_by))
+            self._colour.value = self.session.appearance.colour_by
+            self.map.set_colouring(colour(self.session, self.session.appearance.colour_by))
 
     def _resize(self, *events: object) -> None:
-        name = self.session.size_by
-        if self._drawable and (name or self._sizes is not None):
-            self._sizes = map_layers.size_classes(self.session.properties[name].values) if name else None
+        name, known = self.session.appearance.size_by, self.session.data.properties
+        if self._drawable and known is not None and (name or self._sizes is not None):
+            self._sizes = map_layers.size_classes(known[name].values) if name else None
             self.map.set_sizes(self._sizes)
 
     def _show_filters(self, *events: object) -> None:
-        if self._drawable and (self.session.shown is not None or events):
-            self.map.set_shown(self.session.shown)
-            self.map.zoom_to(self.session.shown)
+        shown = self.session.selection.shown
+        if self._drawable and (shown is not None or events):
+            self.map.set_shown(shown)
+            self.map.zoom_to(shown)
         self._show_count()
 
     def _allow(self, *events: object) -> None:
-        session = self.session
-        self._undo.disabled = session.selection is None or not session.history_of_selection.can_undo
-        self._redo.disabled = session.selection is None or not session.history_of_selection.can_redo
+        selection = self.session.selection
+        self._undo.disabled = selection.mask is None or not selection.history.can_undo
+        self._redo.disabled = selection.mask is None or not selection.history.can_redo
 
     def _show_selection(self, *events: object) -> None:
-        session = self.session
+        selection = self.session.selection
         self._allow()
         self._show_count()
-        if session.selection is None or not self._drawable:
+        if selection.mask is None or not self._drawable:
             return
-        self.map.set_selection(session.selection if session.selection.any() else None)
-        if session.colour_by in ("flag", "selected"):
+        self.map.set_selection(selection.mask if selection.any else None)
+        if self.session.appearance.colour_by in ("flag", "selected"):
             self._recolour()
 
     def _show_count(self) -> None:
-        session = self.session
-        if session.selection is None:
+        selection, flags = self.session.selection, self.session.judging.flags
+        if selection.mask is None:
             self._count.object = ""
             return
-        count = len(session.selection)
+        count = len(selection.mask)
         facts = {
-            f"of {count:,} selected": int(session.selection.sum()),
-            "flagged": int(session.flags.sum()) if session.flags is not None else 0,
+            f"of {count:,} selected": int(selection.mask.sum()),
+            "flagged": int(flags.sum()) if flags is not None else 0,
         }
-        if session.shown is not None:
-            facts["filtered out"] = count - int(session.shown.sum())
+        if selection.shown is not None:
+            facts["filtered out"] = count - int(selection.shown.sum())
         text = join((markup("<b>{:,}</b> {}", number, what) for what, number in facts.items()), " · ")
         widest = " · ".join(f"{count:,} {what}" for what in facts)
         self._count.object = markup('<div class="count" data-widest="{}">{}</div>', widest, text)
 
     def _show_plan(self, *events: object) -> None:
-        plan = self.session.plan
         if self._drawable:  # else the new map follows in a moment
-            self.map.set_pruned(~plan.keep if self.session.show_pruned and plan is not None else None)
-            if self.session.colour_by == "kept":
+            self.map.set_pruned(self._pruned())
+            if self.session.appearance.colour_by == "kept":
                 self._recolour()
 
     def _mark(self, *events: object) -> None:
         if self._drawable:
-            self.map.set_marker(self.session.inspected)
+            self.map.set_marker(self.session.selection.inspected)
 
     # ---- what the user does
 
     def _choose_colour(self, event: Any) -> None:
-        if event.new and event.new != self.session.colour_by:
-            self.session.colour_by = event.new
+        if event.new and event.new != self.session.appearance.colour_by:
+            self.session.appearance.colour_by = event.new
 
     def _find(self) -> None:
-        self._attempt(lambda: self.session.search(self._search.value_input, self.mode()))
+        self._attempt(lambda: self.session.selection.search(self._search.value_input, self.mode()))
 
     def _show_only(self) -> None:
-        text = self._search.value_input
-        self._attempt(lambda: self.session.set_filters(replace(self.session.filters, condition=text)))
+        selection, text = self.session.selection, self._search.value_input
+        self._attempt(lambda: selection.set_filters(replace(selection.filters, condition=text)))
 
     def _attempt(self, act: Callable[[], object]) -> None:
         """Do what the search says; what is wrong with it is written below."""
@@ -312,7 +321,7 @@ class MapView(pn.viewable.Viewer):
         self._problem.visible = bool(text)
 
     def _tap(self, row: int) -> None:
-        self.session.inspected = row
+        self.session.selection.inspected = row
 
     def _hover(self, row: int) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self.session.describe(row).items())

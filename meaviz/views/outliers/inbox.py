@@ -6,19 +6,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from panel.util import edit_readonly
 
 from meagraph.errors import MEAGraphError
-from meagraph.outliers import ALARM
 from meaviz.components.browser_memory import BrowserMemory
 from meaviz.components.candidate_list import CandidateList
 from meaviz.jobs.explainer import Explainer
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
-from meaviz.judgements.candidates import Candidates, find_candidates, next_place
+from meaviz.judgements.candidates import Candidates, find_candidates, next_place, telling_signals
+from meaviz.judgements.judgements import Judgements
 from meaviz.judgements.ledger import VERDICTS
 from meaviz.session import Session
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
@@ -53,21 +52,23 @@ class InboxView(pn.viewable.Viewer):
         self.explainer = Explainer(session)
         self._candidates: Candidates | None = None
         self._trail: dict[str, int] = {}  # acts of judging made here, and the candidate that was current then
-        self._list = CandidateList(
+        self.list = CandidateList(
             on_choose=self._choose, on_key=self._press, sizing_mode="stretch_both", margin=(0, 0, 0, 12)
         )
         controls = pn.Column(
             *self._verdict_widgets(), width=200, sizing_mode="stretch_height", scroll="y-auto", margin=(4, 12)
         )
         self._layout = pn.Row(self._list_column(), controls, self._why_column(), sizing_mode="stretch_both", margin=0)
-        session.param.watch(held(self._renew), "survey")
-        session.param.watch(held(self._show_list), ["judgements", "candidate"])
-        session.param.watch(held(self._show_why), ["explanation", "candidate", "judgements", "dark"])
-        session.param.watch(held(self._mark_neighbour), ["inspected", "explanation"])
-        session.param.watch(held(self._show_problem), "problem")
-        session.param.watch(held(lambda event: setattr(self._list, "dark", event.new)), "dark")
+        session.data.param.watch(held(self._renew), "survey")
+        session.judging.param.watch(held(self._show_list), ["judgements", "candidate"])
+        session.judging.param.watch(held(self._show_why), ["explanation", "candidate", "judgements"])
+        session.appearance.param.watch(held(self._show_why), "dark")
+        session.selection.param.watch(held(self._mark_neighbour), "inspected")
+        session.judging.param.watch(held(self._mark_neighbour), "explanation")
+        session.activity.param.watch(held(self._show_problem), "problem")
+        session.appearance.param.watch(held(lambda event: setattr(self.list, "dark", event.new)), "dark")
         keep_state(self._allow, self._accept, self._reject, self._undo)
-        self._list.dark = session.dark
+        self.list.dark = session.appearance.dark
         self._renew()
         self._show_why()
 
@@ -78,34 +79,34 @@ class InboxView(pn.viewable.Viewer):
     # ---- layout
 
     def _list_column(self) -> pn.Column:
-        self._which = pmui.RadioButtonGroup(
+        self.which = pmui.RadioButtonGroup(
             options={"Open": "open", "Judged": "judged", "All": "all"},
             value="open",
             size="small",
             sx=SEGMENT,
             margin=(4, 6, 4, 0),
         )
-        self._signal = pmui.Select(
+        self.signal = pmui.Select(
             label="Signal", options={ANY: ""}, value="", size="small", sizing_mode="stretch_width", margin=0
         )
-        self._grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
-        self._progress = TextPane("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
-        self._progress.stylesheets = [WHY_CSS, PROGRESS_CSS]
-        self._pages = TextPane("", margin=(4, 6), stylesheets=[WHY_CSS])
-        back, forth = _button("‹", lambda: self._turn(-1)), _button("›", lambda: self._turn(1))
-        self._pager = pn.Column(
-            pn.Row(back, self._pages, forth, margin=0), visible=False, margin=(4, 0, 0, 12), sizing_mode="stretch_width"
+        self.grouped = pmui.Checkbox(label="By structure", value=True, size="small", width=120, margin=(0, 0, 0, 8))
+        self.progress = TextPane("", sizing_mode="stretch_width", margin=(4, 0, 2, 0))
+        self.progress.stylesheets = [WHY_CSS, PROGRESS_CSS]
+        self.pages = TextPane("", margin=(4, 6), stylesheets=[WHY_CSS])
+        back, forth = _button("‹", lambda: self.turn(-1)), _button("›", lambda: self.turn(1))
+        self.pager = pn.Column(
+            pn.Row(back, self.pages, forth, margin=0), visible=False, margin=(4, 0, 0, 12), sizing_mode="stretch_width"
         )
         self._page = 0
-        self._which.param.watch(held(self._show_list), "value")
-        self._signal.param.watch(held(self._find), "value")
-        self._grouped.param.watch(held(self._find), "value")
-        filters = pn.Row(self._which, self._signal, margin=(8, 0, 0, 12), sizing_mode="stretch_width")
+        self.which.param.watch(held(self._show_list), "value")
+        self.signal.param.watch(held(self._find), "value")
+        self.grouped.param.watch(held(self._find), "value")
+        filters = pn.Row(self.which, self.signal, margin=(8, 0, 0, 12), sizing_mode="stretch_width")
         return pn.Column(
             filters,
-            pn.Row(self._progress, self._grouped, margin=(0, 0, 0, 12), sizing_mode="stretch_width"),
-            self._list,
-            self._pager,
+            pn.Row(self.progress, self.grouped, margin=(0, 0, 0, 12), sizing_mode="stretch_width"),
+            self.list,
+            self.pager,
             sizing_mode="stretch_both",
             margin=(0, 0, 8, 0),
             styles={"flex": "3 1 0", "min-width": "290px"},
@@ -117,40 +118,40 @@ class InboxView(pn.viewable.Viewer):
         back, forth = _button("Previous (K)", lambda: self._step(-1)), _button("Next (J)", self._step)
         self._undo = _button("Undo (U)", self._take_back)
         again = _button("Refresh", self._refresh, description="Refresh: read what others have judged meanwhile")
-        self._reason = pmui.AutocompleteInput(
+        self.reason = pmui.AutocompleteInput(
             label="Reason", options=list(REASONS), restrict=False, min_characters=0, value=None, **FIELD
         )
-        self._note = pmui.TextInput(label="Note", value="", **FIELD)
-        self._name = pmui.TextInput(label="Your name", value=self.session.author, **FIELD)
+        self.note = pmui.TextInput(label="Note", value="", **FIELD)
+        self._name = pmui.TextInput(label="Your name", value=self.session.judging.author, **FIELD)
         self._memory = BrowserMemory("meaviz.author")
         self._name.param.watch(held(self._rename), "value")
         self._memory.param.watch(lambda event: self._remember() if pn.state.loaded else None, "value")
         pn.state.onload(self._remember)  # what comes before would not reach the field
-        self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
+        self.problem = pn.Column(margin=0, sizing_mode="stretch_width")
         rows = ((self._accept, self._reject), (back, forth), (self._undo, again))
         return [
             *(pn.Row(*pair, sizing_mode="stretch_width", margin=0) for pair in rows),
-            self._reason,
-            self._note,
+            self.reason,
+            self.note,
             self._name,
             self._memory,
-            self._problem,
+            self.problem,
         ]
 
     def _why_column(self) -> pn.Column:
-        self._why = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
-        self._in_3d = TextPane("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
+        self.why = TextPane("", sizing_mode="stretch_width", margin=0, stylesheets=[FACTS_CSS, WHY_CSS])
+        self.in_3d = TextPane("", margin=(5, 0, 0, 8), stylesheets=[WHY_CSS])
         look = pn.Row(
-            _button("This one", lambda: self._inspect(-1)),
+            _button("This one", lambda: self.inspect(-1)),
             TextPane("or neighbour", margin=(5, 2), stylesheets=[WHY_CSS]),
-            *(_button(f"{n + 1}", partial(self._inspect, n)) for n in range(NEIGHBOURS)),
-            self._in_3d,
+            *(_button(f"{n + 1}", partial(self.inspect, n)) for n in range(NEIGHBOURS)),
+            self.in_3d,
             margin=(0, 0, 4, 0),
         )
         self._look = pn.Column(look, visible=False, margin=0)
         return pn.Column(
             self._look,
-            self._why,
+            self.why,
             scroll="y-auto",
             sizing_mode="stretch_both",
             margin=(8, 12),
@@ -161,63 +162,59 @@ class InboxView(pn.viewable.Viewer):
 
     def _renew(self, *events: object) -> None:
         """A new map, or none: other candidates, other signals."""
-        survey = self.session.survey
+        survey = self.session.data.survey
         self._trail.clear()
         if survey is not None:
-            outliers = survey.outliers
-            rows = outliers.candidates
-            names = [one.name for one in outliers.signals if (one.rarity[rows] >= ALARM / 2).any()]
-            self._signal.param.update(options={ANY: "", **{name: name for name in names}}, value="")
+            names = telling_signals(survey.outliers)
+            self.signal.param.update(options={ANY: "", **{name: name for name in names}}, value="")
         self._find()
 
     def _find(self, *events: object) -> None:
-        survey, data = self.session.survey, self.session.dataset
+        survey, data = self.session.data.survey, self.session.data.dataset
         if survey is None or data is None:
             self._candidates = None
         else:
             self._candidates = find_candidates(
-                survey.outliers, data, by_structure=self._grouped.value, signal=self._signal.value
+                survey.outliers, data, by_structure=self.grouped.value, signal=self.signal.value
             )
         self._show_list()
 
-    def _judged(self) -> Any:
-        return self.session.judgements.verdict != VERDICTS.index("open")
-
     def _show_list(self, *events: Any) -> None:
-        found = self._candidates
-        if found is None or self.session.judgements is None:
-            self._list.param.update(rows=[], current=-1, empty="No candidates yet: compute the map first.")
-            self._progress.object = ""
-            self._pager.visible = False
+        found, judging = self._candidates, self.session.judging
+        if found is None or judging.judgements is None:
+            self.list.param.update(rows=[], current=-1, empty="No candidates yet: compute the map first.")
+            self.progress.object = ""
+            self.pager.visible = False
             return
-        done = found.done(self._judged())
+        judged = judging.judgements.judged
+        done = found.done(judged)
         total = len(done)
         share = 100 * done.sum() / max(total, 1)
-        self._progress.object = markup(
+        self.progress.object = markup(
             '<div class="progress"><div style="width:{:.1f}%"></div></div><b>{:,}</b> of {:,} judged',
             share,
             done.sum(),
             total,
         )
-        shown = found.shown(self._judged(), self._which.value)
+        shown = found.shown(judged, self.which.value)
         pages = max(-(-len(shown) // PAGE), 1)
-        at = int(np.searchsorted(shown, found.place(self.session.candidate)))
-        if any(event.name == "candidate" for event in events) and at < len(shown):
-            self._page = at // PAGE
+        page = found.page_of(judging.candidate, shown, PAGE)
+        if any(event.name == "candidate" for event in events) and page is not None:
+            self._page = page
         self._page = min(self._page, pages - 1)
-        self._pages.object = f"page {self._page + 1} of {pages}"
-        self._pager.visible = pages > 1
+        self.pages.object = f"page {self._page + 1} of {pages}"
+        self.pager.visible = pages > 1
         places = shown[self._page * PAGE : (self._page + 1) * PAGE]
         nothing = {"open": "All judged.", "judged": "None judged yet.", "all": "No candidates: nothing stands out."}
-        self._list.param.update(
-            rows=[self._row(found, place) for place in places.tolist()],
-            current=self.session.candidate,
-            empty=nothing[self._which.value if total else "all"],
+        self.list.param.update(
+            rows=[self._row(found, judging.judgements, place) for place in places.tolist()],
+            current=judging.candidate,
+            empty=nothing[self.which.value if total else "all"],
         )
 
-    def _row(self, found: Candidates, place: int) -> dict[str, Any]:
-        session, lead = self.session, int(found.leads[place])
-        data, outliers, judgements = session.dataset, session.survey.outliers, session.judgements
+    def _row(self, found: Candidates, judgements: Judgements, place: int) -> dict[str, Any]:
+        analysis, lead = self.session.data.found, int(found.leads[place])
+        data, outliers = analysis.dataset, analysis.survey.outliers
         count = len(found.members(lead))
         which = f"{count} atoms" if count > 1 else f"atom {data.atom_of[lead]}"
         verdict = VERDICTS[judgements.verdict[lead]]
@@ -229,14 +226,15 @@ class InboxView(pn.viewable.Viewer):
             "verdict": "disputed" if judgements.disputed[lead] else "" if verdict == "open" else verdict,
         }
 
-    def _turn(self, step: int) -> None:
+    def turn(self, step: int) -> None:
+        """To the next page, or the one before."""
         self._page = max(self._page + step, 0)
         held(self._show_list)()
 
     # ---- what people do
 
     def _rename(self, event: Any) -> None:
-        self.session.author = self._memory.value = event.new.strip()
+        self.session.judging.author = self._memory.value = event.new.strip()
 
     def _remember(self) -> None:
         """The name that was given in this browser earlier."""
@@ -253,14 +251,15 @@ class InboxView(pn.viewable.Viewer):
         }[key]()
 
     def _choose(self, row: int) -> None:
-        self.session.param.update(candidate=row, inspected=row)
+        with self.session.together():
+            self.session.judging.candidate = self.session.selection.inspected = row
 
     def _step(self, step: int = 1) -> None:
-        found = self._candidates
-        if found is None or self.session.judgements is None:
+        found, judging = self._candidates, self.session.judging
+        if found is None or judging.judgements is None:
             return
-        shown = found.shown(self._judged(), self._which.value)
-        place = found.place(self.session.candidate)
+        shown = found.shown(judging.judgements.judged, self.which.value)
+        place = found.place(judging.candidate)
         if place < 0 and step < 0:
             place = len(found.leads)
         following = next_place(shown, place, step)
@@ -268,74 +267,74 @@ class InboxView(pn.viewable.Viewer):
             self._choose(int(found.leads[following]))
 
     def _judge(self, verdict: str) -> None:
-        session, lead = self.session, self.session.candidate
+        judging, activity, lead = self.session.judging, self.session.activity, self.session.judging.candidate
         if self._candidates is None or lead < 0:
             return
-        words = {"reason": _typed(self._reason), "note": _typed(self._note)}
+        words = {"reason": _typed(self.reason), "note": _typed(self.note)}
         try:
-            session.judge(self._candidates.members(lead), verdict, **words)
+            judging.judge(self._candidates.members(lead), verdict, **words)
         except MEAGraphError as error:
-            session.problem = ("outliers", str(error))
+            activity.problem = ("outliers", str(error))
             return
-        if session.last_judgement is not None:
-            self._trail[session.last_judgement.uid] = lead
-        session.problem = ("", "")
-        self._reason.value, self._note.value = None, ""
-        for field in (self._reason, self._note):
+        if judging.last is not None:
+            self._trail[judging.last.uid] = lead
+        activity.problem = ("", "")
+        self.reason.value, self.note.value = None, ""
+        for field in (self.reason, self.note):
             with edit_readonly(field):  # what was typed and not entered goes as well
                 field.value_input = ""
         self._step()
 
     def _take_back(self) -> None:
         try:
-            act = self.session.undo_judgement()
+            act = self.session.judging.undo()
         except MEAGraphError as error:
-            self.session.problem = ("outliers", str(error))
+            self.session.activity.problem = ("outliers", str(error))
             return
         if act is not None and act.uid in self._trail:
             self._choose(self._trail[act.uid])
 
     def _refresh(self) -> None:
         try:
-            self.session.refresh_judgements()
+            self.session.judging.refresh()
         except MEAGraphError as error:
-            self.session.problem = ("outliers", str(error))
+            self.session.activity.problem = ("outliers", str(error))
 
-    def _inspect(self, neighbour: int) -> None:
+    def inspect(self, neighbour: int) -> None:
         """Look at a neighbour in 3D, at the candidate itself for -1."""
-        found = self.session.explanation
+        found = self.session.judging.explanation
         if neighbour < 0:
-            self.session.inspected = self.session.candidate
+            self.session.selection.inspected = self.session.judging.candidate
         elif found is not None and neighbour < len(found.neighbours):
-            self.session.inspected = int(found.neighbours[neighbour])
+            self.session.selection.inspected = int(found.neighbours[neighbour])
 
     # ---- why
 
     def _show_why(self, *events: object) -> None:
-        session = self.session
-        self._look.visible = session.candidate >= 0
+        session, judging = self.session, self.session.judging
+        self._look.visible = judging.candidate >= 0
         self._allow()
-        if session.candidate < 0:
-            text = "Press J, or choose a candidate: what sets it apart appears here." if session.survey else ""
-            self._why.object = markup('<p class="empty">{}</p>', text)
+        if judging.candidate < 0:
+            text = "Press J, or choose a candidate: what sets it apart appears here." if session.data.survey else ""
+            self.why.object = markup('<p class="empty">{}</p>', text)
         else:
-            self._why.object = why(session, session.candidate, session.explanation, theme(session.dark))
+            self.why.object = why(session, judging.candidate, judging.explanation, theme(session.appearance.dark))
 
     def _allow(self, *events: object) -> None:
-        self._accept.disabled = self._reject.disabled = self.session.candidate < 0
-        self._undo.disabled = self.session.judgements is None
+        self._accept.disabled = self._reject.disabled = self.session.judging.candidate < 0
+        self._undo.disabled = self.session.judging.judgements is None
 
     def _mark_neighbour(self, *events: object) -> None:
         """Say what the 3D view shows."""
-        found, inspected = self.session.explanation, self.session.inspected
-        rows = [self.session.candidate, *([] if found is None else found.neighbours.tolist())]
+        found, inspected = self.session.judging.explanation, self.session.selection.inspected
+        rows = [self.session.judging.candidate, *([] if found is None else found.neighbours.tolist())]
         place = rows.index(inspected) if inspected in rows else -1
         shown = "another environment" if place < 0 else f"neighbour {place}" if place else "this one"
-        self._in_3d.object = markup("<small>in 3D: {}</small>", shown)
+        self.in_3d.object = markup("<small>in 3D: {}</small>", shown)
 
     def _show_problem(self, *events: object) -> None:
-        step, message = self.session.problem
-        self._problem.objects = [alert(message)] if step == "outliers" and message else []
+        message = self.session.activity.problem_of("outliers")
+        self.problem.objects = [alert(message)] if message else []
 
 
 def _button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:

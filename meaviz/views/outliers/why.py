@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 from ase.data import chemical_symbols
 from markupsafe import Markup
 
@@ -12,8 +13,7 @@ from meaviz.session import Session
 from meaviz.style.palette import Theme
 from meaviz.style.text import join, markup
 
-ALIKE = 0.5  # spreads; where no component is farther away the descriptor says nothing
-MARGIN = 0.5  # of the neighbours' range, by which a value must lie outside to stand out
+NARROWEST = 0.5  # spreads that the bars reach at least
 
 
 def why(session: Session, row: int, found: Explanation | None, tokens: Theme) -> Markup:
@@ -23,7 +23,8 @@ def why(session: Session, row: int, found: Explanation | None, tokens: Theme) ->
 
 
 def _head(session: Session, row: int) -> Markup:
-    data, outliers, judgements = session.dataset, session.survey.outliers, session.judgements
+    found = session.data.found
+    data, outliers, judgements = found.dataset, found.survey.outliers, session.judging.judgements
     structure = int(data.structure_of[row])
     said = join(
         markup(
@@ -32,7 +33,7 @@ def _head(session: Session, row: int) -> Markup:
             " · ".join(filter(None, (act.verdict, act.reason, act.note))),
             act.time[:16].replace("T", " "),
         )
-        for act in judgements.of(row)
+        for act in (judgements.of(row) if judgements is not None else ())
     )
     head = markup(
         "<h4>Structure {}, atom {} ({}) · {} · score {:.2f}</h4><p>{}</p>",
@@ -51,7 +52,7 @@ def _comparison(session: Session, found: Explanation, tokens: Theme) -> Markup:
     if len(found.neighbours) == 0:
         nothing = "No other structure holds an ordinary environment of this element to compare with."
         return markup('<p class="empty">{}</p>{}', nothing, facts)
-    names = component_names(session.descriptors)
+    names = component_names(session.data.found.descriptors)
     return markup('<div class="beside">{}{}</div>', facts, _components(found, names, tokens))
 
 
@@ -59,9 +60,7 @@ def _facts(facts: tuple[Fact, ...], tokens: Theme) -> Markup:
     """A table: this one, the neighbours' median and range; what lies well outside the range stands out."""
     rows = []
     for fact in facts:
-        margin = MARGIN * (fact.high - fact.low)
-        outside = fact.value < fact.low - margin or fact.value > fact.high + margin
-        style = f"color:{tokens.bad};font-weight:600" if outside else ""
+        style = f"color:{tokens.bad};font-weight:600" if fact.stands_out else ""
         value, median, low, high = _numbers(fact.value, fact.median, fact.low, fact.high)
         unit = markup(" <small>/ {}</small>", fact.unit) if fact.unit else ""
         rows.append(
@@ -79,7 +78,7 @@ def _facts(facts: tuple[Fact, ...], tokens: Theme) -> Markup:
 def _components(found: Explanation, names: list[str], tokens: Theme) -> Markup:
     """Bars: how far each component is from the neighbours' mean, and the range of the neighbours as a band."""
     rows = []
-    most = max(float(np.abs(found.difference).max()), float(np.abs(found.spread).max()), ALIKE)
+    most = max(found.reach, NARROWEST)
     for which, away, (low, high) in zip(found.components, found.difference, found.spread, strict=True):
         start, width = _span(0.0, away / most)
         left, band = _span(low / most, high / most)
@@ -90,12 +89,11 @@ def _components(found: Explanation, names: list[str], tokens: Theme) -> Markup:
                 names[which], left, band, tokens.border, start, width, tokens.accent, away,
             )
         )  # fmt: skip
-    alike = np.abs(found.difference).max() < ALIKE
     return markup(
         "<div>{}<table class='why'><tr><th>descriptor component</th><th title='grey: the range of the neighbours'>"
         "away from neighbours</th><th title='standard deviations of ordinary environments'>spreads</th></tr>"
         "{}</table></div>",
-        markup("<p>Its descriptor hardly differs: look at the labels.</p>") if alike else "",
+        markup("<p>Its descriptor hardly differs: look at the labels.</p>") if found.alike else "",
         join(rows),
     )
 
@@ -108,7 +106,6 @@ def _span(one: float, other: float) -> tuple[float, float]:
 
 def _numbers(*values: float) -> list[str]:
     """Numbers that are compared: as many decimals as the largest has with four digits; a dash where none is known."""
-    known = np.abs([value for value in values if np.isfinite(value)])
-    largest = known.max(initial=0.0)
-    decimals = int(np.clip(3 - np.floor(np.log10(largest)), 0, 9)) if largest > 0 else 0
-    return [f"{value + 0.0:.{decimals}f}" if np.isfinite(value) else "–" for value in values]
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    decimals = min(max(3 - math.floor(math.log10(largest)), 0), 9) if largest > 0 else 0
+    return [f"{value + 0.0:.{decimals}f}" if math.isfinite(value) else "–" for value in values]

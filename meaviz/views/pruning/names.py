@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
@@ -39,8 +38,8 @@ class PlanNames(pn.viewable.Viewer):
             pn.Row(self._name, self._button("Keep", self._keep, top=14), margin=0, sizing_mode="stretch_width"),
             pn.Row(self._first, self._second, margin=0, sizing_mode="stretch_width"),
             pn.FlexBox(
-                self._button("Use", lambda: session.use_plan(self._first.value or "")),
-                self._button("Forget", lambda: session.forget_plan(self._first.value or "")),
+                self._button("Use", lambda: session.planning.use(self._first.value or "")),
+                self._button("Forget", lambda: session.planning.forget(self._first.value or "")),
                 self._button("Compare", self._compare),
                 self._stop,
                 margin=(0, 8),
@@ -49,8 +48,8 @@ class PlanNames(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=0,
         )
-        session.param.watch(self._offer, "plans")
-        session.param.watch(self._show, "compared")
+        session.planning.param.watch(self._offer, "plans")
+        session.planning.param.watch(self._show, "compared")
         self._offer()
 
     def __panel__(self) -> pn.Column:
@@ -67,14 +66,14 @@ class PlanNames(pn.viewable.Viewer):
         return small_button(label, attempt, margin=(top, 4, 2, 4))
 
     def _offer(self, *events: object) -> None:
-        names = list(self.session.plans)
+        names = list(self.session.planning.plans)
         for widget, place in ((self._first, 0), (self._second, -1)):
             value = widget.value if widget.value in names else (names[place] if names else None)
             widget.param.update(options={plain(name): name for name in names}, value=value, disabled=not names)
 
     def _keep(self) -> None:
         name = self._name.value_input.strip()
-        self.session.keep_plan(name)
+        self.session.planning.keep(name)
         self._second.value = name
         self._name.param.update(value="", value_input="")
         self._said.object = ""
@@ -82,19 +81,17 @@ class PlanNames(pn.viewable.Viewer):
     def _compare(self) -> None:
         if self._first.value == self._second.value:
             raise MEAGraphError("Choose two different plans: keep one, change the settings, keep another.")
-        self.session.compare(self._first.value or "", self._second.value or "")
+        self.session.planning.compare(self._first.value or "", self._second.value or "")
 
     def _end(self) -> None:
-        self.session.compared = ("", "")
+        self.session.planning.compared = ("", "")
 
     def _show(self, *events: object) -> None:
-        session = self.session
-        self._stop.visible = all(session.compared)
-        if not all(session.compared):
+        planning = self.session.planning
+        self._stop.visible = all(planning.compared)
+        if not all(planning.compared):
             self._said.object = ""
             return
-        codes = session.difference()
-        counts = np.bincount(codes.values, minlength=len(codes.names))
-        pairs = zip(codes.names, counts.tolist(), strict=True)
-        lines = join(markup("<dt>{}</dt><dd>{:,}</dd>", name, count) for name, count in pairs)
+        counts = planning.difference().counts
+        lines = join(markup("<dt>{}</dt><dd>{:,}</dd>", name, count) for name, count in counts.items())
         self._said.object = markup('<dl class="facts" style="grid-template-columns:max-content 1fr">{}</dl>', lines)

@@ -26,7 +26,8 @@ class ClusterShares(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(8, 4, 2, 12),
         )
-        add = small_button("Set", lambda: self._set(self._cluster.value, session.pruning.keep), margin=(12, 12, 2, 4))
+        planning = session.planning
+        add = small_button("Set", lambda: self._set(self._cluster.value, planning.settings.keep), margin=(12, 12, 2, 4))
         self._sliders = pn.Column(sizing_mode="stretch_width", margin=0)
         self._layout = pn.Column(
             pn.Row(self._cluster, add, margin=0, sizing_mode="stretch_width"),
@@ -34,8 +35,8 @@ class ClusterShares(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=0,
         )
-        session.param.watch(self._offer, "survey")
-        session.param.watch(self._show, "pruning")
+        session.data.param.watch(self._offer, "survey")
+        session.planning.param.watch(self._show, "settings")
         self._offer()
 
     def __panel__(self) -> pn.Column:
@@ -43,7 +44,7 @@ class ClusterShares(pn.viewable.Viewer):
         return self._layout
 
     def _offer(self, *events: object) -> None:
-        survey = self.session.survey
+        survey = self.session.data.survey
         if survey is None:
             self._cluster.options = {}
             return
@@ -52,7 +53,7 @@ class ClusterShares(pn.viewable.Viewer):
         self._cluster.param.update(options=options, value=0 if survey.clusters.n_clusters else NOISE)
 
     def _show(self, *events: object) -> None:
-        shares = self.session.pruning.by_hand
+        shares = self.session.planning.settings.by_hand
         shown = [row.tags[0] for row in self._sliders]
         if shown == [label for label, _ in shares]:
             for row, (_, part) in zip(self._sliders, shares, strict=True):
@@ -72,11 +73,12 @@ class ClusterShares(pn.viewable.Viewer):
     def _set(self, label: Any, part: float | None) -> None:
         if label is None:
             return
-        shares = dict(self.session.pruning.by_hand)
+        planning = self.session.planning
+        shares = dict(planning.settings.by_hand)
         if part is None:
             shares.pop(label, None)
         else:
             shares[label] = part
-        config = replace(self.session.pruning, fractions=tuple(shares.items()))
-        if config != self.session.pruning:
-            self.session.pruning = config
+        settings = replace(planning.settings, fractions=tuple(shares.items()))
+        if settings != planning.settings:
+            planning.settings = settings

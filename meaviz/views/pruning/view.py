@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 import holoviews as hv
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
+from meagraph.latent.clustering import NOISE
 from meagraph.pruning.selectors import SELECTORS
 from meagraph.pruning.settings import UNITS
+from meagraph.pruning.tally import Tally, by_cluster, by_group
 from meaviz.components.charts.chart import Chart, Hook
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
@@ -51,7 +51,7 @@ class PruningView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session = session
-        config = session.pruning
+        config = session.planning.settings
         self._selector = pmui.Select(
             label="Selector",
             options=list(SELECTORS),
@@ -62,7 +62,7 @@ class PruningView(pn.viewable.Viewer):
             description=SELECTOR_WORDS,
         )
         self._undo, self._redo = (
-            icon_button(icon, label, partial(session.move_in_settings, step), margin=(10, 2, 0, 0))
+            icon_button(icon, label, partial(session.planning.move_in_history, step), margin=(10, 2, 0, 0))
             for icon, label, step in (("undo", "Undo settings", -1), ("redo", "Redo settings", 1))
         )
         self._budget = pmui.Select(
@@ -101,17 +101,21 @@ class PruningView(pn.viewable.Viewer):
         )  # fmt: skip
         self._flagged = pmui.Switch(
             label="Leave out structures with flags",
-            value=session.leave_out_flagged,
+            value=session.planning.leave_out_flagged,
             size="small",
             margin=(2, 12),
         )
         self._ordinary = pmui.Switch(
-            label="Always keep what was judged ordinary", value=session.keep_ordinary, size="small", margin=(2, 12)
+            label="Always keep what was judged ordinary",
+            value=session.planning.keep_ordinary,
+            size="small",
+            margin=(2, 12),
         )
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = TextPane("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
-            Chart(_draw, _nothing(what), sizing_mode="stretch_both", min_height=CHART) for what in ("group", "cluster")
+            Chart(_draw, _Bars(what, None), sizing_mode="stretch_both", min_height=CHART)
+            for what in ("group", "cluster")
         ]
         controls = pn.Column(
             pn.Row(self._selector, self._undo, self._redo, margin=0, sizing_mode="stretch_width"),
@@ -145,13 +149,14 @@ class PruningView(pn.viewable.Viewer):
         )
         for widget in widgets:
             widget.param.watch(self._configure, "value")
-        session.param.watch(self._take, "pruning")
-        session.param.watch(self._show_figures, "figures")
-        self._flagged.link(session, value="leave_out_flagged")
-        self._ordinary.link(session, value="keep_ordinary")
-        self._faint.link(session, value="show_pruned")
-        session.param.watch(self._offer_groups, "dataset")
-        session.param.watch(self._show, ["plan", "dark"])
+        session.planning.param.watch(self._take, "settings")
+        session.planning.param.watch(self._show_figures, "figures")
+        self._flagged.link(session.planning, value="leave_out_flagged")
+        self._ordinary.link(session.planning, value="keep_ordinary")
+        self._faint.link(session.appearance, value="show_pruned")
+        session.data.param.watch(self._offer_groups, "dataset")
+        session.planning.param.watch(self._show, "plan")
+        session.appearance.param.watch(self._show, "dark")
         keep_state(self._allow, self._undo, self._redo)
         keep_state(self._label, self._keep, self._alpha, self._percent, what="label")
         self._offer_groups()
@@ -163,14 +168,14 @@ class PruningView(pn.viewable.Viewer):
         return self._layout
 
     def _offer_groups(self, *events: object) -> None:
-        data = self.session.dataset
+        data = self.session.data.dataset
         self._protect.value = []
         groups = [] if data is None else sorted(set(data.groups.tolist()))
         self._protect.options = {plain(name): name for name in groups}
 
     def _take(self, *events: object) -> None:
         """Show settings that came from elsewhere: undo, or a plan with a name."""
-        config = self.session.pruning
+        config = self.session.planning.settings
         self._allow()
         self._taking = True
         self._selector.value, self._keep.value, self._alpha.value = config.selector, config.keep, config.alpha
@@ -185,8 +190,8 @@ class PruningView(pn.viewable.Viewer):
         self._taking = False
 
     def _allow(self, *events: object) -> None:
-        self._undo.disabled = not self.session.can_move_in_settings(-1)
-        self._redo.disabled = not self.session.can_move_in_settings(1)
+        history = self.session.planning.history
+        self._undo.disabled, self._redo.disabled = not history.can_undo, not history.can_redo
 
     def _show_rule(self) -> None:
         share = self._rule.value == "at-least"
@@ -202,8 +207,8 @@ class PruningView(pn.viewable.Viewer):
             return
         self._show_rule()
         try:
-            self.session.pruning = replace(
-                self.session.pruning,
+            self.session.planning.settings = replace(
+                self.session.planning.settings,
                 selector=self._selector.value,
                 keep=self._keep.value,
                 number=int(self._number.value) if self._budget.value else None,
@@ -213,10 +218,10 @@ class PruningView(pn.viewable.Viewer):
                 rule=self._rule.value,
                 at_least=float(self._percent.value) if self._percent.visible else None,
                 until_covered=None,
-                protected=(*type(self.session.pruning).protected, *self._protect.value),
+                protected=(*type(self.session.planning.settings).protected, *self._protect.value),
             )
         except MEAGraphError as error:
-            self.session.problem = ("map", str(error))
+            self.session.activity.problem = ("map", str(error))
 
     def _label(self, *events: object) -> None:
         """Write the sliders' values behind their names."""
@@ -225,13 +230,13 @@ class PruningView(pn.viewable.Viewer):
         self._percent.label = f"Share of kept environments: {self._percent.value:.0f} %"
 
     def _show_figures(self, *events: object) -> None:
-        if self.session.figures is not None:
+        if self.session.planning.figures is not None:
             self._show()
 
     def _measured(self) -> Markup:
         """Figures that follow the plan, once they have been prepared in the tab Cost."""
-        found = self.session.figures
-        if found is None or found.plan is not self.session.plan:
+        found = self.session.planning.figures
+        if found is None or found.plan is not self.session.planning.plan:
             return Markup()
         figures = []
         if found.cost is not None:
@@ -242,21 +247,18 @@ class PruningView(pn.viewable.Viewer):
         return join(markup('<div class="figure"><b>{}</b> {}<span>{}</span></div>', *figure) for figure in figures)
 
     def _show(self, *events: object) -> None:
-        plan, data, survey = self.session.plan, self.session.dataset, self.session.survey
-        if plan is None or data is None or survey is None:
+        analysis, plan, dark = self.session.data.analysis, self.session.planning.plan, self.session.appearance.dark
+        if plan is None or analysis is None:
             self._figures.object = markup('<p class="empty">No plan yet: compute the map first.</p>')
             for chart in self._charts:
-                chart.show(None, dark=self.session.dark)
+                chart.show(None, dark=dark)
             return
-        sizes = data.sizes
-        atoms = int(sizes[plan.structures].sum())
+        found = plan.summary
         figures = (
-            ("environments", plan.n_environments, data.n_environments),
-            ("structures", plan.n_structures, data.n_structures),
-            ("atoms in them", atoms, data.n_environments),
+            ("environments", found.chosen, found.environments),
+            ("structures", found.kept, found.structures),
+            ("atoms in them", found.atoms, found.environments),
         )
-        clusters = survey.clusters
-        lost = int((plan.per_cluster[: clusters.n_clusters] == 0).sum())
         cells = join(
             markup(
                 '<div class="figure"><b>{:,}</b> of {:,}<span>{} · {:.1f} %</span></div>',
@@ -264,60 +266,52 @@ class PruningView(pn.viewable.Viewer):
             )
             for name, kept, whole in figures
         )  # fmt: skip
+        lost = found.clusters_lost
         warning = markup('<div class="figure bad"><b>{}</b><span>clusters without any</span></div>', lost)
         self._figures.object = markup(
             '<div class="figures">{}{}{}</div>', cells, self._measured(), warning if lost else ""
         )
-
-        names, codes = np.unique(data.groups, return_inverse=True)
-        whole = np.bincount(codes, weights=sizes)
-        order = np.argsort(-whole)
-        chosen = np.bincount(codes[data.structure_of], weights=plan.keep)
-        kept = np.bincount(codes, weights=sizes * plan.structures)
-        groups = _Bars("group", names[order].tolist(), whole[order], chosen[order], kept[order])
-        bins = clusters.bins
-        whole = np.bincount(bins, minlength=clusters.n_clusters + 1)
-        kept = np.bincount(bins, weights=plan.structures[data.structure_of], minlength=clusters.n_clusters + 1)
-        there = np.flatnonzero(whole)
-        labels = [cluster_name(int(label) if label < clusters.n_clusters else -1) for label in there]
-        bars = _Bars("cluster", labels, whole[there], plan.per_cluster[there], kept[there])
-        for chart, content in zip(self._charts, (groups, bars), strict=True):
-            chart.show(content, dark=self.session.dark)
+        clusters = analysis.survey.clusters
+        names = [cluster_name(label) for label in (*range(clusters.n_clusters), NOISE)]
+        tallies = (
+            ("group", by_group(plan, analysis.dataset)),
+            ("cluster", by_cluster(plan, analysis.dataset, clusters, names)),
+        )
+        for chart, (what, tally) in zip(self._charts, tallies, strict=True):
+            chart.show(_Bars(what, tally), dark=dark)
 
 
 @dataclass(frozen=True, eq=False)
 class _Bars:
-    """What one bar chart shows: environments of each category, how many are chosen, how many in kept structures."""
+    """What one bar chart shows; None before there is a plan."""
 
     what: str
-    names: list[str]
-    whole: NDArray[Any]
-    chosen: NDArray[Any]
-    kept: NDArray[Any]
+    tally: Tally | None
 
     def shape(self) -> object:
         """The categories that are shown, and how many there are."""
-        return self.what, tuple(self.names[:BARS]), len(self.names)
+        names = () if self.tally is None else self.tally.names
+        return self.what, names[:BARS], len(names)
 
     def layers(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
         """Columns of the bars, and of the marks."""
-        columns = (self.names, self.kept, self.chosen, self.whole)
-        rows = [
-            (str(name), 100 * k / w, 100 * c / w, int(k), int(c), int(w))
-            for name, k, c, w in list(zip(*columns, strict=True))[:BARS]
-        ]
+        rows: list[tuple[Any, ...]] = [("", 0.0, 0.0, 0, 0, 1)]
+        if self.tally is not None:
+            counts = (self.tally.kept[:BARS], self.tally.chosen[:BARS], self.tally.whole[:BARS])
+            rows = [
+                (name, 100 * kept / whole, 100 * chosen / whole, kept, chosen, whole)
+                for name, kept, chosen, whole in zip(
+                    self.tally.names[:BARS], *(count.tolist() for count in counts), strict=True
+                )
+            ]
         bars = dict(zip((self.what, *FACTS), map(list, zip(*rows, strict=True)), strict=True))
         return bars, {name: bars[name] for name in (self.what, CHOSEN)}
 
 
-def _nothing(what: str) -> _Bars:
-    return _Bars(what, [""], np.ones(1), np.zeros(1), np.zeros(1))
-
-
 def _draw(data: _Bars, tokens: Theme, hook: Hook) -> hv.Overlay:
     """Bars of the share that lies in kept structures, and a mark at the share of chosen environments."""
-    more = len(data.names) > BARS
-    title = f"Kept per {data.what}" + (f" (largest {BARS} of {len(data.names)})" if more else "")
+    count = 0 if data.tally is None else len(data.tally.names)
+    title = f"Kept per {data.what}" + (f" (largest {BARS} of {count})" if count > BARS else "")
     columns = data.layers()
     bars = hv.Bars(columns[0], data.what, list(FACTS)).opts(
         color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from meaviz.components.viewer.legend import colour_legend, element_legend
 from meaviz.session import Session
+from meaviz.session.appearance import DENSITY, ELEMENT
 from meaviz.style.palette import Colouring, rgb24
-from meaviz.views.shared.colours import DENSITY, colour
 from meaviz.views.shared.colours import choices as of_the_map
-
-ELEMENT = "element"
+from meaviz.views.shared.colours import colour
 
 
 def choices(session: Session) -> dict[str, dict[str, str]]:
@@ -38,13 +36,15 @@ class AtomColours:
         """Colour anew the next time."""
         self._name, self._colouring = "", None
 
-    def of(self, rows: NDArray[np.integer] | slice) -> tuple[NDArray[np.uint32] | None, dict[str, Any]]:
-        """Colours 0xRRGGBB of environments, None for the elements' own, and the legend that explains them."""
-        session, name = self._session, self._session.atoms_by
-        assert session.dataset is not None
-        known = session.survey is not None and (name == DENSITY or name in (session.properties or ()))
+    def of(self, *structures: int) -> tuple[NDArray[Any] | None, dict[str, Any]]:
+        """Colours 0xRRGGBB of the structures' atoms, None for the elements' own, and the legend that explains them."""
+        session, data, name = self._session, self._session.data, self._session.appearance.atoms_by
+        assert data.dataset is not None
+        first, *others = (data.dataset.rows_of(structure) for structure in structures)
+        rows = [row for one in (first, *others) for row in range(one.start, one.stop)] if others else first
+        known = data.survey is not None and (name == DENSITY or name in (data.properties or ()))
         if name == ELEMENT or not known:
-            return None, element_legend(session.dataset.numbers[rows])
+            return None, element_legend(data.dataset.numbers[rows])
         if self._colouring is None or self._name != name:
             self._name, self._colouring = name, colour(session, name)
         shown = self._colouring.rgba[rows]

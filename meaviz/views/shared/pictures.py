@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 from numpy.typing import NDArray
 
 from meaviz.components.viewer.thumbnail import thumbnail_svg
@@ -10,19 +11,19 @@ from meaviz.session import Session
 from meaviz.style.palette import theme
 
 
-def picture(session: Session, row: int, size: int, colors: NDArray[np.uint32] | None = None) -> str:
+def picture(session: Session, row: int, size: int, colors: NDArray[Any] | None = None) -> str:
     """The environment ``row`` within the descriptor's cutoff as an SVG of ``size`` pixels, on the page's ground.
 
     ``colors`` (n,) 0xRRGGBB are of the atoms of its structure; None gives the elements' own.
     """
-    data = session.dataset
+    data, descriptors = session.data.dataset, session.data.descriptors
     assert data is not None
-    assert session.descriptors is not None
+    assert descriptors is not None
     return thumbnail_svg(
         data.structures[int(data.structure_of[row])],
         int(data.atom_of[row]),
-        session.descriptors.cutoff,
+        descriptors.cutoff,
         colors,
         size,
-        background=theme(session.dark).raised,
+        background=theme(session.appearance.dark).raised,
     )

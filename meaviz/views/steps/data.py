@@ -33,7 +33,7 @@ class DataStep(Step):
 
     def summary(self) -> str:
         """Structures and environments."""
-        data = self.session.dataset
+        data = self.session.data.dataset
         if data is None:
             self._facts.object = ""
             return ""
@@ -55,7 +55,7 @@ class DataStep(Step):
         if paths:
             self.workflow.open(paths, allow_unlabelled=self._unlabelled.value)
         else:
-            self.session.problem = (self.step, "Name a file first, for example train.extxyz.")
+            self.session.activity.problem = (self.step, "Name a file first, for example train.extxyz.")
 
     def _open_demo(self) -> None:
         self._path.value = str(demo_path())

@@ -56,9 +56,9 @@ class Step(pn.viewable.Viewer):
             margin=(0, 0, 8, 0),
             sizing_mode="stretch_width",
         )
-        session.param.watch(self._show_activity, ["running", "progress"])
-        session.param.watch(self._show_problem, "problem")
-        session.param.watch(self._show_summary, ["dataset", "descriptors", "learned", "survey"])
+        session.activity.param.watch(self._show_activity, ["running", "progress"])
+        session.activity.param.watch(self._show_problem, "problem")
+        session.data.param.watch(self._show_summary, ["dataset", "descriptors", "learned", "survey"])
         self._show_summary()
 
     def settings(self) -> list[pn.viewable.Viewable]:
@@ -78,18 +78,18 @@ class Step(pn.viewable.Viewer):
         return self._layout
 
     def _show_activity(self, *events: object) -> None:
-        running = self.session.running == self.step
+        running = self.session.activity.running == self.step
         if running and not self._activity.visible:
             self._left.restart(time.monotonic())
         self._activity.visible = running
         if running:
-            fraction, message = self.session.progress
+            fraction, message = self.session.activity.progress
             self._bar.object = progress_bar(int(100 * fraction), self.title)  # painted a hundred times, not thousands
             left = in_words(self._left.report(fraction, time.monotonic()))
             self._message.object = " · ".join(filter(None, (message or "starting", left)))
 
     def _show_problem(self, *events: object) -> None:
-        step, message = self.session.problem
+        step, message = self.session.activity.problem
         mine = step == self.step and bool(message)
         self._problem.objects = [alert(message)] if mine else []
         if mine:

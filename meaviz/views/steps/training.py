@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
@@ -32,50 +32,52 @@ class DescriptorStep(Step):
 
     def settings(self) -> list[pn.viewable.Viewable]:
         """Cutoff and basis."""
-        usual = self.session.config.descriptors
-        self._descriptor = pmui.Select(
+        usual = self.session.data.next_config.descriptors
+        self.descriptor = pmui.Select(
             label="Descriptor",
             options={kind.label: name for name, kind in KINDS.items()},
             value=usual.method,
             size="small",
             **COMPACT,
         )
-        self._r_cut = pmui.FloatInput(label="Cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
-        self._n_max = pmui.IntInput(label="n max", value=usual.n_max, start=1, end=16, **NUMBER)
-        self._l_max = pmui.IntInput(label="l max", value=usual.l_max, start=0, end=16, **NUMBER)
-        self._source = pmui.TextInput(size="small", **COMPACT)
-        basis = pn.Column(self._r_cut, pn.Row(self._n_max, self._l_max, margin=0), margin=0)
+        self.r_cut = pmui.FloatInput(label="Cutoff / Å", value=usual.r_cut, start=1.5, end=12, step=0.5, **NUMBER)
+        self.n_max = pmui.IntInput(label="n max", value=usual.n_max, start=1, end=16, **NUMBER)
+        self.l_max = pmui.IntInput(label="l max", value=usual.l_max, start=0, end=16, **NUMBER)
+        self.source = pmui.TextInput(size="small", **COMPACT)
+        basis = pn.Column(self.r_cut, pn.Row(self.n_max, self.l_max, margin=0), margin=0)
 
         def show_settings(*events: Any) -> None:
-            kind = KINDS[self._descriptor.value]
-            self._source.param.update(label=kind.source[:1].upper() + kind.source[1:], visible=bool(kind.source))
-            self._n_max.visible, basis.visible = "n_max" in kind.settings, bool(kind.settings)
+            kind = KINDS[self.descriptor.value]
+            self.source.param.update(label=kind.source[:1].upper() + kind.source[1:], visible=bool(kind.source))
+            self.n_max.visible, basis.visible = "n_max" in kind.settings, bool(kind.settings)
 
         show_settings()
-        self._descriptor.param.watch(show_settings, "value")
+        self.descriptor.param.watch(show_settings, "value")
         compute = button("Compute")
-        compute.on_click(lambda event: self._compute())
-        return [self._descriptor, self._source, basis, compute]
+        compute.on_click(lambda event: self.compute())
+        return [self.descriptor, self.source, basis, compute]
 
     def summary(self) -> str:
         """Method and width."""
-        found = self.session.descriptors
+        found = self.session.data.descriptors
         return "" if found is None else f"{found.method.upper()}, {found.values.shape[1]} values"
 
-    def _compute(self) -> None:
+    def compute(self) -> None:
+        """Compute the descriptors with these settings, then all after them."""
+        data = self.session.data
         try:
             settings = replace(
-                self.session.config.descriptors,
-                method=self._descriptor.value,
-                source=self._source.value_input.strip() if KINDS[self._descriptor.value].source else "",
-                r_cut=self._r_cut.value,
-                n_max=self._n_max.value,
-                l_max=self._l_max.value,
+                data.next_config.descriptors,
+                method=self.descriptor.value,
+                source=self.source.value_input.strip() if KINDS[self.descriptor.value].source else "",
+                r_cut=self.r_cut.value,
+                n_max=self.n_max.value,
+                l_max=self.l_max.value,
             )
         except MEAGraphError as error:
-            self.session.problem = (self.step, str(error))
+            self.session.activity.problem = (self.step, str(error))
             return
-        self.session.config = replace(self.session.config, descriptors=settings)
+        data.next_config = replace(data.next_config, descriptors=settings)
         self.workflow.run(self.step)
 
 
@@ -87,10 +89,10 @@ class ModelStep(Step):
 
     def settings(self) -> list[pn.viewable.Viewable]:
         """Training settings, the loss, checkpoints."""
-        config = self.session.config
-        self._epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=10_000, **NUMBER)
-        self._seed = pmui.IntInput(label="Seed", value=config.seed, start=0, **NUMBER)
-        self._threshold = pmui.FloatInput(
+        config = self.session.data.next_config
+        self.epochs = pmui.IntInput(label="Epochs", value=config.training.epochs, start=1, end=10_000, **NUMBER)
+        self.seed = pmui.IntInput(label="Seed", value=config.seed, start=0, **NUMBER)
+        self.threshold = pmui.FloatInput(
             label="Similarity of an edge",
             value=round(config.graph.lower, 4),
             start=0.0,
@@ -98,52 +100,53 @@ class ModelStep(Step):
             step=0.01,
             **NUMBER,
         )
-        self._neighbours = pmui.IntInput(
+        self.neighbours = pmui.IntInput(
             label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER
         )
-        self._patience = pmui.IntInput(label="Patience", value=config.training.patience, start=0, end=1000, **NUMBER)
-        self._device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
-        self._path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
+        self.patience = pmui.IntInput(label="Patience", value=config.training.patience, start=0, end=1000, **NUMBER)
+        self.device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
+        self.path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
         train, load, tune, save = (
             button("Train"),
             button("Load", variant="outlined"),
             button("Fine-tune", variant="outlined"),
             button("Save", variant="outlined"),
         )
-        train.on_click(lambda event: self._train())
-        load.on_click(lambda event: self._load(fine_tune=False))
-        tune.on_click(lambda event: self._load(fine_tune=True))
-        save.on_click(lambda event: self._save())
-        self._saved = caption(margin=0, visible=False)
+        train.on_click(lambda event: self.train())
+        load.on_click(lambda event: self.load(fine_tune=False))
+        tune.on_click(lambda event: self.load(fine_tune=True))
+        save.on_click(lambda event: self.save())
+        self.saved = caption(margin=0, visible=False)
         return [
-            pn.Row(self._epochs, self._patience, margin=0),
-            pn.Row(self._seed, self._device, margin=0),
-            pn.Row(self._threshold, self._neighbours, margin=0),
+            pn.Row(self.epochs, self.patience, margin=0),
+            pn.Row(self.seed, self.device, margin=0),
+            pn.Row(self.threshold, self.neighbours, margin=0),
             train,
-            self._path,
+            self.path,
             pn.Row(load, tune, save, margin=0),
-            self._saved,
+            self.saved,
         ]
 
     def below(self) -> list[pn.viewable.Viewable]:
         """The loss curve; outside the card, since Bokeh cannot lay out a chart that a folded card does not render."""
         self._points = ColumnDataSource({"epoch": [], "loss": [], "validation": []})
         self._loss = loss_figure(self._points)
-        style_curve(self._loss, theme(self.session.dark))
+        style_curve(self._loss, theme(self.session.appearance.dark))
         self._curve = pn.Column(
             pn.pane.Bokeh(self._loss, height=150, sizing_mode="stretch_width"),
             visible=False,
             margin=(4, 8),
             sizing_mode="stretch_width",
         )
-        self.session.param.watch(held(self._show_loss), ["history", "running"])
-        self.session.param.watch(held(lambda event: style_curve(self._loss, theme(event.new))), "dark")
+        self.session.data.param.watch(held(self._show_loss), "history")
+        self.session.activity.param.watch(held(self._show_loss), "running")
+        self.session.appearance.param.watch(held(lambda event: style_curve(self._loss, theme(event.new))), "dark")
         self._card.param.watch(held(self._show_loss), "collapsed")
         return [self._curve]
 
     def summary(self) -> str:
         """Where the model comes from and how well it reconstructs."""
-        learned = self.session.learned
+        learned = self.session.data.learned
         if learned is None:
             return ""
         if not learned.history:
@@ -151,48 +154,51 @@ class ModelStep(Step):
         return f"loss {best_epoch(learned.history).judged:.3g}"
 
     def _configure(self) -> bool:
-        config = self.session.config
+        config = self.session.data.next_config
         try:
-            self.session.config = replace(
+            self.session.data.next_config = replace(
                 config,
-                training=replace(config.training, epochs=self._epochs.value, patience=self._patience.value),
-                graph=replace(config.graph, lower=self._threshold.value, neighbours=self._neighbours.value),
-                seed=self._seed.value,
+                training=replace(config.training, epochs=self.epochs.value, patience=self.patience.value),
+                graph=replace(config.graph, lower=self.threshold.value, neighbours=self.neighbours.value),
+                seed=self.seed.value,
             )
         except MEAGraphError as error:
-            self.session.problem = (self.step, str(error))
+            self.session.activity.problem = (self.step, str(error))
             return False
         return True
 
-    def _train(self) -> None:
+    def train(self) -> None:
+        """Train with these settings, then make the map."""
         if self._configure():
-            self.workflow.run(self.step, device=self._device.value)
+            self.workflow.run(self.step, device=self.device.value)
 
-    def _load(self, *, fine_tune: bool) -> None:
-        path = self._path.value_input.strip()
+    def load(self, *, fine_tune: bool) -> None:
+        """Load the model that is named, and train it further if ``fine_tune``."""
+        path = self.path.value_input.strip()
         if not path:
-            self.session.problem = (self.step, "Name the model file to load.")
+            self.session.activity.problem = (self.step, "Name the model file to load.")
         elif self._configure():
-            self.workflow.run(self.step, model_path=path, fine_tune=fine_tune, device=self._device.value)
+            self.workflow.run(self.step, model_path=path, fine_tune=fine_tune, device=self.device.value)
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the model to the file that is named."""
         try:
-            written = self.workflow.save_model(self._path.value_input)
+            written = self.workflow.save_model(self.path.value_input)
         except MEAGraphError as error:
-            self.session.problem = (self.step, str(error))
+            self.session.activity.problem = (self.step, str(error))
             return
-        self._saved.object = f"Saved {written}"
-        self._saved.visible = True
+        self.saved.object = f"Saved {written}"
+        self.saved.visible = True
 
     def _show_loss(self, *events: object) -> None:
-        history = self.session.history
-        if len(history) != len(self._points.data["epoch"]) or self.session.running == self.step:
+        history, training = self.session.data.history, self.session.activity.running == self.step
+        if len(history) != len(self._points.data["epoch"]) or training:
             self._points.data = {
                 "epoch": [record.epoch for record in history],
                 "loss": [record.loss for record in history],
-                "validation": [np.nan if record.validation is None else record.validation for record in history],
+                "validation": [math.nan if record.validation is None else record.validation for record in history],
             }
-        self._curve.visible = bool(history) and (self.session.running == self.step or not self._card.collapsed)
+        self._curve.visible = bool(history) and (training or not self._card.collapsed)
 
 
 class MapStep(Step):
@@ -203,8 +209,8 @@ class MapStep(Step):
 
     def settings(self) -> list[pn.viewable.Viewable]:
         """Pooling rate and clustering."""
-        config = self.session.config
-        self._rate = pmui.FloatSlider(
+        config = self.session.data.next_config
+        self.rate = pmui.FloatSlider(
             label="Pooling rate",
             value=config.pooling_rate,
             start=0.0,
@@ -213,9 +219,9 @@ class MapStep(Step):
             size="small",
             **COMPACT,
         )
-        self._rate.label = f"Pooling rate: {self._rate.value:.2f}"
-        self._rate.param.watch(lambda event: setattr(self._rate, "label", f"Pooling rate: {event.new:.2f}"), "value")
-        self._method = pmui.Select(
+        self.rate.label = f"Pooling rate: {self.rate.value:.2f}"
+        self.rate.param.watch(lambda event: setattr(self.rate, "label", f"Pooling rate: {event.new:.2f}"), "value")
+        self.method = pmui.Select(
             label="Clusters",
             options=list(CLUSTERINGS),
             value=config.clustering.method,
@@ -223,7 +229,7 @@ class MapStep(Step):
             **COMPACT,
         )
         method = config.clustering.method
-        self._resolution = pmui.FloatInput(
+        self.resolution = pmui.FloatInput(
             label="Resolution",
             value=config.clustering.resolution,
             start=0.001,
@@ -232,49 +238,50 @@ class MapStep(Step):
             visible=method == "leiden",
             **NUMBER,
         )
-        self._size = pmui.IntInput(
+        self.size = pmui.IntInput(
             label="Fewest environments",
             value=config.clustering.min_cluster_size,
             start=2,
             end=100_000,
             **NUMBER,
         )
-        self._samples = pmui.IntInput(
+        self.samples = pmui.IntInput(
             label="Smoothing", value=config.clustering.min_samples, start=1, end=1000, **NUMBER
         )
         update = button("Update map")
-        update.on_click(lambda event: self._update())
-        by_density = pn.Row(self._size, self._samples, margin=0, visible=method == "hdbscan")
+        update.on_click(lambda event: self.update())
+        by_density = pn.Row(self.size, self.samples, margin=0, visible=method == "hdbscan")
 
         def show_settings(event: Any) -> None:
-            self._resolution.visible = event.new == "leiden"
+            self.resolution.visible = event.new == "leiden"
             by_density.visible = event.new == "hdbscan"
 
         def follow(event: Any) -> None:
-            self._rate.value, self._method.value = event.new.pooling_rate, event.new.clustering.method
+            self.rate.value, self.method.value = event.new.pooling_rate, event.new.clustering.method
 
-        self._method.param.watch(show_settings, "value")
-        self.session.param.watch(follow, "config")
-        return [self._rate, self._method, self._resolution, by_density, update]
+        self.method.param.watch(show_settings, "value")
+        self.session.data.param.watch(follow, "next_config")
+        return [self.rate, self.method, self.resolution, by_density, update]
 
     def summary(self) -> str:
         """Number of clusters."""
-        survey = self.session.survey
+        survey = self.session.data.survey
         count = 0 if survey is None else survey.clusters.n_clusters
         return "" if survey is None else f"{count:,} cluster{'' if count == 1 else 's'}"
 
-    def _update(self) -> None:
-        config = self.session.config
+    def update(self) -> None:
+        """Make the map with these settings."""
+        data = self.session.data
         settings: dict[str, Any] = {
-            "method": self._method.value,
-            "resolution": self._resolution.value,
-            "min_cluster_size": self._size.value,
-            "min_samples": self._samples.value,
+            "method": self.method.value,
+            "resolution": self.resolution.value,
+            "min_cluster_size": self.size.value,
+            "min_samples": self.samples.value,
         }
         try:
-            clustering = replace(config.clustering, **settings)
+            clustering = replace(data.next_config.clustering, **settings)
         except MEAGraphError as error:
-            self.session.problem = (self.step, str(error))
+            self.session.activity.problem = (self.step, str(error))
             return
-        self.session.config = replace(config, pooling_rate=self._rate.value, clustering=clustering)
+        data.next_config = data.config_of_next_map(pooling_rate=self.rate.value, clustering=clustering)
         self.workflow.run(self.step)

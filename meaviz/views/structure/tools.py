@@ -11,8 +11,9 @@ import param
 
 from meaviz.components.viewer.structure_viewer import BACKGROUNDS, REPRESENTATIONS, StructureViewer
 from meaviz.session import Session
+from meaviz.session.appearance import ELEMENT
 from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
-from meaviz.views.shared.atom_colours import ELEMENT, choices
+from meaviz.views.shared.atom_colours import choices
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.feedback import keep_state
 
@@ -31,7 +32,7 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
     """The row of tools, and the settings that one of them opens."""
 
     def step(by: int) -> Callable[[], object]:
-        return lambda: session.step_through(by)
+        return lambda: session.selection.step_through(by)
 
     back = icon_button("skip_previous", "Previous environment of the selection (left arrow key)", step(-1))
     forth = icon_button("skip_next", "Next environment of the selection (right arrow key)", step(1))
@@ -58,11 +59,12 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
 
     def enable(*events: Any) -> None:
         for widget in (back, play, forth):
-            widget.disabled = session.dataset is None
-        pin.disabled = session.inspected < 0 and not pin.value
-        measure.disabled = session.inspected < 0 and not measure.value
+            widget.disabled = session.data.dataset is None
+        pin.disabled = session.selection.inspected < 0 and not pin.value
+        measure.disabled = session.selection.inspected < 0 and not measure.value
 
-    session.param.watch(enable, ["dataset", "inspected"])
+    session.data.param.watch(enable, "dataset")
+    session.selection.param.watch(enable, "inspected")
     keep_state(enable, back, play, forth, pin, measure)
     enable()
     row = pn.FlexBox(
@@ -83,16 +85,18 @@ def tool_row(session: Session, viewer: StructureViewer, shown: Shown) -> tuple[p
 
 
 def _link_pin(session: Session, pin: pmui.Toggle) -> None:
+    selection = session.selection
+
     def follow(event: Any) -> None:
-        pin.value = session.pinned >= 0
+        pin.value = selection.pinned >= 0
 
     def act(event: Any) -> None:
-        if pin.value != (session.pinned >= 0):
-            session.pinned = session.inspected if pin.value else -1
-            pin.value = session.pinned >= 0  # without anything to pin the button springs back
+        if pin.value != (selection.pinned >= 0):
+            selection.pinned = selection.inspected if pin.value else -1
+            pin.value = selection.pinned >= 0  # without anything to pin the button springs back
 
     pin.param.watch(act, "value")
-    session.param.watch(follow, "pinned")
+    selection.param.watch(follow, "pinned")
 
 
 def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Column:
@@ -103,15 +107,16 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
         return pmui.Checkbox(label=label, value=value, size="small", margin=(0, 6, 0, 0))
 
     colour = pmui.Select(label="Colour atoms by", groups=choices(session), size="small", width=132, margin=(6, 4))
-    colour.value = session.atoms_by
-    colour.link(session, value="atoms_by", bidirectional=True)
+    colour.value = session.appearance.atoms_by
+    colour.link(session.appearance, value="atoms_by", bidirectional=True)
 
     def offer(event: Any) -> None:
         groups = choices(session)
-        chosen = session.atoms_by if any(session.atoms_by in group.values() for group in groups.values()) else ELEMENT
+        names = {name for group in groups.values() for name in group.values()}
+        chosen = session.appearance.atoms_by if session.appearance.atoms_by in names else ELEMENT
         colour.param.update(groups=groups, value=chosen)
 
-    session.param.watch(offer, "properties")
+    session.data.param.watch(offer, "properties")
     style = select("Representation", REPRESENTATIONS, viewer.representation)
     style.link(viewer, value="representation")
     cells = [select(f"Cells, {axis}", [1, 2, 3], 1, width=76) for axis in "abc"]
@@ -158,7 +163,7 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
 
 def picture_name(session: Session, mode: str) -> str:
     """File name of a picture: data, structure and atom, and with what it is compared."""
-    data, row = session.dataset, session.inspected
+    data, row, pinned = session.data.dataset, session.selection.inspected, session.selection.pinned
     if data is None or row < 0:
         return "structure.png"
     name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in data.name)
@@ -166,5 +171,5 @@ def picture_name(session: Session, mode: str) -> str:
     def place(at: int) -> str:
         return f"structure{data.structure_of[at]}-atom{data.atom_of[at]}"
 
-    versus = f"-vs-{place(session.pinned)}" if 0 <= session.pinned != row and mode == "environment" else ""
+    versus = f"-vs-{place(pinned)}" if 0 <= pinned != row and mode == "environment" else ""
     return f"{name}-{place(row)}{versus}.png"

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import panel as pn
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.alignment import Alignment, align_environments
-from meaviz.components.viewer.scene import Environment, allowed_repeats
+from meaviz.components.viewer.scene import Environment, allowed_repeats, arrow_scale, known_vectors
 from meaviz.components.viewer.structure_viewer import StructureViewer
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.appearance import ELEMENT
 from meaviz.style.page import FACTS_CSS, FILL
 from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.atom_colours import AtomColours
 from meaviz.views.structure.tools import Shown, tool_row
 
 LONG = 22  # letters of a fact from which it has a line for itself, at the top
-USUAL_ARROW = 2.5  # Å, of a force that one in a hundred exceeds
 
 
 class StructureView(pn.viewable.Viewer):
@@ -42,14 +42,19 @@ class StructureView(pn.viewable.Viewer):
         self._layout = pn.Column(tools, stage, facts, **FILL)
         self._view: tuple[object, ...] = ()  # what the camera was placed for
         self._aligned: tuple[tuple[int, int], Alignment] | None = None
-        session.param.watch(self._show, ["inspected", "dataset", "pinned"])
-        session.param.watch(self._recolour, ["atoms_by", "selection", "flags", "properties", "survey", "plan"])
-        session.param.watch(self._scale_arrows, "dataset")
-        session.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
-        session.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
+        session.selection.param.watch(self._show, ["inspected", "pinned"])
+        session.data.param.watch(self._show, "dataset")
+        session.appearance.param.watch(self._recolour, "atoms_by")
+        session.selection.param.watch(self._recolour, "mask")
+        session.judging.param.watch(self._recolour, "flags")
+        session.data.param.watch(self._recolour, ["properties", "survey"])
+        session.planning.param.watch(self._recolour, "plan")
+        session.data.param.watch(self._scale_arrows, "dataset")
+        session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
+        session.appearance.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
-        self.viewer.param.watch(lambda event: session.step_through(event.new), "stepped", onlychanged=False)
+        self.viewer.param.watch(lambda event: session.selection.step_through(event.new), "stepped", onlychanged=False)
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""
@@ -58,36 +63,37 @@ class StructureView(pn.viewable.Viewer):
     @property
     def comparing(self) -> bool:
         """Two environments are shown."""
-        session = self.session
-        return self.shown.mode == "environment" and 0 <= session.pinned != session.inspected >= 0
+        selection = self.session.selection
+        return self.shown.mode == "environment" and 0 <= selection.pinned != selection.inspected >= 0
 
     def _show(self, *events: object) -> None:
-        row, data = self.session.inspected, self.session.dataset
-        if row < 0 or data is None:
+        row = self.session.selection.inspected
+        if row < 0 or self.session.data.analysis is None:
             self.viewer.clear()
             self._view = ()
         else:
             try:
                 self._compare() if self.comparing else self._draw(row)
             except MEAGraphError as error:
-                self.session.problem = ("map", str(error))
+                self.session.activity.problem = ("map", str(error))
                 return
         self._show_facts()
 
     def _draw(self, row: int) -> None:
-        data = self.session.dataset
+        found = self.session.data.found
+        data = found.dataset
         structure = int(data.structure_of[row])
         atoms = data.structures[structure]
-        colors, legend = self._atoms_of(structure)
+        colors, legend = self._colours.of(structure)
         whole = self.shown.mode == "structure"
         view = (structure, self.shown.mode, allowed_repeats(atoms, self.shown.repeats) if whole else ())
         self.viewer.legend = legend
         self.viewer.show(
             atoms,
             colors=colors,
-            vectors=self._forces_of(structure),
+            vectors=known_vectors(data.forces[data.rows_of(structure)]),
             focus=int(data.atom_of[row]),
-            cutoff=self.session.descriptors.cutoff,
+            cutoff=found.descriptors.cutoff,
             whole=whole,
             repeats=self.shown.repeats,
             fit=view != self._view,
@@ -95,63 +101,55 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _compare(self) -> None:
-        rows = (self.session.pinned, self.session.inspected)
+        selection, data = self.session.selection, self.session.data.found.dataset
+        rows = (selection.pinned, selection.inspected)
         turns = (None, self._alignment().rotation)
         environments = [self._environment(row, turn) for row, turn in zip(rows, turns, strict=True)]
-        structures = self.session.dataset.structure_of[list(rows)]
-        offsets = self.session.dataset.offsets
-        both = np.concatenate([np.arange(offsets[structure], offsets[structure + 1]) for structure in structures])
-        view = ("comparison", self.session.pinned, self.shown.overlaid)
-        self.viewer.legend = self._colours.of(both)[1]
+        view = ("comparison", selection.pinned, self.shown.overlaid)
+        self.viewer.legend = self._colours.of(*(int(data.structure_of[row]) for row in rows))[1]
         self.viewer.compare(*environments, overlaid=self.shown.overlaid, fit=view != self._view)
         self._view = view
 
-    def _environment(self, row: int, rotation: np.ndarray | None) -> Environment:
-        data = self.session.dataset
+    def _environment(self, row: int, rotation: NDArray[Any] | None) -> Environment:
+        found = self.session.data.found
+        data = found.dataset
         structure = int(data.structure_of[row])
         return Environment(
             data.structures[structure],
             int(data.atom_of[row]),
-            self.session.descriptors.cutoff,
-            self._atoms_of(structure)[0],
-            self._forces_of(structure),
+            found.descriptors.cutoff,
+            self._colours.of(structure)[0],
+            known_vectors(data.forces[data.rows_of(structure)]),
             rotation,
         )
 
     def _alignment(self) -> Alignment:
         """Of the inspected environment on the pinned one."""
-        data, key = self.session.dataset, (self.session.pinned, self.session.inspected)
+        found, key = self.session.data.found, (self.session.selection.pinned, self.session.selection.inspected)
+        data = found.dataset
         if self._aligned is None or self._aligned[0] != key:
             first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
-            self._aligned = key, align_environments(first, second, self.session.descriptors.cutoff)
+            self._aligned = key, align_environments(first, second, found.descriptors.cutoff)
         return self._aligned[1]
-
-    def _atoms_of(self, structure: int) -> tuple[np.ndarray | None, dict[str, Any]]:
-        data = self.session.dataset
-        return self._colours.of(slice(int(data.offsets[structure]), int(data.offsets[structure + 1])))
-
-    def _forces_of(self, structure: int) -> np.ndarray | None:
-        data = self.session.dataset
-        forces = data.forces[data.offsets[structure] : data.offsets[structure + 1]]
-        return forces if np.isfinite(forces).any() else None
 
     def _scale_arrows(self, *events: object) -> None:
         """A length for the dataset's usual forces, so that arrows of different structures compare."""
         self._aligned = None
-        if self.session.dataset is not None:
-            self.viewer.arrow_scale = arrow_scale(np.linalg.norm(self.session.dataset.forces, axis=1))
+        if self.session.data.dataset is not None:
+            self.viewer.arrow_scale = arrow_scale(self.session.data.dataset.forces)
 
     def _recolour(self, *events: Any) -> None:
         self._colours.forget()
         changed = {event.name for event in events}
         if changed & {"flags", "survey"} or self.comparing:
             self._show_facts()
-        if self.session.inspected >= 0 and (self.session.atoms_by != "element" or "atoms_by" in changed):
+        by_property = self.session.appearance.atoms_by != ELEMENT
+        if self.session.selection.inspected >= 0 and (by_property or "atoms_by" in changed):
             self._show()
 
     def _show_facts(self) -> None:
-        row = self.session.inspected
-        if row < 0 or self.session.dataset is None:
+        row, survey = self.session.selection.inspected, self.session.data.survey
+        if row < 0 or self.session.data.dataset is None:
             self._facts.object = ""
         elif self.comparing:
             self._facts.object = self._compared_facts()
@@ -161,14 +159,15 @@ class StructureView(pn.viewable.Viewer):
                 markup('<dt>{}</dt><dd class="{}">{}</dd>', name, "long" if len(value) > LONG else "", value)
                 for name, value in known
             )
-            reasons = self.session.survey.outliers.reasons(row) if self.session.survey is not None else []
+            reasons = survey.outliers.reasons(row) if survey is not None else []
             why = join(markup("<li>{}</li>", reason) for reason in reasons)
             self._facts.object = markup('<dl class="facts">{}</dl>', facts) + (
                 markup('<ul class="reasons" tabindex="0">{}</ul>', why) if why else ""
             )
 
     def _compared_facts(self) -> Markup:
-        pinned, shown = (self.session.describe(row) for row in (self.session.pinned, self.session.inspected))
+        selection = self.session.selection
+        pinned, shown = (self.session.describe(row) for row in (selection.pinned, selection.inspected))
         rows = join(
             markup("<tr><th>{}</th><td>{}</td><td>{}</td></tr>", name, value, shown.get(name, "–"))
             for name, value in pinned.items()
@@ -181,30 +180,18 @@ class StructureView(pn.viewable.Viewer):
         )
 
     def _choose(self, event: object) -> None:
-        session, atom = self.session, self.viewer.clicked
-        data = session.dataset
-        if data is None or session.inspected < 0:
+        selection, atom, data = self.session.selection, self.viewer.clicked, self.session.data.dataset
+        if data is None or selection.inspected < 0:
             return
         first = self.comparing and self.viewer.clicked_part == 0
-        structure = int(data.structure_of[session.pinned if first else session.inspected])
+        structure = int(data.structure_of[selection.pinned if first else selection.inspected])
         row, mode = int(data.offsets[structure]) + atom, self.viewer.clicked_mode
         if atom >= 0 and mode != "replace":
-            session.select(np.arange(data.n_environments) == row, mode)
+            selection.select_rows([row], mode)
         elif atom >= 0:
-            session.inspected = row
+            selection.inspected = row
         elif not self.comparing:  # beside the atoms: the whole structure, none dimmed
             self.shown.mode = "structure"
-
-
-def arrow_scale(sizes: np.ndarray) -> float:
-    """Å per eV/Å, one of 1, 2, 5 times a power of ten, at which usual forces among ``sizes`` (N,) eV/Å can be seen."""
-    known = sizes[np.isfinite(sizes) & (sizes > 0)]
-    if not known.size:
-        return 1.0
-    wanted = USUAL_ARROW / float(np.percentile(known, 99))
-    power = 10.0 ** np.floor(np.log10(wanted))
-    step = max(step for step in (1, 2, 5) if step * power <= wanted * 1.0000001)
-    return float(f"{step * power:.1g}")
 
 
 def alignment_text(found: Alignment) -> str:

@@ -1,4 +1,4 @@
-"""What the session remembers of selections: modes, history, names on disk, filters."""
+"""Selections with names on disk, and filters."""
 
 from __future__ import annotations
 
@@ -7,56 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
-from meaviz.session.selections import STEPS, Filters, History, NamedSelections, named_selections
-
-MASKS = st.lists(st.booleans(), min_size=11, max_size=11).map(np.array)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(MASKS, st.just("undo"), st.just("redo")), max_size=30))
-def test_history_is_that_of_two_stacks(steps: list[object]) -> None:
-    """The obvious history, two stacks of masks, is the oracle."""
-    history, now = History(), np.zeros(11, dtype=bool)
-    history.start(now)
-    before: list[np.ndarray] = []
-    after: list[np.ndarray] = []
-    for step in steps:
-        if isinstance(step, str):
-            source, target = (before, after) if step == "undo" else (after, before)
-            moved = history.move(-1 if step == "undo" else 1)
-            if not source:
-                assert moved is None
-                continue
-            target.append(now)
-            now = source.pop()
-            assert np.array_equal(moved, now)
-        elif not np.array_equal(step, now):
-            before.append(now)
-            after.clear()
-            now = step
-            history.push(step)
-        else:
-            history.push(step)
-        assert (history.can_undo, history.can_redo) == (bool(before), bool(after))
-
-
-def test_history_forgets_the_oldest_steps() -> None:
-    history = History()
-    history.start(np.zeros(200, dtype=bool))
-    for row in range(150):
-        history.push(np.arange(200) == row)
-    undone = 0
-    while history.can_undo:
-        last = history.move(-1)
-        undone += 1
-    assert undone == STEPS - 1
-    assert np.flatnonzero(last).tolist() == [150 - STEPS]
+from meaviz.session.filters import Filters
+from meaviz.session.named import NamedSelections, named_selections
 
 
 @pytest.fixture

@@ -49,72 +49,74 @@ def rows_of(mask: np.ndarray) -> list[int]:
 
 def test_a_judgement_leaves_its_structure_out_of_the_plan(open_session: Callable[..., Session]) -> None:
     session = open_session()
-    session.pruning = PruningConfig(keep=1.0)
-    whole = session.plan.structures
+    session.planning.settings = PruningConfig(keep=1.0)
+    whole = session.planning.plan.structures
     assert whole.all()
-    assert session.judge(np.array([20, 21]), "outlier", reason="wrong label", note="spin") == 2
-    assert rows_of(session.flags) == [20, 21]
-    assert rows_of(~session.plan.structures) == [1]
+    assert session.judging.judge(np.array([20, 21]), "outlier", reason="wrong label", note="spin") == 2
+    assert rows_of(session.judging.flags) == [20, 21]
+    assert rows_of(~session.planning.plan.structures) == [1]
     assert session.describe(20)["judged"] == "outlier (Ana)"
     mask = np.zeros(145, dtype=bool)
     mask[[21, 60]] = True
-    assert session.judge(mask, "ordinary") == 2
-    assert rows_of(session.ordinary) == [21, 60]
-    assert rows_of(session.flags) == [20]
-    assert session.judge(np.array([20]), "ordinary") == 1
-    assert session.plan.structures.all()
-    assert session.judgements.of(20)[1].note == "spin"
+    assert session.judging.judge(mask, "ordinary") == 2
+    assert rows_of(session.judging.ordinary) == [21, 60]
+    assert rows_of(session.judging.flags) == [20]
+    assert session.judging.judge(np.array([20]), "ordinary") == 1
+    assert session.planning.plan.structures.all()
+    assert session.judging.judgements.of(20)[1].note == "spin"
 
 
 def test_judgements_of_equal_structures_are_one(open_session: Callable[..., Session]) -> None:
     session = open_session()
-    session.judge(np.array([80]), "outlier")
-    assert rows_of(session.flags) == [80, 96]  # the sixth cell is in the dataset twice
+    session.judging.judge(np.array([80]), "outlier")
+    assert rows_of(session.judging.flags) == [80, 96]  # the sixth cell is in the dataset twice
+    assert session.judging.judge(np.array([80, 96, 97, 40]), "ordinary") == 4  # both of them at once
+    assert rows_of(session.judging.ordinary) == [40, 80, 81, 96, 97]
 
 
 def test_undo_goes_back_through_this_session_only(open_session: Callable[..., Session]) -> None:
-    open_session("Bo").judge(np.array([5]), "ordinary")
+    open_session("Bo").judging.judge(np.array([5]), "ordinary")
     session = open_session()
-    session.pruning = PruningConfig(keep=1.0)
-    session.judge(np.array([5, 6]), "outlier")
-    session.judge(np.array([6]), "ordinary")
-    assert session.undo_judgement().verdict == "ordinary"
-    assert rows_of(session.flags) == [5, 6]
-    assert not session.plan.structures[0]
-    assert session.undo_judgement().verdict == "outlier"
-    assert rows_of(session.ordinary) == [5]  # as Bo left it
-    assert session.plan.structures[0]
-    assert session.undo_judgement() is None
-    assert rows_of(open_session().ordinary) == [5]
+    session.planning.settings = PruningConfig(keep=1.0)
+    session.judging.judge(np.array([5, 6]), "outlier")
+    session.judging.judge(np.array([6]), "ordinary")
+    assert session.judging.undo().verdict == "ordinary"
+    assert rows_of(session.judging.flags) == [5, 6]
+    assert not session.planning.plan.structures[0]
+    assert session.judging.undo().verdict == "outlier"
+    assert rows_of(session.judging.ordinary) == [5]  # as Bo left it
+    assert session.planning.plan.structures[0]
+    assert session.judging.undo() is None
+    assert rows_of(open_session().judging.ordinary) == [5]
 
 
 def test_flags_of_the_selection(open_session: Callable[..., Session]) -> None:
     """Flag and unflag count what changes; without a selection the inspected environment is meant."""
     session = open_session()
-    session.select(np.arange(145) < 10)
+    session.selection.select(np.arange(145) < 10)
     assert session.flag_selection(True) == 10
     assert session.flag_selection(True) == 0
-    session.select(np.arange(145) < 4)
+    session.selection.select(np.arange(145) < 4)
     assert session.flag_selection(False) == 4
-    assert rows_of(session.flags) == [4, 5, 6, 7, 8, 9]
-    assert not session.ordinary.any()
-    session.clear_selection()
-    session.inspected = 30
+    assert rows_of(session.judging.flags) == [4, 5, 6, 7, 8, 9]
+    assert not session.judging.ordinary.any()
+    session.selection.clear()
+    session.selection.inspected = 30
     assert session.flag_selection(True) == 1
-    assert session.flags[30]
+    assert session.judging.flags[30]
     assert len({act.uid for act, *_ in ledger.all_entries(ledger_path())}) == 3
 
 
 def test_what_others_judge_meanwhile_is_seen(open_session: Callable[..., Session]) -> None:
     one, two = open_session("Ana"), open_session("Bo")
-    two.judge(np.array([1]), "outlier")
-    assert not one.flags.any()
-    one.refresh_judgements()
-    assert rows_of(one.flags) == [1]
-    one.judge(np.array([1]), "ordinary")
-    two.judge(np.array([2]), "outlier")  # judging looks as well
-    assert (rows_of(two.flags), rows_of(two.ordinary)) == ([2], [1])
-    assert two.judgements.disputed[1]
+    two.judging.judge(np.array([1]), "outlier")
+    assert not one.judging.flags.any()
+    one.judging.refresh()
+    assert rows_of(one.judging.flags) == [1]
+    one.judging.judge(np.array([1]), "ordinary")
+    two.judging.judge(np.array([2]), "outlier")  # judging looks as well
+    assert (rows_of(two.judging.flags), rows_of(two.judging.ordinary)) == ([2], [1])
+    assert two.judging.judgements.disputed[1]
     assert two.describe(1)["judged"] == "ordinary (Ana), outlier (Bo)"
 
 
@@ -122,19 +124,19 @@ def test_a_judgement_that_cannot_be_stored_changes_nothing(open_session: Callabl
     session = open_session()
     home.mkdir(exist_ok=True)
     ledger_path().write_text("no database " * 100)
-    plan = session.plan
+    plan = session.planning.plan
     with pytest.raises(MEAGraphError, match="not a database"):
-        session.judge(np.array([3]), "outlier")
-    session.inspected = 3
+        session.judging.judge(np.array([3]), "outlier")
+    session.selection.inspected = 3
     assert session.flag_selection(True) == 0
-    assert "not a database" in session.problem[1]
-    assert not session.flags.any()
-    assert session.plan is plan
+    assert "not a database" in session.activity.problem[1]
+    assert not session.judging.flags.any()
+    assert session.planning.plan is plan
     with pytest.raises(MEAGraphError, match="Compute the map first"):
-        Session(author="Ana").judge(np.array([3]), "outlier")
-    session.author = " "
+        Session(author="Ana").judging.judge(np.array([3]), "outlier")
+    session.judging.author = " "
     with pytest.raises(MEAGraphError, match="name"):
-        session.judge(np.array([3]), "outlier")
+        session.judging.judge(np.array([3]), "outlier")
 
 
 def test_flags_of_an_earlier_version_are_there(
@@ -143,25 +145,25 @@ def test_flags_of_an_earlier_version_are_there(
     home.mkdir()
     flags = {"format": "meaviz-flags-1", "flags": {niobium.structure_keys[2]: [3]}}
     (home / "flags.json").write_text(json.dumps(flags))
-    assert rows_of(open_session().flags) == [35]
-    assert rows_of(open_session().flags) == [35]
+    assert rows_of(open_session().judging.flags) == [35]
+    assert rows_of(open_session().judging.flags) == [35]
 
 
 def test_a_new_dataset_forgets_and_the_old_one_remembers(
     open_session: Callable[..., Session], niobium: AtomicDataset
 ) -> None:
     session = open_session()
-    session.judge(np.array([7]), "outlier")
+    session.judging.judge(np.array([7]), "outlier")
     add_judgement(ledger_path(), ["f" * 32], [0], [7], verdict="outlier", author="Ana")  # of another dataset
     session.set_dataset(niobium)
-    assert session.judgements is session.flags is session.ordinary is None
-    session.refresh_judgements()
-    assert rows_of(open_session().flags) == [7]
+    assert session.judging.judgements is session.judging.flags is session.judging.ordinary is None
+    session.judging.refresh()
+    assert rows_of(open_session().judging.flags) == [7]
 
 
 def test_the_author_is_the_user_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "čeněk")
-    assert Session().author == "čeněk"
+    assert Session().judging.author == "čeněk"
 
 
 # The inbox's order

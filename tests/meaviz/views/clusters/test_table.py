@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from meaviz.session import Session
-from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, members, pictures, plus_minus
+from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, pictures, plus_minus
 from tests.support.made_up import BLOBS, session_of
 
 
@@ -34,34 +34,28 @@ def test_two_digits_of_the_spread(mean: float, spread: float, text: str) -> None
 
 def test_rows_hold_sizes_groups_and_means(session: Session) -> None:
     table = cluster_facts(session, ["force", "energy"])
-    labels = session.survey.clusters.labels
+    labels = session.data.survey.clusters.labels
     assert table["label"].tolist() == list(range(BLOBS))  # nothing is unclustered
     assert table["size"].tolist() == np.bincount(labels).tolist()
     assert table["size"].is_monotonic_decreasing
     first = labels == 0
-    force = np.linalg.norm(session.dataset.forces[first], axis=1)
+    force = np.linalg.norm(session.data.dataset.forces[first], axis=1)
     assert table["Force / eV/Å"][0] == plus_minus(force.mean(), force.std())
-    names, counts = np.unique(session.dataset.groups[session.dataset.structure_of][first], return_counts=True)
+    names, counts = np.unique(session.data.dataset.groups[session.data.dataset.structure_of][first], return_counts=True)
     told = re.findall(r"(group \d) (\d+) %", table["groups"][0])
     assert len(told) == GROUPS
     for name, share in told:
         assert float(share) == pytest.approx(100 * counts[names == name][0] / first.sum(), abs=0.5)
     assert told[0][0] == names[counts.argmax()]
     assert f"+ {len(names) - GROUPS}" in table["groups"][0]
-    score = session.survey.outliers.score
+    score = session.data.survey.outliers.score
     assert table["candidates"].tolist() == [int((score[labels == label] >= 1).sum()) for label in range(BLOBS)]
 
 
 def test_names_of_groups_are_no_markup() -> None:
     session = session_of(400, 20)
-    session.dataset.groups[:] = "<b>x"
+    session.data.dataset.groups[:] = "<b>x"
     assert "&lt;b&gt;x 100 %" in cluster_facts(session, [])["groups"][0]
-
-
-def test_members_are_counted_by_cluster(session: Session) -> None:
-    mask = np.arange(2000) % 3 == 0
-    counts = members(session, mask)
-    assert counts.tolist() == [*np.bincount(session.survey.clusters.labels[mask], minlength=BLOBS), 0]
 
 
 def test_each_cluster_has_two_pictures_of_its_members(session: Session) -> None:
@@ -70,7 +64,7 @@ def test_each_cluster_has_two_pictures_of_its_members(session: Session) -> None:
     for column in (CENTRAL, EDGE):
         assert sorted(found[column]) == list(range(BLOBS))
         for label, (row, svg) in found[column].items():
-            assert session.survey.clusters.labels[row] == label
+            assert session.data.survey.clusters.labels[row] == label
             assert svg.startswith("<svg")
             assert svg.count("<circle") > 1
     assert all(found[CENTRAL][label][0] != found[EDGE][label][0] for label in range(BLOBS))

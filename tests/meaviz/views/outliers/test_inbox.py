@@ -60,11 +60,11 @@ def run(work: Callable[[], Any]) -> None:
 
 
 def leads(view: InboxView) -> list[int]:
-    return [row["row"] for row in view._list.rows]
+    return [row["row"] for row in view.list.rows]
 
 
 def press(view: InboxView, key: str, current: int | None = None) -> None:
-    view._list._handle_msg({"type": "key", "key": key, "current": view._list.current if current is None else current})
+    view.list._handle_msg({"type": "key", "key": key, "current": view.list.current if current is None else current})
 
 
 def test_keys_judge_and_go_on(at_the_map: Callable[..., tuple[Session, InboxView]]) -> None:
@@ -73,30 +73,30 @@ def test_keys_judge_and_go_on(at_the_map: Callable[..., tuple[Session, InboxView
     def work() -> None:
         assert leads(view) == [20, 40, 115, 90]
         press(view, "a")  # nothing chosen
-        assert not session.flags.any()
+        assert not session.judging.flags.any()
         press(view, "j")
-        assert session.candidate == session.inspected == view._list.current == 20
+        assert session.judging.candidate == session.selection.inspected == view.list.current == 20
         press(view, "a")
-        assert np.flatnonzero(session.flags).tolist() == [20, 21, 22]
-        assert session.candidate == 40
+        assert np.flatnonzero(session.judging.flags).tolist() == [20, 21, 22]
+        assert session.judging.candidate == 40
         assert leads(view) == [40, 115, 90]
-        assert "<b>1</b> of 4 judged" in view._progress.object
+        assert "<b>1</b> of 4 judged" in view.progress.object
         press(view, "a", current=20)  # pressed while the page still showed the one before
-        assert session.candidate == 40
-        assert session.flags.sum() == 3
+        assert session.judging.candidate == 40
+        assert session.judging.flags.sum() == 3
         press(view, "r")
         press(view, "k")
-        assert session.candidate == 90  # the ends meet
+        assert session.judging.candidate == 90  # the ends meet
         press(view, "u")
-        assert session.candidate == 40
-        assert not session.ordinary.any()
-        view._which.value = "all"
-        assert [row["verdict"] for row in view._list.rows] == ["outlier", "", "", ""]
-        session.inspected = 60
+        assert session.judging.candidate == 40
+        assert not session.judging.ordinary.any()
+        view.which.value = "all"
+        assert [row["verdict"] for row in view.list.rows] == ["outlier", "", "", ""]
+        session.selection.inspected = 60
         session.flag_selection(True)
         press(view, "u")  # of the map, not of the inbox
-        assert not session.flags[60]
-        assert session.candidate == 40
+        assert not session.judging.flags[60]
+        assert session.judging.candidate == 40
 
     run(work)
 
@@ -108,23 +108,23 @@ def test_an_explanation_of_the_newest_question(at_the_map: Callable[..., tuple[S
         for _ in range(3):
             press(view, "j")
         deadline = time.monotonic() + 30
-        while session.explanation is None:
+        while session.judging.explanation is None:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
-        assert session.explanation.row == session.candidate == 115
-        assert "descriptor component" in view._why.object
-        assert "component 4" in view._why.object
-        view._inspect(3)
-        assert "neighbour 4" in view._in_3d.object
-        assert session.inspected == session.explanation.neighbours[3]
-        assert session.candidate == 115
-        session.inspected = 115
-        assert "this one" in view._in_3d.object
-        session.inspected = 3
-        assert "another" in view._in_3d.object
-        session.set_dataset(session.dataset)
-        assert session.explanation is None
-        assert "Comparing" not in view._why.object
+        assert session.judging.explanation.row == session.judging.candidate == 115
+        assert "descriptor component" in view.why.object
+        assert "component 4" in view.why.object
+        view.inspect(3)
+        assert "neighbour 4" in view.in_3d.object
+        assert session.selection.inspected == session.judging.explanation.neighbours[3]
+        assert session.judging.candidate == 115
+        session.selection.inspected = 115
+        assert "this one" in view.in_3d.object
+        session.selection.inspected = 3
+        assert "another" in view.in_3d.object
+        session.set_dataset(session.data.dataset)
+        assert session.judging.explanation is None
+        assert "Comparing" not in view.why.object
 
     run(work)
 
@@ -137,21 +137,21 @@ def test_pages_follow_the_candidate(
 
     def work() -> None:
         assert leads(view) == [20, 40]
-        assert view._pages.object == "page 1 of 2"
+        assert view.pages.object == "page 1 of 2"
         for _ in range(3):
             press(view, "j")
-        assert session.candidate == 115
+        assert session.judging.candidate == 115
         assert leads(view) == [115, 90]
-        view._turn(-1)
+        view.turn(-1)
         assert leads(view) == [20, 40]
-        view._turn(-1)
-        assert view._pages.object == "page 1 of 2"
-        view._signal.value = "short distance"
+        view.turn(-1)
+        assert view.pages.object == "page 1 of 2"
+        view.signal.value = "short distance"
         assert leads(view) == [20]
-        assert not view._pager.visible
-        view._grouped.value = False
+        assert not view.pager.visible
+        view.grouped.value = False
         assert leads(view) == [20, 21]
-        view._turn(5)
+        view.turn(5)
         assert leads(view) == [22]
 
     run(work)
@@ -163,11 +163,11 @@ def test_without_candidates(at_the_map: Callable[..., tuple[Session, InboxView]]
     def work() -> None:
         for key in "jkaru":
             press(view, key)
-        assert session.candidate == -1
-        assert view._list.empty == "No candidates: nothing stands out."
+        assert session.judging.candidate == -1
+        assert view.list.empty == "No candidates: nothing stands out."
         session.set_dataset(None)
         press(view, "j")
-        assert view._list.empty == "No candidates yet: compute the map first."
+        assert view.list.empty == "No candidates yet: compute the map first."
 
     run(work)
 
@@ -181,19 +181,19 @@ def test_a_judgement_that_fails_is_told_and_stays_open(
         press(view, "j")
         home.mkdir()
         ledger_path().write_text("no database " * 100)
-        view._note.value = "spin"
+        view.note.value = "spin"
         press(view, "a")
-        assert "not a database" in view._problem.objects[0][0].object
-        assert session.candidate == 20
-        assert view._note.value == "spin"
-        with edit_readonly(view._reason):
-            view._reason.value_input = "typed, not entered"
+        assert "not a database" in view.problem.objects[0][0].object
+        assert session.judging.candidate == 20
+        assert view.note.value == "spin"
+        with edit_readonly(view.reason):
+            view.reason.value_input = "typed, not entered"
         ledger_path().unlink()
         press(view, "a")
-        assert view._problem.objects == []
-        assert session.judgements.of(20)[0].note == "spin"
-        assert session.judgements.of(20)[0].reason == "typed, not entered"
+        assert view.problem.objects == []
+        assert session.judging.judgements.of(20)[0].note == "spin"
+        assert session.judging.judgements.of(20)[0].reason == "typed, not entered"
         press(view, "a")
-        assert session.judgements.of(40)[0].reason == session.judgements.of(40)[0].note == ""
+        assert session.judging.judgements.of(40)[0].reason == session.judging.judgements.of(40)[0].note == ""
 
     run(work)

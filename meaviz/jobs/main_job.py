@@ -1,0 +1,71 @@
+"""The one long job of a session, and what the session says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from meagraph.errors import MEAGraphError
+from meagraph.progress import Progress
+from meaviz.jobs.runner import JobRunner, explain
+from meaviz.session import Session
+
+T = TypeVar("T")
+
+
+class MainJob:
+    """Runs the steps of one session one after the other; ``session.activity`` tells how the running one goes."""
+
+    def __init__(self, session: Session) -> None:
+        self._activity = session.activity
+        self._runner = JobRunner(self._report)
+        self._also: Callable[[], object] = lambda: None
+
+    @property
+    def busy(self) -> bool:
+        """A step is being computed."""
+        return self._runner.busy
+
+    def start(
+        self,
+        step: str,
+        work: Callable[[Progress], T],
+        take: Callable[[T], object],
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Compute ``step``: ``work`` in a thread, then ``take(result)``, which may be refused, on the session's loop.
+
+        ``work`` must look at nothing that the session may change: it is given what it needs before. ``meanwhile`` is
+        called on the loop with each report of progress.
+        """
+
+        def done(result: T) -> None:
+            self._activity.param.update(running="", progress=(0.0, ""))
+            try:
+                take(result)
+            except MEAGraphError as error:
+                self.fail(step, str(error))
+
+        def failed(message: str) -> None:
+            self._activity.param.update(running="", progress=(0.0, ""), problem=(step, message))
+
+        try:
+            self._runner.start(work, done, failed)
+        except MEAGraphError as error:
+            self.fail(step, explain(error))
+            return
+        self._also = meanwhile
+        self._activity.param.update(running=step, progress=(0.0, ""), problem=("", ""))
+
+    def cancel(self) -> None:
+        """Stop the running step; results that were there stay."""
+        self._runner.cancel()
+
+    def fail(self, step: str, message: str) -> None:
+        """Say why ``step`` did not come about."""
+        self._activity.problem = (step, message)
+
+    def _report(self, fraction: float, message: str) -> None:
+        self._activity.progress = (fraction, message)
+        self._also()

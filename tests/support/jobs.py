@@ -1,0 +1,67 @@
+"""Main jobs of the app without threads: at once, or when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.progress import Progress, silent
+from meaviz.jobs.main_job import MainJob
+
+
+class AtOnce(MainJob):
+    """Runs each job where it is started; ``progress`` may cancel them."""
+
+    progress: Progress = staticmethod(silent)
+
+    def start(
+        self,
+        step: str,
+        work: Callable[[Progress], Any],
+        take: Callable[[Any], object],
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        try:
+            take(work(self.progress))
+        except MEAGraphError as error:
+            self.fail(step, str(error))
+
+
+class Held(MainJob):
+    """Holds the job that was started last until the test lets it work, and then lets the session take its result."""
+
+    held: tuple[str, Callable[[Progress], Any], Callable[[Any], object]] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.held is not None
+
+    def start(
+        self,
+        step: str,
+        work: Callable[[Progress], Any],
+        take: Callable[[Any], object],
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        if self.busy:
+            self.fail(step, "Another step is being computed. Wait for it, or cancel it.")
+        else:
+            self.held = step, work, take
+
+    def finish(self) -> Any:
+        """Let it work; the session takes what came of it, which is returned."""
+        assert self.held is not None
+        _, work, take = self.held
+        result = work(silent)
+        self.held = None
+        take(result)
+        return result
+
+    def cancel(self) -> None:
+        """Stop it: nothing comes of it."""
+        if self.held is not None:
+            step, self.held = self.held[0], None
+            self.fail(step, str(Cancelled()))
