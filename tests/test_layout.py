@@ -130,6 +130,18 @@ def test_a_view_knows_only_the_views_of_its_own_folder() -> None:
     assert not offenders, listed(offenders)
 
 
+def test_views_compute_nothing() -> None:
+    """What is counted and measured is counted below, where it can be tested: a view needs numpy for its types alone."""
+    offenders = [
+        f"{module} imports {target}"
+        for module, path in APP.items()
+        if room(module) == "views"
+        for target in sorted(imports(path))
+        if target.split(".")[0] in ("numpy", "scipy", "numba") and target != "numpy.typing"
+    ]
+    assert not offenders, listed(offenders)
+
+
 def test_no_imports_in_circles() -> None:
     below = {module: (imports(path) & OURS.keys()) - {module} for module, path in OURS.items()}
     while free := {m for m, targets in below.items() if not targets} | (below.keys() - set().union(*below.values())):

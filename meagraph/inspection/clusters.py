@@ -24,6 +24,11 @@ class ClusterCounts:
     chosen: NDArray[np.int64] | None  # (C + 1,) environments that a plan chooses; None without one
     kept: NDArray[np.int64] | None  # (C + 1,) environments in the structures that it keeps
 
+    def groups_of(self, label: int) -> dict[str, int]:
+        """Environments of each group in a cluster, the most frequent group first."""
+        row = self.groups[label]
+        return {self.group_names[code]: int(row[code]) for code in np.argsort(-row, kind="stable") if row[code]}
+
     def table(self) -> Table:
         """In words: size, share, groups inside, and what the plan keeps; clusters without members are left out."""
         heads: tuple[str, ...] = ("cluster", "environments", "share", "structures", "groups")
@@ -33,7 +38,7 @@ class ClusterCounts:
         rows = []
         for label in np.flatnonzero(self.environments).tolist():
             size = int(self.environments[label])
-            inside = {group: int(n) for group, n in zip(self.group_names, self.groups[label], strict=True) if n}
+            inside = self.groups_of(label)
             name = "none" if label == none else str(label)
             row = [name, f"{size:,}", percent(size, total), f"{self.structures[label]:,}", counted(inside)]
             if self.chosen is not None and self.kept is not None:
@@ -44,17 +49,16 @@ class ClusterCounts:
 
 def count_clusters(clusters: Clusters, dataset: AtomicDataset, plan: PruningPlan | None = None) -> ClusterCounts:
     """Count what is in each of ``clusters``, and what ``plan`` of the same dataset keeps of it."""
-    bins, count = clusters.bins, clusters.n_clusters + 1
+    bins = clusters.bins
     names, codes = np.unique(dataset.groups, return_inverse=True)
     pairs = np.unique(bins * dataset.n_structures + dataset.structure_of)  # cluster and structure
     chosen = kept = None
     if plan is not None:
-        chosen = np.bincount(bins[plan.keep], minlength=count)
-        kept = np.bincount(bins[plan.structures[dataset.structure_of]], minlength=count)
+        chosen, kept = clusters.count(plan.keep), clusters.count(plan.structures[dataset.structure_of])
     return ClusterCounts(
-        environments=np.bincount(bins, minlength=count),
-        structures=np.bincount(pairs // dataset.n_structures, minlength=count),
-        groups=contingency(bins, codes[dataset.structure_of], (count, len(names))),
+        environments=clusters.count(),
+        structures=np.bincount(pairs // dataset.n_structures, minlength=clusters.n_clusters + 1),
+        groups=contingency(bins, codes[dataset.structure_of], (clusters.n_clusters + 1, len(names))),
         group_names=tuple(names.tolist()),
         chosen=chosen,
         kept=kept,

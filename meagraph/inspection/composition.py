@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.inspection.properties import Property
+from meagraph.inspection.property import Property
 from meagraph.latent.clustering import NOISE, Clusters, contingency
 
 

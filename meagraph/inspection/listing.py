@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.inspection.properties import Property
+from meagraph.inspection.property import Property
 from meagraph.outliers import Outliers
 
 Level = Literal["environment", "structure"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,6 +17,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.inspection.conditions import ExpressionError, evaluate
+from meagraph.inspection.property import Property
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
@@ -49,49 +50,6 @@ class Surveyed(Protocol):
     @property
     def outliers(self) -> Outliers:
         """Scores and their signals."""
-
-
-@dataclass(frozen=True, eq=False)
-class Property:
-    """One column: numbers with a unit, or categories."""
-
-    name: str  # as in conditions: an identifier
-    title: str
-    unit: str  # "" for none
-    level: Literal["environment", "structure"]  # equal for all environments of a structure, or not
-    kind: Literal["number", "category"]
-    values: NDArray[Any]  # (N,) float64; of categories the int64 code, -1 for none
-    names: tuple[str, ...] = ()  # of the categories
-
-    @property
-    def label(self) -> str:
-        """Title with unit, for an axis."""
-        return f"{self.title} / {self.unit}" if self.unit else self.title
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """Least and largest of the numbers; None where none is known."""
-        known = self.values[np.isfinite(self.values)]
-        return (float(known.min()), float(known.max())) if len(known) else None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Environments of each category."""
-        found = np.bincount(self.values[self.values >= 0], minlength=len(self.names))
-        return dict(zip(self.names, found.tolist(), strict=True))
-
-    @cached_property
-    def column(self) -> NDArray[Any]:
-        """What conditions compare: the numbers, or the categories' names."""
-        if self.kind == "number":
-            return self.values
-        names: NDArray[Any] = np.array([*self.names, ""])[self.values]
-        return names
-
-
-def two_sided(name: str, title: str, mask: NDArray[np.bool_], names: tuple[str, str]) -> Property:
-    """The property that a mask (N,) is; ``names`` say what False and True mean."""
-    return Property(name, title, "", "environment", "category", mask.astype(np.int64), names)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Counts of environments: histograms that follow a selection at once, means and groups of clusters, density."""
+"""Counts of environments: histograms that follow a selection at once, means of clusters, density."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from meagraph.datasets import AtomicDataset
-from meagraph.latent.clustering import Clusters, contingency
 
 BINS = 60
 WIDE = 30.0  # ratio of the 99th to the 1st percentile from which positive numbers are binned by their logarithm
@@ -87,17 +84,6 @@ def mean_and_spread(
         mean = np.bincount(bins[known], weights=values[known], minlength=count) / sizes
         away = (values[known] - mean[bins[known]]) ** 2
         return mean, np.sqrt(np.bincount(bins[known], weights=away, minlength=count) / sizes)
-
-
-def groups_inside(dataset: AtomicDataset, clusters: Clusters) -> list[dict[str, int]]:
-    """Environments of each group in each cluster (C + 1,), what is in none last; the most frequent group first."""
-    names, codes = np.unique(dataset.groups, return_inverse=True)
-    counts = contingency(clusters.bins, codes[dataset.structure_of], (clusters.n_clusters + 1, len(names)))
-    orders = np.argsort(-counts, axis=1, kind="stable")
-    return [
-        {str(names[code]): int(row[code]) for code in order if row[code]}
-        for row, order in zip(counts, orders, strict=True)
-    ]
 
 
 def density(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

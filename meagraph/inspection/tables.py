@@ -16,7 +16,8 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.inspection.clusters import count_clusters
-from meagraph.inspection.properties import Properties, Property, Surveyed
+from meagraph.inspection.properties import Properties, Surveyed
+from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.plan import PruningPlan
@@ -122,7 +123,7 @@ def _clusters(known: _Known, names: Sequence[str]) -> tuple[NDArray[np.int64], C
     made |= {
         "group": (np.array(found.group_names)[found.groups.argmax(axis=1)], ""),
         "group_share": (found.groups.max(axis=1) / np.maximum(found.environments, 1), ""),
-        "candidates": (np.bincount(clusters.bins[known.survey.outliers.score >= 1.0], minlength=count), ""),
+        "candidates": (clusters.count(known.survey.outliers.score >= 1.0), ""),
     }
     for name in names:
         column = known.properties[name]

@@ -16,7 +16,7 @@ from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports import ExportedFiles
-from meagraph.inspection.properties import Property
+from meagraph.inspection.property import Property
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.planning import prune
 from meagraph.pruning.plan import PruningPlan

@@ -14,7 +14,8 @@ from param.parameterized import batch_call_watchers
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.inspection.properties import Properties, two_sided
+from meagraph.inspection.properties import Properties
+from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey
 from meaviz.session.activity import Activity

@@ -17,7 +17,7 @@ from meagraph.pipeline.run import Run
 from meaviz.session import Session
 from meaviz.views.gallery import GalleryView
 from meaviz.views.structure.tools import picture_name
-from meaviz.views.structure.view import StructureView, alignment_text, arrow_scale
+from meaviz.views.structure.view import StructureView, alignment_text
 from tests.support.browser import Served, choose, open_page, wait_until
 
 DEBUG = "globalThis.__meaviz_debug = [];"
@@ -162,15 +162,12 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     assert session.selection.pinned == 100
     view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": 0})
     assert session.selection.inspected == 100  # the centre of the pinned one
-    session._clear_from("map")
+    session.set_learned(session.data.learned)  # the map is gone
     assert session.selection.pinned == -1
     assert view.viewer.scene == {}
 
 
 def test_names_and_lengths() -> None:
-    assert arrow_scale(np.array([0.0, np.nan])) == 1.0
-    assert arrow_scale(np.full(100, 1.0)) == 2.0
-    assert arrow_scale(np.full(100, 30.0)) == 0.05
     assert picture_name(Session(), "structure") == "structure.png"
     pairs = np.array([[0, 1], [1, 0]])
     text = alignment_text(Alignment(np.eye(3), pairs, 0.25, (1, 2), 0.05, (1, 2)))

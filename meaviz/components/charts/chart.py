@@ -39,7 +39,7 @@ class Chart(pn.viewable.Viewer):
 
     def __init__(self, draw: Callable[[Any, Theme, Hook], hv.core.Dimensioned], empty: Content, **layout: Any) -> None:
         super().__init__()
-        self._sources: list[ColumnDataSource] = []
+        self.sources: list[ColumnDataSource] = []
         self._drawn: object = None
         self._pipe = Pipe(data=(empty, theme(False)))
         remember = _weakly(self._remember)
@@ -58,26 +58,26 @@ class Chart(pn.viewable.Viewer):
         if content is None:
             return
         shape = content.shape(), dark
-        if self._sources and shape == self._drawn:
+        if self.sources and shape == self._drawn:
             with hold():  # a watcher of Panel has no lock of the document
                 self._fill(content)
         else:
             self._pipe.send((content, theme(dark)))
-            self._drawn = shape if self._sources else None
+            self._drawn = shape if self.sources else None
 
     def _fill(self, content: Content) -> None:
-        for source, columns in zip(self._sources, content.layers(), strict=True):
+        for source, columns in zip(self.sources, content.layers(), strict=True):
             # points go by the name of the dimension, bars by what an identifier can hold of it
             keys = {name if name in source.data else dimension_sanitizer(name): name for name in columns}
             source.data = {**source.data, **{key: list(columns[name]) for key, name in keys.items()}}
 
     def _remember(self, plot: Any, element: object) -> None:
         """Keep the sources of the layers, in their order."""
-        self._sources = [layer.handles["source"] for layer in plot.subplots.values()]
+        self.sources = [layer.handles["source"] for layer in plot.subplots.values()]
 
 
 def _weakly(hook: Hook) -> Hook:
-    """Do what the bound method ``hook`` does while its object lives: HoloViews' options outlive the charts of a page."""
+    """Do what the bound method ``hook`` does while its object lives: HoloViews' options outlive a page's charts."""
     method = weakref.WeakMethod(hook)
 
     def call(plot: Any, element: object) -> None:

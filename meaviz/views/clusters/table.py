@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from meagraph.inspection.summaries import groups_inside, mean_and_spread
+from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import NOISE
 from meagraph.latent.exemplars import extremes
 from meaviz.session import Session, cluster_name
@@ -30,7 +31,8 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
     found, known = session.data.found, session.data.properties
     assert known is not None
     clusters, n = found.survey.clusters, found.survey.clusters.n_clusters
-    sizes = clusters.count().tolist()
+    inside = count_clusters(clusters, found.dataset)
+    sizes = inside.environments.tolist()
     means = {}
     for name in properties:
         pairs = zip(*mean_and_spread(known[name].values, clusters.bins, n + 1), strict=True)
@@ -42,7 +44,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
             "cluster": [*(cluster_name(label) for label in range(n)), cluster_name(NOISE)],
             "size": sizes,
             "share": [round(100 * size / found.dataset.n_environments, 1) for size in sizes],
-            "groups": [_groups(counts) for counts in groups_inside(found.dataset, clusters)],
+            "groups": [_groups(inside.groups_of(label)) for label in range(n + 1)],
             **means,
             "candidates": clusters.count(found.survey.outliers.score >= 1.0),
         }

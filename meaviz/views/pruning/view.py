@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
@@ -15,22 +14,19 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.selectors import SELECTORS
 from meagraph.pruning.settings import UNITS
-from meagraph.pruning.tally import Tally, by_cluster, by_group
-from meaviz.components.charts.chart import Chart, Hook
+from meagraph.pruning.tally import by_cluster, by_group
+from meaviz.components.charts.chart import Chart
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
-from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY, chart_hook
-from meaviz.style.palette import Theme
+from meaviz.style.page import FACTS_CSS, FILL, NUMBER_ONLY
 from meaviz.style.text import TextPane, join, markup, plain
+from meaviz.views.pruning.bars import PlanBars, draw
 from meaviz.views.pruning.names import PlanNames
 from meaviz.views.pruning.shares import ClusterShares
 from meaviz.views.shared.buttons import icon_button
 from meaviz.views.shared.feedback import keep_state
 
 CHART = 130  # pixels at least
-BARS = 24  # at most; more cannot be read
-CHOSEN = "chosen / %"
-FACTS = ("in kept structures / %", CHOSEN, "in kept structures", "chosen", "all")  # of a bar
 SLIDER: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (2, 12), "show_value": False}
 WITH_SHARES = ("meagraph", "kmeans")  # selectors whose bins have shares
 SELECTOR_WORDS = (
@@ -114,7 +110,7 @@ class PruningView(pn.viewable.Viewer):
         self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
         self._figures = TextPane("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
-            Chart(_draw, _Bars(what, None), sizing_mode="stretch_both", min_height=CHART)
+            Chart(draw, PlanBars(what, None), sizing_mode="stretch_both", min_height=CHART)
             for what in ("group", "cluster")
         ]
         controls = pn.Column(
@@ -278,56 +274,4 @@ class PruningView(pn.viewable.Viewer):
             ("cluster", by_cluster(plan, analysis.dataset, clusters, names)),
         )
         for chart, (what, tally) in zip(self._charts, tallies, strict=True):
-            chart.show(_Bars(what, tally), dark=dark)
-
-
-@dataclass(frozen=True, eq=False)
-class _Bars:
-    """What one bar chart shows; None before there is a plan."""
-
-    what: str
-    tally: Tally | None
-
-    def shape(self) -> object:
-        """The categories that are shown, and how many there are."""
-        names = () if self.tally is None else self.tally.names
-        return self.what, names[:BARS], len(names)
-
-    def layers(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-        """Columns of the bars, and of the marks."""
-        rows: list[tuple[Any, ...]] = [("", 0.0, 0.0, 0, 0, 1)]
-        if self.tally is not None:
-            counts = (self.tally.kept[:BARS], self.tally.chosen[:BARS], self.tally.whole[:BARS])
-            rows = [
-                (name, 100 * kept / whole, 100 * chosen / whole, kept, chosen, whole)
-                for name, kept, chosen, whole in zip(
-                    self.tally.names[:BARS], *(count.tolist() for count in counts), strict=True
-                )
-            ]
-        bars = dict(zip((self.what, *FACTS), map(list, zip(*rows, strict=True)), strict=True))
-        return bars, {name: bars[name] for name in (self.what, CHOSEN)}
-
-
-def _draw(data: _Bars, tokens: Theme, hook: Hook) -> hv.Overlay:
-    """Bars of the share that lies in kept structures, and a mark at the share of chosen environments."""
-    count = 0 if data.tally is None else len(data.tally.names)
-    title = f"Kept per {data.what}" + (f" (largest {BARS} of {count})" if count > BARS else "")
-    columns = data.layers()
-    bars = hv.Bars(columns[0], data.what, list(FACTS)).opts(
-        color=tokens.accent, alpha=0.45, line_color=None, tools=["hover"]
-    )
-    marks = hv.Scatter(columns[1], data.what, CHOSEN).opts(marker="dash", size=14, color=tokens.text, line_width=2)
-    return (bars * marks).opts(
-        hv.opts.Overlay(
-            responsive=True,
-            ylim=(0, 105),
-            ylabel="kept / %",
-            xlabel="",
-            title=title,
-            xrotation=50,
-            toolbar=None,
-            show_legend=False,
-            framewise=True,
-            hooks=[chart_hook(tokens), hook],
-        )
-    )
+            chart.show(PlanBars(what, tally), dark=dark)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meagraph.inspection.properties import Property
+from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import density, spans_decades
 from meaviz.session import Session
 from meaviz.session.appearance import DENSITY

@@ -9,7 +9,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
-from meagraph.inspection.properties import Properties, principal_components, two_sided
+from meagraph.inspection.properties import Properties, principal_components
+from meagraph.inspection.property import Property, two_sided
 
 
 def structure(symbols: str, group: str, forces: list[list[float]], charge: float) -> Atoms:
@@ -90,3 +91,18 @@ def test_principal_components_count_weights() -> None:
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     ours = principal_components(rows, weights, 3)
     assert np.allclose(np.abs(np.repeat(ours, weights, axis=0)), np.abs(centred @ axes[:3].T))
+
+
+def test_limits_and_counts_by_hand(dataset: AtomicDataset) -> None:
+    numbers = Property("x", "X", "", "environment", "number", np.array([np.nan, 2.0, -1.0, np.inf]))
+    assert numbers.limits == (-1.0, 2.0)
+    assert Property("x", "X", "", "environment", "number", np.array([np.nan])).limits is None
+    codes = Property("g", "G", "", "environment", "category", np.array([1, 1, -1, 0]), ("a", "b", "c"))
+    assert codes.counts == {"a": 1, "b": 2, "c": 0}
+    known = Properties(dataset)
+    assert known.titles("category")["Group"] == "group"
+    assert known.titles("number")["Force / eV/Å"] == "force"
+    assert not set(known.titles("category").values()) & set(known.titles("number").values())
+    plane = known.plane("force", "atom")
+    assert plane.dtype == np.float32
+    np.testing.assert_allclose(plane, np.column_stack([known["force"].values, known["atom"].values]), rtol=1e-6)

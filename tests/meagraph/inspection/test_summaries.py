@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meagraph.inspection.summaries import histogram, mean_and_spread, spans_decades
+from meagraph.inspection.summaries import density, histogram, mean_and_spread, spans_decades
 from meagraph.latent.clustering import contingency
 
 
@@ -73,3 +73,13 @@ def test_means_leave_out_what_is_missing() -> None:
     assert mean[[0, 2]].tolist() == [2, 7]
     assert spread[[0, 2]].tolist() == [1, 0]
     assert np.isnan([mean[1], spread[1]]).all()
+
+
+def test_density_is_that_of_the_cell_and_nothing_without_a_place() -> None:
+    rng = np.random.default_rng(0)
+    x, y = np.concatenate([rng.normal(0, 0.01, (500, 2)), rng.uniform(-3, 3, (500, 2)), [[np.nan, 0.0]]]).T
+    found = density(x, y)
+    assert np.isnan(found[-1])
+    assert found[:500].min() > 5 * found[500:1000].max()
+    assert np.isnan(density(np.full(2, np.nan), np.zeros(2))).all()
+    assert np.isfinite(density(np.ones(3), np.ones(3))).all()  # all in one place

@@ -122,6 +122,8 @@ def test_the_value_next_to_the_one_that_was_asked_for() -> None:
     assert near.sizes.tolist() == [1, 3]
     assert near.settings == {"pooling_rate": 0.2}
     assert found.at(0.9, condensed).n_clusters == 0
+    assert [found.nearest(rate) for rate in (0.0, 0.16, 0.9)] == [0, 1, 2]
+    assert found.between == pytest.approx([0.15, 0.25])
 
 
 # The resolution

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,16 @@ from meagraph.descriptors import DescriptorConfig, Descriptors, component_names,
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.latent.clustering import Clusters
-from meagraph.outliers import Outliers, Reference, Signal, explain, ordinary_reference, score_outliers
+from meagraph.outliers import (
+    Explanation,
+    Fact,
+    Outliers,
+    Reference,
+    Signal,
+    explain,
+    ordinary_reference,
+    score_outliers,
+)
 
 STRUCTURES, SIZE, WIDTH = 30, 4, 6
 PLANTED = 41  # atom 1 of structure 10
@@ -133,6 +143,19 @@ def test_facts_by_hand(data: AtomicDataset) -> None:
     net = facts["net force"]
     assert net.value == 50.0
     assert np.isnan([net.median, net.low, net.high]).all()  # known of none of the neighbours
+    assert force.stands_out
+    assert not net.stands_out  # beside nothing that is known
+    within = Fact("x", "", value=1.4, median=0.5, low=0.0, high=1.0)
+    assert [replace(within, value=value).stands_out for value in (-0.6, -0.4, 1.4, 1.6)] == [True, False, False, True]
+
+
+def test_alike_where_no_component_differs_by_half_a_spread() -> None:
+    spread = np.array([[-0.2, 0.7], [-0.1, 0.1]])
+    found = Explanation(0, np.arange(2), np.zeros(2), (), np.array([3, 5]), np.array([-0.4, 0.3]), spread)
+    assert found.alike
+    assert found.reach == 0.7
+    assert not replace(found, difference=np.array([-0.9, 0.3])).alike
+    assert replace(found, difference=np.array([-0.9, 0.3])).reach == 0.9
 
 
 def test_neighbours_have_the_same_element() -> None:

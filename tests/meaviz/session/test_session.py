@@ -13,7 +13,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.pruning.settings import PruningConfig
 from meaviz.judgements import ledger
-from meaviz.judgements.candidates import find_candidates, next_place
+from meaviz.judgements.candidates import find_candidates, next_place, telling_signals
 from meaviz.judgements.ledger import add_judgement, ledger_path
 from meaviz.session import Session
 
@@ -184,6 +184,11 @@ def test_candidates_one_by_one_and_by_structure(niobium: AtomicDataset, survey_b
     assert grouped.shown(judged, "open").tolist() == [2, 3]
     assert grouped.shown(judged, "judged").tolist() == [0, 1]
     assert grouped.shown(judged, "all").tolist() == [0, 1, 2, 3]
+    shown = grouped.shown(judged, "open")
+    assert [grouped.page_of(lead, shown, 1) for lead in (20, 115, 90)] == [0, 0, 1]  # of 20 that of the next one
+    assert grouped.page_of(90, shown[:1], 1) is None
+    assert telling_signals(outliers) == ["force", "short distance"]
+    assert telling_signals(survey_by_hand(niobium, {})[2].outliers) == []
     some = find_candidates(outliers, niobium, signal="short distance")  # suspects 20, 21 and 22
     assert some.leads.tolist() == [20]
     none = find_candidates(survey_by_hand(niobium, {})[2].outliers, niobium)

@@ -7,8 +7,9 @@ import numpy as np
 import panel as pn
 import pytest
 
+from meagraph.pruning.tally import Tally
 from meaviz.components.charts.chart import Chart
-from meaviz.views.pruning.view import BARS, _Bars, _draw, _nothing
+from meaviz.views.pruning.bars import BARS, PlanBars, draw
 
 
 @pytest.fixture(autouse=True)
@@ -16,25 +17,26 @@ def backend() -> None:
     hv.extension("bokeh")
 
 
-def bars(names: list[str], seed: int) -> _Bars:
+def bars(names: list[str], seed: int) -> PlanBars:
     rng = np.random.default_rng(seed)
     whole = rng.integers(50, 100, len(names))
-    return _Bars("group", names, whole, rng.integers(0, 50, len(names)), rng.integers(0, 50, len(names)))
+    chosen, kept = rng.integers(0, 50, (2, len(names)))
+    return PlanBars("group", Tally(tuple(names), whole, chosen, kept))
 
 
-def shown(*contents: _Bars) -> tuple[Chart, list[object]]:
+def shown(*contents: PlanBars) -> tuple[Chart, list[object]]:
     """A chart on a page that has shown one content after the other, and its sources after each."""
-    chart = Chart(_draw, _nothing("group"), height=200)
+    chart = Chart(draw, PlanBars("group", None), height=200)
     pn.Column(chart).get_root()
     sources = []
     for content in contents:
         chart.show(content, dark=False)
-        sources.append(tuple(chart._sources))
+        sources.append(tuple(chart.sources))
     return chart, sources
 
 
 def columns(chart: Chart) -> list[dict[str, list[object]]]:
-    return [{name: list(values) for name, values in source.data.items()} for source in chart._sources]
+    return [{name: list(values) for name, values in source.data.items()} for source in chart.sources]
 
 
 def test_values_that_change_are_what_a_new_drawing_shows() -> None:

@@ -15,7 +15,15 @@ from scipy.spatial.transform import Rotation
 from meagraph.inspection.environments import neighbourhood
 from meaviz.components.viewer.legend import colour_legend, element_legend
 from meaviz.components.viewer.measuring import angle, dihedral, moved_picks, readings
-from meaviz.components.viewer.scene import MOST_DRAWN, Environment, allowed_repeats, build_comparison, build_scene
+from meaviz.components.viewer.scene import (
+    MOST_DRAWN,
+    Environment,
+    allowed_repeats,
+    arrow_scale,
+    build_comparison,
+    build_scene,
+    known_vectors,
+)
 from meaviz.components.viewer.thumbnail import thumbnail_svg
 from meaviz.style.palette import NEUTRAL, Colouring, pack
 
@@ -147,3 +155,12 @@ def test_legends_name_what_is_shown() -> None:
     assert (ramp["low"], ramp["more"]) == ("0.01", "grey: no value")
     nothing = colour_legend(Colouring.continuous([np.nan], label="Force", unit="eV/Å"), pack([NEUTRAL]))
     assert "no values" in nothing["title"]
+
+
+def test_arrows_have_a_length_that_can_be_seen() -> None:
+    along = np.array([[0.0, 0.0, 1.0]])
+    assert arrow_scale(np.array([[0.0, 0.0, 0.0], [np.nan, 0.0, 0.0]])) == 1.0
+    assert arrow_scale(np.repeat(along, 100, axis=0)) == 2.0
+    assert arrow_scale(np.repeat(30 * along, 100, axis=0)) == 0.05
+    assert known_vectors(np.full((3, 3), np.nan)) is None
+    assert known_vectors(along) is along
