@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from meagraph import compiling
+from tests.support import ROOT
+from tests.support.warming import compiled_functions, dispatchers
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +64,20 @@ def test_waiting_can_be_cancelled(fresh: Path) -> None:
         compiling.finish("slow", progress=cancel)
     worker.kill()
     worker.wait()
+
+
+def test_everything_compiled_is_compiled_ahead(tmp_path: Path) -> None:
+    """What numba compiles is known to a ``warm()``, for all types that the real thing calls it with."""
+    nested = {name: one.module for name, one in compiled_functions().items() if name not in dispatchers()}
+    without = [name for name, module in nested.items() if not hasattr(importlib.import_module(module), "warm")]
+    assert not without, f"functions in functions, in modules that cannot be warmed: {without}"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.warming"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MEAVIZ_CACHE": str(tmp_path / "cache")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"cold": [], "again": {}}

@@ -18,7 +18,9 @@ from meagraph.latent.projection import ProjectionConfig
 from meagraph.model.checkpoint import read_details
 from meagraph.model.results import EpochRecord
 from meagraph.model.settings import TrainingConfig
+from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.progress import silent
 from meaviz.jobs import workflow as steps
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
@@ -181,6 +183,30 @@ def test_what_is_refused_leaves_the_losses_in_sight(session: Session, workflow: 
     workflow.export("somewhere", overwrite=False)
     workflow.run("model")
     assert session.data.history == history
+
+
+def test_nothing_is_left_to_compile_on_the_event_loop(
+    session: Session, workflow: Workflow, job: Held, monkeypatch: pytest.MonkeyPatch, niobium: AtomicDataset
+) -> None:
+    """A map, from the cache or made anew, is taken once what draws it and plans with it is compiled, and loaded."""
+    done: list[str] = []
+    analysis = session.data.found
+    monkeypatch.setattr(steps.compiling, "begin", lambda *modules: None)
+    monkeypatch.setattr(steps.compiling, "finish", lambda *modules, progress: done.extend(modules))
+    monkeypatch.setattr(steps.environment_map, "warm", lambda n: done.append("the map, here"))
+    monkeypatch.setattr(steps.pruning_loops, "warm", lambda: done.append("plans, here"))
+    monkeypatch.setattr(steps, "read_dataset", lambda paths, **options: niobium)
+    monkeypatch.setattr(steps, "recall_analysis", lambda dataset, config: analysis)
+    monkeypatch.setattr(steps, "look", lambda *arguments, **options: analysis.survey)
+    for start in (lambda: workflow.open(["niobium.extxyz"]), lambda: workflow.run("map")):
+        done.clear()
+        start()
+        _, work, take = job.held
+        result = work(silent)
+        assert {*LEARNING, *steps.DRAWING, "the map, here", "plans, here"} <= set(done)
+        job.held = None
+        take(result)
+        assert session.planning.plan is not None
 
 
 def test_an_earlier_model_comes_back_with_its_settings(session: Session, workflow: Workflow, job: Held) -> None:
