@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.coverage import UNCLUSTERED
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.plan import PruningPlan
 
 
-@dataclass(frozen=True, eq=False)
-class RecordedPlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class RecordedPlan(Shown):
     """A plan, and what is needed to compare it without its dataset."""
 
     plan: PruningPlan

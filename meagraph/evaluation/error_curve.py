@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import random_structures
 from meagraph.evaluation.coverage import Measures, Yardstick, measure
@@ -22,8 +23,8 @@ KEEPS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 SEEDS = (0, 1, 2)
 
 
-@dataclass(frozen=True, eq=False)
-class CostLine:
+@dataclass(frozen=True, eq=False, repr=False)
+class CostLine(Shown):
     """One selector: its plans at each keep fraction, what they cost, and how they measure up."""
 
     selector: str
@@ -36,8 +37,8 @@ class CostLine:
         return np.array([np.nan if one is None else one.rmse for one in self.costs])
 
 
-@dataclass(frozen=True, eq=False)
-class CostCurves:
+@dataclass(frozen=True, eq=False, repr=False)
+class CostCurves(Shown):
     """The lines of some selectors, and the band of random selections as large as the first line's plans."""
 
     keep: NDArray[np.float64]  # (K,) fractions of all environments

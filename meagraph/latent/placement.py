@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from meagraph.descriptors import Descriptors, check_same_descriptors
+from meagraph.display.cards import Shown
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
@@ -30,8 +31,8 @@ USUAL = 0.99  # share of the reference's representatives whose nearest other lie
 _BLOCK_VALUES = 8_000_000  # distances held at a time: 64 MB
 
 
-@dataclass(frozen=True, eq=False)
-class Placement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Placement(Shown):
     """N new environments, by F representatives of their own, in the latent space of a reference of M."""
 
     condensed: Condensed  # the new environments, in the reference's scale

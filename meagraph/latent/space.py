@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.descriptors import Descriptors
+from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.results import Embedding
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
 
-@dataclass(frozen=True, eq=False)
-class Latent:
+@dataclass(frozen=True, eq=False, repr=False)
+class Latent(Shown):
     """N environments by M representatives in the latent space, and the scale of the descriptors they came from."""
 
     embedding: Embedding
