@@ -121,13 +121,13 @@ from meaviz.session import Session
 
 async def show():
     session = Session()
-    session.config = {CONFIG!r}
+    session.data.next_config = {CONFIG!r}
     build([{str(known["file"])!r}], session=session)
     for _ in range(1200):
         await asyncio.sleep(0.05)
-        if session.survey is not None or session.problem[1]:
+        if session.data.survey is not None or session.activity.problem[1]:
             break
-    print(session.problem[1] or session.survey.clusters.n_clusters)
+    print(session.activity.problem[1] or session.data.survey.clusters.n_clusters)
 
 asyncio.run(show())
 """
