@@ -7,10 +7,9 @@ it to the page, and reads it there as it stands.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
@@ -24,9 +23,8 @@ from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFi
 from meaviz.app import build
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
-from meaviz.session.selections import Filters
+from meaviz.session.filters import Filters
 from meaviz.views import TABS
-from tests.conftest import niobium_structures
 from tests.support.browser import (
     BrowserLog,
     Served,
@@ -37,6 +35,8 @@ from tests.support.browser import (
     wait_figure,
     wait_until,
 )
+from tests.support.results import survey_by_hand
+from tests.support.structures import niobium_structures
 from tests.support.whole_page import App, panes
 
 RUN = "<img src=q onerror=window.__hit=1>"  # no slash: it can be the name of a file
@@ -102,9 +102,7 @@ def hostile_file(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    chromium: Browser, tmp_path_factory: pytest.TempPathFactory, survey_by_hand: Callable[..., Any]
-) -> Iterator[tuple[App, BrowserLog]]:
+def whole(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, BrowserLog]]:
     folder = tmp_path_factory.mktemp("hostile")
     log = BrowserLog()
     with pytest.MonkeyPatch.context() as patch, fresh_page(chromium, log) as page:
@@ -136,7 +134,7 @@ def app(whole: tuple[App, BrowserLog], tmp_path: Path, monkeypatch: pytest.Monke
     """The page; afterwards nothing has run, and nothing has left for another host."""
     app, log = whole
     yield app
-    app.served.run(lambda: app.session.param.update(running="", progress=(0.0, ""), problem=("", "")))
+    app.served.run(lambda: app.session.activity.param.update(running="", progress=(0.0, ""), problem=("", "")))
     assert app.page.evaluate(HARM) == []
     assert log.external() == []
     assert log.errors == []
@@ -200,9 +198,9 @@ def test_an_error_of_a_file(app: App, tmp_path: Path, kind: str) -> None:
         (tmp_path / name).write_text(text)
     app.page.get_by_label("Files").fill(str(tmp_path / name))
     app.page.get_by_role("button", name="Open", exact=True).click()
-    wait_until(app.page, lambda: app.session.problem[1] and not app.session.running, what="an error")
-    assert words in app.session.problem[1]
-    says(app, "[role=alert]", app.session.problem[1])
+    wait_until(app.page, lambda: app.session.activity.problem[1] and not app.session.activity.running, what="an error")
+    assert words in app.session.activity.problem[1]
+    says(app, "[role=alert]", app.session.activity.problem[1])
 
 
 @pytest.mark.browser
@@ -211,8 +209,8 @@ def test_an_error_of_how_files_are_read(app: App, tmp_path: Path, key: str) -> N
     path = tmp_path / "good.extxyz"
     ase.io.write(path, niobium_structures(), format="extxyz")
     app.served.run(lambda: Workflow(app.session).open([path], **{key: EVIL}))
-    wait_until(app.page, lambda: app.session.problem[1] and not app.session.running, what="an error")
-    assert EVIL in app.session.problem[1]
+    wait_until(app.page, lambda: app.session.activity.problem[1] and not app.session.activity.running, what="an error")
+    assert EVIL in app.session.activity.problem[1]
     says(app, "[role=alert]", EVIL)
 
 
@@ -230,10 +228,10 @@ def test_an_error_of_how_files_are_read(app: App, tmp_path: Path, key: str) -> N
 )
 def test_an_error_and_the_progress_of_a_step(app: App, step: str, title: str) -> None:
     where = tab(app, title) if title else ".MuiDrawer-paper"
-    app.served.run(lambda: setattr(app.session, "problem", (step, EVIL)))
+    app.served.run(lambda: setattr(app.session.activity, "problem", (step, EVIL)))
     says(app, where, EVIL)
     if step not in ("outliers", "export"):
-        app.served.run(lambda: app.session.param.update(problem=("", ""), running=step, progress=(0.5, EVIL)))
+        app.served.run(lambda: app.session.activity.param.update(problem=("", ""), running=step, progress=(0.5, EVIL)))
         says(app, where, EVIL)
 
 
@@ -245,17 +243,17 @@ def test_models_and_descriptors_in_files(app: App, tmp_path: Path) -> None:
     field.fill(str(tmp_path / f"{RUN}.safetensors"))
     for name in ("Load", "Fine-tune"):
         page.get_by_role("button", name=name, exact=True).click()
-        wait_until(page, lambda: RUN in app.session.problem[1], what="an error")
-        says(app, "[role=alert]", app.session.problem[1])
-        app.served.run(lambda: setattr(app.session, "problem", ("", "")))
+        wait_until(page, lambda: RUN in app.session.activity.problem[1], what="an error")
+        says(app, "[role=alert]", app.session.activity.problem[1])
+        app.served.run(lambda: setattr(app.session.activity, "problem", ("", "")))
     page.get_by_role("button", name="Save", exact=True).click()
     says(app, ".MuiDrawer-paper", f"Saved {tmp_path / RUN}.safetensors")
     (tmp_path / "file").write_text("")
     field.fill(str(tmp_path / "file" / RUN))
     page.get_by_role("button", name="Save", exact=True).click()
-    wait_until(page, lambda: app.session.problem[1], what="an error")
-    says(app, "[role=alert]", app.session.problem[1])
-    app.served.run(lambda: setattr(app.session, "problem", ("", "")))
+    wait_until(page, lambda: app.session.activity.problem[1], what="an error")
+    says(app, "[role=alert]", app.session.activity.problem[1])
+    app.served.run(lambda: setattr(app.session.activity, "problem", ("", "")))
     choose(page, "Descriptor", "NumPy file")
     page.get_by_label("The path of a .npy file").fill(str(tmp_path / RUN))
     page.get_by_role("button", name="Compute", exact=True).click()
@@ -273,7 +271,7 @@ def test_a_folder_to_export_to(app: App, tmp_path: Path) -> None:
     page.get_by_role("button", name="Export", exact=True).click()
     says(app, where, str(tmp_path / RUN / "manifest.json"))
     report = page.context.new_page()
-    report.set_content(app.session.exported.report.read_text(encoding="utf-8"))
+    report.set_content(app.session.planning.exported.report.read_text(encoding="utf-8"))
     expect(report.get_by_role("heading", name=RUN)).to_be_visible()
     assert report.evaluate(HARM) == []
     report.close()
@@ -286,20 +284,21 @@ def test_a_folder_to_export_to(app: App, tmp_path: Path) -> None:
 def test_texts_of_the_data_beside_map_and_3d_view(app: App) -> None:
     page, session = app.page, app.session
     says(app, ".MuiDrawer-paper", RUN)  # the name of the dataset
-    app.served.run(lambda: session.param.update(colour_by="group", atoms_by="group"))
+    app.served.run(lambda: session.appearance.param.update(colour_by="group", atoms_by="group"))
     says(app, ".map-legend", GROUPS[0])  # the tip over what is cut short
-    app.served.run(lambda: setattr(session, "inspected", 20))
-    says(app, ".pane-structure", str(session.dataset.groups[1]))
+    app.served.run(lambda: setattr(session.selection, "inspected", 20))
+    says(app, ".pane-structure", str(session.data.dataset.groups[1]))
     says(app, ".pane-structure", f"frame 1 of {RUN}.extxyz")
     says(app, "ul.reasons", EVIL)
-    says(app, ".viewer .legend", str(session.dataset.groups[1]))
-    page.mouse.move(*data_to_page(page, "map", [session.survey.projection.xy[20]])[0])
+    says(app, ".viewer .legend", str(session.data.dataset.groups[1]))
+    page.mouse.move(*data_to_page(page, "map", [session.data.survey.projection.xy[20]])[0])
     tip = "view.model.center.find((one) => one.text?.includes?.('group: '))?.text ?? ''"
     wait_until(page, lambda: RUN in figure_eval(page, "map", tip), what="the tip over a point")
     assert figure_eval(page, "map", FORMULAS) == 0
-    app.served.run(lambda: setattr(session, "pinned", 40))
-    says(app, "table.compared", str(session.dataset.groups[2]))
-    app.served.run(lambda: session.param.update(pinned=-1, colour_by="note", atoms_by="note"))
+    app.served.run(lambda: setattr(session.selection, "pinned", 40))
+    says(app, "table.compared", str(session.data.dataset.groups[2]))
+    app.served.run(lambda: setattr(session.selection, "pinned", -1))
+    app.served.run(lambda: session.appearance.param.update(colour_by="note", atoms_by="note"))
     says(app, ".map-legend", f"{EVIL} note 0")
     says(app, ".viewer .legend", f"{EVIL} note 1")
 
@@ -317,7 +316,7 @@ def test_search_filters_and_kept_selections(app: App) -> None:
     page.get_by_role("menuitem").filter(has_text=RUN).first.click()
     close_menu(page)
     says(app, ".pane-map", GROUPS[0])
-    wait_until(page, lambda: session.shown is not None, what="a filter")
+    wait_until(page, lambda: session.selection.shown is not None, what="a filter")
     page.get_by_role("button", name="Group: ").hover()
     says(app, ".pane-map", f"Remove this filter: Group: {GROUPS[0]}")
     search.fill(f"note != '{EVIL}'")
@@ -325,15 +324,15 @@ def test_search_filters_and_kept_selections(app: App) -> None:
     says(app, ".pane-map", f"Remove this filter: note != '{EVIL}'")
     search.fill("")
     page.get_by_role("button", name="Kept", exact=True).click()
-    app.served.run(lambda: session.select(np.arange(145) < 9, "replace"))
+    app.served.run(lambda: session.selection.select(np.arange(145) < 9))
     page.get_by_label("Name of the selection").fill(NAME)
     page.get_by_role("button", name="Keep", exact=True).first.click()
-    wait_until(page, lambda: session.named.names == [NAME], what="a kept selection")
+    wait_until(page, lambda: session.selection.named.names == [NAME], what="a kept selection")
     says(app, ".pane-map", NAME)
     page.get_by_label("Name of the selection").fill(2 * NAME)
     page.get_by_role("button", name="Keep", exact=True).first.click()
     page.get_by_role("button", name="Kept", exact=True).click()
-    app.served.run(lambda: session.set_filters(Filters()))
+    app.served.run(lambda: session.selection.set_filters(Filters()))
 
 
 @pytest.mark.browser
@@ -372,15 +371,16 @@ def test_a_tip_of_the_composition(app: App, name: str) -> None:
 def test_a_candidate_and_what_people_said_of_it(app: App) -> None:
     page, where = app.page, tab(app, "Outliers")
     says(app, where, EVIL)  # the reasons, in the list
-    app.served.run(lambda: app.session.param.update(candidate=20))
-    says(app, "h4", str(app.session.dataset.groups[1]))
+    app.served.run(lambda: setattr(app.session.judging, "candidate", 20))
+    says(app, "h4", str(app.session.data.dataset.groups[1]))
     page.get_by_label("Your name").fill(NAME)
     page.get_by_label("Your name").press("Enter")
     page.get_by_label("Reason").fill(EVIL + "!")
     page.get_by_label("Note").fill(EVIL + "?")
     page.get_by_role("button", name="Outlier (A)").click()
-    wait_until(page, lambda: app.session.flags[20], what="a judgement")
-    app.served.run(lambda: app.session.param.update(candidate=20, inspected=20))
+    wait_until(page, lambda: app.session.judging.flags[20], what="a judgement")
+    app.served.run(lambda: setattr(app.session.judging, "candidate", 20))
+    app.served.run(lambda: setattr(app.session.selection, "inspected", 20))
     for text in (NAME, EVIL + "!", EVIL + "?"):
         says(app, "ul.said", text)
     says(app, ".pane-structure", f"outlier ({NAME})")
@@ -388,33 +388,33 @@ def test_a_candidate_and_what_people_said_of_it(app: App) -> None:
 
 @pytest.mark.browser
 def test_plans_with_names(app: App) -> None:
-    page, session, where = app.page, app.session, tab(app, "Pruning")
+    page, planning, where = app.page, app.session.planning, tab(app, "Pruning")
     for number in (1, 2):
         page.get_by_label("Name of the plan").fill(f"{NAME}{number}")
         page.locator(where).get_by_role("button", name="Keep", exact=True).click()
-        wait_until(page, lambda: len(session.plans) == number, what="a plan with a name")  # noqa: B023
-        app.served.run(lambda: setattr(session, "pruning", replace(session.pruning, keep=0.5)))
+        wait_until(page, lambda: len(planning.plans) == number, what="a plan with a name")  # noqa: B023
+        app.served.run(lambda: setattr(planning, "settings", replace(planning.settings, keep=0.5)))
     says(app, where, f"{NAME}1")
     page.locator(where).get_by_role("button", name="Compare", exact=True).click()
     says(app, "dl.facts", f"only by {NAME}2")
-    app.served.run(lambda: setattr(session, "compared", ("", "")))
+    app.served.run(lambda: setattr(planning, "compared", ("", "")))
     page.get_by_label("Name of the plan").fill(2 * NAME)
     page.get_by_label("Protected groups").click()
     page.get_by_role("menuitem").filter(has_text=RUN).nth(1).click()
     close_menu(page)
-    wait_until(page, lambda: GROUPS[1] in session.pruning.protected, what="a protected group")
+    wait_until(page, lambda: GROUPS[1] in planning.settings.protected, what="a protected group")
     says(app, where, GROUPS[1])
 
 
 @pytest.mark.browser
 def test_costs_and_models(app: App) -> None:
-    session, where = app.session, tab(app, "Cost")
+    planning, where = app.session.planning, tab(app, "Cost")
     cost = Cost(9, 3, 0.1, 0.1, 0.3, {EVIL: 0.2}, 0.01, np.zeros(2), np.zeros(1))
     sets = {name: SetFigures(9, 7, 1.25, 2.5, 0.375) for name in SETS}
-    quests = QuestsMeasures(session.plan, sets, QuestsConfig(), EVIL + " 1.2")
-    app.served.run(lambda: session.param.update(cost=PlanCost(session.plan, cost, (cost,), cost), quests=quests))
+    quests = QuestsMeasures(planning.plan, sets, QuestsConfig(), EVIL + " 1.2")
+    app.served.run(lambda: planning.param.update(cost=PlanCost(planning.plan, cost, (cost,), cost), quests=quests))
     says(app, where, f"Worst group of the kept structures: {EVIL}")
     says(app, where, f"{EVIL} 1.2")
-    learned = replace(session.learned, source=f"{RUN}.safetensors", key="another")
-    app.served.run(lambda: session.set_learned(learned, session.config))
+    learned = replace(app.session.data.learned, source=f"{RUN}.safetensors", key="another")
+    app.served.run(lambda: app.session.set_learned(learned))
     tab(app, "Models")
