@@ -39,6 +39,13 @@ APP_STOREYS = (
 )
 APART = {("session", "components")}  # a session remembers and shows nothing, though it stands above what shows
 GROUND = {"errors", "progress", "files", "cache", "compiling", "display"}  # may import each other
+TAKES_HTML = {"HTML", "Markdown", "Typography", "Alert", "StaticText", "Str", "Div", "Paragraph", "PreText", "HTMLMath"}
+MAKES_MARKUP = {
+    "meaviz.style.text",
+    "meaviz.views.shared.feedback",
+    "meaviz.notebook",
+}  # text of others is escaped there
+SETS_HTML = {"gallery.js": "innerHTML = svg;", "structure_viewer_frame.js": "innerHTML = PARTS;"}  # numbers, a constant
 SHARED = "meaviz.views.shared"  # for all views; otherwise a view knows none but those of its own folder
 
 
@@ -248,4 +255,32 @@ def unpickling(path: Path) -> Iterator[str]:
 def test_nothing_can_be_unpickled() -> None:
     """No module that unpickles, no ``allow_pickle=True``, no ``torch.load`` but with ``weights_only=True``."""
     offenders = [f"{module}: {what}" for module, path in OURS.items() for what in unpickling(path)]
+    assert not offenders, listed(offenders)
+
+
+def of_markup(path: Path) -> Iterator[str]:
+    """Where a module could show text as something else than text."""
+    for node in ast.walk(tree(path)):
+        match node:
+            case ast.Attribute(attr=name) | ast.ImportFrom(names=[ast.alias(name=name), *_]) if name in TAKES_HTML:
+                yield f"line {node.lineno}: {name}"
+            case ast.Call(func=ast.Name(id="markup" | "Markup"), args=[first, *_]):
+                if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+                    yield f"line {node.lineno}: markup that is no constant"
+            case ast.Constant(value=str(text)) if "<" in text and "safe}" in text:
+                yield f"line {node.lineno}: a tip of Bokeh that takes values for HTML"
+
+
+def test_text_cannot_become_markup() -> None:
+    """Files, names and errors come to the page through one pane, and HTML is written in constants alone.
+
+    What the toolkits offer for text takes it for HTML or Markdown, so that a script in a file would run.
+    """
+    offenders = [
+        f"{module}, {what}" for module, path in APP.items() if module not in MAKES_MARKUP for what in of_markup(path)
+    ]
+    for path in sorted((ROOT / "meaviz").rglob("*.js")):
+        html = re.findall(r"(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write)\b.*", path.read_text("utf-8"))
+        known = SETS_HTML.get(path.name, "")
+        offenders += [f"{path.relative_to(ROOT)}: {line}" for line in html if not known or known not in line]
     assert not offenders, listed(offenders)
