@@ -77,7 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pn.serve(
             app,
             title=TITLE,
-            location=False,
             port=options.port,
             address=options.address,
             websocket_origin=_origins(options.address, options.port) if here else "*",

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from meagraph import compiling
-from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.results import EpochRecord
@@ -26,6 +26,7 @@ from meagraph.pruning import loops as pruning_loops
 from meaviz.components.map import environment_map
 from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.plan_jobs import PlanJobs
+from meaviz.jobs.shared import one_analysis, one_description, one_model, one_survey, open_dataset
 from meaviz.session import STEPS, Session
 from meaviz.session.runs import TrainingRun
 
@@ -48,11 +49,12 @@ class Workflow:
         config = self.session.data.next_config
 
         def work(progress: Progress) -> tuple[AtomicDataset, Analysis | None]:
-            dataset = read_dataset(paths, progress=progress, **reading)
+            dataset = open_dataset(paths, progress=progress, **reading)
             found = recall_analysis(dataset, config)
-            if found is not None:
-                _get_ready(dataset.n_environments, progress)
-            return dataset, found
+            if found is None:
+                return dataset, None
+            _get_ready(dataset.n_environments, progress)
+            return dataset, one_analysis(found)
 
         def take(result: tuple[AtomicDataset, Analysis | None]) -> None:
             dataset, found = result
@@ -184,7 +186,7 @@ class Workflow:
         elif step == "descriptors":
             self._start(
                 step,
-                lambda progress: describe(dataset, config.descriptors, progress=progress),
+                lambda progress: one_description(dataset, describe(dataset, config.descriptors, progress=progress)),
                 session.set_descriptors,
                 config,
             )
@@ -199,8 +201,8 @@ class Workflow:
                 data.history = ()
             self._start(
                 step,
-                lambda progress: learn(
-                    dataset, descriptors, config, **training, on_epoch=epochs.append, progress=progress
+                lambda progress: one_model(
+                    learn(dataset, descriptors, config, **training, on_epoch=epochs.append, progress=progress)
                 ),
                 session.set_learned,
                 config,
@@ -232,7 +234,7 @@ class Workflow:
 def _look(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
     """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for that."""
     compiling.begin(*DRAWING)
-    result = look(dataset, learned, config, progress=progress)
+    result = one_survey(dataset, learned, look(dataset, learned, config, progress=progress))
     _get_ready(dataset.n_environments, progress)
     return result
 

@@ -62,8 +62,8 @@ def serve(browser_log: BrowserLog) -> Iterator[Callable[[Callable[[], Any]], Ser
     """``serve(app)``: start a server for ``app`` (a function that returns a Panel object) on a free port."""
     running: list[Served] = []
 
-    def start(app: Callable[[], Any]) -> Served:
-        served = Served(app)
+    def start(app: Callable[[], Any], **options: Any) -> Served:
+        served = Served(app, **options)
         running.append(served)
         browser_log.servers.add(served.host)
         return served

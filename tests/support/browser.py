@@ -114,11 +114,11 @@ class _ErrorList(logging.Handler):
 
 
 class Served:
-    """A Panel server on its own thread; make it with the ``serve`` fixture."""
+    """A Panel server on its own thread, ``options`` go to it; make it with the ``serve`` fixture."""
 
     loggers = ("bokeh", "tornado", "panel")
 
-    def __init__(self, app: Callable[[], Any], timeout: float = 60.0) -> None:
+    def __init__(self, app: Callable[[], Any], timeout: float = 60.0, **options: Any) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}/"
@@ -135,13 +135,13 @@ class Served:
 
         self._thread = pn.serve(
             session,
-            location=False,
             port=self.port,
             address="127.0.0.1",
             websocket_origin=self.host,
             threaded=True,
             show=False,
             verbose=False,
+            **options,
         )
         deadline = time.monotonic() + timeout
         while not self._listens():
@@ -159,9 +159,15 @@ class Served:
         """What the server logged as errors so far; clear it in a test that provokes one."""
         return self._log.messages
 
+    @property
+    def sessions(self) -> list[Any]:
+        """The sessions that Bokeh has not dropped yet, the newest last."""
+        found: list[Any] = pn.state._servers[self._thread.server_id][0].get_sessions()
+        return found
+
     def run(self, function: Callable[[], Result], timeout: float = 60.0) -> Result:
         """Call ``function`` on the server's thread, within the newest session; return its result."""
-        document = pn.state._servers[self._thread.server_id][0].get_sessions()[-1].document
+        document = self.sessions[-1].document
         future: Future[Result] = Future()
 
         def call() -> None:

@@ -1,0 +1,101 @@
+"""What the sessions of one server hold in common: of datasets and results of equal content there is one.
+
+It is kept by the sessions that show it and goes with the last of them. Nothing of it is changed once it is made, and
+nothing of it belongs to a user: selections, judgements and plans are the session's own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+import panel as pn
+
+from meagraph.cache import content_key
+from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.descriptors import Descriptors
+from meagraph.files import sha256_file
+from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.survey import Survey
+from meagraph.progress import Progress, silent
+
+T = TypeVar("T")
+
+
+class Shared:
+    """Objects by a key of their content, for as long as anything else holds them; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._held: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def find(self, key: Hashable) -> Any:
+        """What is held under ``key``, or None."""
+        with self._lock:
+            return self._held.get(key)
+
+    def put(self, key: Hashable, value: object) -> None:
+        """Hold ``value`` under ``key``, whatever was there."""
+        with self._lock:
+            self._held[key] = value
+
+    def one(self, key: Hashable, value: T) -> T:
+        """The one object of this content: what is held under ``key``, else ``value``, which is held from now on."""
+        with self._lock:
+            found: T = self._held.setdefault(key, value)
+            return found
+
+
+def shared() -> Shared:
+    """What the sessions of this process share."""
+    return pn.state.as_cached("meaviz: results in common", Shared)
+
+
+def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
+    """The dataset that :func:`meagraph.datasets.read_dataset` reads; one that is open already is not read again.
+
+    It is the same while every byte of its files is, and the options ``reading`` are. Raises what ``read_dataset`` does.
+    """
+    request = ("read", tuple(map(str, paths)), repr(sorted(reading.items())))
+    known: AtomicDataset | None = shared().find(request)
+    if known is not None and _unchanged(known):
+        progress(1, 1, "open already")
+        return known
+    dataset = read_dataset(paths, progress=progress, **reading)
+    sources = tuple((source.path, source.sha256) for source in dataset.sources)
+    dataset = shared().one(("dataset", dataset.fingerprint, sources), dataset)
+    shared().put(request, dataset)
+    return dataset
+
+
+def _unchanged(dataset: AtomicDataset) -> bool:
+    """Its files are there and hold what was read."""
+    return all(Path(one.path).is_file() and sha256_file(one.path) == one.sha256 for one in dataset.sources)
+
+
+def one_analysis(found: Analysis) -> Analysis:
+    """The one analysis of this content."""
+    dataset, learned = found.dataset, one_model(found.learned)
+    return Analysis(
+        dataset, one_description(dataset, found.descriptors), learned, one_survey(dataset, learned, found.survey)
+    )
+
+
+def one_description(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
+    """The one set of descriptors of these structures and settings."""
+    made_from = content_key({"structures": dataset.structure_keys, "identity": found.identity})
+    return shared().one(("descriptors", made_from, found.config), found)
+
+
+def one_model(found: Learned) -> Learned:
+    """The one model of this training that came in this way."""
+    return shared().one(("model", found.key, found.source, found.config), found)
+
+
+def one_survey(dataset: AtomicDataset, learned: Learned, found: Survey) -> Survey:
+    """The one survey of these structures and labels by this model with these settings."""
+    return shared().one(("survey", dataset.fingerprint, learned.key, found.config), found)
