@@ -179,9 +179,8 @@ def main() -> None:
     sys.path.insert(0, str(HERE.parent.parent))
     from playwright.sync_api import sync_playwright
 
-    from benchmarks.start import ALL_TEXT
     from meagraph.files import write_json
-    from tests.support.browser import CHROMIUM_ARGUMENTS, find_chromium
+    from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, find_chromium
 
     data = [str(Path(path).resolve()) for path in options.data]
     result: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "data": data or "demo"}

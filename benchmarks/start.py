@@ -26,22 +26,11 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.files import write_json
-from tests.support.browser import CHROMIUM_ARGUMENTS, find_chromium, free_port
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, find_chromium, free_port
 
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1800.0  # s
 POLL = 300  # ms; more often, and the watching browser would take the processor from the server
-ALL_TEXT = """() => {
-  let text = ""
-  const walk = (root) => {
-    for (const element of root.querySelectorAll("*")) {
-      if (element.shadowRoot) walk(element.shadowRoot)
-      for (const node of element.childNodes) if (node.nodeType === 3) text += node.textContent + "\\n"
-    }
-  }
-  walk(document)
-  return text
-}"""
 
 
 def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:

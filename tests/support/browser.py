@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 Point = tuple[float, float]
 
+ALL_TEXT = """() => {
+  let text = ""
+  const walk = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) walk(element.shadowRoot)
+      for (const node of element.childNodes) if (node.nodeType === 3) text += node.textContent + "\\n"
+    }
+  }
+  walk(document)
+  return text
+}"""
+
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--use-gl=angle",
