@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +54,11 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read what :func:`write_arrays` wrote, by name."""
     with np.load(path, allow_pickle=False) as stored:
         return dict(stored)
+
+
+def is_one_of(path: str | Path, files: Iterable[str | Path]) -> bool:
+    """Whether ``path`` is one of ``files``, under whatever name: relative, by links, with ``..``."""
+    return os.path.exists(path) and any(os.path.exists(file) and os.path.samefile(path, file) for file in files)
 
 
 def sha256_file(path: str | Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.inputs import add_latent, refuse_onto, refuse_without, rows_of
@@ -45,13 +46,17 @@ def _options(parser: argparse.ArgumentParser) -> None:
 def _cluster(options: argparse.Namespace) -> None:
     from meagraph.latent.clustering import cluster
     from meagraph.latent.placement import inherit_clusters
+    from meagraph.model.checkpoint import model_files
     from meagraph.pipeline.survey import latent_neighbours
-    from meagraph.step_files.checks import check_suffix
+    from meagraph.step_files.checks import with_details
     from meagraph.step_files.latent import read_latent
-    from meagraph.step_files.tables import read_clusters, write_table
+    from meagraph.step_files.tables import claim_table, read_clusters, write_table
 
+    read = [options.data, *with_details(options.onto), *(model_files(options.model) if options.model else ())]
     for path in filter(None, (options.out, options.stability)):
-        check_suffix(path, ".csv", ".npz")
+        claim_table(path, inputs=read, overwrite=options.overwrite)
+    if options.stability and os.path.realpath(options.out) == os.path.realpath(options.stability):
+        raise MEAGraphError(f"{options.out}: is named for the clusters and for --stability. Name two files.")
     config = pipeline_config(options)
     file = read_latent(options.data)
     figures: dict[str, Any] = {}
@@ -71,12 +76,14 @@ def _cluster(options: argparse.Namespace) -> None:
             found = cluster(latent.embedding, neighbours, latent.condensed, config.clustering, seed=config.seed)
             if options.stability:
                 curve = _stability(options, file, config, neighbours, progress)
-                _write_curve(options.stability, curve, {"dataset": file.about["dataset"], "made_from": made_from})
+                curve_of = {"dataset": file.about["dataset"], "made_from": made_from}
+                _write_curve(options.stability, curve, curve_of, overwrite=options.overwrite)
                 figures["stability"] = {"plateau": curve.plateau, "suggestion": curve.suggestion}
                 lines = _curve_lines(curve)
     columns = {**rows_of(file.offsets), "cluster": found.labels}
     about = {"table": "clusters", "dataset": file.about["dataset"], "method": found.method, "settings": found.settings}
-    write_table(options.out, columns, {**about, "sizes": found.sizes.tolist(), "made_from": made_from})
+    about |= {"sizes": found.sizes.tolist(), "made_from": made_from}
+    write_table(options.out, columns, about, overwrite=options.overwrite)
     total, alone = len(found.labels), int((found.labels < 0).sum())
     figures |= {
         "environments": total,
@@ -114,7 +121,7 @@ def _stability(
     return rate_stability(model, latent.similarity_graph(), latent.condensed, progress=progress)
 
 
-def _write_curve(path: str, curve: Stability, about: dict[str, Any]) -> None:
+def _write_curve(path: str, curve: Stability, about: dict[str, Any], *, overwrite: bool) -> None:
     import numpy as np
 
     from meagraph.step_files.tables import write_table
@@ -126,7 +133,7 @@ def _write_curve(path: str, curve: Stability, about: dict[str, Any]) -> None:
         "largest": curve.largest,
         "agreement_with_next": np.append(curve.agreement, np.nan),
     }
-    write_table(path, columns, {"table": "stability", "plateau": curve.plateau, **about})
+    write_table(path, columns, {"table": "stability", "plateau": curve.plateau, **about}, overwrite=overwrite)
 
 
 def _curve_lines(curve: Stability) -> list[str]:

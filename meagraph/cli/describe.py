@@ -8,6 +8,7 @@ from typing import Any
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_out,
     add_settings,
     pipeline_config,
     reading_options,
@@ -28,7 +29,7 @@ def add_describe(commands: Any) -> None:
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_describe)
-    parser.add_argument("--out", required=True, metavar="OUT.npy", help="file for the descriptors")
+    add_out(parser, "OUT.npy", "file for the descriptors")
     add_common_options(parser, seed=False)
     add_settings(parser, "descriptors")
     add_data(parser)
@@ -38,18 +39,19 @@ def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.pipeline.describing import describe
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_suffix, claim_details
+    from meagraph.step_files.checks import check_suffix, claim
     from meagraph.step_files.descriptors import DESCRIPTORS, write_described
 
     check_suffix(options.out, ".npy")
-    beside = claim_details(options.out, DESCRIPTORS)
     config = pipeline_config(options)
+    read = [*options.data, config.descriptors.source]
+    beside = claim(options.out, DESCRIPTORS, inputs=read, overwrite=options.overwrite)
     with Bar("describe") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
         descriptors = describe(
             dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
         )
-        write_described(options.out, dataset, descriptors)
+        write_described(options.out, dataset, descriptors, overwrite=options.overwrite)
     size, width = descriptors.values.shape
     figures = {
         "structures": dataset.n_structures,

@@ -8,6 +8,7 @@ from typing import Any
 
 from meagraph.cli.options import (
     add_common_options,
+    add_out,
     add_settings,
     given_settings,
     pipeline_config,
@@ -33,7 +34,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
     parser.add_argument("--model", required=True, metavar="FILE", help="a model, as 'meagraph train' writes it")
     parser.add_argument("--onto", metavar="LATENT.npz", help="the latent space to place the environments in")
-    parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the latent space")
+    add_out(parser, "OUT.npz", "file for the latent space")
     add_common_options(parser, seed=False)
     add_settings(parser, "graph", otherwise="as in training")
     add_settings(parser, "embedding", otherwise="0.5")
@@ -50,18 +51,20 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.learning import learn
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_made_from, check_suffix
+    from meagraph.step_files.checks import check_made_from, check_suffix, claim, with_details
     from meagraph.step_files.descriptors import read_described
-    from meagraph.step_files.latent import read_latent, write_latent
+    from meagraph.step_files.latent import LATENT, read_latent, write_latent
 
     check_suffix(options.out, ".npz")
+    read = [*with_details(options.data), *model_files(options.model), options.onto]
+    claim(options.out, LATENT, inside=True, inputs=read, overwrite=options.overwrite)
     described = read_described(options.data)
     _, details = read_details(options.model)
     usual = PipelineConfig()
     trained = replace(usual, graph=GraphConfig(**details.get("graph", {})), budget=details.get("budget", usual.budget))
     config = pipeline_config(options, trained)
     made_from = {"descriptors": described.sha256, "model": sha256_file(model_files(options.model)[0])}
-    about = {"dataset": described.name, "sources": described.sources, "budget": config.budget}
+    about: dict[str, Any] = {"dataset": described.name, "sources": described.sources, "budget": config.budget}
     if options.onto is None:
         with Bar("embed") as progress:
             learned = learn(
@@ -80,7 +83,8 @@ def _embed(options: argparse.Namespace) -> None:
                 rate=config.pooling_rate,
                 progress=part(progress, 0.6, 1.0),
             )
-        write_latent(options.out, latent, described.offsets, {**about, "made_from": made_from})
+        about["made_from"] = made_from
+        write_latent(options.out, latent, described.offsets, about, overwrite=options.overwrite)
         figures = {
             "environments": len(learned.points),
             "representatives": learned.condensed.size,
@@ -105,7 +109,8 @@ def _embed(options: argparse.Namespace) -> None:
         model, _ = load_model(options.model)
         found = place(model, reference.latent, described.descriptors, budget=config.budget, progress=progress)
     made_from["reference"] = reference.sha256
-    write_latent(options.out, reference.latent, described.offsets, {**about, "made_from": made_from}, found)
+    about["made_from"] = made_from
+    write_latent(options.out, reference.latent, described.offsets, about, found, overwrite=options.overwrite)
     outside = int(found.outside[found.condensed.assignment].sum())
     total = len(found.condensed.assignment)
     figures = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meagraph.cli.options import reading_options
+from meagraph.cli.options import add_out, reading_options
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress
 
@@ -26,6 +27,14 @@ def add_step_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--descriptors", required=True, metavar="DESC.npy", help="as 'meagraph describe' writes them")
     parser.add_argument("--latent", required=True, metavar="LATENT.npz", help="as 'meagraph embed' writes it")
     parser.add_argument("--clusters-file", metavar="CLUSTERS", help="clusters (default: those of 'meagraph cluster')")
+
+
+def files_of_steps(options: argparse.Namespace) -> list[str | Path]:
+    """All files that a command with these options reads."""
+    from meagraph.step_files.checks import with_details
+
+    files = (*with_details(options.descriptors), *with_details(options.clusters_file))
+    return [*options.data, *files, options.latent]
 
 
 def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Described, LatentFile]:
@@ -78,7 +87,7 @@ def clusters_of(
 def add_latent(parser: argparse.ArgumentParser) -> None:
     """Arguments of the commands that read a latent space and write a table."""
     parser.add_argument("data", metavar="LATENT.npz", help="a latent space, as 'meagraph embed' writes it")
-    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
+    add_out(parser, "OUT", "table to write, .csv or .npz")
 
 
 def rows_of(offsets: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -44,11 +44,11 @@ def _map(options: argparse.Namespace) -> None:
     from meagraph.pipeline.compiled import LEARNING
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_made_from, check_suffix
+    from meagraph.step_files.checks import check_made_from, with_details
     from meagraph.step_files.latent import read_latent
-    from meagraph.step_files.tables import read_table, write_table
+    from meagraph.step_files.tables import claim_table, read_table, write_table
 
-    check_suffix(options.out, ".csv", ".npz")
+    claim_table(options.out, inputs=[options.data, *with_details(options.onto)], overwrite=options.overwrite)
     config = pipeline_config(options)
     file = read_latent(options.data)
     columns: dict[str, NDArray[Any]] = rows_of(file.offsets)
@@ -79,5 +79,5 @@ def _map(options: argparse.Namespace) -> None:
         settings = {**asdict(config.projection), "seed": config.seed}
     made_from = {"latent": file.sha256}
     about = {"table": "map", "dataset": file.about["dataset"], "settings": settings, "made_from": made_from}
-    write_table(options.out, columns, about)
+    write_table(options.out, columns, about, overwrite=options.overwrite)
     say(options.json, {**figures, "files": [options.out]}, line, f"wrote    {options.out}")

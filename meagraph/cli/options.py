@@ -157,6 +157,16 @@ def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True, ca
         parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
 
 
+def add_out(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:
+    """The file to write, and whether it may replace another."""
+    parser.add_argument("--out", required=True, metavar=metavar, help=help)
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace OUT where it is there and not of an earlier run; what is read here is never replaced",
+    )
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The files of the dataset, and how they are read."""
     parser.add_argument("data", nargs="+", metavar="DATA", help="files that ASE reads, also compressed")

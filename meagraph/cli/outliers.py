@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
-from meagraph.cli.options import add_common_options, add_data, pipeline_config
+from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
+from meagraph.cli.options import add_common_options, add_data, add_out, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.errors import MEAGraphError
 
@@ -28,7 +28,7 @@ def add_outliers(commands: Any) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_outliers)
     add_step_files(parser)
-    parser.add_argument("--out", required=True, metavar="OUT", help="table to write, .csv or .npz")
+    add_out(parser, "OUT", "table to write, .csv or .npz")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
     add_common_options(parser, cache=False)
     add_data(parser)
@@ -40,10 +40,9 @@ def _outliers(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
     from meagraph.outliers import linked_environments, score_outliers
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_suffix
-    from meagraph.step_files.tables import write_table
+    from meagraph.step_files.tables import claim_table, write_table
 
-    check_suffix(options.out, ".csv", ".npz")
+    claim_table(options.out, inputs=files_of_steps(options), overwrite=options.overwrite)
     if options.top < 0:
         raise MEAGraphError(f"--top: expected 0 or more, got {options.top}.")
     config = pipeline_config(options)
@@ -78,7 +77,8 @@ def _outliers(options: argparse.Namespace) -> None:
         "reasons": np.array(["; ".join(found.reasons(row)) for row in order]),
     }
     made_from = {"latent": file.sha256, "descriptors": described.sha256}
-    write_table(options.out, columns, {"table": "outliers", "dataset": dataset.name, "made_from": made_from})
+    about = {"table": "outliers", "dataset": dataset.name, "made_from": made_from}
+    write_table(options.out, columns, about, overwrite=options.overwrite)
     top = _first(columns, options.top)
     figures = {
         "environments": len(order),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from meagraph.cli.inputs import add_step_files, clusters_of, read_described_dataset, read_step_files
+from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_out,
     add_pruning_options,
     pipeline_config,
     pruning_config,
@@ -31,9 +32,12 @@ def add_prune(commands: Any) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_prune)
     add_step_files(parser)
-    parser.add_argument("--out", required=True, metavar="OUT.npz", help="file for the plan")
-    parser.add_argument("--export", metavar="DIR", help="folder for the kept structures, an index and a manifest")
-    parser.add_argument("--overwrite", action="store_true", help="replace files of an earlier export")
+    add_out(parser, "OUT.npz", "file for the plan")
+    parser.add_argument(
+        "--export",
+        metavar="DIR",
+        help="folder for the kept structures, an index and a manifest; --overwrite replaces those of an earlier export",
+    )
     add_common_options(parser, cache=False)
     add_pruning_options(parser)
     add_data(parser)
@@ -43,6 +47,7 @@ def _prune(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from meagraph.evaluation.coverage import measure, yardstick
+    from meagraph.exports import check_target
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
     from meagraph.latent.projection import project
@@ -50,16 +55,18 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
     from meagraph.pruning.plan import prune, rank_for
-    from meagraph.step_files.checks import check_suffix, claim_details
+    from meagraph.step_files.checks import check_suffix, claim
     from meagraph.step_files.plans import PLAN, write_plan
 
     check_suffix(options.out, ".npz")
-    claim_details(options.out, PLAN)
+    claim(options.out, PLAN, inputs=files_of_steps(options), overwrite=options.overwrite)
     config, pruning = pipeline_config(options), pruning_config(options)
     described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
     latent = file.latent
     with Bar("prune") as progress:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
+        if options.export is not None:
+            check_target(dataset, options.export, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.values)
@@ -77,7 +84,16 @@ def _prune(options: argparse.Namespace) -> None:
         "pooling_rate": latent.embedding.rate,
         "clustering": {"method": clusters.method, **clusters.settings, "clusters": clusters.n_clusters},
     }
-    beside = write_plan(options.out, plan, dataset, clusters, measures=measures, made_from=made_from, settings=settings)
+    beside = write_plan(
+        options.out,
+        plan,
+        dataset,
+        clusters,
+        measures=measures,
+        made_from=made_from,
+        settings=settings,
+        overwrite=options.overwrite,
+    )
     files = [options.out, str(beside)]
     if options.export is not None:
         with Bar("export") as progress:

@@ -7,6 +7,7 @@ from typing import Any
 
 from meagraph.cli.options import (
     add_common_options,
+    add_out,
     add_settings,
     add_training_options,
     pipeline_config,
@@ -30,21 +31,22 @@ def add_train(commands: Any) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_train)
     parser.add_argument("data", metavar="DESC.npy", help="descriptors, as 'meagraph describe' writes them")
-    parser.add_argument("--out", required=True, metavar="OUT.safetensors", help="file for the model")
+    add_out(parser, "OUT.safetensors", "file for the model")
     add_common_options(parser)
     add_training_options(parser)
     add_settings(parser, "graph", "training")
 
 
 def _train(options: argparse.Namespace) -> None:
-    from meagraph.model.checkpoint import FORMAT
+    from meagraph.model.checkpoint import FORMAT, model_files
     from meagraph.model.results import best_epoch
     from meagraph.pipeline.learning import learn, store_model
-    from meagraph.step_files.checks import check_suffix, claim_details
+    from meagraph.step_files.checks import check_suffix, claim, with_details
     from meagraph.step_files.descriptors import read_described
 
     check_suffix(options.out, ".safetensors")
-    beside = claim_details(options.out, FORMAT)
+    start = model_files(options.fine_tune) if options.fine_tune else ()
+    beside = claim(options.out, FORMAT, inputs=[*with_details(options.data), *start], overwrite=options.overwrite)
     config = pipeline_config(options)
     described = read_described(options.data)
     with Bar("train") as progress:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from meagraph.exports.manifest import MANIFEST_VERSION
+from meagraph.exports.target import ExportedFiles, ExportError, check_target
 from meagraph.exports.verification import verify
-from meagraph.exports.writing import ExportedFiles, ExportError, export_plan
+from meagraph.exports.writing import export_plan
 
-__all__ = ["MANIFEST_VERSION", "ExportError", "ExportedFiles", "export_plan", "verify"]
+__all__ = ["MANIFEST_VERSION", "ExportError", "ExportedFiles", "check_target", "export_plan", "verify"]

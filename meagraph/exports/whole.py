@@ -12,7 +12,8 @@ from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports.report import report_html
-from meagraph.exports.writing import ExportedFiles, export_plan
+from meagraph.exports.target import ExportedFiles
+from meagraph.exports.writing import export_plan
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.progress import Progress, silent

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,9 +14,8 @@ import numpy as np
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.reading import source_text
 from meagraph.datasets.writing import format_frame
-from meagraph.display.cards import Facts, Shown
-from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import describe_export
+from meagraph.exports.target import ExportedFiles, ExportError, check_target
 from meagraph.files import atomic_path, sha256_file
 from meagraph.progress import Progress, silent
 
@@ -28,33 +24,6 @@ if TYPE_CHECKING:
 
 INDEX_COLUMNS = ("source", "frame", "structure", "group", "kept", "n_atoms", "n_kept", "kept_atoms")
 REPORT_FRAMES = 200
-
-
-class ExportError(MEAGraphError):
-    """The export was refused; nothing was written."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ExportedFiles(Shown):
-    """Where an export lies."""
-
-    structures: Path  # kept structures, extended XYZ
-    index: Path  # CSV, one row a structure, dropped ones included
-    manifest: Path  # JSON
-    report: Path | None = None  # self-contained HTML
-
-    @property
-    def paths(self) -> list[Path]:
-        """All files that were written."""
-        return [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
-
-    def _facts(self) -> Facts:
-        named = (("structures", self.structures), ("index", self.index), ("manifest", self.manifest))
-        report = [] if self.report is None else [("report", str(self.report))]
-        return [*((name, str(path)) for name, path in named), *report]
-
-    def _line(self) -> str:
-        return f"{len(self.paths)} in {self.manifest.parent}"
 
 
 def export_plan(
@@ -79,7 +48,7 @@ def export_plan(
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
-        overwrite: replace files of an earlier export. A source is never replaced.
+        overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
     Raises:
@@ -89,14 +58,7 @@ def export_plan(
     """
     _check_plan(dataset, plan)
     folder = Path(directory)
-    stem = re.sub(r"[^\w.+-]+", "_", dataset.name)
-    files = ExportedFiles(
-        structures=folder / f"{stem}-kept.extxyz",
-        index=folder / f"{stem}-kept-index.csv",
-        manifest=folder / "manifest.json",
-        report=None if report is None else folder / f"{stem}-report.html",
-    )
-    _check_targets(files, dataset, overwrite)
+    files = check_target(dataset, folder, overwrite=overwrite, report=report is not None)
     try:
         with ExitStack() as stack:
             # The last one entered is put in place first: the manifest appears after all that it names.
@@ -140,22 +102,6 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
         raise ExportError(
             f"{dataset.name}: expected a plan that keeps structures, but it drops all. Keep a larger share, "
             "or choose a more lenient rule for structures."
-        )
-
-
-def _check_targets(files: ExportedFiles, dataset: AtomicDataset, overwrite: bool) -> None:
-    targets = files.paths
-    sources = {os.path.realpath(source.path) for source in dataset.sources if source.path}
-    for target in targets:
-        if os.path.realpath(target) in sources:
-            raise ExportError(
-                f"{target}: expected a new file, but this is a source of the dataset. Choose another folder."
-            )
-    existing = [str(target) for target in targets if target.exists()]
-    if existing and not overwrite:
-        raise ExportError(
-            f"{', '.join(existing)}: expected no file there, but there is one. Choose another folder, or "
-            "let it be replaced (--overwrite, or the tick box in the app)."
         )
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from meagraph.display.cards import Facts, brief
 from meagraph.display.pictures import kept_layers
-from meagraph.exports import ExportedFiles
+from meagraph.exports import ExportedFiles, check_target
 from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
@@ -76,6 +76,8 @@ def run(
     :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    if directory is not None:
+        check_target(dataset, directory, overwrite=overwrite)
     found = analyse(
         dataset,
         config=config,

@@ -1,14 +1,17 @@
-"""A file made from something else than the step is given is refused: names, details, origins."""
+"""What a step may read and write: names, details, origins, and what of a user's files it may replace."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from meagraph.errors import MEAGraphError
-from meagraph.files import sha256_file
+from meagraph.files import is_one_of, sha256_file
 
 
 def check_suffix(path: str | Path, *suffixes: str) -> None:
@@ -29,20 +32,65 @@ def check_made_from(path: str | Path, about: Mapping[str, Any], **made_from: str
             )
 
 
-def claim_details(path: str | Path, kind: str) -> Path:
-    """The .json beside ``path``; MEAGraphError where one of another kind than ``kind`` stands there already."""
-    beside = Path(path).with_suffix(".json")
-    if beside.is_file():
-        try:
-            found = json.loads(beside.read_text(encoding="utf-8")).get("format")
-        except (ValueError, AttributeError):
-            found = None
-        if found != kind:
-            raise MEAGraphError(
-                f"{beside}: expected to write the details of {Path(path).name} there, but it belongs to another file. "
-                "Choose another name or folder."
-            )
+INSTEAD = "Choose another name, or let it be replaced (--overwrite)."
+
+
+def claim(
+    path: str | Path,
+    kind: str,
+    *,
+    inside: bool = False,
+    inputs: Iterable[str | Path | None] = (),
+    overwrite: bool = False,
+    remedy: str = INSTEAD,
+) -> Path:
+    """Whether a file of this ``kind`` may be written to ``path``, for steps to ask before they compute.
+
+    Its details go into the .json beside it, which is returned, unless they lie ``inside``. What is there already is
+    replaced only where we wrote it as a file of this kind, or with ``overwrite``; one of ``inputs``, and a .json of
+    another file, never. Raises MEAGraphError, ending in ``remedy`` where that helps.
+    """
+    target, beside = Path(path), Path(path).with_suffix(".json")
+    read = [file for file in inputs if file is not None]
+    for file in (target,) if inside else (target, beside):
+        if is_one_of(file, read):
+            raise MEAGraphError(f"{file}: expected a new file, but it is read here. Choose another name or folder.")
+        if file.exists() and not file.is_file():
+            raise MEAGraphError(f"{file}: expected a file, but this is a folder or a device. Choose another name.")
+    details = _details_inside(target) if inside else _details(beside)
+    if not inside and beside.exists() and details.get("format") != kind:
+        raise MEAGraphError(
+            f"{beside}: expected to write the details of {target.name} there, but it belongs to another file. "
+            "Choose another name or folder."
+        )
+    if target.exists() and not overwrite:
+        if details.get("format") != kind:
+            raise MEAGraphError(f"{target}: expected a new file, but this is another one, not made here. {remedy}")
+        if details.get("sha256", "") not in ("", sha256_file(target)):
+            raise MEAGraphError(f"{target}: expected a new file, but this one was changed since it was made. {remedy}")
     return beside
+
+
+def with_details(path: str | Path | None) -> tuple[Path, ...]:
+    """A file that is read, and the .json beside it; none for None."""
+    return () if path is None else (Path(path), Path(path).with_suffix(".json"))
+
+
+def _details(beside: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _details_inside(path: Path) -> dict[str, Any]:
+    """The details within a NumPy archive of ours, none of another file."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(json.loads(stored["about"].tobytes()))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
+        return {}
 
 
 def details_of(path: Path, kind: str, what: str, step: str) -> dict[str, Any]:

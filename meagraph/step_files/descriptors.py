@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.files import atomic_path, sha256_file, write_json
-from meagraph.step_files.checks import check_suffix, claim_details, details_of, unusable
+from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
 
 DESCRIPTORS = "meagraph-descriptors-1"
 
@@ -37,10 +37,17 @@ class Described:
         return {"dataset": self.name, "sources": self.sources, "descriptors": self.descriptors.identity}
 
 
-def write_described(path: str | Path, dataset: AtomicDataset, descriptors: Descriptors) -> None:
-    """Write ``descriptors`` of ``dataset`` to ``path`` (.npy) and what else later steps need to the .json beside it."""
+def write_described(
+    path: str | Path, dataset: AtomicDataset, descriptors: Descriptors, *, overwrite: bool = False
+) -> None:
+    """Write ``descriptors`` of ``dataset`` to ``path`` (.npy) and what else later steps need to the .json beside it.
+
+    Raises MEAGraphError for a file that is there and may not be replaced, see :func:`claim`.
+    """
     check_suffix(path, ".npy")
-    beside = claim_details(path, DESCRIPTORS)
+    beside = claim(
+        path, DESCRIPTORS, inputs=[source.path for source in dataset.sources if source.path], overwrite=overwrite
+    )
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as stream:
             np.save(stream, np.asarray(descriptors.values, dtype=np.float32), allow_pickle=False)

@@ -19,7 +19,7 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.placement import Placement
 from meagraph.latent.space import Latent
 from meagraph.model.results import Embedding
-from meagraph.step_files.checks import check_suffix, unusable
+from meagraph.step_files.checks import check_suffix, claim, unusable
 
 _PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
 LATENT = "meagraph-latent-1"
@@ -47,9 +47,15 @@ def write_latent(
     offsets: NDArray[np.int64],
     about: Mapping[str, Any],
     placement: Placement | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write a latent space for :func:`read_latent`: one NumPy archive, settings as JSON text in ``about``."""
+    """Write a latent space for :func:`read_latent`: one NumPy archive, settings as JSON text in ``about``.
+
+    Raises MEAGraphError for a file that is there and may not be replaced, see :func:`claim`.
+    """
     check_suffix(path, ".npz")
+    claim(path, LATENT, inside=True, overwrite=overwrite)
     texts = {
         "format": LATENT,
         "rate": latent.embedding.rate,

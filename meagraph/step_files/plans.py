@@ -21,7 +21,7 @@ from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, 
 from meagraph.latent.clustering import Clusters
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
-from meagraph.step_files.checks import check_suffix, claim_details, details_of, unusable
+from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
 
 PLAN = "meagraph-plan-1"
 
@@ -35,11 +35,12 @@ def write_plan(
     measures: Measures | None = None,
     made_from: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write ``plan`` of ``dataset`` to ``path`` (.npz) and its settings to the .json beside it, which is returned.
 
     ``made_from`` are SHA-256 by name, ``settings`` (JSON-like) what led to the clusters. Raises MEAGraphError for a
-    plan of another size, or where a .json of another file is in the way.
+    plan of another size, or a file that is there and may not be replaced, see :func:`claim`.
     """
     check_suffix(path, ".npz")
     if plan.keep.shape != (dataset.n_environments,) or plan.structures.shape != (dataset.n_structures,):
@@ -47,7 +48,7 @@ def write_plan(
             f"Expected a plan of {dataset.n_environments} environments in {dataset.n_structures} structures, got "
             f"{len(plan.keep)} in {len(plan.structures)}. Give the dataset that the plan was made for."
         )
-    beside = claim_details(path, PLAN)
+    beside = claim(path, PLAN, overwrite=overwrite)
     config = asdict(plan.config)
     config["fractions"] = [list(pair) for pair in plan.config.by_hand]
     with atomic_path(path) as temporary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -14,21 +14,31 @@ from numpy.typing import NDArray
 
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
-from meagraph.step_files.checks import check_made_from, check_suffix, claim_details, details_of, unusable
+from meagraph.step_files.checks import check_made_from, check_suffix, claim, details_of, unusable
 
 TABLE = "meagraph-table-1"
 
 
-def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
-    """Write ``columns`` of equal length by the suffix of ``path``: .csv with a .json beside it, or .npz."""
+def claim_table(path: str | Path, *, inputs: Iterable[str | Path | None] = (), overwrite: bool = False) -> Path:
+    """Whether a table may be written to ``path``, see :func:`claim`; the .json that a .csv will have beside it."""
     check_suffix(path, ".csv", ".npz")
+    return claim(path, TABLE, inside=Path(path).suffix == ".npz", inputs=inputs, overwrite=overwrite)
+
+
+def write_table(
+    path: str | Path, columns: Mapping[str, NDArray[Any]], about: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
+    """Write ``columns`` of equal length by the suffix of ``path``: .csv with a .json beside it, or .npz.
+
+    Raises MEAGraphError for a file that is there and may not be replaced, see :func:`claim`.
+    """
+    beside = claim_table(path, overwrite=overwrite)
     kinds = {name: np.asarray(column).dtype.str for name, column in columns.items()}
     details = {"format": TABLE, **about, "columns": kinds}
     if Path(path).suffix == ".npz":
         text = np.frombuffer(json.dumps(details).encode(), dtype=np.uint8)
         write_arrays(path, {"about": text, **columns})
         return
-    beside = claim_details(path, TABLE)
     with atomic_path(path) as temporary:
         with open(temporary, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")

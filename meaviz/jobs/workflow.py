@@ -13,6 +13,7 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.latent.cluster_stability import cluster_stability
+from meagraph.model.checkpoint import FORMAT, model_files
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import Analysis, look, look_along_rates, recall_analysis
 from meagraph.pipeline.compiled import LEARNING
@@ -23,6 +24,7 @@ from meagraph.pipeline.planning import export
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
+from meagraph.step_files.checks import claim
 from meaviz.components.map import environment_map
 from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.plan_jobs import PlanJobs
@@ -81,15 +83,29 @@ class Workflow:
         self._job.cancel()
         self.plans.cancel()
 
-    def save_model(self, path: str) -> Path:
-        """Write the model as a checkpoint. Raises MEAGraphError where there is none, or no path."""
-        learned, descriptors = self.session.data.learned, self.session.data.descriptors
-        if learned is None or descriptors is None:
+    def save_model(self, path: str, *, overwrite: bool = False) -> Path:
+        """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.
+
+        Raises MEAGraphError where there is no model or no path, and for any other file in the way.
+        """
+        dataset, learned, descriptors = (
+            self.session.data.dataset,
+            self.session.data.learned,
+            self.session.data.descriptors,
+        )
+        if dataset is None or learned is None or descriptors is None:
             raise MEAGraphError("There is no model yet. Train one first.")
         if not path.strip():
             raise MEAGraphError("Name the file to save the model in, for example niobium.safetensors.")
+        weights, beside = model_files(Path(path.strip()).expanduser())
+        claim(weights, FORMAT, inputs=[source.path for source in dataset.sources], remedy="Choose another name.")
+        if not overwrite and (weights.exists() or beside.exists()):
+            raise MEAGraphError(
+                f"{weights}: expected no model there, but there is one. Choose another name, or tick that an earlier "
+                "model is replaced."
+            )
         try:
-            return store_model(Path(path).expanduser(), learned, descriptors)
+            return store_model(weights, learned, descriptors)
         except OSError as error:
             raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
 

@@ -106,6 +106,7 @@ class ModelStep(Step):
         self.patience = pmui.IntInput(label="Patience", value=config.training.patience, start=0, end=1000, **NUMBER)
         self.device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
         self.path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
+        self.replace = pmui.Checkbox(label="Replace an earlier model", size="small", value=False, **COMPACT)
         train, load, tune, save = (
             button("Train"),
             button("Load", variant="outlined"),
@@ -124,6 +125,7 @@ class ModelStep(Step):
             train,
             self.path,
             pn.Row(load, tune, save, margin=0),
+            self.replace,
             self.saved,
         ]
 
@@ -183,12 +185,13 @@ class ModelStep(Step):
     def save(self) -> None:
         """Write the model to the file that is named."""
         try:
-            written = self.workflow.save_model(self.path.value_input)
+            written = self.workflow.save_model(self.path.value_input, overwrite=self.replace.value)
         except MEAGraphError as error:
             self.session.activity.problem = (self.step, str(error))
             return
         self.saved.object = f"Saved {written}"
         self.saved.visible = True
+        self.replace.value = False  # asked for once
 
     def _show_loss(self, *events: object) -> None:
         history, training = self.session.data.history, self.session.activity.running == self.step

@@ -146,6 +146,28 @@ def test_what_is_printed(done: Chain, capsys: pytest.CaptureFixture[str], tmp_pa
     assert sum(len(one["atoms"]) for one in figures["top"]) >= len(figures["top"]) == 10
 
 
+def test_other_files_are_replaced_where_that_is_asked_for(done: Chain, tmp_path: Path) -> None:
+    for arguments in done.all():
+        out = tmp_path / Path(arguments[arguments.index("--out") + 1]).name
+        out.write_text("not made here")
+        assert main([*arguments, "--out", str(out), "--overwrite"]) == 0
+        assert out.read_bytes() != b"not made here"
+        assert main([*arguments, "--out", str(out)]) == 0  # what was made here needs no asking
+
+
+def test_what_was_changed_since_is_not_replaced_unasked(
+    done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "clusters.csv"
+    assert main([*done.cluster(), "--out", str(out)]) == 0
+    capsys.readouterr()
+    out.write_text(out.read_text() + "a note of mine\n")
+    refused(capsys, [*done.cluster(), "--out", str(out)], str(out), "changed since it was made", "--overwrite")
+    assert "a note of mine" in out.read_text()
+    assert main([*done.cluster(), "--out", str(out), "--overwrite"]) == 0
+    assert "a note of mine" not in out.read_text()
+
+
 @pytest.mark.parametrize("step", ["describe", "train", "embed", "cluster", "map", "outliers"])
 def test_help_says_what_is_read_and_written(step: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
@@ -277,7 +299,8 @@ def test_files_of_another_dataset_are_refused(
     refused(capsys, wrong, str(other.data), "expected the structures and labels")
     embed = ["embed", done.descriptors, "--model", done.model, "--out", str(tmp_path / "l.npz")]
     refused(capsys, [*embed, "--onto", other.latent], other.latent, "made from the given model")
-    components = ["cluster", done.latent, "--out", out, "--clusters", "components", "--stability", out]
+    curve = str(tmp_path / "curve.csv")
+    components = ["cluster", done.latent, "--out", out, "--clusters", "components", "--stability", curve]
     refused(capsys, [*components, "--model", other.model], done.latent, "made from the given model")
     refused(capsys, done.outliers("--clusters-file", done.map_table), "expected clusters", "it holds map")
     assert list(tmp_path.iterdir()) == []

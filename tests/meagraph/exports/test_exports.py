@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structures, read_dataset
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
-from meagraph.exports import ExportedFiles, ExportError, export_plan, verify
+from meagraph.exports import ExportedFiles, ExportError, check_target, export_plan, verify
 from tests.support.structures import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
@@ -310,14 +310,53 @@ def test_long_lists_of_atoms_can_be_verified(tmp_path: Path) -> None:
 
 def test_existing_files_are_kept_unless_overwritten(tmp_path: Path, odd: AtomicDataset) -> None:
     files = export(odd, [0], tmp_path / "out")
-    files.manifest.write_text("mine")
     with pytest.raises(ExportError, match=r"manifest\.json.*--overwrite"):
         export(odd, [1], tmp_path / "out")
     assert files.structures.read_text() == ODD[0]
-    assert files.manifest.read_text() == "mine"
     export(odd, [1], tmp_path / "out", overwrite=True)
     assert files.structures.read_text() == ODD[1]
     assert verify(files.manifest) == []
+
+
+@pytest.mark.parametrize("text", ["mine", "[]", '{"kind": "another"}', '{"kind": "meagraph export"}'])
+def test_a_manifest_of_somebody_else_is_never_replaced(tmp_path: Path, odd: AtomicDataset, text: str) -> None:
+    manifest = write(tmp_path / "manifest.json", text)
+    with pytest.raises(ExportError, match=r"manifest\.json.*this is another file.*Move it away, or choose another"):
+        export(odd, [1], tmp_path, overwrite=True)
+    assert manifest.read_text() == text
+    assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "odd.xyz"}
+
+
+@pytest.mark.parametrize("part", ["structures", "index", "report"])
+def test_a_file_that_no_export_wrote_is_never_replaced(tmp_path: Path, odd: AtomicDataset, part: str) -> None:
+    """Neither one that stood there before, nor one that was changed since, nor one whose manifest is gone."""
+    target = getattr(export(odd, [0], tmp_path / "names", report="page"), part)
+    (tmp_path / "before").mkdir()
+    mine = write(tmp_path / "before" / target.name, "mine")
+    with pytest.raises(ExportError, match=rf"{target.name}.*no manifest of an export beside it names it"):
+        export(odd, [1], tmp_path / "before", report="page", overwrite=True)
+    assert list((tmp_path / "before").iterdir()) == [mine]
+    assert mine.read_text() == "mine"
+
+    target.write_text("mine, from here on")
+    with pytest.raises(ExportError, match=rf"{target.name}.*changed since"):
+        export(odd, [1], target.parent, report="page", overwrite=True)
+    (target.parent / "manifest.json").unlink()
+    with pytest.raises(ExportError, match="no manifest of an export"):
+        export(odd, [1], target.parent, report="page", overwrite=True)
+    assert target.read_text() == "mine, from here on"
+
+
+def test_a_target_is_checked_before_anything_is_written(tmp_path: Path, odd: AtomicDataset) -> None:
+    """A folder within a file, or one that may not be written to; one that is not there yet is fine, and not made."""
+    check_target(odd, tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+    for folder in ("odd.xyz", "odd.xyz/deeper"):
+        with pytest.raises(ExportError, match=r"odd\.xyz is no folder\. Choose another"):
+            check_target(odd, tmp_path / folder)
+    (tmp_path / "out" / "manifest.json").mkdir(parents=True)
+    with pytest.raises(ExportError, match=r"manifest\.json.*this is no file"):
+        check_target(odd, tmp_path / "out", overwrite=True)
 
 
 def test_source_is_never_overwritten(tmp_path: Path) -> None:
@@ -328,10 +367,11 @@ def test_source_is_never_overwritten(tmp_path: Path) -> None:
     dataset = read_dataset([tmp_path / "data" / "odd-kept.extxyz"])
     export(dataset, [0], tmp_path / "data", overwrite=True)
     link = tmp_path / "data" / "odd-kept-kept.extxyz"
-    link.unlink()
-    link.symlink_to(tmp_path / "data" / "odd-kept.extxyz")
-    with pytest.raises(ExportError, match="source of the dataset"):
-        export(dataset, [0], tmp_path / "data", overwrite=True)
+    for make in (link.symlink_to, link.hardlink_to):
+        link.unlink()
+        make(tmp_path / "data" / "odd-kept.extxyz")
+        with pytest.raises(ExportError, match="source of the dataset"):
+            export(dataset, [0], tmp_path / "data" / ".." / "data", overwrite=True)
     assert (tmp_path / "data" / "odd-kept.extxyz").read_text() == text
 
 

@@ -14,7 +14,7 @@ from ase import Atoms
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.descriptors import DescriptorConfig
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.exports import verify
+from meagraph.exports import ExportError, verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.pipeline import analysis
@@ -355,3 +355,30 @@ def test_bad_input_raises_before_anything_is_computed(tmp_path: Path, own_cache:
         run(tmp_path / "nothing.xyz", tmp_path / "out", config=CONFIG)
     assert not own_cache.exists()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["manifest", "index", "folder", "source"])
+def test_the_target_is_checked_before_anything_is_computed(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def compute(*_: object, **__: object) -> None:
+        raise AssertionError("computed")
+
+    monkeypatch.setattr("meagraph.pipeline.run.analyse", compute)
+    out = tmp_path / "out"
+    out.mkdir()
+    taken = {
+        "manifest": out / "manifest.json",
+        "index": out / "niobium-kept-index.csv",
+        "folder": out / "file",
+        "source": out / "niobium-kept.extxyz",
+    }[kind]
+    if kind == "source":
+        taken.hardlink_to(file)
+    else:
+        taken.write_text("mine")
+    before = taken.read_bytes()
+    with pytest.raises(ExportError, match=taken.name):
+        run(file, taken if kind == "folder" else out, config=CONFIG, overwrite=True)
+    assert taken.read_bytes() == before
+    assert list(out.iterdir()) == [taken]

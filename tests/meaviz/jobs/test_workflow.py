@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 
-from meagraph.datasets import AtomicDataset
+from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.errors import MEAGraphError
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.projection import ProjectionConfig
@@ -112,6 +114,54 @@ def test_a_saved_model_names_the_settings_that_made_it(
     _, details = read_details(workflow.save_model(str(tmp_path / "niobium.safetensors")))
     assert (details["training"]["epochs"], details["training"]["patience"], details["seed"]) == (33, 4, 11)
     assert (details["graph"]["lower"], details["graph"]["neighbours"]) == (0.91, 7)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_model_is_never_saved_over_another_file(
+    workflow: Workflow, tmp_path: Path, suffix: str, overwrite: bool
+) -> None:
+    """Whichever of the two files is named, and however it is asked for."""
+    mine = tmp_path / f"niobium{suffix}"
+    mine.write_text('{"format": "mine"}')
+    for name in ("niobium", "niobium.json", "niobium.safetensors"):
+        with pytest.raises(MEAGraphError, match=rf"niobium{suffix}: expected.*Choose another name"):
+            workflow.save_model(str(tmp_path / name), overwrite=overwrite)
+    assert list(tmp_path.glob("niobium*")) == [mine]
+    assert mine.read_text() == '{"format": "mine"}'
+
+
+def test_a_model_is_never_saved_over_the_data(
+    session: Session, workflow: Workflow, tmp_path: Path, structures: tuple[Any, ...]
+) -> None:
+    data = tmp_path / "data.json"
+    ase.io.write(data, list(structures), format="json")
+    session.data.dataset = read_dataset(data)
+    (tmp_path / "link.json").symlink_to(data)
+    before = data.read_bytes()
+    for name in ("data", "link"):
+        with pytest.raises(MEAGraphError, match=rf"{name}\.json: expected a new file, but it is read here"):
+            workflow.save_model(str(tmp_path / name), overwrite=True)
+    assert data.read_bytes() == before
+
+
+def test_an_earlier_model_is_replaced_only_where_that_is_ticked(
+    session: Session, workflow: Workflow, tmp_path: Path
+) -> None:
+    step, path = ModelStep(session, workflow), tmp_path / "niobium.safetensors"
+    step.path.value = step.path.value_input = str(path)
+    step.save()
+    written = path.stat().st_mtime_ns, path.stat().st_ino
+    assert str(path) in step.saved.object
+    step.save()
+    assert "expected no model there" in session.activity.problem[1]
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == written
+    session.activity.problem = ("", "")
+    step.replace.value = True
+    step.save()
+    assert session.activity.problem == ("", "")
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) != written
+    assert step.replace.value is False
 
 
 def test_what_is_measured_of_the_clusters_takes_their_own_settings(

@@ -1,0 +1,112 @@
+"""Where an export goes: the names of its files, and what of a user's files they may replace."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Facts, Shown
+from meagraph.errors import MEAGraphError
+from meagraph.exports.manifest import MANIFEST_KIND
+from meagraph.files import is_one_of, sha256_file
+
+
+class ExportError(MEAGraphError):
+    """The export was refused; nothing was written."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExportedFiles(Shown):
+    """Where an export lies."""
+
+    structures: Path  # kept structures, extended XYZ
+    index: Path  # CSV, one row a structure, dropped ones included
+    manifest: Path  # JSON
+    report: Path | None = None  # self-contained HTML
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that were written."""
+        return [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
+
+    def _facts(self) -> Facts:
+        named = (("structures", self.structures), ("index", self.index), ("manifest", self.manifest))
+        report = [] if self.report is None else [("report", str(self.report))]
+        return [*((name, str(path)) for name, path in named), *report]
+
+    def _line(self) -> str:
+        return f"{len(self.paths)} in {self.manifest.parent}"
+
+
+def check_target(
+    dataset: AtomicDataset, directory: str | Path, *, overwrite: bool = False, report: bool = True
+) -> ExportedFiles:
+    """Where an export of ``dataset`` into ``directory`` will lie, checked before anything is computed.
+
+    A source of the dataset is never replaced. Nor is another file that is there, unless ``overwrite`` is given and it
+    is as an export left it, by the manifest beside it. Raises ExportError.
+    """
+    folder = Path(directory)
+    stem = re.sub(r"[^\w.+-]+", "_", dataset.name)
+    files = ExportedFiles(
+        structures=folder / f"{stem}-kept.extxyz",
+        index=folder / f"{stem}-kept-index.csv",
+        manifest=folder / "manifest.json",
+        report=folder / f"{stem}-report.html" if report else None,
+    )
+    sources = [source.path for source in dataset.sources if source.path]
+    for target in files.paths:
+        if is_one_of(target, sources):
+            raise ExportError(
+                f"{target}: expected a new file, but this is a source of the dataset. Choose another folder."
+            )
+    existing = [target for target in files.paths if os.path.lexists(target)]
+    if existing and not overwrite:
+        raise ExportError(
+            f"{', '.join(map(str, existing))}: expected no file there, but there is one. Choose another folder, or "
+            "let it be replaced (--overwrite, or the tick box in the app)."
+        )
+    known = _outputs(files.manifest)
+    for target in sorted(existing, key=lambda target: target != files.manifest):  # it says what the others are
+        if problem := _foreign(target, files.manifest, known):
+            raise ExportError(
+                f"{target}: expected a file of an earlier export, but {problem}, so it is not replaced. Move it away, "
+                "or choose another folder."
+            )
+    _check_folder(folder)
+    return files
+
+
+def _outputs(manifest: Path) -> dict[str, str] | None:
+    """SHA-256 of the files that an export's manifest names; None where it is no such manifest."""
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        if content["kind"] != MANIFEST_KIND:
+            return None
+        return {str(output["file"]): str(output["sha256"]) for output in content["outputs"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _foreign(target: Path, manifest: Path, known: dict[str, str] | None) -> str:
+    """Why ``target`` is not what an export wrote there; empty where it is."""
+    if not target.is_file():
+        return "this is no file"
+    if target == manifest:
+        return "this is another file" if known is None else ""
+    if known is None or target.name not in known:
+        return "no manifest of an export beside it names it"
+    return "" if sha256_file(target) == known[target.name] else "it was changed since"
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "is no folder" if not there.is_dir() else "may not be written to"
+        raise ExportError(
+            f"{folder}: expected a folder that can be written to, but {there} {what}. Choose another folder."
+        )
