@@ -94,7 +94,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
 
     session_rows = np.zeros(niobium.n_environments, dtype=bool)
     session_rows[[3, 40, 120, 130]] = True  # the last two are of the other cluster
-    opened.served.run(lambda: setattr(session, "selection", session_rows))
+    opened.served.run(lambda: setattr(session.selection, "mask", session_rows))
     page.locator(".viewer").focus()
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: session.selection.inspected == 3, what="the first of the selection")

@@ -123,7 +123,7 @@ def test_a_tab_fits_its_pane_on_a_small_screen(app: App, title: str) -> None:
     """Charts with their axes are in sight; what is longer scrolls within, under its tools."""
     index = [name for name, _ in TABS].index(title)
     if app.session.data.stability is None:
-        app.served.run(lambda: setattr(app.session, "stability", stability_of(2000)))
+        app.served.run(lambda: setattr(app.session.data, "stability", stability_of(2000)))
     app.tab(index)
     wait_still(app.page)
     wait_until(app.page, lambda: not app.page.evaluate(OVERFLOWS, f".tab-{index}"), 20, f"{title} fits")
