@@ -263,8 +263,9 @@ def test_placed_data_needs_its_reference(done: Chain, new: Chain, capsys: pytest
     capsys.readouterr()
     refused(capsys, ["map", new.latent, "--out", new.map_table], "meagraph map --onto FILE")
     refused(capsys, ["cluster", new.latent, "--out", new.clusters], "meagraph cluster --onto FILE")
-    refused(capsys, done.map("--onto", done.map_table), "Place it first: meagraph embed --onto")
-    refused(capsys, [*embed[:5], new.latent, *embed[6:]], "itself placed in one")
+    elsewhere = ["--out", str(new.folder / "elsewhere.npz")]
+    refused(capsys, done.map("--onto", done.map_table, *elsewhere), "Place it first: meagraph embed --onto")
+    refused(capsys, [*embed, "--onto", new.latent, *elsewhere], "itself placed in one")
     outliers = ["outliers", str(new.data), "--descriptors", new.descriptors, "--latent", new.latent]
     refused(capsys, [*outliers, "--out", new.scores], "run 'meagraph embed' without --onto")
 

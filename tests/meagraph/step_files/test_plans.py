@@ -64,7 +64,9 @@ def test_files_that_are_no_plan_of_this_dataset(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(MEAGraphError, match="was changed since"):
         read_plan(path)
-    write_plan(path, plan, dataset, clusters)
+    with pytest.raises(MEAGraphError, match="changed since it was made"):
+        write_plan(path, plan, dataset, clusters)
+    write_plan(path, plan, dataset, clusters, overwrite=True)
     details = json.loads(beside.read_text())
     details["pruning"]["alpha"] = 7
     beside.write_text(json.dumps(details))
