@@ -119,7 +119,7 @@ async def look(port: int, alive: Callable[[], bool], picture: str | None) -> tup
     """How many colours map and 3D view show once both are drawn."""
     tools = Tools(port)
     await tools.open(alive)
-    await tools.wait("window.Bokeh?.documents.length > 0 && Bokeh.documents.every((d) => d.is_idle)")
+    await tools.wait("window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)")
     await tools.evaluate(HELPERS)
     await tools.wait("!!find('button', 'Skip')")
     await tools.evaluate("find('button', 'Skip').click()")

@@ -51,7 +51,7 @@ CHROMIUM_ARGUMENTS = (
     # nothing but the test server can be reached, even by mistake
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-IDLE = "() => !!window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
+IDLE = "() => window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
 STILL = """() => {
   const walk = (root) => root.getAnimations().every((one) =>
     one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity) &&
