@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pn.serve(
             app,
             title=TITLE,
+            location=False,  # Panel's would drop the style sheets that the page has, and send them anew
             port=options.port,
             address=options.address,
             websocket_origin=_origins(options.address, options.port) if here else "*",

@@ -4,4 +4,4 @@ import sys
 
 from meaviz.app import TITLE, build
 
-build(sys.argv[1:]).servable(title=TITLE)
+build(sys.argv[1:]).servable(title=TITLE, location=False)

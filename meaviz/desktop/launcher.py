@@ -49,7 +49,9 @@ def run(app: Callable[[], Any], *, title: str, port: int, browser: bool = True) 
     import panel as pn
 
     port = free_port(port)
-    server = pn.serve(app, title=title, port=port, address=ADDRESS, show=False, threaded=True, verbose=False)
+    server = pn.serve(
+        app, title=title, location=False, port=port, address=ADDRESS, show=False, threaded=True, verbose=False
+    )
     url = f"http://localhost:{port}/"
     try:
         _wait_until_listening(port, server)

@@ -147,6 +147,7 @@ class Served:
 
         self._thread = pn.serve(
             session,
+            location=False,
             port=self.port,
             address="127.0.0.1",
             websocket_origin=self.host,

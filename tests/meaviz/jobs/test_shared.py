@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import shutil
-import time
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ase import Atoms
@@ -22,6 +19,7 @@ from meaviz.jobs import shared, workflow
 from meaviz.jobs.shared import one_analysis, open_dataset
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from tests.support.jobs import AtOnce
 from tests.support.results import survey_by_hand
 
 RESULTS = ("dataset", "descriptors", "learned", "survey")
@@ -32,14 +30,10 @@ def analysis(dataset: AtomicDataset, config: PipelineConfig | None = None) -> An
     return Analysis(dataset, *survey_by_hand(dataset, {3: 1.2}))
 
 
-async def opened(path: Path) -> Session:
+def opened(path: Path) -> Session:
     """A session that has opened ``path`` and everything up to its map."""
     session = Session()
-    Workflow(session).open([path])
-    deadline = time.monotonic() + 60
-    while session.survey is None:
-        assert time.monotonic() < deadline, session.problem
-        await asyncio.sleep(0.02)
+    Workflow(session, AtOnce(session)).open([path])
     return session
 
 
@@ -47,19 +41,20 @@ def test_two_sessions_of_a_file_hold_the_same_objects(
     write_dataset: Callable[..., Path],
     structures: tuple[Atoms, ...],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """And none is held once both have gone."""
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(workflow, "recall_analysis", analysis)
     path = write_dataset(structures)
-
-    async def two() -> list[weakref.ref[Any]]:
-        first, second = await opened(path), await opened(path)
-        for name in RESULTS:
-            assert getattr(first, name) is getattr(second, name), name
-        assert first.selection is not second.selection
-        return [weakref.ref(getattr(first, name)) for name in RESULTS]
-
-    left = asyncio.run(two())
+    first, second = opened(path), opened(path)
+    left = []
+    for name in RESULTS:
+        found = getattr(first.data, name)
+        assert found is not None
+        assert found is getattr(second.data, name), name
+        left.append(weakref.ref(found))
+    del first, second, found
     gc.collect()
     assert [ref() for ref in left] == [None] * len(RESULTS)
 

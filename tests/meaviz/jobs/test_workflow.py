@@ -245,7 +245,7 @@ def test_nothing_is_left_to_compile_on_the_event_loop(
     monkeypatch.setattr(steps.compiling, "finish", lambda *modules, progress: done.extend(modules))
     monkeypatch.setattr(steps.environment_map, "warm", lambda n: done.append("the map, here"))
     monkeypatch.setattr(steps.pruning_loops, "warm", lambda: done.append("plans, here"))
-    monkeypatch.setattr(steps, "read_dataset", lambda paths, **options: niobium)
+    monkeypatch.setattr(steps, "open_dataset", lambda paths, **options: niobium)
     monkeypatch.setattr(steps, "recall_analysis", lambda dataset, config: analysis)
     monkeypatch.setattr(steps, "look", lambda *arguments, **options: analysis.survey)
     for start in (lambda: workflow.open(["niobium.extxyz"]), lambda: workflow.run("map")):
