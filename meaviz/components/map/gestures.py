@@ -14,10 +14,14 @@ from bokeh.plotting import figure
 from meaviz.components.map.figure import select_tools
 
 # Bokeh takes a press of 0.3 s for a gesture of its own, after which a drag draws nothing; who aims a lasso
-# may rest longer than that.
-_ALLOW_SLOW_DRAGS = """
+# may rest longer than that. Its taps know no Meta key, and are told when the browser's own event is gone.
+_PREPARE = """
 const gestures = Bokeh.index.find_one(cb_obj.origin)?.canvas?.ui_event_bus?.ui_gestures
 if (gestures != null) gestures.constructor.press_threshold = 1e9
+if (gesture.meta == null) {
+  gesture.meta = false
+  window.addEventListener("pointerup", (event) => { gesture.meta = event.metaKey }, {capture: true})
+}
 """
 # Bokeh's selection geometry carries no modifier keys and its events no Meta key, so they are read from the
 # pointer event that ends the drag, before Bokeh sees it.
@@ -50,8 +54,8 @@ if (polygon.active) {
   return
 }
 const {shift = false, ctrl = false} = cb_obj.modifiers ?? {}
-const meta = globalThis.event?.metaKey ?? false // the click that Bokeh answers
-tapped.data = {x: [cb_obj.x], y: [cb_obj.y], shift: [shift], ctrl: [ctrl || meta], time: [performance.now()]}
+const held = ctrl || (gesture.meta ?? false)
+tapped.data = {x: [cb_obj.x], y: [cb_obj.y], shift: [shift], ctrl: [held], time: [performance.now()]}
 """
 _SEND_POINTER = """
 if (gesture.dragging) return
@@ -93,7 +97,7 @@ def listen(plot: figure, tip: Label, reach: float, reports: Reports) -> None:
     tapped = ColumnDataSource({"x": [], "y": [], "shift": [], "ctrl": [], "time": []})
     polygon = next(tool for tool in plot.toolbar.tools if isinstance(tool, PolySelectTool))
     models = {"gesture": gesture, "pointer": pointer, "tip": tip, "tapped": tapped, "polygon": polygon}
-    plot.js_on_event("mouseenter", CustomJS(code=_ALLOW_SLOW_DRAGS))
+    plot.js_on_event("mouseenter", CustomJS(args=models, code=_PREPARE))
     plot.js_on_event("panstart", CustomJS(args=models, code=_WATCH_KEYS))
     plot.js_on_event("selectiongeometry", CustomJS(args=models, code=_SEND_GEOMETRY))
     plot.js_on_event("mousemove", CustomJS(args={**models, "reach": reach}, code=_SEND_POINTER))
