@@ -37,8 +37,9 @@ def own_judgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def open_app(serve: Callable[..., Any], page: Page) -> Callable[..., Session]:
     """``open_app(data, config=)``: serve the app for ``data``, open it in the browser, return its session."""
 
-    def start(*data: Path, **settings: Any) -> Session:
-        session = Session(**settings)
+    def start(*data: Path, config: PipelineConfig | None = None) -> Session:
+        session = Session()
+        session.data.next_config = config or PipelineConfig()
         served = serve(lambda: build(list(data), session=session))
         page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(served.url)

@@ -17,6 +17,7 @@ from ase.build import bulk, molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from playwright.sync_api import expect
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.viewer import bundle as viewer_bundle
@@ -523,9 +524,7 @@ def test_a_browser_without_webgl_gets_an_explanation(serve: Callable[[Callable[[
     served = serve(lambda: viewer)
     open_page(page, served)
     served.run(lambda: viewer.show(molecule("H2O")))
-    notice = page.locator(".viewer .notice")
-    notice.wait_for(state="visible")
-    assert "needs WebGL" in notice.inner_text()
+    expect(page.locator(".viewer .notice")).to_contain_text("needs WebGL")
     assert page.locator(".viewer canvas").count() == 0
     assert page.locator(".viewer .caption").inner_text() == "facts"
 

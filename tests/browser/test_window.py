@@ -25,6 +25,7 @@ from tornado.websocket import websocket_connect
 
 from tests.support import ROOT
 from tests.support.browser import free_port
+from tests.support.loops import run
 
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 HELPERS = """
@@ -189,7 +190,7 @@ def opened(
 def test_the_window_shows_map_and_structure(opened: Opened) -> None:
     """The map and the 3D view are drawn; Ctrl-C closes the window and ends with status 0."""
     try:
-        of_map, of_atoms = asyncio.run(look(opened.debugging, opened.alive, os.environ.get("MEAVIZ_SCREENSHOT")))
+        of_map, of_atoms = run(look(opened.debugging, opened.alive, os.environ.get("MEAVIZ_SCREENSHOT")))
     finally:
         opened.process.send_signal(signal.SIGINT)
         _, errors = opened.process.communicate(timeout=60)
@@ -206,7 +207,7 @@ def test_closing_the_window_ends_the_server(opened: Opened, display: str) -> Non
     surroundings = {**os.environ, "DISPLAY": display}
     manager = subprocess.Popen(["openbox"], env=surroundings, stderr=subprocess.DEVNULL)
     try:
-        asyncio.run(Tools(opened.debugging).open(opened.alive))
+        run(Tools(opened.debugging).open(opened.alive))
         assert opened.serves()
         deadline = time.monotonic() + 60
         while subprocess.run(["wmctrl", "-c", "MEAViz"], env=surroundings, check=False).returncode:

@@ -17,6 +17,7 @@ from tornado.websocket import websocket_connect
 
 from meaviz import cli
 from tests.support.browser import free_port
+from tests.support.loops import run
 
 ALLOWED = ("127.0.0.1", "localhost", "::1", "127.0.0.2")
 OTHERS = ("0.0.0.0", "::", "", "192.168.0.1", "example.org", "127.0.0.1.example.org", "1270.0.1")
@@ -114,7 +115,7 @@ def socket_opens(port: int, host: str, origin: str) -> bool:
         return answer is not None
 
     try:
-        return asyncio.run(connect())
+        return run(connect())
     except HTTPClientError as error:
         return error.code != 403
 

@@ -66,7 +66,7 @@ def test_page_views_leave_no_session_and_no_document() -> None:
         for _ in range(VIEWS):
             get(server)
         wait(lambda: not server.sessions, "all sessions have ended")
-        wait(lambda: alive() == before, f"more is left than {before}")
+        wait(lambda: not alive() - before, f"more is left than {before}")
 
 
 def test_what_a_page_view_began_ends_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
