@@ -17,6 +17,7 @@ from bokeh.command.util import build_single_handler_application
 from panel.io.session import generate_session
 from playwright.sync_api import Locator, Page, expect
 
+from meagraph.pipeline.config import PipelineConfig
 from meaviz.app import build
 from meaviz.demo import demo_path
 from meaviz.session import Session
