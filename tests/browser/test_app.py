@@ -192,11 +192,15 @@ def test_colours_theme_clusters_and_retraining(open_app: Callable[..., Session],
     wait_until(page, lambda: session.appearance.dark, what="the dark theme")
     wait_until(page, lambda: figure_eval(page, "map", colour) != light, what="other colours on the map")
 
-    first = session.data.learned
+    begun: list[object] = []  # a training of equal settings brings the model that is shared already
+    session.data.param.watch(begun.append, "history")
     unfold(page, 3)
     button(page, "Train").click()
     wait_until(
-        page, lambda: session.data.learned is not first and session.data.survey is not None, MAP_TIMEOUT, "a new map"
+        page,
+        lambda: begun and session.data.history and session.data.survey is not None and not session.activity.running,
+        MAP_TIMEOUT,
+        "a new map",
     )
     wait_figure(page, "map")
     assert session.activity.problem == ("", "")
