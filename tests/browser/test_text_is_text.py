@@ -14,7 +14,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from meagraph.datasets import read_dataset
 from meagraph.evaluation.against_random import PlanCost
@@ -121,7 +121,7 @@ def whole(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         log.servers.add(served.host)
         try:
             page.goto(served.url)
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(30_000)
             wait_figure(page, "map")
             served.run(lambda: None)
             yield App(page, session, served, panes(page)), log
@@ -148,8 +148,8 @@ def said(app: App, where: str, mark: str = RUN) -> list[str]:
 
 def says(app: App, where: str, text: str) -> None:
     """Wait until something in ``where`` holds ``text`` as it stands."""
-    with contextlib.suppress(AssertionError):
-        wait_until(app.page, lambda: said(app, where, text), 20)
+    with contextlib.suppress(TimeoutError):
+        app.page.wait_for_function(f"(asked) => ({SAID})(asked).length > 0", arg=[where, text], polling=100)
     assert said(app, where, text), f"{where} does not say {text}, but {said(app, where)}"
 
 
@@ -329,8 +329,6 @@ def test_search_filters_and_kept_selections(app: App) -> None:
     page.get_by_role("button", name="Keep", exact=True).first.click()
     wait_until(page, lambda: session.selection.named.names == [NAME], what="a kept selection")
     says(app, ".pane-map", NAME)
-    page.get_by_label("Name of the selection").fill(2 * NAME)
-    page.get_by_role("button", name="Keep", exact=True).first.click()
     page.get_by_role("button", name="Kept", exact=True).click()
     app.served.run(lambda: session.selection.set_filters(Filters()))
 
@@ -389,16 +387,14 @@ def test_a_candidate_and_what_people_said_of_it(app: App) -> None:
 @pytest.mark.browser
 def test_plans_with_names(app: App) -> None:
     page, planning, where = app.page, app.session.planning, tab(app, "Pruning")
-    for number in (1, 2):
-        page.get_by_label("Name of the plan").fill(f"{NAME}{number}")
-        page.locator(where).get_by_role("button", name="Keep", exact=True).click()
-        wait_until(page, lambda: len(planning.plans) == number, what="a plan with a name")  # noqa: B023
-        app.served.run(lambda: setattr(planning, "settings", replace(planning.settings, keep=0.5)))
-    says(app, where, f"{NAME}1")
-    page.locator(where).get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_label("Name of the plan").fill(f"{NAME}1")
+    page.locator(where).get_by_role("button", name="Keep", exact=True).click()
+    wait_until(page, lambda: planning.plans, what="a plan with a name")
+    app.served.run(lambda: planning.keep(f"{NAME}2"))
+    says(app, where, f"{NAME}2")
+    app.served.run(lambda: planning.compare(f"{NAME}1", f"{NAME}2"))
     says(app, "dl.facts", f"only by {NAME}2")
     app.served.run(lambda: setattr(planning, "compared", ("", "")))
-    page.get_by_label("Name of the plan").fill(2 * NAME)
     page.get_by_label("Protected groups").click()
     page.get_by_role("menuitem").filter(has_text=RUN).nth(1).click()
     close_menu(page)
