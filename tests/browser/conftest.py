@@ -6,25 +6,18 @@ which makes the test fail on an error of the page, and on a request to any host 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium, fresh_page
+from tests.support.required import unavailable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.support.whole_page import App
-
-
-def _unavailable(reason: str) -> None:
-    """Skip, or fail where a browser is required (continuous integration)."""
-    if os.environ.get("MEAVIZ_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason + "; MEAVIZ_REQUIRE_BROWSER=1 forbids skipping")
-    pytest.skip(reason)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,11 +32,11 @@ def chromium() -> Iterator[Browser]:
     """One headless Chromium for the whole run, with software WebGL."""
     path = find_chromium()
     if path is None:
-        _unavailable("no Chromium found (install one, or name it in MEAVIZ_CHROMIUM)")
+        unavailable("no Chromium found (install one, or name it in MEAVIZ_CHROMIUM)")
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
-        _unavailable("playwright is not installed (pip install playwright)")
+        unavailable("playwright is not installed (pip install playwright)")
     expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))

@@ -26,6 +26,7 @@ from tornado.websocket import websocket_connect
 from tests.support import ROOT
 from tests.support.browser import free_port
 from tests.support.loops import run
+from tests.support.required import unavailable
 
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 HELPERS = """
@@ -55,7 +56,7 @@ window.colours = async (png, selector) => {
 def display() -> Iterator[str]:
     """A screen in memory."""
     if shutil.which("Xvfb") is None:
-        pytest.skip("Xvfb is not installed (apt-get install xvfb)")
+        unavailable("Xvfb is not installed (apt-get install xvfb)")
     read, write = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-screen", "0", "1600x1000x24"], pass_fds=[write], stderr=subprocess.DEVNULL
@@ -164,7 +165,7 @@ def opened(
         except ModuleNotFoundError:
             there = False
         if not there:
-            pytest.skip(f'{package} is not installed (pip install "meaviz[desktop]")')
+            unavailable(f'{package} is not installed (pip install "meaviz[desktop]")')
     port, debugging = free_port(), free_port()
     surroundings = {
         **os.environ,
@@ -203,7 +204,7 @@ def test_closing_the_window_ends_the_server(opened: Opened, display: str) -> Non
     """As the button of its title bar does: the window manager asks it to close; everything ends with status 0."""
     for tool in ("openbox", "wmctrl"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed (apt-get install {tool})")
+            unavailable(f"{tool} is not installed (apt-get install {tool})")
     surroundings = {**os.environ, "DISPLAY": display}
     manager = subprocess.Popen(["openbox"], env=surroundings, stderr=subprocess.DEVNULL)
     try:
