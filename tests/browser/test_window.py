@@ -165,7 +165,7 @@ def opened(
         except ModuleNotFoundError:
             there = False
         if not there:
-            unavailable(f'{package} is not installed (pip install "meaviz[desktop]")')
+            pytest.skip(f'{package} is not installed (pip install "meaviz[desktop]")')
     port, debugging = free_port(), free_port()
     surroundings = {
         **os.environ,
