@@ -24,7 +24,7 @@ POLL = 150  # ms
 log = logging.getLogger(__name__)
 
 
-def held(update: Callable[..., None]) -> Callable[..., None]:
+def held(update: Callable[..., object]) -> Callable[..., None]:
     """Let ``update`` change Bokeh models wherever it is called from.
 
     Panel calls the watchers of its widgets without the document's lock, which Bokeh demands; changes that are held back

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+import bokeh.io.doc
 import panel as pn
 
 if TYPE_CHECKING:
@@ -199,8 +200,14 @@ class Served:
         """Stop the server and wait for its thread."""
         for name in self.loggers:
             logging.getLogger(name).removeHandler(self._log)
+        served = [session.document for session in self.sessions]
         self._thread.stop()
         self._thread.join(20)
+        # where a callback raised, Bokeh leaves its document as the current one of the whole process
+        current = [(entry, entry()) for entry in bokeh.io.doc._PATCHED_CURDOCS]
+        bokeh.io.doc._PATCHED_CURDOCS[:] = [
+            entry for entry, document in current if getattr(document, "_doc", document) not in [None, *served]
+        ]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from meaviz.jobs.runner import held
 from meaviz.style.page import DENSE, ICON, TIP_LETS_THROUGH
 
 WORDS = {"&.MuiButton-root": DENSE}  # as it stands, so that the toolkit's own padding gives way
@@ -16,14 +17,14 @@ LOOK: dict[str, Any] = {"size": "small", "margin": 0, "stylesheets": [TIP_LETS_T
 def small_button(label: str, act: Callable[[], object], **options: Any) -> pmui.Button:
     """An outlined button of words that does ``act``; ``options`` are the toolkit's."""
     widget = pmui.Button(label=label, **LOOK | {"variant": "outlined", "sx": WORDS} | options)
-    widget.on_click(lambda event: act())
+    widget.on_click(held(lambda event: act()))  # for what views change of Bokeh's own models
     return widget
 
 
 def icon_button(icon: str, description: str, act: Callable[[], object], **options: Any) -> pmui.IconButton:
     """A button that is a picture, named by its description; disabled until there is something to do."""
     widget = pmui.IconButton(icon=icon, description=description, sx=ICON, disabled=True, **LOOK | options)
-    widget.on_click(lambda event: act())
+    widget.on_click(held(lambda event: act()))
     return widget
 
 
