@@ -75,6 +75,8 @@ class Server:
     """The app of a checkout, in a process of its own."""
 
     def __init__(self, root: Path, data: list[str], folder: Path) -> None:
+        if not (root / "meaviz" / "app.py").is_file():  # else the installed package would be measured in its name
+            raise SystemExit(f"{root}: expected a checkout of MEAViz, but there is no meaviz/app.py in it.")
         caches = {"MEAVIZ_CACHE": str(folder / "results"), "MEAVIZ_DATA_HOME": str(folder / "judgements")}
         self._process = subprocess.Popen(
             [sys.executable, str(HERE), "--serve", *data],
@@ -106,7 +108,10 @@ class Server:
         """Wait until every session has ended; what is left."""
         assert self._process.stdin
         print(file=self._process.stdin, flush=True)
-        counts = json.loads(self._line())
+        while not (line := self._line()).startswith("{"):  # Panel may print what it logs
+            if not line:
+                raise RuntimeError("the server ended before it had counted what is alive")
+        counts = json.loads(line)
         return {"memory_mb": round(self.memory, 1), **counts}
 
     def get(self) -> float:
@@ -141,6 +146,7 @@ def measure(server: Server, page: Any, text: str, views: int, visits: int) -> di
     for _ in range(WARM):
         server.get()
     left = {"0": server.alive()}
+    print(0, left["0"], flush=True)
     spent = []
     for number in range(1, views + 1):
         spent.append(server.get())
