@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
+from meagraph.datasets.checks import faults_of
+from meagraph.datasets.isolated import isolated
+from meagraph.datasets.names import LabelNames
 from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
 from meagraph.errors import MEAGraphError
-
-DEGENERATE = 1e-6
-"""A periodic cell is flat when its volume is below this fraction of the product of its edge lengths."""
 
 
 class DatasetError(MEAGraphError):
@@ -47,7 +47,19 @@ class Source:
     path: str  # as the caller gave it; "" for structures that came from memory
     sha256: str  # of the bytes as stored, thus of the compressed file where it is compressed; "" for memory
     format: str  # "extxyz", another name of ASE's, or "memory"
-    n_frames: int
+    n_frames: int  # those in quarantine, too
+    notes: tuple[str, ...] = ()  # sentences for the user: what was converted, what was assumed
+    labels: LabelNames = field(default_factory=LabelNames)  # the entries that its labels were read from
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A frame that cannot be used, and was left out."""
+
+    path: str  # of its file, as the caller gave it
+    frame: int  # its number in the file, from 0
+    line: int  # its first line, from 1; 0 where the format has no lines
+    cause: str  # what was expected, what came, what to do
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +79,8 @@ class AtomicDataset(Shown):
     frame_span: np.ndarray  # (S, 2) int64 bytes [start, end) of the decompressed source; -1 where not extxyz
     energy: np.ndarray  # (S,) float64 eV per structure, NaN where missing
     forces: np.ndarray  # (N, 3) float64 eV/Å, NaN where missing
+    stress: np.ndarray  # (S, 3, 3) float64 eV/Å³, positive in tension, NaN where missing
+    quarantined: tuple[Quarantined, ...] = ()  # frames of the sources that are not among the structures
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -98,6 +112,22 @@ class AtomicDataset(Shown):
     def numbers(self) -> np.ndarray:
         """(N,) int64 atomic number of each environment's central atom."""
         return np.concatenate([atoms.numbers for atoms in self.structures]).astype(np.int64, copy=False)
+
+    @cached_property
+    def periodic(self) -> np.ndarray:
+        """(S, 3) bool along which vectors of its cell each structure repeats."""
+        return np.array([atoms.pbc for atoms in self.structures], dtype=bool)
+
+    @cached_property
+    def volumes(self) -> np.ndarray:
+        """(S,) float64 Å³, NaN for structures that do not repeat in all directions."""
+        cells = np.array([atoms.cell.array for atoms in self.structures])
+        return np.where(self.periodic.all(axis=1), np.abs(np.linalg.det(cells)), np.nan)
+
+    @cached_property
+    def isolated(self) -> np.ndarray:
+        """(S,) bool isolated atoms, which are never pruned (:mod:`meagraph.datasets.isolated`)."""
+        return isolated(self.structures, self.groups)
 
     @cached_property
     def structure_of(self) -> np.ndarray:
@@ -132,6 +162,8 @@ class AtomicDataset(Shown):
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())
         digest.update(_canonical(self.energy))
         digest.update(_canonical(self.forces))
+        if np.isfinite(self.stress).any():
+            digest.update(_canonical(self.stress))
         digest.update("\0".join(str(group) for group in self.groups).encode())
         return digest.hexdigest()
 
@@ -157,10 +189,18 @@ class AtomicDataset(Shown):
             ("environments", f"{self.n_environments:,}"),
             ("elements", counted(Counter(symbols.tolist()))),
             ("groups", counted(Counter(self.groups.tolist()))),
+            ("periodic", counted(Counter(self._periodicities()))),
             ("energies", f"of {energies:,} structures"),
             ("forces", f"on {forces:,} atoms"),
+            ("stress", f"of {int(np.isfinite(self.stress).all(axis=(1, 2)).sum()):,} structures"),
+            ("labels", "; ".join(dict.fromkeys(source.labels.words() for source in self.sources))),
             ("from", ", ".join(source.path or "memory" for source in self.sources)),
+            *([("in quarantine", f"{len(self.quarantined):,} frames")] if self.quarantined else []),
         ]
+
+    def _periodicities(self) -> list[str]:
+        """Of each structure the directions in which it repeats, as T and F."""
+        return ["".join("T" if flag else "F" for flag in flags) for flags in self.periodic.tolist()]
 
     def _line(self) -> str:
         return f"{self.name}: {self.n_environments:,} environments in {self.n_structures:,} structures"
@@ -182,6 +222,7 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
     """Describe a dataset in a JSON-able dictionary: counts, species, groups, ranges of the labels.
 
     Energies are in eV per atom, forces in eV/Å (length of the vector); a range without labels is ``None``.
+    ``periodic`` counts structures by the directions in which they repeat, T or F along each vector of the cell.
     """
     sizes = dataset.sizes
     per_atom = dataset.energy / sizes
@@ -198,7 +239,14 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "sources": [
-            {"path": source.path, "sha256": source.sha256, "format": source.format, "frames": source.n_frames}
+            {
+                "path": source.path,
+                "sha256": source.sha256,
+                "format": source.format,
+                "frames": source.n_frames,
+                "labels": asdict(source.labels),
+                "notes": list(source.notes),
+            }
             for source in dataset.sources
         ],
         "structures": dataset.n_structures,
@@ -209,10 +257,14 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
             chemical_symbols[number]: int(np.sum(dataset.numbers == number)) for number in dataset.species
         },
         "groups": groups,
+        "periodic": dict(Counter(dataset._periodicities())),
+        "isolated_atoms": int(dataset.isolated.sum()),
         "energy_per_atom": [float(per_atom.min()), float(per_atom.max())] if len(per_atom) else None,
         "max_force": float(lengths[labelled].max()) if labelled.any() else None,
         "structures_without_energy": int(np.sum(np.isnan(dataset.energy))),
         "environments_without_forces": int(np.sum(~labelled)),
+        "structures_without_stress": int(np.isnan(dataset.stress).any(axis=(1, 2)).sum()),
+        "quarantined": [asdict(frame) for frame in dataset.quarantined],
         "fingerprint": dataset.fingerprint,
     }
 
@@ -242,12 +294,13 @@ def _check_shapes(dataset: AtomicDataset) -> None:
         "frame_span": (n_structures, 2),
         "energy": (n_structures,),
         "forces": (sum(len(atoms) for atoms in dataset.structures), 3),
+        "stress": (n_structures, 3, 3),
     }
-    for field, shape in expected.items():
-        came = np.shape(getattr(dataset, field))
+    for name, shape in expected.items():
+        came = np.shape(getattr(dataset, name))
         if came != shape:
             raise DatasetError(
-                f"{dataset.name}: expected {field} of shape {shape}, but it has {came}. "
+                f"{dataset.name}: expected {name} of shape {shape}, but it has {came}. "
                 "Build the dataset with dataset_from_structures()."
             )
     if not np.all((dataset.source_index >= 0) & (dataset.source_index < len(dataset.sources))):
@@ -258,56 +311,8 @@ def _check_shapes(dataset: AtomicDataset) -> None:
 
 
 def _check_structures(dataset: AtomicDataset) -> None:
-    """Demand atoms of known elements at finite places, in a cell that spans its periodic directions."""
-    sizes = dataset.sizes
-    smallest = int(np.argmin(sizes))
-    check_atom_count(int(sizes[smallest]), where=dataset.locate(smallest))
-    if dataset.numbers.min() < 1:
-        row = int(np.argmin(dataset.numbers))
-        raise DatasetError(
-            f"{dataset.locate(int(dataset.structure_of[row]))}: expected chemical elements, but atom "
-            f"{dataset.atom_of[row]} is the dummy species 'X'. Remove such atoms or name their elements."
-        )
-    finite = np.isfinite(np.concatenate([atoms.positions for atoms in dataset.structures])).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise DatasetError(
-            f"{dataset.locate(int(dataset.structure_of[row]))}: expected finite positions, but atom "
-            f"{dataset.atom_of[row]} lies at NaN or infinity. Remove or repair the frame."
-        )
-    cells = np.array([atoms.cell.array for atoms in dataset.structures])  # (S, 3, 3)
-    periodic = np.array([atoms.pbc for atoms in dataset.structures])  # (S, 3)
-    flat = _degenerate(cells, periodic)
-    if flat.any():
-        structure = int(np.argmax(flat))
-        raise DatasetError(
-            f"{dataset.locate(structure)}: expected a cell that spans its periodic directions "
-            f"(pbc {_letters(periodic[structure])}), but its vectors {cells[structure].tolist()} Å enclose "
-            'no volume. Give the cell (Lattice="..."), or set pbc="F F F" for a molecule.'
-        )
-
-
-def _degenerate(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
-    """Tell (S,) bool where a vector along a periodic direction is zero, infinite or depends on the others.
-
-    Vectors of zero length along open directions do not count: they stand for "no cell here". A structure
-    without any periodic direction is never degenerate.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lengths = np.linalg.norm(cells, axis=2)  # (S, 3)
-        used = lengths > DEGENERATE
-        units = cells / np.where(used, lengths, 1.0)[:, :, None]
-        gram = units @ units.transpose(0, 2, 1)
-        # An unused vector counts as orthogonal to all others: it leaves the determinant alone.
-        both = used[:, :, None] & used[:, None, :]
-        volume_squared = np.linalg.det(np.where(both, gram, np.eye(3)))
-        spans = np.isfinite(lengths).all(axis=1) & (volume_squared > DEGENERATE**2)
-    broken: np.ndarray = periodic.any(axis=1) & ~(spans & (used | ~periodic).all(axis=1))
-    return broken
-
-
-def _letters(flags: np.ndarray) -> str:
-    return " ".join("T" if flag else "F" for flag in flags)
+    for structure, fault in sorted(faults_of(dataset.structures).items()):
+        raise DatasetError(f"{dataset.locate(structure)}: {fault}")
 
 
 def _check_labels(dataset: AtomicDataset) -> None:

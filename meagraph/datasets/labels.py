@@ -1,107 +1,275 @@
-"""Energies, forces and groups of structures, whatever names the file gives them."""
+"""Energies, forces, stress and groups of structures, whatever names the files give them."""
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
 
 from meagraph.datasets.dataset import DatasetError
+from meagraph.datasets.names import STEMS, USUAL, LabelNames, by_family, label_of
+from meagraph.datasets.stress import stress_of
 
-ENERGY_NAMES = ("energy", "REF_energy", "dft_energy", "DFT_energy")
-FORCES_NAMES = ("forces", "REF_forces", "dft_forces", "DFT_forces")
 DEFAULT_GROUP = "Default"
+MISSING = frozenset({"", "none", "null", "nan", "n/a", "na", "--"})
+OPTIONS = {"energy": "--energy-key", "forces": "--forces-key", "stress": "--stress-key"}
 
 Keys = str | Sequence[str] | None
 Locate = Callable[[int], str]
 
 
+class LabelError(ValueError):
+    """A label that is there and cannot be used; the message says what came."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What was read of S structures with N atoms."""
+
+    energy: NDArray[np.float64]  # (S,) eV, NaN where missing
+    forces: NDArray[np.float64]  # (N, 3) eV/Å, NaN where missing
+    stress: NDArray[np.float64]  # (S, 3, 3) eV/Å³ as ASE signs it, NaN where missing
+    names: tuple[LabelNames, ...]  # of each source
+    faults: dict[int, str]  # structures whose labels cannot be used, and why
+
+
 def read_groups(structures: Sequence[Atoms], group_key: str) -> np.ndarray:
-    """Return (S,) str: ``info[group_key]`` of each structure, ``"Default"`` where it is missing or empty."""
+    """(S,) str: ``info[group_key]`` of each structure, ``"Default"`` where it is missing or empty.
+
+    Raises DatasetError where no structure has an entry of that name, unless it is the usual one.
+    """
     groups = []
     for atoms in structures:
         value = atoms.info.get(group_key)
         text = "" if value is None or np.size(value) == 0 else str(value).strip()
         groups.append(text or DEFAULT_GROUP)
+    if group_key != "config_type" and structures and not any(group_key in atoms.info for atoms in structures):
+        there = Counter(key for atoms in structures for key in atoms.info)
+        raise DatasetError(
+            f"No frame has an entry {group_key!r}, which would name its group (--group-key); there are: "
+            f"{', '.join(sorted(map(str, there))) or 'none'}. Name one of these."
+        )
     return np.array(groups, dtype=np.str_)
 
 
-def read_energies(
-    structures: Sequence[Atoms], source_index: np.ndarray, keys: Keys, *, locate: Locate, required: bool
-) -> np.ndarray:
-    """Return (S,) float64 eV, NaN where missing.
+def read_labels(
+    structures: Sequence[Atoms],
+    source_index: NDArray[np.integer],
+    *,
+    energy_key: Keys = None,
+    forces_key: Keys = None,
+    stress_key: Keys = None,
+    required: bool = True,
+) -> Labels:
+    """Read the labels of all structures, those of one file from one family of names.
 
-    ``locate`` turns a position in ``structures`` into the words that a message starts with. Raises
-    :class:`DatasetError` for a value that is no number and, where ``required``, for a structure without
-    energy.
-    """
+    Names that the caller gives are tried in order for each structure, in the case of the file or another. Without
+    them one family of usual names (energy, REF_energy, dft_energy, ... with the forces and the stress that go with
+    it) is taken for a file, that which labels most structures wholly: two families may be two levels of theory, which
+    must not be mixed unasked. Where one kind is named, the others come from its family.
 
-    def value_of(row: int, name: str) -> float | None:
-        value = _find(structures[row], name, structures[row].info)
-        if value is None:
-            return None
-        try:
-            energy = _single(value)
-        except (TypeError, ValueError) as error:
-            raise DatasetError(
-                f"{locate(row)}: expected one number as energy {name!r}, but came {str(value)[:60]!r}. "
-                "Repair the frame, or name another key (--energy-key)."
-            ) from error
-        return None if np.isnan(energy) else energy
-
-    energies = np.full(len(structures), np.nan)
-    for rows in _rows_by_source(source_index):
-        found = _choose(rows, ENERGY_NAMES, keys, value_of)
-        for row, value in found.items():
-            energies[row] = value
-        if required and len(found) < len(rows):
-            raise DatasetError(_missing("energy", keys, ENERGY_NAMES, rows, found, structures, locate))
-    return energies
-
-
-def read_forces(
-    structures: Sequence[Atoms], source_index: np.ndarray, keys: Keys, *, locate: Locate, required: bool
-) -> np.ndarray:
-    """Return (N, 3) float64 eV/Å, NaN where missing; a single atom without forces has zero.
-
-    ``locate`` as for :func:`read_energies`. Raises :class:`DatasetError` for forces of a wrong shape and,
-    where ``required``, for a structure of two or more atoms without forces.
+    With ``required`` a structure without energy or, of two atoms and more, without forces is a fault. A stress that
+    cannot be used is left out. Raises DatasetError for names that occur in no structure.
     """
     offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])]).astype(np.int64)
+    given = {"energy": _names(energy_key), "forces": _names(forces_key), "stress": _names(stress_key)}
+    stores = [_store(atoms) for atoms in structures]
+    _check_given(given, stores)
+    energy = np.full(len(structures), np.nan)
     forces = np.full((offsets[-1], 3), np.nan)
-
-    def value_of(row: int, name: str) -> np.ndarray | None:
-        value = _find(structures[row], name, structures[row].arrays)
-        if value is None:
-            return None
-        expected = (len(structures[row]), 3)
-        if np.shape(value) != expected or np.asarray(value).dtype.kind not in "fiu":
-            raise DatasetError(
-                f"{locate(row)}: expected forces {name!r} as numbers of shape {expected}, but they have "
-                f"shape {np.shape(value)}. Repair the frame, or name another key (--forces-key)."
-            )
-        return None if np.isnan(value).any() else np.asarray(value, dtype=float)
-
-    for rows in _rows_by_source(source_index):
-        # Single atoms have no say in which name is taken: they may lack forces.
-        several = [row for row in rows if len(structures[row]) != 1]
-        found = _choose(several, FORCES_NAMES, keys, value_of)
-        if required and len(found) < len(several):
-            raise DatasetError(_missing("forces", keys, FORCES_NAMES, several, found, structures, locate))
+    stress = np.full((len(structures), 3, 3), np.nan)
+    faults: dict[int, str] = {}
+    records = []
+    for rows in [np.flatnonzero(source_index == source).tolist() for source in np.unique(source_index)]:
+        names = _choose(rows, structures, stores, given)
+        used: dict[str, set[str]] = {kind: set() for kind in STEMS}
         for row in rows:
-            if len(structures[row]) == 1:
-                values = (value_of(row, name) for name in _names(keys, FORCES_NAMES))
-                found[row] = next((value for value in values if value is not None), np.zeros((1, 3)))
-        for row, value in found.items():
-            forces[offsets[row] : offsets[row + 1]] = value
-    return forces
+            atoms, store = structures[row], stores[row]
+            try:
+                name, value = _first(store, names["energy"], _energy)
+                if value is not None:
+                    energy[row] = value
+                    used["energy"].add(name)
+                elif required:
+                    raise LabelError(_missing("energy", names["energy"], store))
+                name, value = _first(store, names["forces"], functools.partial(_forces, atoms=atoms, required=required))
+                if value is not None:
+                    forces[offsets[row] : offsets[row + 1]] = value
+                    used["forces"].add(name)
+                elif len(atoms) == 1:
+                    forces[offsets[row]] = 0.0
+                elif required:
+                    raise LabelError(_missing("forces", names["forces"], store))
+            except LabelError as error:
+                faults[row] = str(error)
+            for name in names["stress"]:
+                if name in store and (tensor := stress_of(store[name], name, atoms)) is not None:
+                    stress[row] = tensor
+                    used["stress"].add(name)
+                    break
+        records.append(_record(rows, stores, names, used))
+    return Labels(energy, forces, stress, tuple(records), faults)
 
 
-def _rows_by_source(source_index: np.ndarray) -> list[list[int]]:
-    return [np.flatnonzero(source_index == source).tolist() for source in np.unique(source_index)]
+def _names(keys: Keys) -> tuple[str, ...]:
+    if keys is None:
+        return ()
+    return (keys,) if isinstance(keys, str) else tuple(keys)
+
+
+def _store(atoms: Atoms) -> dict[str, Any]:
+    """All entries of a structure by name; the calculator's results before those of equal name."""
+    arrays = {name: values for name, values in atoms.arrays.items() if name not in ("numbers", "positions")}
+    return {**atoms.info, **arrays, **current_results(atoms)}
+
+
+def _check_given(given: dict[str, tuple[str, ...]], stores: Sequence[dict[str, Any]]) -> None:
+    there = {str(name) for store in stores for name in store}
+    spelled = {name.lower() for name in there}
+    for kind, names in given.items():
+        if names and not any(name.lower() in spelled for name in names):
+            raise DatasetError(
+                f"No frame has an entry {' or '.join(names)} to read the {kind} from ({OPTIONS[kind]}); there are: "
+                f"{', '.join(sorted(there)) or 'none'}. Name one of these, or leave the option out."
+            )
+
+
+def _choose(
+    rows: Sequence[int],
+    structures: Sequence[Atoms],
+    stores: Sequence[dict[str, Any]],
+    given: dict[str, tuple[str, ...]],
+) -> dict[str, tuple[str, ...]]:
+    """The names of each kind that are tried for the structures ``rows`` of one file, in order."""
+    there = {str(name) for row in rows for name in stores[row]}
+    families = by_family(there)
+    named = [label for names in given.values() for name in names if (label := label_of(name))]
+    if any(given.values()):
+        family = named[0].family if named else ""
+    else:
+        family = _best_family(rows, structures, stores, families)
+    chosen: dict[str, tuple[str, ...]] = {}
+    for kind in STEMS:
+        if given[kind]:
+            spelled = [[name, *(other for other in there if other.lower() == name.lower())] for name in given[kind]]
+            chosen[kind] = tuple(dict.fromkeys(name for names in spelled for name in names))
+        else:
+            chosen[kind] = tuple(families.get(family, {}).get(kind, ()))
+    return chosen
+
+
+def _best_family(
+    rows: Sequence[int],
+    structures: Sequence[Atoms],
+    stores: Sequence[dict[str, Any]],
+    families: dict[str, dict[str, list[str]]],
+) -> str:
+    """The usual family that labels most structures with energy and forces, then with either."""
+
+    def labelled(family: str, kind: str) -> NDArray[np.bool_]:
+        names = families[family].get(kind, [])
+        single = kind == "forces"
+        return np.array(
+            [
+                any(_is_there(stores[row].get(name)) for name in names) or (single and len(structures[row]) == 1)
+                for row in rows
+            ]
+        )
+
+    best, most = "", (-1, -1)
+    for family in USUAL:
+        if family in families:
+            energy, forces = labelled(family, "energy"), labelled(family, "forces")
+            count = (int((energy & forces).sum()), int(energy.sum() + forces.sum()))
+            if count > most:
+                best, most = family, count
+    return best
+
+
+def _is_there(value: Any) -> bool:
+    """Whether an entry says anything: a reader's placeholder (True of a bare word, None, NaN) does not."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return False
+    if isinstance(value, str):
+        return value.strip().lower() not in MISSING
+    array = np.asarray(value)
+    return array.dtype.kind not in "fc" or not np.isnan(array).all()
+
+
+def _first(store: dict[str, Any], names: Sequence[str], read: Callable[[Any], Any]) -> tuple[str, Any]:
+    """The first of ``names`` under which something stands, and what ``read`` makes of it."""
+    for name in names:
+        if _is_there(value := store.get(name)):
+            try:
+                return name, read(value)
+            except LabelError as error:
+                raise LabelError(f"{name!r}: {error}") from error
+    return "", None
+
+
+def _energy(value: Any) -> float:
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.size != 1:
+        raise LabelError(
+            f"expected one number as energy, but came {str(value)[:60]!r}. Repair the frame, or name another key "
+            "(--energy-key)"
+        )
+    energy = float(array.reshape(()))
+    if np.isinf(energy):
+        raise LabelError("expected a finite energy, but it is infinite. Remove or repair the frame")
+    return energy
+
+
+def _forces(value: Any, *, atoms: Atoms, required: bool) -> NDArray[np.float64] | None:
+    array = np.asarray(value)
+    if array.shape == (3 * len(atoms),):
+        array = array.reshape(-1, 3)
+    if array.shape != (len(atoms), 3) or array.dtype.kind not in "fiu":
+        raise LabelError(
+            f"expected forces as numbers of shape {(len(atoms), 3)}, but they have shape {array.shape}. Repair the "
+            "frame, or name another key (--forces-key)"
+        )
+    wrong = ~np.isfinite(array.astype(float)).all(axis=1)
+    if wrong.any() and (required or np.isinf(array.astype(float)).any()):
+        atom = int(np.argmax(wrong))
+        what = "NaN" if np.isnan(array[atom]).any() else "infinite"
+        raise LabelError(
+            f"expected finite forces, but the force on atom {atom} is {what}. Remove or repair the frame"
+            + (", or allow frames without labels (--allow-unlabelled)" if what == "NaN" else "")
+        )
+    return None if wrong.any() else array.astype(float)
+
+
+def _missing(kind: str, names: Sequence[str], store: dict[str, Any]) -> str:
+    expected = " or ".join(names) or "energy, REF_energy, dft_energy or the like".replace("energy", kind)
+    return (
+        f"expected {kind}, named {expected} (energy and forces of one family of names), but this frame has none; it "
+        f"stores {', '.join(sorted(map(str, store))) or 'no labels at all'}. Name the key ({OPTIONS[kind]}), or allow "
+        "frames without labels (--allow-unlabelled; in the app 'Allow frames without labels')"
+    )
+
+
+def _record(
+    rows: Sequence[int],
+    stores: Sequence[dict[str, Any]],
+    names: dict[str, tuple[str, ...]],
+    used: dict[str, set[str]],
+) -> LabelNames:
+    taken = {kind: tuple(name for name in names[kind] if name in used[kind]) for kind in STEMS}
+    families = {label.family for spelled in taken.values() for name in spelled if (label := label_of(name))}
+    there = dict.fromkeys(str(name) for row in rows for name, value in stores[row].items() if _is_there(value))
+    left = tuple(sorted(name for name in there if (label := label_of(name)) and label.family not in families))
+    return LabelNames(taken["energy"], taken["forces"], taken["stress"], left)
 
 
 def copy_of(atoms: Atoms) -> Atoms:
@@ -126,65 +294,3 @@ def current_results(atoms: Atoms) -> dict[str, Any]:
             and np.array_equal(reference.cell.array, atoms.cell.array, equal_nan=True)
         )
     return getattr(calculator, "results", {}) if current else {}
-
-
-def _find(atoms: Atoms, name: str, store: dict[str, Any]) -> Any:
-    """Return the calculator's result of that name, else what the structure itself stores."""
-    value = current_results(atoms).get(name)
-    return store.get(name) if value is None else value
-
-
-def _single(value: Any) -> float:
-    array = np.asarray(value, dtype=float)
-    if array.size != 1:
-        raise ValueError("not one number")
-    return float(array.reshape(()))
-
-
-def _names(keys: Keys, usual: tuple[str, ...]) -> tuple[str, ...]:
-    if keys is None:
-        return usual
-    return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-def _choose(
-    rows: Sequence[int], usual: tuple[str, ...], keys: Keys, value_of: Callable[[int, str], Any]
-) -> dict[int, Any]:
-    """Return the labelled ones of ``rows`` and their values.
-
-    Names that the caller gives are tried in order for each structure. Without them one usual name is taken
-    for all, that which labels most structures (the first of equals): two names may stand for two levels of
-    theory, which must not be mixed unasked.
-    """
-    best: dict[int, Any] = {}
-    for name in _names(keys, usual):
-        tried = {row: value_of(row, name) for row in rows if keys is None or row not in best}
-        found = {row: value for row, value in tried.items() if value is not None}
-        if keys is not None:
-            best |= found
-        elif len(found) > len(best):
-            best = found
-        if len(best) == len(rows):
-            break
-    return best
-
-
-def _missing(
-    what: str,
-    keys: Keys,
-    usual: tuple[str, ...],
-    rows: Sequence[int],
-    found: dict[int, Any],
-    structures: Sequence[Atoms],
-    locate: Locate,
-) -> str:
-    missing = [row for row in rows if row not in found]
-    atoms = structures[missing[0]]
-    there = {*current_results(atoms), *atoms.info, *atoms.arrays} - {"numbers", "positions"}
-    names = " or ".join(_names(keys, usual)) + ("" if keys else ", one name for the whole file")
-    return (
-        f"{locate(missing[0])}: expected {what}, named {names}, but "
-        f"{len(missing)} of its {len(rows)} frames have none; this frame stores "
-        f"{', '.join(sorted(map(str, there))) or 'no labels at all'}. Name the key (--{what}-key), or allow "
-        "frames without labels (--allow-unlabelled; in the app 'Allow frames without labels')."
-    )

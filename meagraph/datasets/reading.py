@@ -12,14 +12,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import ase.io
 import numpy as np
 from ase import Atoms
 from ase.io.formats import IOFormat, UnknownFileTypeError, filetype, ioformats
 
-from meagraph.datasets.dataset import AtomicDataset, DatasetError, Source, check_atom_count, describe_frame
-from meagraph.datasets.frames import parse_frame, scan_frames
+from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, check_atom_count, describe_frame
+from meagraph.datasets.frames import FrameSpan, read_frames
 from meagraph.datasets.labels import Keys
 from meagraph.datasets.structures import dataset_from_structures
 from meagraph.progress import Progress, part, silent
@@ -48,8 +49,11 @@ def read_dataset(
     format: str | None = None,
     energy_key: Keys = None,
     forces_key: Keys = None,
+    stress_key: Keys = None,
+    stress_unit: str | None = None,
     group_key: str = "config_type",
     allow_unlabelled: bool = False,
+    on_error: str = "stop",
     max_atoms: int = 50_000,
     progress: Progress = silent,
 ) -> AtomicDataset:
@@ -62,11 +66,15 @@ def read_dataset(
     Args:
         paths: the files; the same file twice is refused.
         format: ASE's name of the format of all files; by default each file's name and content decide.
-        energy_key: name or names (tried in order) of the energy, eV per structure; by default ``energy``,
-            ``REF_energy``, ``dft_energy`` or ``DFT_energy``, one for the whole file.
+        energy_key: name or names (tried in order) of the energy, eV per structure; by default the labels of a file
+            come from one family of usual names, as REF_energy, REF_forces and REF_virials (:mod:`.names`).
         forces_key: the same for the forces, eV/Å.
-        group_key: entry of ``info`` that names a structure's group.
+        stress_key: the same for stress, or virial in eV.
+        stress_unit: unit of the stress, one of :data:`meagraph.datasets.stress.UNITS`; by default eV/Å³, unless the
+            entry's name, the energies or its size say another.
+        group_key: entry of ``info`` that names a structure's group; the text of the file is its name.
         allow_unlabelled: keep frames without energy or forces, with NaN in their place.
+        on_error: "stop" at the first frame that cannot be used, or set such frames aside in "quarantine".
         max_atoms: the largest frame that is accepted.
         progress: called with thousandths of the work.
 
@@ -79,34 +87,53 @@ def read_dataset(
     _check_files(files)
     sizes = np.array([file.stat().st_size for file in files], dtype=float)
     shares = np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
-    structures: list[Atoms] = []
-    spans: list[np.ndarray] = []
+    as_text = frozenset({group_key, "config_type"})
+    found: list[_Frames] = []
     sources: list[Source] = []
     for index, file in enumerate(files):
         report = part(progress, shares[index], shares[index + 1])
-        source, atoms, span = _read_file(file, str(given[index]), format, max_atoms, report)
-        structures += atoms
-        spans.append(span)
+        source, frames = _read_file(file, str(given[index]), format, max_atoms, as_text, report)
+        if frames.quarantined and on_error == "stop":
+            raise DatasetError(frames.quarantined[0].cause)
+        found.append(frames)
         sources.append(source)
+    quarantined = [frame for frames in found for frame in frames.quarantined]
+    structures = [atoms for frames in found for atoms in frames.structures]
+    if not structures and quarantined:
+        raise DatasetError(f"None of the {len(quarantined):,} frames can be used. The first: {quarantined[0].cause}")
     if len(structures) == 1:
         raise DatasetError(
             f"{sources[0].path}: expected at least two structures, but there is one frame only. Give a file "
             "with several structures, or several files."
         )
-    counts = [source.n_frames for source in sources]
     return dataset_from_structures(
         structures,
         name=_dataset_name(files),
         sources=tuple(sources),
-        source_index=np.repeat(np.arange(len(sources)), counts),
-        frame_index=np.concatenate([np.arange(count) for count in counts]),
-        frame_span=np.concatenate(spans),
+        source_index=np.repeat(np.arange(len(sources)), [len(frames.structures) for frames in found]),
+        frame_index=np.concatenate([frames.frames for frames in found]),
+        frame_span=np.concatenate([frames.spans for frames in found]),
+        frame_line=np.concatenate([frames.lines for frames in found]),
+        quarantined=quarantined,
         energy_key=energy_key,
         forces_key=forces_key,
+        stress_key=stress_key,
+        stress_unit=stress_unit,
         group_key=group_key,
         allow_unlabelled=allow_unlabelled,
+        on_error=on_error,
         max_atoms=max_atoms,
     )
+
+
+class _Frames(NamedTuple):
+    """What one file holds."""
+
+    structures: list[Atoms]
+    frames: np.ndarray  # (s,) number of each structure's frame in the file
+    spans: np.ndarray  # (s, 2) its bytes, -1 where the file is no extended XYZ
+    lines: np.ndarray  # (s,) its first line, from 1; 0 where there are none
+    quarantined: list[Quarantined]
 
 
 def source_text(path: str | Path) -> tuple[bytes, str]:
@@ -154,9 +181,9 @@ def _check_files(files: list[Path]) -> None:
 
 
 def _read_file(
-    file: Path, path: str, format: str | None, max_atoms: int, progress: Progress
-) -> tuple[Source, list[Atoms], np.ndarray]:
-    """Return a file's source, structures and (S, 2) byte spans; ``path`` is its name as given."""
+    file: Path, path: str, format: str | None, max_atoms: int, as_text: frozenset[str], progress: Progress
+) -> tuple[Source, _Frames]:
+    """Return a file's source and frames; ``path`` is its name as given."""
     inner = _inner_name(file)
     if inner.suffix.lower() in PICKLED_SUFFIXES:
         raise DatasetError(
@@ -168,31 +195,40 @@ def _read_file(
         raise DatasetError(f"{path}: expected structures, but the file is empty. Give another file.")
     if format in ("xyz", "extxyz") or (format is None and inner.suffix.lower() in EXTXYZ_SUFFIXES):
         name = "extxyz"
-        structures, spans = _read_extxyz(text, path, max_atoms, progress)
+        frames = _read_extxyz(text, path, max_atoms, as_text, progress)
     else:
         with _plain_file(file, inner, text) as plain:
             name = _format_name(plain, path, format)
             if name == "extxyz":
-                structures, spans = _read_extxyz(text, path, max_atoms, progress)
+                frames = _read_extxyz(text, path, max_atoms, as_text, progress)
             else:
                 structures = _read_by_ase(plain, path, name, max_atoms, progress)
-                spans = np.full((len(structures), 2), -1)
-    return Source(path=path, sha256=sha256, format=name, n_frames=len(structures)), structures, spans
+                count = len(structures)
+                frames = _Frames(structures, np.arange(count), np.full((count, 2), -1), np.zeros(count, int), [])
+    n_frames = len(frames.structures) + len(frames.quarantined)
+    return Source(path=path, sha256=sha256, format=name, n_frames=n_frames), frames
 
 
-def _read_extxyz(text: bytes, path: str, max_atoms: int, progress: Progress) -> tuple[list[Atoms], np.ndarray]:
+def _read_extxyz(text: bytes, path: str, max_atoms: int, as_text: frozenset[str], progress: Progress) -> _Frames:
     structures: list[Atoms] = []
-    spans: list[tuple[int, int]] = []
+    places: list[tuple[int, FrameSpan]] = []
+    quarantined: list[Quarantined] = []
     unreported = len(text)  # report the first frame at once
-    for frame, span in enumerate(scan_frames(text, path=path, max_atoms=max_atoms)):
-        structures.append(parse_frame(text, span, path=path, frame=frame))
-        spans.append((span.start, span.end))
+    for frame, (span, atoms) in enumerate(read_frames(text, path=path, max_atoms=max_atoms, as_text=as_text)):
+        if isinstance(atoms, Atoms):
+            structures.append(atoms)
+            places.append((frame, span))
+        else:
+            quarantined.append(Quarantined(path, frame, span.line, str(atoms)))
         unreported += span.end - span.start
         if unreported >= REPORT_BYTES:
             progress(span.end, len(text), f"{path}: {frame + 1:,} frames read")
             unreported = 0
     progress(len(text), len(text), f"{path}: {len(structures):,} frames read")
-    return structures, np.array(spans, dtype=np.int64).reshape(-1, 2)
+    spans = np.array([(span.start, span.end) for _, span in places], dtype=np.int64).reshape(-1, 2)
+    index = np.array([frame for frame, _ in places], dtype=np.int64)
+    lines = np.array([span.line for _, span in places], dtype=np.int64)
+    return _Frames(structures, index, spans, lines, quarantined)
 
 
 def _read_by_ase(plain: Path, path: str, format: str, max_atoms: int, progress: Progress) -> list[Atoms]:

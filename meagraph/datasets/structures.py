@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
 
-from meagraph.datasets.dataset import AtomicDataset, DatasetError, Source, check_atom_count, describe_frame
-from meagraph.datasets.labels import Keys, copy_of, read_energies, read_forces, read_groups
+from meagraph.datasets.checks import faults_of
+from meagraph.datasets.dataset import (
+    AtomicDataset,
+    DatasetError,
+    Quarantined,
+    Source,
+    check_atom_count,
+    describe_frame,
+)
+from meagraph.datasets.labels import Keys, copy_of, read_groups, read_labels
+from meagraph.datasets.stress import UNITS, in_usual_unit
+
+ON_ERROR = ("stop", "quarantine")
+"""What becomes of a frame that cannot be used: reading stops, or the frame is set aside and the rest goes on."""
 
 
 def dataset_from_structures(
@@ -19,16 +32,23 @@ def dataset_from_structures(
     source_index: np.ndarray | None = None,
     frame_index: np.ndarray | None = None,
     frame_span: np.ndarray | None = None,
+    frame_line: np.ndarray | None = None,
+    quarantined: Sequence[Quarantined] = (),
     energy_key: Keys = None,
     forces_key: Keys = None,
+    stress_key: Keys = None,
+    stress_unit: str | None = None,
     group_key: str = "config_type",
     allow_unlabelled: bool = False,
+    on_error: str = "stop",
     max_atoms: int = 50_000,
 ) -> AtomicDataset:
     """Make a dataset of structures in memory; labels and groups are found as in those of files.
 
-    ``sources`` and the three arrays of provenance (see :class:`AtomicDataset`) are for readers; without them
-    the structures count as frames 0 to S-1 of one source in memory. Raises :class:`DatasetError`.
+    ``sources`` and the arrays of provenance (see :class:`AtomicDataset`; ``frame_line`` (S,) are first lines, from 1)
+    are for readers, and so are the frames that they have ``quarantined``; without them the structures count as frames
+    0 to S-1 of one source in memory. Raises :class:`DatasetError`, with ``on_error`` "quarantine" only where nothing
+    usable is left or an option fits no structure.
     """
     count = len(structures)
     if sources is None:
@@ -36,23 +56,75 @@ def dataset_from_structures(
     source_index = np.asarray(np.zeros(count) if source_index is None else source_index, dtype=np.int32)
     frame_index = np.asarray(np.arange(count) if frame_index is None else frame_index, dtype=np.int64)
     frame_span = np.asarray(np.full((count, 2), -1) if frame_span is None else frame_span, dtype=np.int64)
+    frame_line = np.asarray(np.zeros(count) if frame_line is None else frame_line, dtype=np.int64)
+    if on_error not in ON_ERROR or stress_unit not in (None, *UNITS):
+        raise DatasetError(
+            f"Expected on_error as one of {', '.join(ON_ERROR)} and stress_unit as one of {', '.join(UNITS)}, but came "
+            f"{on_error!r} and {stress_unit!r}. Choose one of these."
+        )
 
     def locate(row: int) -> str:
         return describe_frame(sources[source_index[row]].path or name, int(frame_index[row]))
 
     for row, atoms in enumerate(structures):
-        check_atom_count(len(atoms), where=locate(row), max_atoms=max_atoms)
-    required = not allow_unlabelled
+        try:
+            check_atom_count(len(atoms), where=locate(row), max_atoms=max_atoms)
+        except DatasetError:
+            if on_error == "stop" or len(structures) == 1:
+                raise
+    labels = read_labels(
+        structures,
+        source_index,
+        energy_key=energy_key,
+        forces_key=forces_key,
+        stress_key=stress_key,
+        required=not allow_unlabelled,
+    )
+    faults = labels.faults | faults_of(structures)
+    faults |= {
+        row: f"expected at most {max_atoms} atoms in a frame, but it has {len(atoms)}. Raise the limit (--max-atoms)."
+        for row, atoms in enumerate(structures)
+        if len(atoms) > max_atoms
+    }
+    if faults and (on_error == "stop" or len(faults) == count):
+        row = min(faults)
+        more = f" ({len(faults):,} of {count:,} frames have faults.)" if len(faults) > 1 else ""
+        hint = "" if on_error == "quarantine" else " To read the rest: --on-error quarantine."
+        raise DatasetError(f"{locate(row)}: {faults[row].rstrip('.')}.{more}{hint}")
+    stress, notes = np.full((count, 3, 3), np.nan), []
+    for source, names in enumerate(labels.names):
+        rows = np.flatnonzero(source_index == np.unique(source_index)[source])
+        some = [structures[row] for row in rows.tolist()]
+        stress[rows], note = in_usual_unit(
+            labels.stress[rows], labels.energy[rows], some, names=names.stress, unit=stress_unit
+        )
+        notes.append(note)
+    described = dict(zip(np.unique(source_index).tolist(), zip(labels.names, notes, strict=True), strict=True))
+    good = [row for row in range(count) if row not in faults]
+    kept = np.array(good, dtype=np.int64)
+    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
+    atoms_kept = np.isin(np.repeat(np.arange(count), sizes), kept)
+    aside = [
+        Quarantined(sources[source_index[row]].path, int(frame_index[row]), int(frame_line[row]), cause)
+        for row, cause in faults.items()
+    ]
     return AtomicDataset(
-        structures=tuple(structures),
-        groups=read_groups(structures, group_key),
+        structures=tuple(structures[row] for row in good),
+        groups=read_groups([structures[row] for row in good], group_key),
         name=name,
-        sources=sources,
-        source_index=source_index,
-        frame_index=frame_index,
-        frame_span=frame_span,
-        energy=read_energies(structures, source_index, energy_key, locate=locate, required=required),
-        forces=read_forces(structures, source_index, forces_key, locate=locate, required=required),
+        sources=tuple(
+            replace(source, labels=described[at][0], notes=(*source.notes, *filter(None, [described[at][1]])))
+            if at in described
+            else source
+            for at, source in enumerate(sources)
+        ),
+        source_index=source_index[kept],
+        frame_index=frame_index[kept],
+        frame_span=frame_span[kept],
+        energy=labels.energy[kept],
+        forces=labels.forces[atoms_kept],
+        stress=stress[kept],
+        quarantined=tuple(sorted([*quarantined, *aside], key=lambda frame: (frame.path, frame.frame))),
     )
 
 
@@ -62,8 +134,11 @@ def from_atoms(
     name: str = "structures",
     energy_key: Keys = None,
     forces_key: Keys = None,
+    stress_key: Keys = None,
+    stress_unit: str | None = None,
     group_key: str = "config_type",
     allow_unlabelled: bool = False,
+    on_error: str = "stop",
     max_atoms: int = 50_000,
 ) -> AtomicDataset:
     """Make a dataset of structures in memory: one, a list or a generator, in the order given.
@@ -88,7 +163,10 @@ def from_atoms(
         name=name,
         energy_key=energy_key,
         forces_key=forces_key,
+        stress_key=stress_key,
+        stress_unit=stress_unit,
         group_key=group_key,
         allow_unlabelled=allow_unlabelled,
+        on_error=on_error,
         max_atoms=max_atoms,
     )

@@ -1,0 +1,71 @@
+"""What makes a structure unusable, said for each structure by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+
+DEGENERATE = 1e-6
+"""A periodic cell is flat when its volume is below this fraction of the product of its edge lengths."""
+
+
+def faults_of(structures: Sequence[Atoms]) -> dict[int, str]:
+    """The structures that are no physical ones, and why: what was expected, what came, what to do.
+
+    Demanded are atoms of known elements at finite places, in a cell that spans its periodic directions.
+    """
+    found: dict[int, str] = {}
+    if not structures:
+        return found
+    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
+    row_of = np.repeat(np.arange(len(structures)), sizes)
+    first = np.cumsum(sizes) - sizes
+    for row in np.flatnonzero(sizes == 0).tolist():
+        found[row] = "expected at least one atom, but the frame has zero atoms. Remove the frame."
+    dummy = np.concatenate([atoms.numbers for atoms in structures]) < 1
+    for row, atom in _first_of_each(dummy, row_of, first):
+        found[row] = (
+            f"expected chemical elements, but atom {atom} is the dummy species 'X'. Remove such atoms or name their "
+            "elements."
+        )
+    lost = ~np.isfinite(np.concatenate([atoms.positions for atoms in structures])).all(axis=1)
+    for row, atom in _first_of_each(lost, row_of, first):
+        found[row] = f"expected finite positions, but atom {atom} lies at NaN or infinity. Remove or repair the frame."
+    cells = np.array([atoms.cell.array for atoms in structures])  # (S, 3, 3)
+    periodic = np.array([atoms.pbc for atoms in structures])  # (S, 3)
+    for row in np.flatnonzero(_degenerate(cells, periodic)).tolist():
+        letters = " ".join("T" if flag else "F" for flag in periodic[row])
+        found[row] = (
+            f"expected a cell that spans its periodic directions (pbc {letters}), but its vectors "
+            f'{cells[row].tolist()} Å enclose no volume. Give the cell (Lattice="..."), or set pbc="F F F" for a '
+            "molecule."
+        )
+    return found
+
+
+def _first_of_each(wrong: np.ndarray, row_of: np.ndarray, first: np.ndarray) -> list[tuple[int, int]]:
+    """Structure and atom of the first of each structure's ``wrong`` (N,) atoms."""
+    places = np.flatnonzero(wrong)
+    rows, at = np.unique(row_of[places], return_index=True)
+    return [(int(row), int(places[place] - first[row])) for row, place in zip(rows, at, strict=True)]
+
+
+def _degenerate(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Tell (S,) bool where a vector along a periodic direction is zero, infinite or depends on the others.
+
+    Vectors of zero length along open directions do not count: they stand for "no cell here". A structure
+    without any periodic direction is never degenerate.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lengths = np.linalg.norm(cells, axis=2)  # (S, 3)
+        used = lengths > DEGENERATE
+        units = cells / np.where(used, lengths, 1.0)[:, :, None]
+        gram = units @ units.transpose(0, 2, 1)
+        # An unused vector counts as orthogonal to all others: it leaves the determinant alone.
+        both = used[:, :, None] & used[:, None, :]
+        volume_squared = np.linalg.det(np.where(both, gram, np.eye(3)))
+        spans = np.isfinite(lengths).all(axis=1) & (volume_squared > DEGENERATE**2)
+    broken: np.ndarray = periodic.any(axis=1) & ~(spans & (used | ~periodic).all(axis=1))
+    return broken
