@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
-    add_reading_options(parser)
+    add_reading_options(parser, on_error="quarantine")
     options = parser.parse_args(arguments)
     here = _of_this_machine(options.address)
     if not here and not options.insecure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meagraph.cli.options import (
     add_common_options,
@@ -13,8 +13,7 @@ from meagraph.cli.options import (
 )
 from meagraph.cli.output import Bar, words
 
-if TYPE_CHECKING:
-    pass
+SHOWN = 10  # frames in quarantine
 
 
 def add_info(commands: Any) -> None:
@@ -44,8 +43,18 @@ def _info(options: argparse.Namespace) -> None:
         return
     print(f"{summary['name']}: {summary['structures']:,} structures, {summary['environments']:,} environments")
     for key, value in summary.items():
-        if key not in ("name", "structures", "environments", "groups", "sources"):
+        if key not in ("name", "structures", "environments", "groups", "sources", "quarantined"):
             print(f"  {key.replace('_', ' ')}: {words(value)}")
+    for source in dataset.sources:
+        print(f"  {source.path}: {source.labels.words()}")
+        for note in source.notes:
+            print(f"  {source.path}: {note}")
+    if dataset.quarantined:
+        print(f"\n  {len(dataset.quarantined):,} frames cannot be used and are left out:")
+        for frame in dataset.quarantined[:SHOWN]:
+            print(f"    {frame.cause}")
+        if len(dataset.quarantined) > SHOWN:
+            print(f"    and {len(dataset.quarantined) - SHOWN:,} more (all with --json)")
     print(f"\n  {'group':<32}{'structures':>12}{'environments':>14}")
     for group, counts in summary["groups"].items():
         print(f"  {group:<32}{counts['structures']:>12,}{counts['environments']:>14,}")

@@ -173,14 +173,30 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     add_reading_options(parser)
 
 
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
+def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "stop") -> None:
     """Options that say how files are read; :func:`reading_options` collects them again."""
+    from meagraph.datasets.stress import UNITS as STRESS
+
     group = parser.add_argument_group("reading")
     group.add_argument("--format", help="ASE's name of the file format (default: from the suffix)")
-    group.add_argument("--energy-key", help="name of the energy in the file (default: the usual names)")
-    group.add_argument("--forces-key", help="name of the forces in the file (default: the usual names)")
+    for kind in ("energy", "forces", "stress"):
+        group.add_argument(
+            f"--{kind}-key",
+            action="append",
+            metavar="NAME",
+            help=f"name of the {kind} in the file; several are tried in order (default: one family of usual names)",
+        )
+    group.add_argument(
+        "--stress-unit", choices=tuple(STRESS), help="unit of the stress (default: as name, energies or size say)"
+    )
     group.add_argument("--group-key", default="config_type", help="name of the group label (default: %(default)s)")
     group.add_argument("--allow-unlabelled", action="store_true", help="accept frames without energy or forces")
+    group.add_argument(
+        "--on-error",
+        choices=("stop", "quarantine"),
+        default=on_error,
+        help="stop at a frame that cannot be used, or set it aside and read the rest (default: %(default)s)",
+    )
     group.add_argument(
         "--max-atoms",
         type=int,
@@ -192,7 +208,10 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments for :func:`meagraph.datasets.read_dataset`."""
-    names = ("format", "energy_key", "forces_key", "group_key", "allow_unlabelled", "max_atoms")
+    names = (
+        *("format", "energy_key", "forces_key", "stress_key", "stress_unit"),
+        *("group_key", "allow_unlabelled", "on_error", "max_atoms"),
+    )
     return {name: getattr(options, name) for name in names}
 
 
@@ -290,7 +309,7 @@ def pruning_config(options: argparse.Namespace) -> PruningConfig:
         at_least=options.at_least,
         until_covered=options.until_covered,
         fewest=options.fewest,
-        protected=(*PruningConfig.protected, *options.protect),
+        protected=tuple(dict.fromkeys(options.protect)),
         seed=options.seed,
     )
 

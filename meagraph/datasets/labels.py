@@ -251,11 +251,15 @@ def _forces(value: Any, *, atoms: Atoms, required: bool) -> NDArray[np.float64] 
 
 
 def _missing(kind: str, names: Sequence[str], store: dict[str, Any]) -> str:
-    expected = " or ".join(names) or "energy, REF_energy, dft_energy or the like".replace("energy", kind)
+    if bare := [name for name in names if name in store]:
+        said = f"{', '.join(bare)} is there, but without a value"
+    else:
+        said = f"this frame has none; it stores {', '.join(sorted(map(str, store))) or 'no labels at all'}"
+    expected = " or ".join(names) or " or ".join((STEMS[kind][0], f"REF_{kind}", f"dft_{kind}", "the like"))
     return (
-        f"expected {kind}, named {expected} (energy and forces of one family of names), but this frame has none; it "
-        f"stores {', '.join(sorted(map(str, store))) or 'no labels at all'}. Name the key ({OPTIONS[kind]}), or allow "
-        "frames without labels (--allow-unlabelled; in the app 'Allow frames without labels')"
+        f"expected {kind}, named {expected} (energy and forces of one family of names), but {said}. Name the key "
+        f"({OPTIONS[kind]}), or allow frames without labels (--allow-unlabelled; in the app 'Allow frames without "
+        "labels')"
     )
 
 

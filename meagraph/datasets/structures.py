@@ -105,8 +105,9 @@ def dataset_from_structures(
     sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
     atoms_kept = np.isin(np.repeat(np.arange(count), sizes), kept)
     aside = [
-        Quarantined(sources[source_index[row]].path, int(frame_index[row]), int(frame_line[row]), cause)
+        Quarantined(sources[at].path, int(frame_index[row]), int(frame_line[row]), f"{locate(row)}: {cause}")
         for row, cause in faults.items()
+        for at in (source_index[row],)
     ]
     return AtomicDataset(
         structures=tuple(structures[row] for row in good),

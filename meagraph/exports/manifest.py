@@ -51,12 +51,15 @@ def describe_export(
                 "format": source.format,
                 "frames": source.n_frames,
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
+                "labels": dataclasses.asdict(source.labels),
+                "notes": list(source.notes),
             }
             for index, source in enumerate(dataset.sources)
         ],
         "pruning": jsonable(plan.config),
         "settings": jsonable(settings),
         "counts": _counts(dataset, plan),
+        "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
         "versions": _versions(),
         "outputs": [dict(output) for output in outputs],

@@ -90,12 +90,7 @@ def report_html(
         picture = image(_curves(curves, plan), "Force error against the keep fraction")
         sections.append(_section("Along the keep fraction", picture))
     sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
-    sources = "".join(
-        f"<tr><td>{escape(source.path or dataset.name)}</td><td>{source.n_frames:,}</td><td>{source.sha256}</td></tr>"
-        for source in dataset.sources
-    )
-    table = f"<table><tr><th>file</th><th>frames</th><th>SHA-256</th></tr>{sources}</table>"
-    sections.append(_section("Sources", table))
+    sections += _sources(dataset)
     lead = "".join(f"<div><b>{value}</b>{escape(words)}</div>" for value, words in figures)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -106,6 +101,22 @@ def report_html(
 {"".join(sections)}
 </body></html>
 """
+
+
+def _sources(dataset: AtomicDataset) -> list[str]:
+    """Where the structures came from, how the files were read, and what could not be used."""
+    head = ("file", "frames", "labels", "SHA-256")
+    rows = [
+        (source.path or dataset.name, f"{source.n_frames:,}", source.labels.words(), source.sha256)
+        for source in dataset.sources
+    ]
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for source in dataset.sources for note in source.notes)
+    sections = [_section("Sources", html_table(Table(head, tuple(rows))) + notes)]
+    if dataset.quarantined:
+        causes = tuple((one.path, f"{one.frame:,}", str(one.line or ""), one.cause) for one in dataset.quarantined)
+        table = html_table(Table(("file", "frame", "line", "cause"), causes))
+        sections.append(_section("In quarantine: frames that cannot be used", table))
+    return sections
 
 
 def _section(title: str, content: str) -> str:

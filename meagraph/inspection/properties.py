@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from ase.data import chemical_symbols
+from ase.units import GPa
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
@@ -207,10 +208,13 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
     def formulas() -> tuple[NDArray[np.int64], list[str]]:
         return _codes(np.array([atoms.get_chemical_formula() for atoms in data.structures]))
 
+    def pressures() -> NDArray[np.float64]:
+        return np.asarray(-np.trace(data.stress, axis1=1, axis2=2) / 3 / GPa)
+
     def volumes() -> NDArray[np.float64]:
         return np.array([a.cell.volume / len(a) if a.cell.rank == 3 else np.nan for a in data.structures])
 
-    return {
+    entries = {
         "group": _Entry("Group", "", "structure", "category", lambda: _codes(data.groups)),
         "element": _Entry("Element", "", "environment", "category", elements),
         "formula": _Entry("Formula", "", "structure", "category", formulas),
@@ -232,6 +236,9 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
         ),
         "volume": _Entry("Volume per atom", "Å³", "structure", "number", volumes),
     }
+    if np.isfinite(data.stress).any():
+        entries["pressure"] = _Entry("Pressure", "GPa", "structure", "number", pressures)
+    return entries
 
 
 def _of_survey(survey: Surveyed) -> dict[str, _Entry]:

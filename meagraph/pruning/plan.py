@@ -29,7 +29,7 @@ class PruningPlan(Shown):
 
     keep: NDArray[np.bool_]  # (N,) environments chosen; all of them in protected structures
     structures: NDArray[np.bool_]  # (S,) structures that stay under the rule
-    protected: NDArray[np.bool_]  # (S,) structures of protected groups
+    protected: NDArray[np.bool_]  # (S,) structures of protected groups, and isolated atoms
     config: PruningConfig
     per_cluster: NDArray[np.int64]  # (C + 1,) kept environments of each cluster, unclustered ones last
     dataset: AtomicDataset | None = None  # that it was made for; None where it comes from a file alone
@@ -175,6 +175,17 @@ def rank_for(
     )
 
 
+def _protected(dataset: AtomicDataset, config: PruningConfig) -> NDArray[np.bool_]:
+    """(S,) the structures that always stay: isolated atoms, and those of protected groups."""
+    there = set(dataset.groups.tolist())
+    if unknown := [name for name in config.protected if name not in there]:
+        raise MEAGraphError(
+            f"Expected protected groups (--protect) among those of {dataset.name}, but there is no "
+            f"{', '.join(map(repr, unknown))}; there are: {', '.join(sorted(there))}. Name one of these."
+        )
+    return np.asarray(dataset.isolated | np.isin(dataset.groups, config.protected))
+
+
 def prune(
     ranking: Ranking,
     clusters: Clusters,
@@ -190,7 +201,7 @@ def prune(
     ``rejected`` (N,) go whole, unless they are protected. Environments in ``kept`` (N,) are chosen first, and their
     structures stay, unless rejected. The rest of the budget is shared among the environments of all other
     structures. Raises MEAGraphError if ``ranking`` was made with another selector, order or seed, or for a keep
-    fraction of a cluster that there is not.
+    fraction of a cluster or a protected group that there is not.
     """
     if not config.fits(ranking):
         raise MEAGraphError(
@@ -205,7 +216,7 @@ def prune(
             "Take labels of this clustering."
         )
     first, atoms = dataset.offsets[:-1], dataset.sizes
-    protected = np.isin(dataset.groups, config.protected)
+    protected = _protected(dataset, config)
     barred = np.zeros(dataset.n_structures, dtype=bool)
     if rejected is not None:
         barred = np.logical_or.reduceat(rejected, first) & ~protected

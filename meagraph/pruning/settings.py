@@ -32,7 +32,7 @@ class PruningConfig:
     ``cover`` takes, one by one, the structure that adds most to the bins still lacking, for each atom it costs
     (``fewest`` "atoms") or each structure ("structures"), until the structures hold as many environments as the budget,
     or, where ``until_covered`` is given, until so many percent of the bins' targets are reached (see
-    :mod:`meagraph.pruning.covering`). Structures of ``protected`` groups always stay.
+    :mod:`meagraph.pruning.covering`). Structures of ``protected`` groups always stay, and so do isolated atoms.
     """
 
     keep: float = 0.2
@@ -41,7 +41,7 @@ class PruningConfig:
     rule: str = "cover"
     at_least: float | None = None  # per cent, of the rule of this name
     until_covered: float | None = None  # per cent, of the rule "cover"
-    protected: tuple[str, ...] = ("IsolatedAtom", "isolated_atom")
+    protected: tuple[str, ...] = ()  # groups
     seed: int = 0
     selector: str = "meagraph"
     number: int | None = None

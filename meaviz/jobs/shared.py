@@ -58,8 +58,10 @@ def shared() -> Shared:
 def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
     """The dataset that :func:`meagraph.datasets.read_dataset` reads; one that is open already is not read again.
 
-    It is the same while every byte of its files is, and the options ``reading`` are. Raises what ``read_dataset`` does.
+    It is the same while every byte of its files is, and the options ``reading`` are. Frames that cannot be used are set
+    aside, unless the options say otherwise. Raises what ``read_dataset`` does.
     """
+    reading = {"on_error": "quarantine", **reading}
     request = ("read", tuple(map(str, paths)), repr(sorted(reading.items())))
     known: AtomicDataset | None = shared().find(request)
     if known is not None and _unchanged(known):

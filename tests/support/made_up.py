@@ -42,6 +42,7 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
         frame_span=np.full((structures, 2), -1),
         energy=atoms_each * rng.normal(-9.8, 0.2, structures),
         forces=rng.normal(0, 1, (n, 3)) * rng.lognormal(0, 1, (n, 1)),
+        stress=np.full((structures, 3, 3), np.nan),
     )
     centres = rng.uniform(-10, 10, (BLOBS, 2))
     blob = rng.integers(0, BLOBS, n)

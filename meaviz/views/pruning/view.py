@@ -214,7 +214,7 @@ class PruningView(pn.viewable.Viewer):
                 rule=self._rule.value,
                 at_least=float(self._percent.value) if self._percent.visible else None,
                 until_covered=None,
-                protected=(*type(self.session.planning.settings).protected, *self._protect.value),
+                protected=tuple(self._protect.value),
             )
         except MEAGraphError as error:
             self.session.activity.problem = ("map", str(error))
