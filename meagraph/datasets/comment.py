@@ -19,7 +19,7 @@ OPENING = "\"'{["
 VALUE = "|".join((QUOTED, *CLOSED, rf"[^\s{re.escape(OPENING)}]\S*"))
 ENTRY = re.compile(
     rf"""\s*(?P<key>{QUOTED}|[^\s="][^\s=]*)             # a word, which may hold quotes but not open with one
-    (?:\s*=(?:(?P<near>{VALUE})|\s+(?!\S+?=)(?P<far>{VALUE})|(?P<empty>)))?""",
+    (?:\s*=(?:(?P<near>{VALUE})|\s+(?![^\s{re.escape(OPENING)}]\S*=)(?P<far>{VALUE})|(?P<empty>)))?""",
     re.VERBOSE,
 )
 UNESCAPED = re.compile(r"\\(.)")

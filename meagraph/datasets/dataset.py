@@ -184,6 +184,7 @@ class AtomicDataset(Shown):
     def _facts(self) -> Facts:
         symbols = np.array(chemical_symbols)[self.numbers]
         energies, forces = int(np.isfinite(self.energy).sum()), int(np.isfinite(self.forces).all(axis=1).sum())
+        stresses = int(np.isfinite(self.stress).all(axis=(1, 2)).sum())
         return [
             ("structures", f"{self.n_structures:,}, of {self.sizes.min():,} to {self.sizes.max():,} atoms"),
             ("environments", f"{self.n_environments:,}"),
@@ -192,7 +193,7 @@ class AtomicDataset(Shown):
             ("periodic", counted(Counter(self._periodicities()))),
             ("energies", f"of {energies:,} structures"),
             ("forces", f"on {forces:,} atoms"),
-            ("stress", f"of {int(np.isfinite(self.stress).all(axis=(1, 2)).sum()):,} structures"),
+            *([("stress", f"of {stresses:,} structures")] if stresses else []),
             ("labels", "; ".join(dict.fromkeys(source.labels.words() for source in self.sources))),
             ("from", ", ".join(source.path or "memory" for source in self.sources)),
             *([("in quarantine", f"{len(self.quarantined):,} frames")] if self.quarantined else []),

@@ -199,7 +199,10 @@ def _is_there(value: Any) -> bool:
         return False
     if isinstance(value, str):
         return value.strip().lower() not in MISSING
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return True
     return array.dtype.kind not in "fc" or not np.isnan(array).all()
 
 

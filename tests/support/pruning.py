@@ -20,14 +20,14 @@ def naive_farthest_point_order(rows: np.ndarray, start: int) -> list[int]:
     return order
 
 
-def random_case(seed: int) -> tuple[AtomicDataset, Clusters, np.ndarray]:
-    """About 200 environments in 40 structures of 1 to 9 atoms, 5 clusters and noise; some atoms isolated."""
+def random_case(seed: int, *, alone: bool = True) -> tuple[AtomicDataset, Clusters, np.ndarray]:
+    """About 200 environments in 40 structures of 1 to 9 atoms, 5 clusters, noise; isolated atoms if ``alone``."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(2, 10, 40)
-    sizes[[3, 17, 30]] = 1
+    sizes[[3, 17, 30]] = 1 if alone else 2
     structures = [Atoms(numbers=[41] * n, positions=rng.normal(size=(n, 3)) * 9) for n in sizes]
     for index, atoms in enumerate(structures):
-        atoms.info["config_type"] = "IsolatedAtom" if index in (3, 17, 30) else "liquid"
+        atoms.info["config_type"] = "IsolatedAtom" if alone and index in (3, 17, 30) else "liquid"
     structures[5].info["config_type"] = "surface"
     dataset = dataset_from_structures(structures, allow_unlabelled=True)
     labels = rng.choice([0, 0, 0, 1, 1, 2, 3, 4, NOISE], size=dataset.n_environments)

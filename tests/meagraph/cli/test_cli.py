@@ -152,8 +152,9 @@ def test_a_frame_that_is_too_large(file: Path, capsys: pytest.CaptureFixture[str
         (("--rate", "1"), "pooling rates in [0, 1)"),
         (("--model", "no-such-model"), "no-such-model.safetensors does not exist"),
         (("--format", "magic"), "expected a known format, but 'magic' is none"),
-        (("--energy-key", "magic"), "expected energy, named magic"),
-        (("--keep", "1e-9", "--protect", "nobody"), ""),
+        (("--energy-key", "magic"), "No frame has an entry magic to read the energy from"),
+        (("--keep", "1e-9"), ""),
+        (("--protect", "nobody"), "no 'nobody'; there are: "),
     ],
     ids=lambda value: "=".join(value) if isinstance(value, tuple) else "",
 )
@@ -274,8 +275,8 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     assert (pruning.keep, pruning.alpha, pruning.within, pruning.rule) == (0.1, 0.5, "random", "cover")
     assert pruning.selector == "kmeans"
     assert pruning.until_covered == 30.0
-    assert pruning.protected == ("IsolatedAtom", "isolated_atom", "a", "b")
-    reading = {"format": "extxyz", "energy_key": "E", "forces_key": "F", "group_key": "g"}
+    assert pruning.protected == ("a", "b")
+    reading = {"format": "extxyz", "energy_key": ["E"], "forces_key": ["F"], "group_key": "g"}
     expected = {**reading, "allow_unlabelled": True, "max_atoms": 77, "cache": False, "overwrite": True}
     assert {**seen, **expected} == seen
     assert seen["model_path"] == "m"

@@ -236,6 +236,7 @@ def test_what_equal_structures_share_changes_nothing(
         frame_span=np.tile(wrong.frame_span, (3, 1)),
         energy=np.concatenate([part.energy for part in parts]),
         forces=np.concatenate([part.forces for part in parts]),
+        stress=np.concatenate([part.stress for part in parts]),
     )
     assert len(np.unique(dataset.first_equal)) < dataset.n_structures / 2
     apart = replace(dataset)

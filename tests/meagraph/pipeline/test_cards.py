@@ -124,8 +124,10 @@ def test_the_dataset_says_what_it_holds(niobium: mg.AtomicDataset) -> None:
         "  environments  145",
         "  elements      Nb 145",
         "  groups        bcc 7, fcc 4, IsolatedAtom 1",
+        "  periodic      TTT 11, FFF 1",
         "  energies      of 12 structures",
         "  forces        on 145 atoms",
+        "  labels        energy from energy, forces from forces",
         "  from          memory",
     ]
     assert '<td>fcc</td><td class="number">4</td><td class="number">32</td>' in niobium._repr_html_()

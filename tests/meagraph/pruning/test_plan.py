@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -249,14 +250,17 @@ def test_isolated_atoms_never_go(keep: float, percent: float | None, within: str
 
 def test_protected_groups_are_kept_whole_and_count_towards_the_budget() -> None:
     dataset, clusters, points = random_case(4)
-    config = PruningConfig(keep=0.3, protected=("surface", "no such group"))
+    config = PruningConfig(keep=0.3, protected=("surface",))
     plan = prune(ranked(clusters, points), clusters, dataset, config)
-    np.testing.assert_array_equal(np.flatnonzero(plan.protected), [5])
+    np.testing.assert_array_equal(np.flatnonzero(plan.protected), [3, 5, 17, 30])  # and the isolated atoms
     assert plan.keep[dataset.offsets[5] : dataset.offsets[6]].all()
     assert plan.structures[5]
     assert plan.n_environments == round(0.3 * dataset.n_environments)
-    nothing = prune(ranked(clusters, points), clusters, dataset, PruningConfig(keep=0.3, protected=()))
-    assert not nothing.protected.any()
+    with pytest.raises(MEAGraphError, match=r"no 'Surface'; there are: IsolatedAtom, liquid, surface\. Name"):
+        prune(ranked(clusters, points), clusters, dataset, PruningConfig(keep=0.3, protected=("Surface",)))
+    renamed = replace(dataset, groups=np.full(dataset.n_structures, "all"))
+    kept = prune(ranked(clusters, points), clusters, renamed, PruningConfig(keep=0.3))
+    np.testing.assert_array_equal(np.flatnonzero(kept.protected), [3, 17, 30])  # whatever the groups are called
 
 
 @pytest.mark.parametrize("within", list(WITHIN))
@@ -356,9 +360,9 @@ def test_kept_environments_are_chosen_first_and_their_structures_stay() -> None:
 def test_fractions_by_hand_hold_and_others_share_the_rest(
     seed: int, keep: float, first: float, none: float, selector: str
 ) -> None:
-    dataset, clusters, points = random_case(seed)
+    dataset, clusters, points = random_case(seed, alone=False)
     ranking = ranked(clusters, points, selector=selector)
-    config = PruningConfig(keep=keep, selector=selector, fractions={NOISE: none, 1: first}, protected=())
+    config = PruningConfig(keep=keep, selector=selector, fractions={NOISE: none, 1: first})
     assert PruningConfig(fractions=((1, first), (NOISE, none))).fractions == config.fractions
     plan = prune(ranking, clusters, dataset, config)
     sizes = np.append(clusters.sizes, (clusters.labels == NOISE).sum())
