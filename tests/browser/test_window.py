@@ -31,7 +31,7 @@ from tests.support.required import unavailable
 TIMEOUT = 180.0  # s: a busy machine draws the page by software slowly; what holds sooner costs nothing
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 PANES = (".pane-map", "[role=application]")
-ENOUGH = (30, 100)  # colours of map and 3D view that are drawn; blank ones have a few, of their frames and texts
+ENOUGH = (3_000, 10_000)  # pixels; what else is drawn on a canvas, such as the names of axes, has a few hundred
 HELPERS = """
 function* everywhere(root) {
   for (const node of root.querySelectorAll("*")) {
@@ -43,14 +43,21 @@ window.find = (selector, start = "") =>
   [...everywhere(document)].find((node) => node.matches(selector) && node.textContent.trim().startsWith(start));
 window.text = () => [...everywhere(document)].filter((node) => node.shadowRoot)
   .flatMap((node) => [...node.shadowRoot.children].map((child) => child.textContent)).join(" ").replace(/\\s+/g, " ");
-window.colours = async (png, selector) => {
+window.pixels = async (png, selector) => {
   const image = new Image();
   image.src = "data:image/png;base64," + png;
   await image.decode();
   const {left, top, width, height} = find(selector).getBoundingClientRect(), scale = image.width / innerWidth;
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
   context.drawImage(image, left * scale, top * scale, width * scale, height * scale, 0, 0, width, height);
-  return new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer)).size;
+  return new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
+};
+window.changed = async (before, after, selector) => {
+  const [one, two] = [await pixels(before, selector), await pixels(after, selector)];
+  return one.filter((pixel, index) => pixel !== two[index]).length;
+};
+window.show = (visibility) => {
+  for (const node of everywhere(document)) if (node.matches("canvas")) node.style.visibility = visibility;
 };
 """
 
@@ -112,6 +119,10 @@ class Tools:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    async def picture(self) -> str:
+        """The page as it looks now, a PNG file in base64."""
+        return (await self.call("Page.captureScreenshot"))["data"]
+
     async def wait(self, script: str, timeout: float = TIMEOUT) -> None:
         """Wait until a script is true."""
         deadline = time.monotonic() + timeout
@@ -121,7 +132,7 @@ class Tools:
 
 
 async def look(port: int, alive: Callable[[], bool], picture: str | None) -> tuple[int, int]:
-    """How many colours map and 3D view show once both are drawn, or after a while."""
+    """How many pixels of map and 3D view are drawn on a canvas, once both are or after a while."""
     tools = Tools(port)
     await tools.open(alive)
     await tools.wait("window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)")
@@ -133,8 +144,11 @@ async def look(port: int, alive: Callable[[], bool], picture: str | None) -> tup
     await tools.wait("text().includes('eV/atom')")
     deadline = time.monotonic() + TIMEOUT
     while True:
-        shot = (await tools.call("Page.captureScreenshot"))["data"]
-        of_map, of_atoms = [await tools.evaluate(f"colours('{shot}', '{pane}')") for pane in PANES]
+        shot = await tools.picture()
+        await tools.evaluate("show('hidden')")
+        without = await tools.picture()
+        await tools.evaluate("show('')")
+        of_map, of_atoms = [await tools.evaluate(f"changed('{shot}', '{without}', '{pane}')") for pane in PANES]
         if (of_map > ENOUGH[0] and of_atoms > ENOUGH[1]) or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.5)
