@@ -11,13 +11,25 @@ import panel as pn
 import pytest
 import shapely
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from meaviz.components.map.environment_map import EnvironmentMap, warm
 from meaviz.components.map.figure import NAME
 from meaviz.components.map.layers import SCATTER_MAX
 from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, palette
-from tests.support.browser import data_to_page, drag, figure_eval, open_page, tool, wait_figure, wait_idle, wait_until
+from tests.support.browser import (
+    BrowserLog,
+    Served,
+    data_to_page,
+    drag,
+    figure_eval,
+    fresh_page,
+    open_page,
+    tool,
+    wait_figure,
+    wait_idle,
+    wait_until,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -110,33 +122,63 @@ def compiled():
     warm()
 
 
+@dataclass
+class Theatre:
+    """A page with room for one map after the other: opening a page takes longer than most tests."""
+
+    page: Page
+    served: Served
+    log: BrowserLog
+    room: pn.Column
+
+
+@pytest.fixture(scope="module")
+def theatre(chromium):
+    rooms: list[pn.Column] = []
+
+    def app():
+        rooms.append(pn.Column(sizing_mode="stretch_both"))
+        return rooms[-1]
+
+    log = BrowserLog()
+    with fresh_page(chromium, log) as page:
+        served = Served(app)
+        log.servers.add(served.host)
+        open_page(page, served)
+        yield Theatre(page, served, log, rooms[-1])
+        served.stop()
+    assert not log.external(), f"requests to other hosts: {log.external()}"
+
+
 @pytest.fixture(params=[3_000, 200_000], ids=["scatter", "raster"])
-def stage(request, serve, page):
+def stage(request, theatre):
     n = request.param
     rng = np.random.default_rng(7)
     blob = rng.integers(0, 3, n)
     xy = (CENTRES[blob] + rng.uniform(-2, 2, size=(n, 2))).astype(np.float32)
-    made: list[Stage] = []
+    page, served = theatre.page, theatre.served
+    page.mouse.move(0, 0)
 
-    def app():
+    def enter():
         component = EnvironmentMap()
-        one = Stage(page, None, component, xy, blob)
+        one = Stage(page, served, component, xy, blob)
         component.set_points(xy)
         component.set_colouring(Colouring.categorical(blob, ["alpha", "beta", "gamma"], label="Phase"))
         component.on_select = lambda mask, mode: one.selections.append((mask, mode))
         component.on_tap = one.taps.append
         component.hover = lambda row: one.hovered.append(row) or f"Environment {row}"
-        made.append(one)
-        return pn.Column(component, sizing_mode="stretch_both")
+        theatre.room[:] = [component]
+        return one
 
-    served = serve(app)
-    open_page(page, served)
+    one = served.run(enter)
     wait_figure(page, NAME)
-    one = made[-1]
-    one.served = served
     one.wait_for_colour(CENTRES[0], palette(3)[0])
     page.mouse.move(*one.at(FAR_AWAY)[0])
-    return one
+    yield one
+    served.run(theatre.room.clear)
+    wait_idle(page)
+    assert not theatre.log.errors, f"errors on the page: {theatre.log.errors}"
+    assert not served.errors, f"the server logged errors: {served.errors}"
 
 
 def test_lasso_around_a_blob_selects_it_exactly(stage):
