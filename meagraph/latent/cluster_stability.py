@@ -39,7 +39,7 @@ def cluster_stability(
         progress(run, runs, "stability of clusters")
         rows = np.sort(rng.choice(condensed.size, max(1, round(SHARE * condensed.size)), replace=False))
         again = _cluster_part(rows, embedding, condensed, config, seed + run + 1)
-        found[run] = _likest(labels[rows], again, condensed.multiplicity[rows], clusters.n_clusters)
+        found[run] = likest(labels[rows], again, condensed.multiplicity[rows], clusters.n_clusters)
     progress(runs, runs, "stability of clusters")
     known = np.isfinite(found)
     total = np.where(known, found, 0.0).sum(axis=0)
@@ -64,7 +64,7 @@ def _cluster_part(
     return METHODS[config.method](part, nearest_neighbours(part.values, config.neighbours), alone, config, seed)[0]
 
 
-def _likest(
+def likest(
     labels: NDArray[np.int64], again: NDArray[np.int64], weights: NDArray[np.int64], count: int
 ) -> NDArray[np.float64]:
     """Jaccard similarity (count,) of each cluster of ``labels`` (m,) to the likest of ``again`` (m,)."""

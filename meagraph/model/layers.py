@@ -25,7 +25,7 @@ with warnings.catch_warnings():  # it scripts classes while it is imported, of w
     from torch_geometric.nn import Linear
 
 SHIFT = 1e-5  # keeps normalised edge scores above zero, as published
-_BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in the processor's cache
+BLOCK_VALUES = 2_000_000  # values of an edge block: 8 MB, so that it stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def _sums(value: Tensor, h: Tensor, edges: Edges) -> Tensor:
     """Sum (M, H) over each node's neighbours j of value_ij h_j."""
     if not edges.compiled:  # MPS knows no sparse matrices in compressed rows (github.com/pytorch/pytorch/issues/196192)
         total = h.new_zeros((edges.n_nodes, h.shape[1]))
-        for b in _blocks(len(edges.source), h.shape[1]):
+        for b in edge_blocks(len(edges.source), h.shape[1]):
             total.index_add_(0, edges.target[b], value[b, None] * h[edges.source[b]])
         return total
     with warnings.catch_warnings():
@@ -215,7 +215,7 @@ def _sums(value: Tensor, h: Tensor, edges: Edges) -> Tensor:
 def _lengths(h: Tensor, edges: Edges) -> Tensor:
     """Length (E,) of every edge between rows of ``h``."""
     if not edges.compiled:
-        blocks = _blocks(len(edges.source), h.shape[1])
+        blocks = edge_blocks(len(edges.source), h.shape[1])
         return torch.cat([torch.linalg.vector_norm(h[edges.source[b]] - h[edges.target[b]], dim=1) for b in blocks])
     half = edges.source < edges.target  # both directions are equally long
     index = half.nonzero().squeeze(1)
@@ -230,14 +230,15 @@ def _lengths(h: Tensor, edges: Edges) -> Tensor:
 def _products(at_target: Tensor, at_source: Tensor, edges: Edges) -> Tensor:
     """Inner product (E,) of the two rows that every edge joins."""
     if not edges.compiled:
-        blocks = _blocks(len(edges.source), at_target.shape[1])
+        blocks = edge_blocks(len(edges.source), at_target.shape[1])
         return torch.cat([(at_target[edges.target[b]] * at_source[edges.source[b]]).sum(dim=1) for b in blocks])
     first, second = at_target.contiguous().numpy(), at_source.detach().contiguous().numpy()
     return torch.from_numpy(loops.row_products(first, second, edges.target.numpy(), edges.source.numpy()))
 
 
-def _blocks(n_edges: int, width: int) -> list[slice]:
-    step = max(1, _BLOCK_VALUES // width)
+def edge_blocks(n_edges: int, width: int) -> list[slice]:
+    """Cut ``n_edges`` edges with ``width`` values each into blocks of at most BLOCK_VALUES; at least one."""
+    step = max(1, BLOCK_VALUES // width)
     return [slice(start, min(start + step, n_edges)) for start in range(0, max(n_edges, 1), step)]
 
 

@@ -59,7 +59,7 @@ class _Data:
     graph: GraphConfig
 
     def batch(self, structures: NDArray[np.int64]) -> SimilarityGraph | None:
-        return _batch_graph(self.points, self.condensed, self.offsets, structures, self.graph)
+        return batch_graph(self.points, self.condensed, self.offsets, structures, self.graph)
 
 
 def train(
@@ -91,7 +91,7 @@ def train(
     """
     place = choose_device(device)
     data = _Data(points, condensed, offsets, graph)
-    learning, held_out = _split(len(offsets) - 1, config, seed)
+    learning, held_out = split_structures(len(offsets) - 1, config, seed)
     identity = _identity(model, data, config, seed) if state is not None else ""
     model.to(place)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
@@ -110,8 +110,8 @@ def train(
             _restore(optimiser, known.moments)
             yield from history
         judge = _Judge(data, held_out, config, seed, len(model.encoder), place)
-        while len(history) < config.epochs and not _settled(history, config.patience):
-            record = _epoch(model, optimiser, data, learning, config, len(history) + 1, seed, judge, place, progress)
+        while len(history) < config.epochs and not has_settled(history, config.patience):
+            record = one_epoch(model, optimiser, data, learning, config, len(history) + 1, seed, judge, place, progress)
             history.append(record)
             if best_epoch(history) is record:
                 best = _copy(model)
@@ -123,7 +123,7 @@ def train(
         model.to("cpu")
 
 
-def _epoch(
+def one_epoch(
     model: MEAGraph,
     optimiser: torch.optim.Optimizer,
     data: _Data,
@@ -205,14 +205,16 @@ class _Judge:
         return sum(size * loss.item() for size, loss in found) / sum(size for size, _ in found)
 
 
-def _split(n_structures: int, config: TrainingConfig, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_structures(
+    n_structures: int, config: TrainingConfig, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Structures to learn from, and those held out: a share of what an epoch can see."""
     order = np.random.default_rng([seed, 0]).permutation(n_structures)
     held = int(config.validation * min(n_structures, config.steps * config.batch))
     return np.sort(order[held:]), order[:held]
 
 
-def _settled(history: Sequence[EpochRecord], patience: int) -> bool:
+def has_settled(history: Sequence[EpochRecord], patience: int) -> bool:
     """Have the last ``patience`` epochs brought no loss lower by IMPROVEMENT than the best before them?"""
     if not 0 < patience < len(history):
         return False
@@ -263,7 +265,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _batch_graph(
+def batch_graph(
     points: Points,
     condensed: Condensed,
     offsets: NDArray[np.int64],

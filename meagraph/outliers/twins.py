@@ -26,7 +26,7 @@ def disagreement(alike: Alike, dataset: AtomicDataset) -> list[Signal]:
     signals = []
     pairs = twins(alike, dataset)
     energy = dataset.energy / dataset.sizes
-    apart = [np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]), _forces_apart(pairs, dataset)]
+    apart = [np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]), forces_apart(pairs, dataset)]
     for name, noise, label, gap in (
         ("energy of a twin", ENERGY_NOISE, "energies differ by {value:.3g} eV/atom", apart[0]),
         ("forces of a twin", FORCE_NOISE, "forces differ by {value:.3g} eV/Å", apart[1]),
@@ -51,7 +51,7 @@ def twins(alike: Alike, dataset: AtomicDataset) -> NDArray[np.int64]:
     return np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0).astype(np.int64)
 
 
-def _forces_apart(pairs: NDArray[np.int64], dataset: AtomicDataset) -> NDArray[np.float64]:
+def forces_apart(pairs: NDArray[np.int64], dataset: AtomicDataset) -> NDArray[np.float64]:
     """Root mean square difference (P,) in eV/Å of the ordered force magnitudes of two structures of equal size."""
     apart = np.empty(len(pairs))
     magnitude, sizes = np.linalg.norm(dataset.forces, axis=1), dataset.sizes

@@ -42,11 +42,11 @@ class Shortcuts(pn.viewable.Viewer):
         super().__init__()
         self._known: dict[str, Shortcut] = {}
         self._notes: list[tuple[str, str, str]] = []  # what is no key of ours, to be listed: group, keys, title
-        self._keyboard = Keyboard(self.press)
-        self._list = TextPane("", stylesheets=[KEYS_CSS], margin=0, sizing_mode="stretch_width")
+        self.keyboard = Keyboard(self.press)
+        self.list = TextPane("", stylesheets=[KEYS_CSS], margin=0, sizing_mode="stretch_width")
         self.foot = pn.Row(margin=0)  # for buttons under the list
         self.dialog = pmui.Dialog(
-            self._list,
+            self.list,
             self.foot,
             title="Keyboard and mouse",
             close_on_click=True,
@@ -54,7 +54,7 @@ class Shortcuts(pn.viewable.Viewer):
             width_option="lg",
         )
         self.dialog.param.watch(self._follow_dialog, "open")
-        self._layout = pn.Column(self._keyboard, self.dialog, width=0, height=0, margin=0)
+        self._layout = pn.Column(self.keyboard, self.dialog, width=0, height=0, margin=0)
         self.add(HELP, "This list", self.show, "Page")
 
     def __panel__(self) -> pn.Column:
@@ -70,7 +70,7 @@ class Shortcuts(pn.viewable.Viewer):
         if key in self._known:
             raise MEAGraphError(f"The key {key!r} is taken by {self._known[key].title!r}. Choose another.")
         self._known[key] = Shortcut(key, title, action, group)
-        self._keyboard.keys = list(self._known)
+        self.keyboard.keys = list(self._known)
         self._write()
 
     def note(self, keys: str, title: str, group: str) -> None:
@@ -84,12 +84,12 @@ class Shortcuts(pn.viewable.Viewer):
 
     def show(self) -> None:
         """Open the list."""
-        self._keyboard.remember_focus()
+        self.keyboard.remember_focus()
         self.dialog.open = True
 
     def _follow_dialog(self, event: Any) -> None:
         if not event.new:
-            self._keyboard.return_focus()
+            self.keyboard.return_focus()
 
     def _write(self) -> None:
         groups: dict[str, list[tuple[Markup, str]]] = {}
@@ -97,7 +97,7 @@ class Shortcuts(pn.viewable.Viewer):
             groups.setdefault(known.group, []).append((shown(known.key), known.title))
         for group, keys, title in self._notes:
             groups.setdefault(group, []).append((markup("<kbd>{}</kbd>", keys), title))
-        self._list.object = join(
+        self.list.object = join(
             markup(
                 "<section><h3>{}</h3><dl>{}</dl></section>",
                 group,

@@ -57,7 +57,7 @@ def run(app: Callable[[], Any], *, title: str, port: int, browser: bool = True) 
         _wait_until_listening(port, server)
         closed = show_window(url, title)
         if closed.status != 0:
-            print(_failure(closed, url), file=sys.stderr)
+            print(failure(closed, url), file=sys.stderr)
             if browser:
                 webbrowser.open(url)
             while server.is_alive():
@@ -118,7 +118,8 @@ def _wait_until_listening(port: int, server: threading.Thread) -> None:
         time.sleep(0.05)
 
 
-def _failure(closed: Closed, url: str) -> str:
+def failure(closed: Closed, url: str) -> str:
+    """Why a window could not stay, what it needs, and that the app is at ``url`` meanwhile."""
     said = "".join(f"\n    {line}" for line in closed.said.splitlines())
     return (
         f"meaviz: the window ended with status {closed.status}:{said}\n"

@@ -225,7 +225,12 @@ class Workflow:
                 meanwhile=show,
             )
         elif learned is not None:
-            self._start(step, lambda progress: _look(dataset, learned, config, progress), session.set_survey, config)
+            self._start(
+                step,
+                lambda progress: look_and_get_ready(dataset, learned, config, progress),
+                session.set_survey,
+                config,
+            )
 
     def _start(
         self,
@@ -247,7 +252,7 @@ class Workflow:
         self._job.start(step, work, take_and_go_on, meanwhile=meanwhile)
 
 
-def _look(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
+def look_and_get_ready(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
     """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for that."""
     compiling.begin(*DRAWING)
     result = one_survey(dataset, learned, look(dataset, learned, config, progress=progress))

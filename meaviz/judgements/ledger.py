@@ -94,7 +94,7 @@ def add_judgement(
         raise MEAGraphError(f"Unknown verdict {verdict!r}; choose from {', '.join(VERDICTS)}.")
     if not author.strip():
         raise MEAGraphError("A judgement needs the name of who judges. Give your name.")
-    with _written(path) as base:
+    with written(path) as base:
         act = Act(uuid.uuid4().hex, _now(base), author.strip(), verdict, reason.strip(), note.strip())
         _insert(base, act, keys, np.asarray(structure), np.asarray(atom))
     return act
@@ -102,7 +102,7 @@ def add_judgement(
 
 def undo_judgement(path: Path, uid: str, *, author: str) -> Act:
     """Take the act ``uid`` back, as if it had never been; both acts stay on record."""
-    with _written(path) as base:
+    with written(path) as base:
         act = Act(uuid.uuid4().hex, _now(base), author.strip(), "", "", "", undoes=uid)
         _insert_act(base, act)
     return act
@@ -166,7 +166,7 @@ def merge_entries(path: Path, entries: Iterable[tuple[Act, str, int]]) -> int:
         if key:
             keys.append(key)
             atoms.append(atom)
-    with _written(path) as base:
+    with written(path) as base:
         known = {uid for (uid,) in base.execute("SELECT uid FROM acts")}
         added = [entry for uid, entry in new.items() if uid not in known]
         for act, keys, atoms in added:
@@ -237,7 +237,7 @@ def _now(base: sqlite3.Connection) -> str:
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[sqlite3.Connection]:
+def written(path: Path) -> Iterator[sqlite3.Connection]:
     """A transaction that writes; it is synced to the disk when the block has ended, and void if that raises."""
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

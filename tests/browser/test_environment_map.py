@@ -11,17 +11,31 @@ import panel as pn
 import pytest
 import shapely
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from meaviz.components.map.environment_map import EnvironmentMap, warm
-from meaviz.components.map.figure import NAME, view_of
+from meaviz.components.map.figure import NAME
 from meaviz.components.map.layers import SCATTER_MAX
 from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, palette
-from tests.support.browser import data_to_page, drag, figure_eval, open_page, tool, wait_figure, wait_idle, wait_until
+from tests.support.browser import (
+    BrowserLog,
+    Served,
+    data_to_page,
+    drag,
+    figure_eval,
+    fresh_page,
+    open_page,
+    tool,
+    wait_figure,
+    wait_idle,
+    wait_until,
+)
 
 pytestmark = pytest.mark.browser
 
 CENTRES = np.array([[-10.0, 0.0], [10.0, 0.0], [0.0, 12.0]])  # three square blobs, 4 wide, far from each other
+TIP = "view.model.center.find((one) => one.type == 'Label')"
+IMAGE_WIDTH = "view.model.renderers[0].data_source.get_column('dw')[0]"
 FAR_AWAY = (0.0, -1.0)  # no point within 3 units
 
 
@@ -108,33 +122,63 @@ def compiled():
     warm()
 
 
+@dataclass
+class Theatre:
+    """A page with room for one map after the other: opening a page takes longer than most tests."""
+
+    page: Page
+    served: Served
+    log: BrowserLog
+    room: pn.Column
+
+
+@pytest.fixture(scope="module")
+def theatre(chromium):
+    rooms: list[pn.Column] = []
+
+    def app():
+        rooms.append(pn.Column(sizing_mode="stretch_both"))
+        return rooms[-1]
+
+    log = BrowserLog()
+    with fresh_page(chromium, log) as page:
+        served = Served(app)
+        log.servers.add(served.host)
+        open_page(page, served)
+        yield Theatre(page, served, log, rooms[-1])
+        served.stop()
+    assert not log.external(), f"requests to other hosts: {log.external()}"
+
+
 @pytest.fixture(params=[3_000, 200_000], ids=["scatter", "raster"])
-def stage(request, serve, page):
+def stage(request, theatre):
     n = request.param
     rng = np.random.default_rng(7)
     blob = rng.integers(0, 3, n)
     xy = (CENTRES[blob] + rng.uniform(-2, 2, size=(n, 2))).astype(np.float32)
-    made: list[Stage] = []
+    page, served = theatre.page, theatre.served
+    page.mouse.move(0, 0)
 
-    def app():
+    def enter():
         component = EnvironmentMap()
-        one = Stage(page, None, component, xy, blob)
+        one = Stage(page, served, component, xy, blob)
         component.set_points(xy)
         component.set_colouring(Colouring.categorical(blob, ["alpha", "beta", "gamma"], label="Phase"))
         component.on_select = lambda mask, mode: one.selections.append((mask, mode))
         component.on_tap = one.taps.append
         component.hover = lambda row: one.hovered.append(row) or f"Environment {row}"
-        made.append(one)
-        return pn.Column(component, sizing_mode="stretch_both")
+        theatre.room[:] = [component]
+        return one
 
-    served = serve(app)
-    open_page(page, served)
+    one = served.run(enter)
     wait_figure(page, NAME)
-    one = made[-1]
-    one.served = served
     one.wait_for_colour(CENTRES[0], palette(3)[0])
     page.mouse.move(*one.at(FAR_AWAY)[0])
-    return one
+    yield one
+    served.run(theatre.room.clear)
+    wait_idle(page)
+    assert not theatre.log.errors, f"errors on the page: {theatre.log.errors}"
+    assert not served.errors, f"the server logged errors: {served.errors}"
 
 
 def test_lasso_around_a_blob_selects_it_exactly(stage):
@@ -228,7 +272,7 @@ def test_a_click_with_keys_selects_the_point(stage, keys, mode):
 
 def test_selection_tap_and_drawing_follow_the_zoom(stage):
     def width():
-        view = view_of(stage.map._plot)
+        view = stage.map.view
         return view.x[1] - view.x[0]
 
     before = width()
@@ -236,7 +280,7 @@ def test_selection_tap_and_drawing_follow_the_zoom(stage):
     stage.page.mouse.wheel(0, -300)
     wait_until(stage.page, lambda: width() < before / 1.2)
     if len(stage.xy) > SCATTER_MAX:  # the image covers what is in view now
-        wait_until(stage.page, lambda: stage.map._layer.source.data["dw"][0] == pytest.approx(width()))
+        wait_until(stage.page, lambda: figure_eval(stage.page, NAME, IMAGE_WIDTH) == pytest.approx(width()))
     stage.wait_for_colour(CENTRES[1], palette(3)[1])
     mask = stage.select_and_compare(circle(CENTRES[1], 1.0))
     assert mask.sum() == pytest.approx(np.pi / 16 * (stage.blob == 1).sum(), rel=0.15)
@@ -246,12 +290,12 @@ def test_selection_tap_and_drawing_follow_the_zoom(stage):
 
 
 def test_reset_shows_everything_again(stage):
-    start = view_of(stage.map._plot)
+    start = stage.map.view
     stage.page.mouse.move(*stage.at(CENTRES[1])[0])
     stage.page.mouse.wheel(0, -600)
-    wait_until(stage.page, lambda: view_of(stage.map._plot).x != start.x)
+    wait_until(stage.page, lambda: stage.map.view.x != start.x)
     tool(stage.page, "Reset")
-    wait_until(stage.page, lambda: view_of(stage.map._plot).x == pytest.approx(start.x))
+    wait_until(stage.page, lambda: stage.map.view.x == pytest.approx(start.x))
     stage.wait_for_colour(CENTRES[0], palette(3)[0])
 
 
@@ -288,7 +332,7 @@ def test_colour_bar_replaces_the_legend(stage):
     stage.wait_for_colour(CENTRES[0], colouring.palette[20])
     stage.wait_for_colour(CENTRES[1], colouring.palette[-20])
     expect(stage.page.get_by_text("alpha")).not_to_be_visible()
-    right = stage.at((view_of(stage.map._plot).x[1], 0))[0][0]
+    right = stage.at((stage.map.view.x[1], 0))[0][0]
     bar = stage.pixels()[:, round(right) + 2 :].reshape(-1, 3)
     for i in (0, 60, 120, 180, 230):
         assert (np.abs(bar - rgb(colouring.palette[i])).max(axis=1) < 8).sum() > 10  # the bar itself
@@ -329,12 +373,12 @@ def test_hover_asks_for_the_resting_pointer_only(stage):
     (x, y), (away_x, away_y) = stage.at(target, FAR_AWAY)
     stage.page.mouse.move(away_x, away_y)
     stage.page.mouse.move(x, y, steps=25)
-    wait_until(stage.page, lambda: stage.map._tip.visible)
+    wait_until(stage.page, lambda: figure_eval(stage.page, NAME, f"{TIP}.visible"))
     assert len(stage.hovered) <= 5  # not one question a step
-    assert stage.map._tip.text == f"Environment {stage.hovered[-1]}"
+    assert figure_eval(stage.page, NAME, f"{TIP}.text") == f"Environment {stage.hovered[-1]}"
     assert np.hypot(*(stage.xy[stage.hovered[-1]] - target)) < 0.2
     stage.page.mouse.move(away_x, away_y)
-    wait_until(stage.page, lambda: not stage.map._tip.visible)
+    wait_until(stage.page, lambda: not figure_eval(stage.page, NAME, f"{TIP}.visible"))
 
 
 def test_dark_theme(stage):

@@ -19,6 +19,7 @@ from meaviz.views.gallery import GalleryView
 from meaviz.views.structure.tools import picture_name
 from meaviz.views.structure.view import StructureView, alignment_text
 from tests.support.browser import Served, choose, open_page, wait_until
+from tests.support.messages import from_browser
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 DRAWN = "(id) => { const view = __meaviz_debug?.at(-1); return !!view && view.idle() && view.scene()?.id === id; }"
@@ -136,19 +137,19 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     view = StructureView(session, None)
     session.selection.inspected = 20
     assert view.viewer.scene["near"].size > 8
-    view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": -1})
+    from_browser(view.viewer, {"type": "click", "scene": view.viewer.scene["id"], "index": -1})
     assert view.shown.mode == "structure"
-    view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": 7})
+    from_browser(view.viewer, {"type": "click", "scene": view.viewer.scene["id"], "index": 7})
     assert session.selection.inspected == niobium.offsets[niobium.structure_of[20]] + 7
     assert view.shown.mode == "structure"  # the choice of an atom does not change what is shown
     assert view.viewer.scene["centers"] == [7]
     here = int(niobium.offsets[niobium.structure_of[20]])
     for index, keys in ((3, {"shift": True}), (5, {"shift": True}), (3, {"ctrl": True})):
-        view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": index, **keys})
+        from_browser(view.viewer, {"type": "click", "scene": view.viewer.scene["id"], "index": index, **keys})
     assert np.flatnonzero(session.selection.mask).tolist() == [here + 5]
     assert session.selection.inspected == here + 7  # what is looked at stays
     session.selection.clear()
-    view.viewer._handle_msg({"type": "step", "by": -5})
+    from_browser(view.viewer, {"type": "step", "by": -5})
     assert session.selection.inspected == niobium.offsets[niobium.structure_of[20]] + 6
     session.appearance.atoms_by = "selected"
     grey = view.viewer.scene["colors"]
@@ -158,9 +159,9 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     view.shown.mode, session.selection.pinned = "environment", 100
     assert view.comparing
     first = view.viewer.scene["starts"][1]
-    view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": first})
+    from_browser(view.viewer, {"type": "click", "scene": view.viewer.scene["id"], "index": first})
     assert session.selection.pinned == 100
-    view.viewer._handle_msg({"type": "click", "scene": view.viewer.scene["id"], "index": 0})
+    from_browser(view.viewer, {"type": "click", "scene": view.viewer.scene["id"], "index": 0})
     assert session.selection.inspected == 100  # the centre of the pinned one
     session.set_learned(session.data.learned)  # the map is gone
     assert session.selection.pinned == -1
@@ -190,9 +191,9 @@ def test_the_gallery_lists_clusters_and_answers_only_for_its_own_pictures(
     assert view.gallery.sections[2] != drawn
     view.cluster.value = 2
     assert [item["row"] for item in view.gallery.sections[0]["items"]] == [144]  # the isolated atom
-    view.gallery._handle_msg({"row": 3})
+    from_browser(view.gallery, {"row": 3})
     assert session.selection.inspected == -1
-    view.gallery._handle_msg({"row": 144})
+    from_browser(view.gallery, {"row": 144})
     assert session.selection.inspected == 144
     session.set_dataset(None)
     assert view.gallery.sections == []

@@ -25,6 +25,7 @@ from meaviz.components.viewer.bundle import write_bundle
 from meaviz.components.viewer.scene import BALLS_ONLY_ABOVE, Environment, build_scene
 from meaviz.components.viewer.structure_viewer import StructureViewer
 from tests.support.browser import BrowserLog, Served, drag, open_page, wait_until
+from tests.support.messages import from_browser
 
 DEBUG = "globalThis.__meaviz_debug = [];"
 READY = """([at, id]) => {
@@ -222,10 +223,10 @@ def test_a_click_on_a_replaced_scene_means_nothing() -> None:
     heard: list[int] = []
     viewer.param.watch(lambda event: heard.append(event.new), "clicked", onlychanged=False)
     viewer.show(molecule("H2O"))
-    viewer._handle_msg({"type": "click", "scene": 1, "index": 2})
-    viewer._handle_msg({"type": "click", "scene": 1, "index": 2})
+    from_browser(viewer, {"type": "click", "scene": 1, "index": 2})
+    from_browser(viewer, {"type": "click", "scene": 1, "index": 2})
     viewer.show(molecule("CH4"))
-    viewer._handle_msg({"type": "click", "scene": 1, "index": 1})
+    from_browser(viewer, {"type": "click", "scene": 1, "index": 1})
     assert heard == [2, 2]
 
 

@@ -438,7 +438,7 @@ def test_the_same_command_goes_on_after_a_stop(
     done: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[int] = []
-    real = meagraph.model.training._epoch
+    real = meagraph.model.training.one_epoch
 
     def stopped(model: Any, optimiser: Any, data: Any, learning: Any, config: Any, epoch: int, *rest: Any) -> Any:
         seen.append(epoch)
@@ -446,7 +446,7 @@ def test_the_same_command_goes_on_after_a_stop(
             raise KeyboardInterrupt
         return real(model, optimiser, data, learning, config, epoch, *rest)
 
-    monkeypatch.setattr(meagraph.model.training, "_epoch", stopped)
+    monkeypatch.setattr(meagraph.model.training, "one_epoch", stopped)
     out = tmp_path / "again.safetensors"
     arguments = ["train", done.descriptors, "--out", str(out), *TRAIN]
     assert main(arguments) == 130

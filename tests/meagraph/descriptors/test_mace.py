@@ -81,7 +81,7 @@ def test_files_that_are_no_mace_model(tmp_path: Path, content: str) -> None:
 
 def test_batches_are_bounded_and_keep_the_order() -> None:
     structures = [Atoms(f"H{n}") for n in (50, 70, 13, 150, 1, 127, 2)]
-    batches = list(mace_based._batches(structures))
+    batches = list(mace_based.batched(structures))
     assert [len(atoms) for batch in batches for atoms in batch] == [len(atoms) for atoms in structures]
     assert [[len(atoms) for atoms in batch] for batch in batches] == [[50, 70], [13], [150], [1, 127], [2]]
 
@@ -259,12 +259,12 @@ def test_processes_change_nothing(model: tuple[Any, Path], monkeypatch: pytest.M
 
 def test_each_process_reads_the_file_that_was_asked_for(model: tuple[Any, Path], tmp_path: Path) -> None:
     file = read_mace_file(saved(network(avg_num_neighbors=9.0), tmp_path / "other.model"))
-    (rows,) = mace_based._describe(file.path, file.sha256, 1, [Atoms("P")])
+    (rows,) = mace_based.describe_batch(file.path, file.sha256, 1, [Atoms("P")])
     assert rows.shape == (1, 16)
     Path(file.path).write_bytes(model[1].read_bytes())
-    mace_based._network.cache_clear()
+    mace_based.known_network.cache_clear()
     with pytest.raises(MEAGraphError, match="the file has changed since"):
-        mace_based._describe(file.path, file.sha256, 1, [Atoms("P")])
+        mace_based.describe_batch(file.path, file.sha256, 1, [Atoms("P")])
 
 
 def test_a_model_with_wrong_tensors_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def files(package):
 
 snap.files = files
 try:
-    snap._lammps()
+    snap.own_lammps()
     print("loaded")
 except MEAGraphError as error:
     print(error)

@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -97,7 +98,7 @@ def test_atoms_that_coincide_are_named() -> None:
 def test_descriptors_come_from_the_cache(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(niobium, np.ones(niobium.n_structures, dtype=bool))
     first = measure_quests(niobium, plan)
-    monkeypatch.setattr(quests_measures, "_describe", lambda *arguments: pytest.fail("computed again"))
+    monkeypatch.setattr(descriptor, "get_descriptors", lambda *_, **__: pytest.fail("computed again"))
     assert measure_quests(niobium, plan).sets == first.sets
     for other in (QuestsConfig(k=8), QuestsConfig(cutoff=4.0)):
         with pytest.raises(pytest.fail.Exception):
@@ -106,16 +107,16 @@ def test_descriptors_come_from_the_cache(niobium: AtomicDataset, monkeypatch: py
 
 def test_structures_that_repeat_are_described_once(niobium: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    whole = quests_measures._describe
+    whole = descriptor.get_descriptors
 
-    def count(atoms: Atoms, config: QuestsConfig) -> np.ndarray:
-        seen.append(len(atoms))
-        return whole(atoms, config)
+    def count(frames: list[Atoms], **options: Any) -> np.ndarray:
+        seen.extend(map(len, frames))
+        return whole(frames, **options)
 
-    monkeypatch.setattr(quests_measures, "_describe", count)
+    monkeypatch.setattr(descriptor, "get_descriptors", count)
     values = quests_descriptors(niobium)
     assert len(seen) == niobium.n_structures - 1
-    np.testing.assert_array_equal(values, descriptor.get_descriptors(niobium.structures))
+    np.testing.assert_array_equal(values, whole(niobium.structures))
 
 
 # ---- measures

@@ -186,7 +186,7 @@ def test_structures_of_equal_content_are_looked_at_once(
         looked.append(atoms)
         return look(field, atoms)
 
-    monkeypatch.setattr("meagraph.force_field.field._fit", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
+    monkeypatch.setattr("meagraph.force_field.field.fit_roughly", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
     monkeypatch.setattr(Field, "neighbourhoods", neighbourhoods)
     found = observe(dataset)
     assert len(looked) == 30

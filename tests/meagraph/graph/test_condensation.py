@@ -107,12 +107,10 @@ def test_the_traversal_is_that_of_the_definition(points: np.ndarray, budget: int
     """Each representative is as far from those before it as any row is, however the work is cut up."""
     distinct = np.unique(points + 0.0, axis=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(condensation, "_SWEEPS", sweeps)
-        patch.setattr(condensation, "_STEPS", steps)
+        patch.setattr(condensation, "SWEEPS", sweeps)
+        patch.setattr(condensation, "STEPS", steps)
         most = min(budget, len(distinct))
-        (chosen, owner, square), *_ = condensation._farthest_first(
-            distinct, np.arange(len(distinct)), 0.0, most, silent
-        )
+        (chosen, owner, square), *_ = condensation.farthest_first(distinct, np.arange(len(distinct)), 0.0, most, silent)
     between = cdist(distinct, distinct)
     for k in range(1, len(chosen)):
         reach = between[:, chosen[:k]].min(axis=1)
@@ -230,7 +228,7 @@ def test_diameter_of_a_sphere_far_from_the_origin(offset: float) -> None:
 def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     angles = np.linspace(0, 2 * np.pi, 301)[:-1] ** 1.01
     points = np.column_stack([np.cos(angles), np.sin(angles)])
-    monkeypatch.setattr("meagraph.graph.condensation._BLOCK", 7)
+    monkeypatch.setattr("meagraph.graph.condensation.BLOCK", 7)
     assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
 
 

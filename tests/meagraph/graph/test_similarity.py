@@ -115,8 +115,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, neighbours: int 
     x = random_descriptors(4, 3, duplicates=True)
     config = GraphConfig(lower=0.4, neighbours=neighbours)
     _, whole = build(x, config)
-    monkeypatch.setattr(meagraph.graph.similarity, "_TREE_WIDTH", 0)
-    monkeypatch.setattr(meagraph.graph.similarity, "_BLOCK_VALUES", values)
+    monkeypatch.setattr(meagraph.graph.similarity, "TREE_WIDTH", 0)
+    monkeypatch.setattr(meagraph.graph.similarity, "BLOCK_VALUES", values)
     seen: list[int] = []
     points = unit_columns(x)
     blocked = similarity_graph(
@@ -193,9 +193,9 @@ def test_the_tree_finds_what_the_blocks_find(
     points = unit_columns(random_descriptors(seed, 6, duplicates=True))
     net = condense(points, epsilon=0.0)
     config = GraphConfig(lower, neighbours=cap)
-    monkeypatch.setattr(meagraph.graph.similarity, "_QUERY", 7)
+    monkeypatch.setattr(meagraph.graph.similarity, "QUERY", 7)
     tree = similarity_graph(points, net, config)
-    monkeypatch.setattr(meagraph.graph.similarity, "_TREE_WIDTH", 0)
+    monkeypatch.setattr(meagraph.graph.similarity, "TREE_WIDTH", 0)
     blocks = similarity_graph(points, net, config)
     np.testing.assert_array_equal(tree.edge_index, blocks.edge_index)
     np.testing.assert_array_equal(tree.connected, blocks.connected)

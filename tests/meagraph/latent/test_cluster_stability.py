@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.cluster_stability import _likest, cluster_stability
+from meagraph.latent.cluster_stability import cluster_stability, likest
 from meagraph.latent.clustering import ClusteringConfig, Clusters
 from meagraph.model.results import Embedding
 
@@ -14,10 +14,10 @@ from meagraph.model.results import Embedding
 def test_jaccard_by_hand() -> None:
     """Weights 1 2 3 4 5; the first cluster {0, 1} meets {0} and {1, 2}; the second {2, 3} meets {1, 2} and {3}."""
     labels, again = np.array([0, 0, 1, 1, -1]), np.array([0, 1, 1, 2, 2])
-    found = _likest(labels, again, np.array([1, 2, 3, 4, 5]), 3)
+    found = likest(labels, again, np.array([1, 2, 3, 4, 5]), 3)
     assert found[:2].tolist() == pytest.approx([max(1 / 3, 2 / 6), max(3 / 9, 4 / 12)])
     assert np.isnan(found[2])
-    nothing = _likest(labels, np.full(5, -1), np.ones(5, dtype=np.int64), 2)
+    nothing = likest(labels, np.full(5, -1), np.ones(5, dtype=np.int64), 2)
     assert nothing.tolist() == [0, 0]
 
 

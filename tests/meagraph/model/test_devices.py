@@ -60,7 +60,7 @@ def gradients(found: Tensor, *leaves: Tensor) -> list[Tensor]:
 
 @pytest.fixture(params=[1_000_000, 20], ids=["one block", "many blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meagraph.model.layers, "_BLOCK_VALUES", request.param)
+    monkeypatch.setattr(meagraph.model.layers, "BLOCK_VALUES", request.param)
 
 
 def both_ways(graph: SimilarityGraph) -> tuple[Tensor, Edges, Edges]:

@@ -287,7 +287,7 @@ def test_lengths_and_sums_by_definition(seed: int) -> None:
 
 
 def test_blocks_of_other_devices_cover_every_edge_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meagraph.model.layers, "_BLOCK_VALUES", 10)
+    monkeypatch.setattr(meagraph.model.layers, "BLOCK_VALUES", 10)
     for n_edges in (0, 1, 7, 10, 11):
-        blocks = meagraph.model.layers._blocks(n_edges, 3)
+        blocks = meagraph.model.layers.edge_blocks(n_edges, 3)
         assert [i for block in blocks for i in range(n_edges)[block]] == list(range(n_edges))

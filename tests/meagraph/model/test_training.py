@@ -21,7 +21,7 @@ from meagraph.model.autoencoder import MEAGraph, embed
 from meagraph.model.checkpoint import FORMAT, load_model, save_model
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
-from meagraph.model.training import _batch_graph, _settled, _split, choose_device, new_model, train
+from meagraph.model.training import batch_graph, choose_device, has_settled, new_model, split_structures, train
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned, learn, store_model
 
@@ -128,7 +128,7 @@ def test_threads_are_given_back(prepared: Prepared) -> None:
 
 def test_a_batch_of_all_structures_has_the_graph_of_the_dataset(prepared: Prepared) -> None:
     everything = np.arange(prepared.dataset.n_structures)
-    batch = _batch_graph(prepared.points, prepared.condensed, prepared.dataset.offsets, everything, GRAPH)
+    batch = batch_graph(prepared.points, prepared.condensed, prepared.dataset.offsets, everything, GRAPH)
     whole = similarity_graph(prepared.points, prepared.condensed, GRAPH)
     assert batch is not None
     kept = np.flatnonzero(whole.connected)  # isolated environments have left
@@ -143,14 +143,14 @@ def test_a_batch_of_twins_and_isolated_environments_is_passed_over(prepared: Pre
     """Nobody in it has a neighbour; what it taught would be the overflow of columns that hold nothing."""
     points = np.eye(4)[[0, 0, 1, 2, 3]]
     condensed = condense(points, epsilon=0.0)
-    assert _batch_graph(points, condensed, np.arange(6), np.arange(5), GRAPH) is None
+    assert batch_graph(points, condensed, np.arange(6), np.arange(5), GRAPH) is None
 
 
 def test_a_batch_of_some_structures_is_condensed_among_themselves(prepared: Prepared) -> None:
     """Structures 5 and 6 are equal: each of the 16 environments counts twice."""
     chosen = np.array([8, 5, 6])
     dataset = prepared.dataset
-    batch = _batch_graph(prepared.points, prepared.condensed, dataset.offsets, chosen, GRAPH)
+    batch = batch_graph(prepared.points, prepared.condensed, dataset.offsets, chosen, GRAPH)
     assert batch is not None
     assert sorted(batch.multiplicity.tolist()) == [1] * 8 + [2] * 16
     rows = np.concatenate([np.arange(dataset.offsets[s], dataset.offsets[s + 1]) for s in sorted(chosen)])
@@ -300,7 +300,7 @@ def test_a_model_is_not_the_state_of_a_training(prepared: Prepared, tmp_path: Pa
 def test_held_out_structures_teach_nothing(prepared: Prepared) -> None:
     """Other values in them change what they are judged by, and nothing else."""
     config = TrainingConfig(epochs=2, batch=4, validation=0.25)
-    learning, held = _split(12, config, 0)
+    learning, held = split_structures(12, config, 0)
     assert (len(learning), len(held)) == (9, 3)
     assert sorted([*learning, *held]) == list(range(12))
     offsets = prepared.dataset.offsets
@@ -363,7 +363,7 @@ def record(epoch: int, value: float) -> EpochRecord:
     ],
 )
 def test_when_training_has_settled(losses: list[float], patience: int, settled: bool) -> None:
-    assert _settled([record(k, loss) for k, loss in enumerate(losses, 1)], patience) is settled
+    assert has_settled([record(k, loss) for k, loss in enumerate(losses, 1)], patience) is settled
 
 
 def test_a_settled_training_stops_early(prepared: Prepared) -> None:

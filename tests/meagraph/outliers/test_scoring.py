@@ -33,7 +33,7 @@ from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.energies import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
-from meagraph.outliers.twins import _forces_apart, disagreement, twins
+from meagraph.outliers.twins import disagreement, forces_apart, twins
 from tests.support.structures import real_data
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
@@ -267,7 +267,7 @@ def test_forces_of_twins_by_hand() -> None:
     single = with_labels(Atoms("H"), 0.0, np.ones((1, 3)))
     dataset = dataset_from_structures([single, *labelled, single], name="hydrogen")
     pairs = np.array([[1, 2], [2, 1], [4, 0], [1, 3], [3, 2]])
-    np.testing.assert_allclose(_forces_apart(pairs, dataset), [0.5**0.5, 0.5**0.5, 0.0, 8**0.5, 4.5**0.5])
+    np.testing.assert_allclose(forces_apart(pairs, dataset), [0.5**0.5, 0.5**0.5, 0.0, 8**0.5, 4.5**0.5])
 
 
 def test_twins_that_disagree_name_each_other(sound: AtomicDataset) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from meagraph.errors import MEAGraphError
 from meaviz.components.shortcuts import Shortcuts, shown
+from tests.support.messages import from_browser
 
 
 def test_a_key_does_what_it_was_given_for_and_is_listed() -> None:
@@ -14,10 +15,10 @@ def test_a_key_does_what_it_was_given_for_and_is_listed() -> None:
     keys.add("Ctrl+Shift+z", "Redo <all>", lambda: pressed.append("redo"), "Edit")
     keys.press("Ctrl+Shift+z")
     assert pressed == ["redo"]
-    text = keys._list.object
+    text = keys.list.object
     assert "<kbd>Ctrl</kbd> + <kbd>Shift</kbd> + <kbd>Z</kbd>" in text
     assert "Redo &lt;all&gt;" in text
-    assert set(keys._keyboard.keys) == {"?", "Ctrl+Shift+z"}
+    assert set(keys.keyboard.keys) == {"?", "Ctrl+Shift+z"}
 
 
 def test_only_known_keys_come_through() -> None:
@@ -25,7 +26,7 @@ def test_only_known_keys_come_through() -> None:
     keys = Shortcuts()
     keys.add("f", "Flag", lambda: pressed.append("f"))
     for key in ("g", "f", "__class__"):
-        keys._keyboard._handle_msg(key)
+        from_browser(keys.keyboard, key)
     assert pressed == ["f"]
 
 

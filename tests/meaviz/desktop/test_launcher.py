@@ -128,7 +128,7 @@ def test_a_window_that_fails_says_why() -> None:
         "http://localhost:1/", "MEAViz", command=(sys.executable, "-c", "raise SystemExit('no engine here')")
     )
     assert closed == desktop.Closed(1, "no engine here")
-    message = desktop._failure(closed, "http://localhost:1/")
+    message = desktop.failure(closed, "http://localhost:1/")
     assert "no engine here" in message
     assert desktop.INSTALL in message
     assert "http://localhost:1/" in message

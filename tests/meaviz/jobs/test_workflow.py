@@ -212,7 +212,7 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
     def look(_: Any, learned: Any, config: PipelineConfig, progress: Any) -> Any:
         return replace(survey, config=config, ranking=replace(survey.ranking, seed=config.seed))
 
-    monkeypatch.setattr(steps, "_look", look)
+    monkeypatch.setattr(steps, "look_and_get_ready", look)
     began_with = replace(MADE_BY, seed=4, pooling_rate=0.2)
     data.next_config = began_with
     workflow.run("descriptors")

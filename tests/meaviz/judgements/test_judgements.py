@@ -226,7 +226,7 @@ def test_a_kill_within_a_transaction_leaves_what_was_before(home: Path) -> None:
 import os, signal
 from pathlib import Path
 from meaviz.judgements import ledger
-with ledger._written(Path({str(path)!r})) as base:
+with ledger.written(Path({str(path)!r})) as base:
     base.execute("PRAGMA cache_size = 2")
     base.execute("PRAGMA cache_spill = 1")
     base.executemany("INSERT INTO structures (key) VALUES (?)", ((f"{{n:032x}}",) for n in range(20000)))

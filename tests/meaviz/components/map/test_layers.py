@@ -109,7 +109,7 @@ def test_recolouring_needs_no_new_aggregation(monkeypatch):
     layer = RasterLayer(figure(), np.array([[5, 5]], dtype=np.float32), VIEW)
     layer.arrange(levels(1, None, None))
     layer.paint(np.array([RED]), LIGHT)
-    monkeypatch.setattr("meaviz.components.map.layers._aggregate", lambda *args: pytest.fail("aggregated"))
+    monkeypatch.setattr("datashader.Canvas", lambda *arguments, **options: pytest.fail("aggregated"))
     layer.paint(np.array([BLUE]), LIGHT)
     assert layer.source.data["image"][0][50, 50] & 0xFFFFFF == BLUE & 0xFFFFFF
     assert layer.look(VIEW)
@@ -137,11 +137,13 @@ def test_scatter_keeps_rows_and_colours_together():
 
 def test_scatter_discs_grow_when_few_are_in_view():
     xy = np.random.default_rng(0).uniform(0, 10, size=(5000, 2)).astype(np.float32)
-    layer = make_layer(figure(), xy, VIEW)
+    plot = figure()
+    layer = make_layer(plot, xy, VIEW)
     assert isinstance(layer, ScatterLayer)
-    whole = layer._discs.glyph.size
+    (discs,) = plot.renderers
+    whole = discs.glyph.size
     assert not layer.look(View((0.0, 1.0), (0.0, 1.0), 100, 100))
-    assert layer._discs.glyph.size > whole + 2
+    assert discs.glyph.size > whole + 2
 
 
 @pytest.mark.parametrize(

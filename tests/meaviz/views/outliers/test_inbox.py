@@ -19,6 +19,7 @@ from meaviz.judgements.ledger import ledger_path
 from meaviz.session import Session
 from meaviz.views.outliers import inbox
 from meaviz.views.outliers.inbox import InboxView
+from tests.support.messages import from_browser
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
 SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}
@@ -64,7 +65,8 @@ def leads(view: InboxView) -> list[int]:
 
 
 def press(view: InboxView, key: str, current: int | None = None) -> None:
-    view.list._handle_msg({"type": "key", "key": key, "current": view.list.current if current is None else current})
+    current = view.list.current if current is None else current
+    from_browser(view.list, {"type": "key", "key": key, "current": current})
 
 
 def test_keys_judge_and_go_on(at_the_map: Callable[..., tuple[Session, InboxView]]) -> None:
