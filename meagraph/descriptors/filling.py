@@ -175,7 +175,7 @@ def _compute(
     dataset: AtomicDataset, indices: NDArray[np.intp], maker: Maker, workers: int
 ) -> Iterator[NDArray[np.floating]]:
     """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
-    structures = [_bare(dataset.structures[index]) for index in indices]
+    structures = [dataset.structures[index] for index in indices]
     for index, rows in zip(indices, _together(dataset, indices, structures, maker, workers), strict=True):
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
@@ -207,8 +207,3 @@ def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDAr
         raise MEAGraphError(
             f"{dataset.locate(index)}: the descriptor failed: {error}. Remove the frame, or repair its cell."
         ) from error
-
-
-def _bare(atoms: Atoms) -> Atoms:
-    """Only what a descriptor depends on; other arrays would travel to the worker processes for nothing."""
-    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.complete(), pbc=atoms.pbc)

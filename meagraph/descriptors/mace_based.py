@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.descriptors.cells import enclosing_cell
+from meagraph.datasets.cells import compact, enclosing_cell
 from meagraph.descriptors.mace_file import Inert, MaceFile, read_mace_file
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 from meagraph.errors import MEAGraphError
@@ -53,14 +53,15 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     path = str(Path(file.path).expanduser().resolve())
 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
+        near = [compact(atoms, file.r_max) for atoms in structures]
         if workers == 1:
-            for batch in batched(structures):
+            for batch in batched(near):
                 yield from _features(network(), file, batch)
             return
         from joblib import Parallel, delayed
 
         processes = min(workers, PROCESSES)
-        batches = list(batched(structures))
+        batches = list(batched(near))
         for first in range(0, len(batches), processes):  # a round at a time, so that the caller can stop in between
             found = Parallel(n_jobs=processes)(
                 delayed(describe_batch)(path, file.sha256, workers // processes, batch)

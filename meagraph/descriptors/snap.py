@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meagraph.descriptors.cells import enclosing_cell
+from meagraph.datasets.cells import compact, enclosing_cell
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 from meagraph.errors import MEAGraphError
 
@@ -43,16 +43,16 @@ def snap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     basis = {"species": symbols, "r_cut": config.r_cut, "twojmax": 2 * config.l_max, "rfac0": RFAC0}
 
     def make(structures: Sequence[Atoms], workers: int) -> list[NDArray[np.floating]]:
-        if min(workers, len(structures)) == 1:
-            return _describe(structures, species, config.r_cut, 2 * config.l_max)
+        near = [compact(atoms, config.r_cut) for atoms in structures]
+        if min(workers, len(near)) == 1:
+            return _describe(near, species, config.r_cut, 2 * config.l_max)
         from joblib import Parallel, delayed
 
-        ends = np.cumsum([len(atoms) for atoms in structures])
+        ends = np.cumsum([len(atoms) for atoms in near])
         cuts = np.searchsorted(ends, ends[-1] * np.arange(1, workers) / workers)  # equal numbers of atoms
-        pieces = [piece for piece in np.split(np.arange(len(structures)), cuts) if len(piece)]
+        pieces = [piece for piece in np.split(np.arange(len(near)), cuts) if len(piece)]
         found = Parallel(n_jobs=workers)(
-            delayed(_describe)([structures[i] for i in piece], species, config.r_cut, 2 * config.l_max)
-            for piece in pieces
+            delayed(_describe)([near[i] for i in piece], species, config.r_cut, 2 * config.l_max) for piece in pieces
         )
         return [rows for part in found for rows in part]
 

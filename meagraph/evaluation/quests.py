@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.cells import compact
 from meagraph.display.cards import Facts, Shown, Table, html_table
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
@@ -282,14 +283,14 @@ def _describe(atoms: Atoms, config: QuestsConfig) -> NDArray[np.float64]:
     import numba
     from quests.descriptor import get_descriptors
 
-    cell = atoms.cell.array
-    turned = -cell if atoms.pbc.all() and np.linalg.det(cell) < 0 else cell
-    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=turned, pbc=atoms.pbc)
+    near = compact(atoms, config.cutoff)
+    if near.pbc.all() and np.linalg.det(near.cell.array) < 0:
+        near.set_cell(-near.cell.array)
     threads = numba.get_num_threads()
     with ONE_AT_A_TIME:
         numba.set_num_threads(1)  # for a small cell threads take longer to meet than to work
         try:
-            return np.asarray(get_descriptors([bare], k=config.k, cutoff=float(config.cutoff)))
+            return np.asarray(get_descriptors([near], k=config.k, cutoff=float(config.cutoff)))
         finally:
             numba.set_num_threads(threads)
 

@@ -18,6 +18,7 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.cells import compact
 from meagraph.force_field import loops
 from meagraph.progress import Progress, part, silent
 
@@ -44,6 +45,7 @@ class Field:
     species: tuple[int, ...]
     weights: NDArray[np.float64]  # (species,) of an atom as a neighbour
     finder: Any  # of neighbours
+    cutoff: float  # Å
 
     @property
     def width(self) -> int:
@@ -54,8 +56,9 @@ class Field:
 
     def neighbourhoods(self, atoms: Atoms) -> Neighbourhoods:
         """Pairs of atoms within the cutoff, and what the basis makes of them."""
+        near = compact(atoms, self.cutoff)
         i, j, distance, vector = self.finder.compute(
-            points=atoms.positions, box=atoms.cell.complete().array, periodic=atoms.pbc, quantities="ijdD"
+            points=near.positions, box=near.cell.array, periodic=near.pbc, quantities="ijdD"
         )
         i, j = i.astype(np.int64), j.astype(np.int64)
         known = np.searchsorted(self.species, atoms.numbers)
@@ -157,7 +160,7 @@ def new_field(species: tuple[int, ...], usual_distance: float, cutoff: float = C
     )
     from vesin import NeighborList
 
-    return Field(basis, species, radii / radii.mean(), NeighborList(cutoff=cutoff, full_list=True))
+    return Field(basis, species, radii / radii.mean(), NeighborList(cutoff=cutoff, full_list=True), cutoff)
 
 
 def pair_slopes(field: Field, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,8 +231,9 @@ def nearest_distances(atoms: Atoms, cutoff: float = CUTOFF) -> NDArray[np.float6
     """Distance (n,) in Å from each atom to the nearest one, infinity where none lies within ``cutoff`` Å."""
     from vesin import NeighborList
 
+    near = compact(atoms, cutoff)
     i, distance = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=atoms.positions, box=atoms.cell.complete().array, periodic=atoms.pbc, quantities="id"
+        points=near.positions, box=near.cell.array, periodic=near.pbc, quantities="id"
     )
     nearest = np.full(len(atoms), np.inf)
     np.minimum.at(nearest, i.astype(np.int64), distance)

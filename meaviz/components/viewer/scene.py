@@ -13,6 +13,7 @@ from ase.data.colors import jmol_colors
 from ase.neighborlist import natural_cutoffs
 from scipy.spatial import cKDTree
 
+from meagraph.datasets.cells import wrapped
 from meagraph.inspection.environments import neighbourhood
 
 BALLS_ONLY_ABOVE = 10_000
@@ -72,7 +73,8 @@ def build_scene(
     """Describe what is to be drawn of one structure.
 
     The M drawn atoms are the n of the structure, then other periodic images of them: those in the environment of
-    the chosen atom, and those in repeated cells.
+    the chosen atom, and those in repeated cells. Atoms that have left the cell for good are drawn back inside, and
+    periodic images are counted from there.
 
     Args:
         atoms: (n,) atoms.
@@ -99,6 +101,7 @@ def build_scene(
         ValueError: ``colors`` or ``vectors`` do not fit ``atoms``, or ``focus`` is no atom of the structure.
     """
     n = len(atoms)
+    atoms = wrapped(atoms)  # of an unwrapped trajectory the cell would show nothing
     colors, vectors = _checked(atoms, colors, vectors)
     if not -1 <= focus < n:
         raise ValueError(f"focus must be -1 or an atom index below {n}, not {focus}")
@@ -193,7 +196,7 @@ def allowed_repeats(atoms: ase.Atoms, repeats: Sequence[int]) -> tuple[int, int,
 
 def _alone(environment: Environment) -> tuple[np.ndarray, ...]:
     """Numbers, positions from the centre, colours, vectors, atoms with images, and bonds of an environment."""
-    atoms, focus = environment.atoms, environment.focus
+    atoms, focus = wrapped(environment.atoms), environment.focus
     colors, vectors = _checked(atoms, environment.colors, environment.vectors)
     found = neighbourhood(atoms, focus, environment.cutoff)
     parents = np.concatenate([[focus], found.atoms])

@@ -227,6 +227,22 @@ def test_rotation_and_order_change_nothing(model: tuple[Any, Path]) -> None:
     np.testing.assert_allclose(values[16:], values[:8][order], rtol=1e-3, atol=1e-6)
 
 
+def test_another_way_to_write_the_same_crystal_changes_nothing(tmp_path: Path) -> None:
+    """Positions modulo the cell, another cell, an empty box."""
+    model = saved(network(torch.float64), tmp_path / "double.model")  # single precision feels where atoms lie
+    (crystal, *_) = phosphides()
+    unwrapped, other = crystal.copy(), crystal.copy()
+    shifts = np.random.default_rng(0).integers(-300, 301, (len(crystal), 3))
+    unwrapped.positions += shifts @ crystal.cell.array
+    other.set_cell(np.array([[1, 3, -2], [0, 1, 4], [0, 0, 1]]) @ crystal.cell.array)
+    boxes = [Atoms(crystal.numbers, crystal.positions, cell=[size] * 3, pbc=True) for size in (40.0, 2500.0)]
+    values = describe(model, [crystal, unwrapped, other, *boxes]).values.reshape(5, len(crystal), -1)
+    tolerance = 1e-6 * np.abs(values).max()
+    np.testing.assert_allclose(values[1], values[0], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(values[2], values[0], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(values[4], values[3], rtol=0, atol=tolerance)
+
+
 def test_a_model_that_was_moved_is_the_same_model(model: tuple[Any, Path], tmp_path: Path) -> None:
     here = describe(model[1], phosphides())
     moved = tmp_path / "moved.model"

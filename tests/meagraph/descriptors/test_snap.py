@@ -17,8 +17,8 @@ from sympy import Rational
 from sympy.physics.wigner import clebsch_gordan
 
 from meagraph.datasets import dataset_from_structures
+from meagraph.datasets.cells import enclosing_cell
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
-from meagraph.descriptors.cells import enclosing_cell
 from meagraph.descriptors.snap import RFAC0, lammps_frame
 from tests.support import ROOT
 

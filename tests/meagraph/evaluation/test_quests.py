@@ -66,7 +66,19 @@ def test_descriptors_are_the_packages_own_on_real_data() -> None:
     data = read_dataset([real_data("InP_JPCA2020.extxyz")])
     few = [data.structures[index] for index in range(0, data.n_structures, 120)]
     values = quests_descriptors(unlabelled(*few))
-    np.testing.assert_array_equal(values, descriptor.get_descriptors(few, k=32, cutoff=5.0))
+    np.testing.assert_allclose(values, descriptor.get_descriptors(few, k=32, cutoff=5.0), rtol=0, atol=1e-9)
+
+
+def test_positions_count_modulo_the_cell_and_an_empty_box_costs_nothing() -> None:
+    crystal = bulk("NaCl", "rocksalt", a=5.6) * (2, 2, 1)
+    crystal.rattle(0.15, seed=0)
+    unwrapped, other = crystal.copy(), crystal.copy()
+    unwrapped.positions += np.random.default_rng(0).integers(-300, 301, (len(crystal), 3)) @ crystal.cell.array
+    other.set_cell(np.array([[1, 3, -2], [0, 1, 4], [0, 0, 1]]) @ crystal.cell.array)
+    boxes = [Atoms(crystal.numbers, crystal.positions, cell=[size] * 3, pbc=True) for size in (40.0, 2500.0)]
+    values = quests_descriptors(unlabelled(crystal, unwrapped, other, *boxes)).reshape(5, len(crystal), -1)
+    np.testing.assert_allclose(values[1:3], values[[0, 0]], atol=1e-8)
+    np.testing.assert_allclose(values[4], values[3], atol=1e-8)
 
 
 def test_few_neighbours_open_borders_and_left_handed_cells() -> None:

@@ -15,7 +15,16 @@ from ase.neighborlist import neighbor_list
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
 from meagraph.force_field import loops
-from meagraph.force_field.field import CUTOFF, Field, Neighbourhoods, new_field, observe, pair_slopes, warm
+from meagraph.force_field.field import (
+    CUTOFF,
+    Field,
+    Neighbourhoods,
+    nearest_distances,
+    new_field,
+    observe,
+    pair_slopes,
+    warm,
+)
 
 
 def labelled(atoms: Atoms) -> Atoms:
@@ -45,6 +54,20 @@ def misfit(dataset: AtomicDataset, predicted: np.ndarray) -> float:
 
 def test_forces_of_a_pair_potential_are_recovered(pairwise: AtomicDataset) -> None:
     assert misfit(pairwise, observe(pairwise).forces) < 0.05
+
+
+def test_the_same_crystal_written_otherwise_has_the_same_features() -> None:
+    crystal = ase.build.bulk("NaCl", "rocksalt", a=5.6) * (2, 2, 1)
+    crystal.rattle(0.15, seed=0)
+    unwrapped, other = crystal.copy(), crystal.copy()
+    unwrapped.positions += np.random.default_rng(0).integers(-300, 301, (len(crystal), 3)) @ crystal.cell.array
+    other.set_cell(np.array([[1, 3, -2], [0, 1, 4], [0, 0, 1]]) @ crystal.cell.array)
+    near, far = (Atoms(crystal.numbers, crystal.positions, cell=[size] * 3, pbc=True) for size in (40.0, 1e6))
+    field = new_field((11, 17), 2.8)
+    for atoms, same in ((crystal, unwrapped), (crystal, other), (near, far)):
+        expected, found = (field.neighbourhoods(one).force_features(field) for one in (atoms, same))
+        np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+        np.testing.assert_allclose(nearest_distances(same), nearest_distances(atoms), atol=1e-8)
 
 
 def test_a_few_wrong_labels_do_not_bend_the_fit(pairwise: AtomicDataset) -> None:

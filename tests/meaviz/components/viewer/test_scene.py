@@ -103,6 +103,24 @@ def test_the_whole_structure_marks_the_atom_only() -> None:
     assert (scene["centers"], scene["near"].size, scene["around"]) == ([1], 0, False)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_unwrapped_structure_is_drawn_in_its_cell(whole: bool) -> None:
+    """The same atoms as of the wrapped one, with its bonds, and the neighbourhood where it says it is."""
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    atoms.positions += 0.7
+    unwrapped = atoms.copy()
+    unwrapped.positions += np.random.default_rng(0).integers(-300, 301, (len(atoms), 3)) @ atoms.cell.array
+    scene, same = (build_scene(one, focus=3, cutoff=3.0, whole=whole) for one in (unwrapped, atoms))
+    np.testing.assert_allclose(scene["positions"], same["positions"], atol=1e-4)
+    for name in ("bonds", "images", "parents"):
+        np.testing.assert_array_equal(scene[name], same[name])
+    assert set(scene["near"].tolist()) == set(same["near"].tolist())
+    if not whole:
+        positions = scene["positions"].reshape(-1, 3)
+        away = np.sort(np.linalg.norm(positions[scene["near"][1:]] - positions[3], axis=1))
+        np.testing.assert_allclose(away, neighbourhood(unwrapped, 3, 3.0).distances, atol=1e-4)
+
+
 def test_two_environments_are_centred_and_turned() -> None:
     atoms = bulk("Cu", a=3.6, cubic=True)
     turn = Rotation.from_euler("z", 90, degrees=True).as_matrix()
