@@ -55,10 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compiling.begin(*LEARNING)
     import panel as pn
 
-    from meaviz.app import TITLE, build
-    from meaviz.style.text import TextPane
+    from meaviz.demo import demo_path
+    from meaviz.jobs.opening import Ahead
 
     reading = reading_options(options)
+    ahead = Ahead(options.data or [demo_path()], **reading)  # while the page is made ready
+
+    from meaviz.app import TITLE, build
+    from meaviz.style.text import TextPane
 
     def app() -> object:
         # somebody else's page that points its own name at this machine would count as ours; of a session's headers
@@ -66,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = pn.state.curdoc.session_context.request.host_name
         if here and not _of_this_machine(asked.strip("[]")):
             return TextPane(f"{asked} is no name of this machine. Open the address that meaviz printed.")
-        return build(options.data, **reading)
+        return build(options.data, ahead=ahead, **reading)
 
     try:
         if options.desktop:

@@ -19,12 +19,13 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
     "data": {"dataset": None, "properties": None},
-    "descriptors": {"descriptors": None, "runs": ()},
+    "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
 }
@@ -42,6 +43,9 @@ class Data(param.Parameterized):
         class_=Properties, allow_None=True, doc="What is known of each environment."
     )
     descriptors: Descriptors | None = param.ClassSelector(class_=Descriptors, allow_None=True)
+    quick: Sight | None = param.ClassSelector(
+        class_=Sight, allow_None=True, doc="The map of principal components, shown until there is a learned one."
+    )
     runs: tuple[TrainingRun, ...] = param.ClassSelector(
         class_=tuple, default=(), doc="Every model that these descriptors had."
     )
@@ -52,6 +56,9 @@ class Data(param.Parameterized):
     stability: Stability | None = param.ClassSelector(
         class_=Stability, allow_None=True, doc="Of the model, along the pooling rate."
     )
+    sight: Sight | Survey | None = param.ClassSelector(
+        class_=(Sight, Survey), allow_None=True, doc="What is shown: the survey, or as much of it as there is."
+    )
     survey: Survey | None = param.ClassSelector(class_=Survey, allow_None=True)
     cluster_stability: NDArray[np.float64] | None = param.Array(
         default=None, doc="(C,) of each cluster, None until it is measured."
@@ -61,6 +68,7 @@ class Data(param.Parameterized):
         """Forget what ``step`` of STEPS and those after it left behind."""
         for gone in STEPS[STEPS.index(step) :]:
             self.param.update(**RESULTS[gone])
+        self.sight = self.quick
 
     def missing_step(self) -> str | None:
         """The first step without a result, None where the map is there."""

@@ -23,10 +23,15 @@ class AtOnce(MainJob):
         *,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
+        self.now(step)
         try:
             take(work(self.progress))
         except MEAGraphError as error:
+            meanwhile()
+            step = self._activity.running
             self.fail(step, str(error))
+        finally:
+            self._activity.running = ""
 
 
 class Held(MainJob):
@@ -50,6 +55,7 @@ class Held(MainJob):
             self.fail(step, "Another step is being computed. Wait for it, or cancel it.")
         else:
             self.held = step, work, take
+            self._activity.running = step
 
     def finish(self) -> Any:
         """Let it work; the session takes what came of it, which is returned."""
@@ -58,10 +64,12 @@ class Held(MainJob):
         result = work(silent)
         self.held = None
         take(result)
+        self._activity.running = ""
         return result
 
     def cancel(self) -> None:
         """Stop it: nothing comes of it."""
         if self.held is not None:
             step, self.held = self.held[0], None
+            self._activity.running = ""
             self.fail(step, str(Cancelled()))
