@@ -40,6 +40,10 @@ class Hand:
         """Have ``act`` called soon."""
         self._waiting.append(act)
 
+    def give_with(self, act: Callable[..., object], *results: object) -> None:
+        """Have ``act(*results)`` called soon."""
+        self.give(lambda: act(*results))
+
     def take(self) -> None:
         """Call what was given so far; raises what that raises."""
         while self._waiting:
@@ -77,47 +81,44 @@ class Chain:
         taught = described if described.learned is not None else described._learn(progress)
         taught._look(progress)
 
-    def _give(self, take: Callable[..., object], *results: object) -> None:
-        self.hand.give(lambda: take(*results))
-
     def _describe(self, progress: Progress) -> Chain:
-        self._give(self.receiver.begins, "descriptors")
+        self.hand.give_with(self.receiver.begins, "descriptors")
         found = one_description(self.dataset, describe(self.dataset, self.config.descriptors, progress=progress))
         quick = quick_sight(self.dataset, found, self.config)
-        self._give(self.receiver.descriptors, found, quick)
+        self.hand.give_with(self.receiver.descriptors, found, quick)
         return replace(self, descriptors=found, quick=quick)
 
     def _learn(self, progress: Progress) -> Chain:
         assert self.descriptors is not None
-        self._give(self.receiver.begins, "model")
-        self._give(self.receiver.epochs, ())
+        self.hand.give_with(self.receiver.begins, "model")
+        self.hand.give_with(self.receiver.epochs, ())
         epochs: list[EpochRecord] = []
 
         def count(record: EpochRecord) -> None:
             epochs.append(record)
-            self._give(self.receiver.epochs, tuple(epochs))
+            self.hand.give_with(self.receiver.epochs, tuple(epochs))
 
         found = learn(self.dataset, self.descriptors, self.config, **self.training, on_epoch=count, progress=progress)
         found = one_model(found)
-        self._give(self.receiver.learned, found)
+        self.hand.give_with(self.receiver.learned, found)
         return replace(self, learned=found)
 
     def _look(self, progress: Progress) -> None:
         """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for it."""
         assert self.learned is not None
-        self._give(self.receiver.begins, "map")
+        self.hand.give_with(self.receiver.begins, "map")
         compiling.begin(*DRAWING)
         found = look(
             self.dataset,
             self.learned,
             self.config,
             quick=None if self.quick is None else self.quick.projection,
-            on_part=lambda sight: self._give(self.receiver.part, sight),
+            on_part=lambda sight: self.hand.give_with(self.receiver.part, sight),
             progress=progress,
         )
         found = one_survey(self.dataset, self.learned, found)
         get_ready(self.dataset.n_environments, progress)
-        self._give(self.receiver.survey, found)
+        self.hand.give_with(self.receiver.survey, found)
 
 
 def get_ready(n: int, progress: Progress) -> None:

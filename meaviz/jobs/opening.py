@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meagraph.datasets import AtomicDataset
+from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
+from meagraph.datasets.label_table import SETTINGS, LabelTable, label_table
 from meagraph.errors import MEAGraphError
 from meagraph.pipeline.analysis import Analysis, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
@@ -30,15 +31,45 @@ class Opened:
     quick: Sight | None = None
 
 
-def open_files(paths: Sequence[str | Path], config: PipelineConfig, progress: Progress, **reading: Any) -> Opened:
-    """Read files and recall what ``config`` made of them. Raises what :func:`meagraph.datasets.read_dataset` does."""
-    dataset = open_dataset(paths, progress=progress, **reading)
+def open_files(
+    paths: Sequence[str | Path],
+    config: PipelineConfig,
+    progress: Progress,
+    *,
+    on_labels: Callable[[LabelTable], object] = lambda table: None,
+    **reading: Any,
+) -> Opened:
+    """Read files and recall what ``config`` made of them. Raises what :func:`meagraph.datasets.read_dataset` does.
+
+    Where they are refused for their labels alone, ``on_labels`` is told which there are.
+    """
+    try:
+        dataset = open_dataset(paths, progress=progress, **reading)
+    except DatasetError:
+        table = _labels_of(paths, progress, reading)
+        if table is not None:
+            on_labels(table)
+        raise
     found = recall_analysis(dataset, config)
     if found is None:
         return Opened(dataset)
     get_ready(dataset.n_environments, progress)
     found = one_analysis(found)
     return Opened(dataset, found, recall_quick(dataset, found.descriptors, found.config))
+
+
+def names_in(dataset: AtomicDataset, reading: Mapping[str, Any]) -> LabelTable:
+    """The names that its frames carry, and which were taken with these options."""
+    return label_table(dataset, **{name: reading[name] for name in SETTINGS if reading.get(name) is not None})
+
+
+def _labels_of(paths: Sequence[str | Path], progress: Progress, reading: Mapping[str, Any]) -> LabelTable | None:
+    """The names in files that can be read once no labels are asked for; None where something else is wrong."""
+    without = {**reading, "energy_key": (), "forces_key": (), "allow_unlabelled": True}
+    try:
+        return names_in(read_dataset(list(map(str, paths)), progress=progress, **without), reading)
+    except DatasetError:
+        return None
 
 
 class Ahead:

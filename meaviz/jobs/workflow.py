@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from meagraph.datasets.label_table import LabelTable
 from meagraph.errors import MEAGraphError
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.checkpoint import FORMAT, model_files
@@ -20,9 +22,11 @@ from meagraph.progress import Progress
 from meagraph.step_files.checks import claim
 from meaviz.jobs.chain import Chain, Hand, Receiver
 from meaviz.jobs.main_job import MainJob
-from meaviz.jobs.opening import Ahead, Opened, open_files
+from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
+from meaviz.jobs.runner import JobRunner
 from meaviz.session import STEPS, Session
+from meaviz.session.data import Asked
 from meaviz.session.runs import TrainingRun
 
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
@@ -35,14 +39,20 @@ class Workflow:
         self.session = session
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
+        self._names = JobRunner(lambda fraction, message: None)
 
     def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before.
 
         Of what is being opened ``ahead`` the result is taken, at once where it is there.
         """
-        config, hand = self.session.data.next_config, Hand()
+        data, config, hand = self.session.data, self.session.data.next_config, Hand()
         receiver = self._receiver()
+        asked = Asked(tuple(map(str, paths)), reading)
+
+        def take_names(table: LabelTable) -> None:
+            if data.asked is asked:
+                data.labels = table
 
         def go_on(found: Opened, progress: Progress) -> None:
             if found.analysis is None:
@@ -50,12 +60,15 @@ class Workflow:
 
         def work(progress: Progress) -> None:
             if ahead is None:
-                found = open_files(paths, config, progress, **reading)
+                tell = partial(hand.give_with, take_names)
+                found = open_files(paths, config, progress, on_labels=tell, **reading)
             else:
                 found = ahead.result(progress)
             hand.give(lambda: self._take(found))
             go_on(found, progress)
 
+        if not self._job.busy:
+            data.param.update(asked=asked, labels=None)
         if ahead is None or not ahead.ready:
             self._start("data", work, hand)
             return
@@ -67,6 +80,21 @@ class Workflow:
             return
         if found.analysis is None:
             self._start("descriptors", lambda progress: go_on(found, progress), hand)
+
+    def list_labels(self) -> None:
+        """Find out which names the frames of the dataset carry; beside whatever else runs."""
+        dataset, asked, data = self.session.data.dataset, self.session.data.asked, self.session.data
+        if dataset is None or self._names.busy:
+            return
+        reading = {} if asked is None else asked.reading
+
+        def take(table: LabelTable) -> None:
+            if data.dataset is dataset:
+                data.labels = table
+
+        self._names.start(
+            lambda progress: names_in(dataset, reading), take, lambda message: self._job.fail("data", message)
+        )
 
     def run(self, step: str, **training: Any) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import param
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
@@ -24,7 +26,7 @@ from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None},
+    "data": {"dataset": None, "properties": None, "labels": None},
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
@@ -32,11 +34,25 @@ RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what
 STEPS = tuple(RESULTS)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to open."""
+
+    paths: tuple[str, ...]
+    reading: Mapping[str, Any]  # options of :func:`meagraph.datasets.read_dataset`
+
+
 class Data(param.Parameterized):
     """The results of a session; each carries the settings that made it."""
 
     next_config: PipelineConfig = param.ClassSelector(
         class_=PipelineConfig, default=PipelineConfig(), doc="Of the next computation."
+    )
+    asked: Asked | None = param.ClassSelector(
+        class_=Asked, allow_None=True, doc="What was to be opened last, whatever came of it."
+    )
+    labels: LabelTable | None = param.ClassSelector(
+        class_=LabelTable, allow_None=True, doc="Names in the files of ``asked``, once somebody wants to see them."
     )
     dataset: AtomicDataset | None = param.ClassSelector(class_=AtomicDataset, allow_None=True)
     properties: Properties | None = param.ClassSelector(

@@ -24,15 +24,19 @@ from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Data
 from meaviz.session.judging import Judging
 from meaviz.session.named import named_selections
+from meaviz.session.places import Places
 from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
+from meaviz.session.uploads import Uploads
 
 
 class Session:
     """The state of the app in its parts. Replacing a result clears everything that was computed from it."""
 
-    def __init__(self, *, author: str | None = None) -> None:
+    def __init__(self, *, author: str | None = None, places: Places | None = None) -> None:
+        self.places = places or Places.at(None)
+        self.uploads = Uploads()
         self.data = Data()
         self.selection = Selection(self.data)
         self.judging = Judging(self.data, author=author)

@@ -10,6 +10,12 @@ from meagraph.progress import Progress, silent
 from meaviz.jobs.main_job import MainJob
 
 
+def end(job: MainJob) -> None:
+    """Nothing runs any more."""
+    if job._activity.running:
+        job._activity.running = ""
+
+
 class AtOnce(MainJob):
     """Runs each job where it is started; ``progress`` may cancel them."""
 
@@ -23,15 +29,12 @@ class AtOnce(MainJob):
         *,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
-        self.now(step)
         try:
             take(work(self.progress))
         except MEAGraphError as error:
             meanwhile()
-            step = self._activity.running
-            self.fail(step, str(error))
-        finally:
-            self._activity.running = ""
+            self.fail(self._activity.running or step, str(error))
+        end(self)
 
 
 class Held(MainJob):
@@ -55,7 +58,6 @@ class Held(MainJob):
             self.fail(step, "Another step is being computed. Wait for it, or cancel it.")
         else:
             self.held = step, work, take
-            self._activity.running = step
 
     def finish(self) -> Any:
         """Let it work; the session takes what came of it, which is returned."""
@@ -64,12 +66,11 @@ class Held(MainJob):
         result = work(silent)
         self.held = None
         take(result)
-        self._activity.running = ""
+        end(self)
         return result
 
     def cancel(self) -> None:
         """Stop it: nothing comes of it."""
         if self.held is not None:
             step, self.held = self.held[0], None
-            self._activity.running = ""
             self.fail(step, str(Cancelled()))
