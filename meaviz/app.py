@@ -17,9 +17,11 @@ from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
+from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 
@@ -106,21 +108,39 @@ STOPS = (
 )
 
 
-def build(data: Sequence[str | Path] = (), *, session: Session | None = None, **reading: Any) -> pmui.Page:
+def build(
+    data: Sequence[str | Path] = (),
+    *,
+    session: Session | None = None,
+    ahead: Ahead | None = None,
+    root: str | Path | None = None,
+    **reading: Any,
+) -> pmui.Page:
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
-    ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's own can be watched,
-    and is shown as it is where it has a dataset.
+    ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
+    be opened from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's
+    own can be watched, and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
-    session = session or Session()
+    session = session or Session(places=Places.at(root))
     workflow = Workflow(session)
+    mine = ahead if ahead is not None and session.data.dataset is None and ahead.claim() else None
+    paths = list(data) or [demo_path()]
+    at_once = mine is not None and mine.ready
+    if at_once:  # the page comes with it, and computing goes on while the browser loads
+        workflow.open(paths, ahead=mine, **reading)
     page = _page(session, workflow)
-    if session.data.dataset is None:
-        workflow.open(list(data) or [demo_path()], **reading)
+    if session.data.dataset is None and not at_once:
+        workflow.open(paths, ahead=mine, **reading)
     if pn.state.curdoc is not None:
-        pn.state.on_session_destroyed(lambda context: workflow.cancel())
+
+        def end(context: Any) -> None:
+            workflow.cancel()
+            session.uploads.close()
+
+        pn.state.on_session_destroyed(end)
     return page
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from meagraph.cli import add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
@@ -28,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="let --address be one that others reach: without a password, whoever does reads and writes your files",
     )
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="folder that files are opened from in the app, and none outside it (default: any, starting here)",
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
@@ -43,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.desktop and options.address != desktop.ADDRESS:
         parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
 
+    if options.root is not None and not Path(options.root).expanduser().is_dir():
+        parser.error(f"--root {options.root}: expected a folder, but there is none of this name.")
     if not here:
         print(
             f"meaviz: warning: whoever reaches {options.address} can open, export and replace files as you.",
@@ -55,10 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     compiling.begin(*LEARNING)
     import panel as pn
 
-    from meaviz.app import TITLE, build
-    from meaviz.style.text import TextPane
+    from meaviz.demo import demo_path
+    from meaviz.jobs.opening import Ahead
 
     reading = reading_options(options)
+    ahead = Ahead(options.data or [demo_path()], **reading)  # while the page is made ready
+
+    from meaviz.app import TITLE, build
+    from meaviz.style.text import TextPane
 
     def app() -> object:
         # somebody else's page that points its own name at this machine would count as ours; of a session's headers
@@ -66,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = pn.state.curdoc.session_context.request.host_name
         if here and not _of_this_machine(asked.strip("[]")):
             return TextPane(f"{asked} is no name of this machine. Open the address that meaviz printed.")
-        return build(options.data, **reading)
+        return build(options.data, ahead=ahead, root=options.root, **reading)
 
     try:
         if options.desktop:

@@ -34,22 +34,26 @@ MEASURED = {  # signals of the outlier score whose value is a property of its ow
 
 
 class Surveyed(Protocol):
-    """What is known of a dataset once it has a map: a :class:`meagraph.pipeline.survey.Survey`."""
-
-    @property
-    def embedding(self) -> Embedding:
-        """Latent values of the representatives."""
-
-    @property
-    def clusters(self) -> Clusters:
-        """Of all environments."""
+    """What is known of a dataset once it has a map: a :class:`meagraph.pipeline.survey.Survey`, or a part of one."""
 
     @property
     def projection(self) -> Projection:
         """Places on the map."""
 
     @property
-    def outliers(self) -> Outliers:
+    def quick(self) -> bool:
+        """The map shows principal components, not what a model learned."""
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """Latent values of the representatives."""
+
+    @property
+    def clusters(self) -> Clusters | None:
+        """Of all environments."""
+
+    @property
+    def outliers(self) -> Outliers | None:
         """Scores and their signals."""
 
 
@@ -71,16 +75,19 @@ class Properties(Mapping[str, Property]):
         survey: Surveyed | None = None,
         condensed: Condensed | None = None,
         *,
+        quick: Projection | None = None,
         live: Mapping[str, Callable[[], Property]] | None = None,
     ) -> None:
-        """``live`` are properties that change, computed anew each time."""
+        """``quick`` is the map of principal components; ``live`` are properties that change, computed each time."""
         self._dataset = dataset
         self._live = dict(live or {})
         self._entries = _of_dataset(dataset)
         if survey is not None:
             self._entries |= _of_survey(survey)
-            if condensed is not None:
-                self._entries |= _of_latent_space(survey, condensed)
+            if condensed is not None and survey.embedding is not None:
+                self._entries |= _of_latent_space(survey.embedding, condensed)
+        if quick is not None:
+            self._entries |= _places("pca", "Principal component", quick)
         self._entries |= {
             name: entry for name, entry in _of_files(dataset).items() if name not in self._entries
         }  # our names first: theirs may mean anything
@@ -242,17 +249,18 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
 
 
 def _of_survey(survey: Surveyed) -> dict[str, _Entry]:
-    labels, xy = survey.clusters.labels, survey.projection.xy
-    names = [str(number + 1) for number in range(survey.clusters.n_clusters)]
-    entries = {
-        "cluster": _Entry(
+    entries: dict[str, _Entry] = {}
+    clusters, outliers = survey.clusters, survey.outliers
+    if clusters is not None:
+        labels, names = clusters.labels, [str(number + 1) for number in range(clusters.n_clusters)]
+        entries["cluster"] = _Entry(
             "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
-        ),
-        "score": _Entry("Outlier score", "", "environment", "number", lambda: survey.outliers.score),
-        "umap_1": _Entry("UMAP 1", "", "environment", "number", lambda: xy[:, 0]),
-        "umap_2": _Entry("UMAP 2", "", "environment", "number", lambda: xy[:, 1]),
-    }
-    for signal in survey.outliers.signals:
+        )
+    if outliers is not None:
+        entries["score"] = _Entry("Outlier score", "", "environment", "number", _constant(outliers.score))
+    if not survey.quick:
+        entries |= _places("umap", "UMAP", survey.projection)
+    for signal in () if outliers is None else outliers.signals:
         name = signal.name.replace(" ", "_").replace("-", "_")
         if signal.name in MEASURED:
             own, title, unit = MEASURED[signal.name]
@@ -262,15 +270,25 @@ def _of_survey(survey: Surveyed) -> dict[str, _Entry]:
     return entries
 
 
-def _of_latent_space(survey: Surveyed, condensed: Condensed) -> dict[str, _Entry]:
+def _places(name: str, title: str, projection: Projection) -> dict[str, _Entry]:
+    """The two coordinates of a map."""
+    return {
+        f"{name}_{axis + 1}": _Entry(
+            f"{title} {axis + 1}", "", "environment", "number", _constant(projection.xy[:, axis])
+        )
+        for axis in (0, 1)
+    }
+
+
+def _of_latent_space(embedding: Embedding, condensed: Condensed) -> dict[str, _Entry]:
     made: list[NDArray[np.float64]] = []
 
     def component(number: int) -> NDArray[np.float64]:
         if not made:
-            made.append(principal_components(survey.embedding.values, condensed.multiplicity, LATENT))
+            made.append(principal_components(embedding.values, condensed.multiplicity, LATENT))
         return np.asarray(made[0][condensed.assignment, number])
 
-    count = min(LATENT, *survey.embedding.values.shape)
+    count = min(LATENT, *embedding.values.shape)
     of = condensed.assignment
     entries = {
         f"latent_{number + 1}": _Entry(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from meagraph.inspection.clusters import count_clusters
 from meagraph.inspection.properties import Properties, Surveyed
 from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import mean_and_spread
-from meagraph.latent.clustering import NOISE
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.model.results import Embedding
+from meagraph.outliers import Outliers
 from meagraph.pruning.plan import PruningPlan
 
 if TYPE_CHECKING:
@@ -29,9 +31,25 @@ WHOLE = {"environment", "structure", "frame", "atom", "n_atoms", "twins"}  # pro
 MEANS = ("energy", "force")  # properties of clusters that are usually shown
 
 
+class Whole(Surveyed, Protocol):
+    """All that a survey knows: nothing is missing."""
+
+    @property
+    def embedding(self) -> Embedding:
+        """Latent values of the representatives."""
+
+    @property
+    def clusters(self) -> Clusters:
+        """Of all environments."""
+
+    @property
+    def outliers(self) -> Outliers:
+        """Scores and their signals."""
+
+
 def to_dataframe(
     dataset: AtomicDataset,
-    survey: Surveyed | None = None,
+    survey: Whole | None = None,
     condensed: Condensed | None = None,
     *,
     rows: str = "environments",
@@ -76,7 +94,7 @@ def to_dataframe(
 @dataclass(frozen=True, eq=False)
 class _Known:
     dataset: AtomicDataset
-    survey: Surveyed | None
+    survey: Whole | None
     condensed: Condensed | None
     properties: Properties
     plan: PruningPlan | None

@@ -10,10 +10,12 @@ from scipy.spatial import KDTree
 
 from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
-from meagraph.graph.condensation import Condensed
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.neighbours import Neighbours, umap_layout
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
+_AXES_FROM = 50_000  # rows at most; more of them move the axes of a quick map by less than anyone sees
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,24 @@ def project(
     near = neighbours.nearest(config.n_neighbors)
     places = umap_layout(near, components=2, min_dist=config.min_dist, seed=seed)
     return Projection(around(places, condensed, usual_gap(places)).astype(np.float32))
+
+
+def principal_plane(points: Points) -> Projection:
+    """The first two principal components of descriptors ``points`` (N, D): a map that no model is needed for.
+
+    The axes are those of the rows, or of 50,000 of them at equal distances; the sign is such that the largest entry of
+    each axis is positive. With a single column the second coordinate is 0. Equal input gives an equal map.
+    """
+    size, width = points.shape
+    some = points[:: -(-size // _AXES_FROM)]
+    centre = some.mean(axis=0)
+    _, found = np.linalg.eigh((some - centre).T @ (some - centre))
+    axes = np.zeros((width, 2))
+    axes[:, : min(width, 2)] = found[:, ::-1][:, :2]
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])
+    axes *= np.where(signs == 0, 1.0, signs)
+    parts = [(points[start : start + _BLOCK] - centre) @ axes for start in range(0, size, _BLOCK)]
+    return Projection(np.concatenate(parts).astype(np.float32))
 
 
 def usual_gap(places: NDArray[np.floating]) -> float:

@@ -28,6 +28,7 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, learn, recall_learned
+from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
@@ -161,17 +162,30 @@ def look(
     learned: Learned,
     config: PipelineConfig,
     *,
+    quick: Projection | None = None,
+    on_part: OnPart = lambda sight: None,
     cache: bool = True,
     progress: Progress = silent,
 ) -> Survey:
-    """The survey of ``dataset`` by the model, from the cache where it was made before; a map serves other clusters."""
+    """The survey of ``dataset`` by the model, from the cache where it was made before; a map serves other clusters.
+
+    ``quick`` and ``on_part`` go to :func:`meagraph.pipeline.survey.survey`.
+    """
     made_by = _looking_with(learned, config)
     if cache and (known := _known_survey(dataset, learned, made_by)) is not None:
         progress(1, 1, "map from the cache")
         return known
     places = recall("map", _mapping(learned, made_by), _read_places) if cache else None
     result = survey(
-        dataset, learned.load(), learned.points, learned.condensed, made_by, places=places, progress=progress
+        dataset,
+        learned.load(),
+        learned.points,
+        learned.condensed,
+        made_by,
+        places=places,
+        quick=quick,
+        on_part=on_part,
+        progress=progress,
     )
     if not cache:
         return result

@@ -23,6 +23,7 @@ from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
 from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.sight import OnPart, Sight
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import rank_environments
@@ -45,6 +46,11 @@ class Survey(Shown):
     ranking: Ranking
     config: PipelineConfig  # that made it, the model included
 
+    @property
+    def quick(self) -> bool:
+        """No: its map is the learned one."""
+        return False
+
     def _facts(self) -> Facts:
         found = (("clusters", self.clusters), ("map", self.projection), ("outlier candidates", self.outliers))
         return [*((name, brief(value)) for name, value in found), ("ranking", f"by {self.ranking.selector}")]
@@ -58,12 +64,15 @@ def survey(
     config: PipelineConfig,
     *,
     places: Projection | None = None,
+    quick: Projection | None = None,
+    on_part: OnPart = lambda sight: None,
     progress: Progress = silent,
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
     ``points`` (N, D) are the descriptors with columns of unit norm. ``places`` is the map where it is known: it hangs
-    on the model, the pooling rate and ``config.projection``, not on the clusters.
+    on the model, the pooling rate and ``config.projection``, not on the clusters. ``on_part`` is told of clusters, on
+    the map ``quick`` where there is that, then of the map, then of outliers; the ranking comes with the survey.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
@@ -74,8 +83,13 @@ def survey(
     progress(250, 1000, "clusters")
     neighbours = latent_neighbours(embedding, config)
     clusters = cluster(embedding, neighbours, condensed, config.clustering, seed=config.seed)
+    shown = places or quick
+    if shown is not None:
+        on_part(Sight(shown, config, places is None, embedding, clusters))
     progress(550, 1000, "map (UMAP)")
-    places = places or project(neighbours, condensed, config.projection, seed=config.seed)
+    if places is None:
+        places = project(neighbours, condensed, config.projection, seed=config.seed)
+        on_part(Sight(places, config, False, embedding, clusters))
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     outliers = score_outliers(
         np.asarray(points),
@@ -86,6 +100,7 @@ def survey(
         linked=linked_environments(embedding, condensed),
         progress=part(progress, 0.8, 0.9),
     )
+    on_part(Sight(places, config, False, embedding, clusters, outliers))
     ranking = rank_environments(
         clusters,
         points,

@@ -20,6 +20,7 @@ class MainJob:
         self._activity = session.activity
         self._runner = JobRunner(self._report)
         self._also: Callable[[], object] = lambda: None
+        self._refused = ""  # why the session did not take a part of the running step's result
 
     @property
     def busy(self) -> bool:
@@ -37,26 +38,34 @@ class MainJob:
         """Compute ``step``: ``work`` in a thread, then ``take(result)``, which may be refused, on the session's loop.
 
         ``work`` must look at nothing that the session may change: it is given what it needs before. ``meanwhile`` is
-        called on the loop with each report of progress.
+        called on the loop with each report of progress, and before it is said that the work failed; what it refuses
+        ends the work.
         """
 
         def done(result: T) -> None:
+            now = self._activity.running
             self._activity.param.update(running="", progress=(0.0, ""))
             try:
                 take(result)
             except MEAGraphError as error:
-                self.fail(step, str(error))
+                self.fail(now, str(error))
 
         def failed(message: str) -> None:
-            self._activity.param.update(running="", progress=(0.0, ""), problem=(step, message))
+            self._hand_over()
+            now, refused = self._activity.running, self._refused
+            self._activity.param.update(running="", progress=(0.0, ""), problem=(now, refused or message))
 
         try:
             self._runner.start(work, done, failed)
         except MEAGraphError as error:
             self.fail(step, explain(error))
             return
-        self._also = meanwhile
+        self._also, self._refused = meanwhile, ""
         self._activity.param.update(running=step, progress=(0.0, ""), problem=("", ""))
+
+    def now(self, step: str) -> None:
+        """The running job goes on to another step."""
+        self._activity.param.update(running=step, progress=(0.0, ""))
 
     def cancel(self) -> None:
         """Stop the running step; results that were there stay."""
@@ -68,4 +77,12 @@ class MainJob:
 
     def _report(self, fraction: float, message: str) -> None:
         self._activity.progress = (fraction, message)
-        self._also()
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the session take what there is; what it refuses ends the job."""
+        try:
+            self._also()
+        except MEAGraphError as error:
+            self._refused = self._refused or str(error)
+            self._runner.cancel()

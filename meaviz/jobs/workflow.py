@@ -4,38 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from meagraph import compiling
-from meagraph.datasets import AtomicDataset
+from meagraph.datasets.label_table import LabelTable
 from meagraph.errors import MEAGraphError
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.model.checkpoint import FORMAT, model_files
-from meagraph.model.results import EpochRecord
-from meagraph.pipeline.analysis import Analysis, look, look_along_rates, recall_analysis
-from meagraph.pipeline.compiled import LEARNING
+from meagraph.pipeline.analysis import look_along_rates
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.describing import describe
-from meagraph.pipeline.learning import Learned, learn, store_model
+from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.planning import export
-from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
-from meagraph.pruning import loops as pruning_loops
 from meagraph.step_files.checks import claim
-from meaviz.components.map import environment_map
+from meaviz.jobs.chain import Chain, Hand, Receiver
 from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
-from meaviz.jobs.shared import one_analysis, one_description, one_model, one_survey, open_dataset
+from meaviz.jobs.runner import JobRunner
 from meaviz.session import STEPS, Session
+from meaviz.session.data import Asked
 from meaviz.session.runs import TrainingRun
 
-T = TypeVar("T")
-
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
-DRAWING = (environment_map.__name__,)  # what is compiled for it
 
 
 class Workflow:
@@ -45,28 +39,62 @@ class Workflow:
         self.session = session
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
+        self._names = JobRunner(lambda fraction, message: None)
 
-    def open(self, paths: Sequence[str | Path], **reading: Any) -> None:
-        """Read files, then compute everything up to the map. A failure keeps what was open before."""
-        config = self.session.data.next_config
+    def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
+        """Read files, then compute everything up to the map. A failure keeps what was open before.
 
-        def work(progress: Progress) -> tuple[AtomicDataset, Analysis | None]:
-            dataset = open_dataset(paths, progress=progress, **reading)
-            found = recall_analysis(dataset, config)
-            if found is None:
-                return dataset, None
-            _get_ready(dataset.n_environments, progress)
-            return dataset, one_analysis(found)
+        Of what is being opened ``ahead`` the result is taken, at once where it is there.
+        """
+        data, config, hand = self.session.data, self.session.data.next_config, Hand()
+        receiver = self._receiver()
+        asked = Asked(tuple(map(str, paths)), reading)
 
-        def take(result: tuple[AtomicDataset, Analysis | None]) -> None:
-            dataset, found = result
-            self.session.set_dataset(dataset)
-            if found is not None:
-                self.session.set_descriptors(found.descriptors)
-                self.session.set_learned(found.learned)
-                self.session.set_survey(found.survey)
+        def take_names(table: LabelTable) -> None:
+            if data.asked is asked:
+                data.labels = table
 
-        self._start("data", work, take, config)
+        def go_on(found: Opened, progress: Progress) -> None:
+            if found.analysis is None:
+                Chain(found.dataset, config, receiver, hand).run(progress)
+
+        def work(progress: Progress) -> None:
+            if ahead is None:
+                tell = partial(hand.give_with, take_names)
+                found = open_files(paths, config, progress, on_labels=tell, **reading)
+            else:
+                found = ahead.result(progress)
+            hand.give(lambda: self._take(found))
+            go_on(found, progress)
+
+        if not self._job.busy:
+            data.param.update(asked=asked, labels=None)
+        if ahead is None or not ahead.ready:
+            self._start("data", work, hand)
+            return
+        try:
+            found = ahead.result()
+            self._take(found)
+        except MEAGraphError as error:
+            self._job.fail("data", str(error))
+            return
+        if found.analysis is None:
+            self._start("descriptors", lambda progress: go_on(found, progress), hand)
+
+    def list_labels(self) -> None:
+        """Find out which names the frames of the dataset carry; beside whatever else runs."""
+        dataset, asked, data = self.session.data.dataset, self.session.data.asked, self.session.data
+        if dataset is None or self._names.busy:
+            return
+        reading = {} if asked is None else asked.reading
+
+        def take(table: LabelTable) -> None:
+            if data.dataset is dataset:
+                data.labels = table
+
+        self._names.start(
+            lambda progress: names_in(dataset, reading), take, lambda message: self._job.fail("data", message)
+        )
 
     def run(self, step: str, **training: Any) -> None:
         """Compute ``step`` anew (or the first one that lacks a result, if that comes before) and all after it.
@@ -194,76 +222,44 @@ class Workflow:
     # ---- the steps
 
     def _compute(self, step: str, config: PipelineConfig, **training: Any) -> None:
-        """Start ``step`` with the settings ``config``; what it needs must be there."""
-        session, data = self.session, self.session.data
-        dataset, descriptors, learned = data.dataset, data.descriptors, data.learned
-        if step == "data" or dataset is None:
+        """Start ``step`` with the settings ``config``, and all after it; what it needs must be there."""
+        data, hand = self.session.data, Hand()
+        if step == "data" or data.dataset is None:
             self._job.fail("data", "Open a dataset first.")
-        elif step == "descriptors":
-            self._start(
-                step,
-                lambda progress: one_description(dataset, describe(dataset, config.descriptors, progress=progress)),
-                session.set_descriptors,
-                config,
-            )
-        elif step == "model" and descriptors is not None:
-            epochs: list[EpochRecord] = []
+            return
+        known = STEPS[: STEPS.index(step)]
+        chain = Chain(
+            data.dataset,
+            config,
+            self._receiver(),
+            hand,
+            descriptors=data.descriptors if "descriptors" in known else None,
+            quick=data.quick if "descriptors" in known else None,
+            learned=data.learned if "model" in known else None,
+            training=training,
+        )
+        self._start(step, chain.run, hand)
 
-            def show() -> None:
-                if len(epochs) > len(data.history):
-                    data.history = tuple(epochs)
+    def _receiver(self) -> Receiver:
+        session = self.session
+        return Receiver(
+            begins=self._job.now,
+            descriptors=session.set_descriptors,
+            epochs=lambda epochs: session.data.param.update(history=epochs),
+            learned=session.set_learned,
+            part=session.set_part,
+            survey=session.set_survey,
+        )
 
-            if not self._job.busy:
-                data.history = ()
-            self._start(
-                step,
-                lambda progress: one_model(
-                    learn(dataset, descriptors, config, **training, on_epoch=epochs.append, progress=progress)
-                ),
-                session.set_learned,
-                config,
-                meanwhile=show,
-            )
-        elif learned is not None:
-            self._start(
-                step,
-                lambda progress: look_and_get_ready(dataset, learned, config, progress),
-                session.set_survey,
-                config,
-            )
+    def _take(self, found: Opened) -> None:
+        """Show what was read, and what the cache knows of it."""
+        session, known = self.session, found.analysis
+        session.set_dataset(found.dataset)
+        if known is not None:
+            session.set_descriptors(known.descriptors, found.quick)
+            session.set_learned(known.learned)
+            session.set_survey(known.survey)
 
-    def _start(
-        self,
-        step: str,
-        work: Callable[[Progress], T],
-        take: Callable[[T], object],
-        config: PipelineConfig,
-        *,
-        meanwhile: Callable[[], object] = lambda: None,
-    ) -> None:
-        """Compute ``step``, take the result, and go on with the same settings to the next step that lacks one."""
-
-        def take_and_go_on(result: T) -> None:
-            take(result)
-            following = self.session.data.missing_step()
-            if following is not None:
-                self._compute(following, config)
-
-        self._job.start(step, work, take_and_go_on, meanwhile=meanwhile)
-
-
-def look_and_get_ready(dataset: AtomicDataset, learned: Learned, config: PipelineConfig, progress: Progress) -> Survey:
-    """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for that."""
-    compiling.begin(*DRAWING)
-    result = one_survey(dataset, learned, look(dataset, learned, config, progress=progress))
-    _get_ready(dataset.n_environments, progress)
-    return result
-
-
-def _get_ready(n: int, progress: Progress) -> None:
-    """Compile, or load, what a map of ``n`` environments and its plans need on the event loop."""
-    compiling.begin(*DRAWING)
-    compiling.finish(*LEARNING, progress=progress)
-    compiling.finish(*DRAWING, progress=progress)
-    environment_map.warm(n)
-    pruning_loops.warm()
+    def _start(self, step: str, work: Callable[[Progress], None], hand: Hand) -> None:
+        """Do ``work`` as the session's one job; what it gives ``hand`` is taken as it comes."""
+        self._job.start(step, work, lambda result: hand.take(), meanwhile=hand.take)

@@ -7,7 +7,8 @@ import param
 from meagraph.inspection.properties import Properties
 
 DENSITY = "density"  # a colouring that is no property
-CLUSTER, ELEMENT, PLACES = "cluster", "element", ("umap_1", "umap_2")
+CLUSTER, GROUP, ELEMENT = "cluster", "group", "element"
+PLACES, QUICK = ("umap_1", "umap_2"), ("pca_1", "pca_2")  # axes of the learned map, and of the quick one
 
 
 class Appearance(param.Parameterized):
@@ -20,10 +21,27 @@ class Appearance(param.Parameterized):
     show_pruned: bool = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     dark: bool = param.Boolean(default=False)
 
+    def __init__(self, **params: object) -> None:
+        super().__init__(**params)
+        self._waiting: dict[str, object] = {}  # what stands in for the usual until that is there
+
     def fit(self, properties: Properties) -> None:
-        """Stay as it is, or as at first where that is none of these ``properties``."""
+        """Stay as it is, or as at first where that is none of these ``properties``, or as near to it as there is.
+
+        What stands in for what is not there yet, and was not changed, gives way once it is.
+        """
+        for name, value in self._waiting.items():
+            if getattr(self, name) == value:
+                self.param.update(**{name: {"colour_by": CLUSTER, "axes": PLACES}[name]})
+        self._waiting = {}
+        colour_by = self.colour_by if self.colour_by in (*properties, DENSITY) else CLUSTER
+        if colour_by == CLUSTER and CLUSTER not in properties:
+            self._waiting["colour_by"] = colour_by = GROUP
+        axes = self.axes if all(name in properties for name in self.axes) else PLACES
+        if not all(name in properties for name in axes):
+            self._waiting["axes"] = axes = QUICK
         self.param.update(
-            colour_by=self.colour_by if self.colour_by in (*properties, DENSITY) else CLUSTER,
+            colour_by=colour_by,
             size_by=self.size_by if self.size_by in properties else "",
-            axes=self.axes if all(name in properties for name in self.axes) else PLACES,
+            axes=axes,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import param
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
@@ -19,16 +21,25 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None},
-    "descriptors": {"descriptors": None, "runs": ()},
+    "data": {"dataset": None, "properties": None, "labels": None},
+    "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
 }
 STEPS = tuple(RESULTS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to open."""
+
+    paths: tuple[str, ...]
+    reading: Mapping[str, Any]  # options of :func:`meagraph.datasets.read_dataset`
 
 
 class Data(param.Parameterized):
@@ -37,11 +48,20 @@ class Data(param.Parameterized):
     next_config: PipelineConfig = param.ClassSelector(
         class_=PipelineConfig, default=PipelineConfig(), doc="Of the next computation."
     )
+    asked: Asked | None = param.ClassSelector(
+        class_=Asked, allow_None=True, doc="What was to be opened last, whatever came of it."
+    )
+    labels: LabelTable | None = param.ClassSelector(
+        class_=LabelTable, allow_None=True, doc="Names in the files of ``asked``, once somebody wants to see them."
+    )
     dataset: AtomicDataset | None = param.ClassSelector(class_=AtomicDataset, allow_None=True)
     properties: Properties | None = param.ClassSelector(
         class_=Properties, allow_None=True, doc="What is known of each environment."
     )
     descriptors: Descriptors | None = param.ClassSelector(class_=Descriptors, allow_None=True)
+    quick: Sight | None = param.ClassSelector(
+        class_=Sight, allow_None=True, doc="The map of principal components, shown until there is a learned one."
+    )
     runs: tuple[TrainingRun, ...] = param.ClassSelector(
         class_=tuple, default=(), doc="Every model that these descriptors had."
     )
@@ -52,6 +72,9 @@ class Data(param.Parameterized):
     stability: Stability | None = param.ClassSelector(
         class_=Stability, allow_None=True, doc="Of the model, along the pooling rate."
     )
+    sight: Sight | Survey | None = param.ClassSelector(
+        class_=(Sight, Survey), allow_None=True, doc="What is shown: the survey, or as much of it as there is."
+    )
     survey: Survey | None = param.ClassSelector(class_=Survey, allow_None=True)
     cluster_stability: NDArray[np.float64] | None = param.Array(
         default=None, doc="(C,) of each cluster, None until it is measured."
@@ -61,6 +84,7 @@ class Data(param.Parameterized):
         """Forget what ``step`` of STEPS and those after it left behind."""
         for gone in STEPS[STEPS.index(step) :]:
             self.param.update(**RESULTS[gone])
+        self.sight = self.quick
 
     def missing_step(self) -> str | None:
         """The first step without a result, None where the map is there."""

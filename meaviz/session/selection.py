@@ -8,6 +8,7 @@ import numpy as np
 import param
 from numpy.typing import NDArray
 
+from meagraph.latent.clustering import Clusters
 from meaviz.session.data import Data
 from meaviz.session.filters import Filters
 from meaviz.session.history import History
@@ -82,8 +83,8 @@ class Selection(param.Parameterized):
 
     def grow(self) -> None:
         """Select the whole clusters that the selection touches; unclustered environments stay single."""
-        if self.mask is not None and self._data.survey is not None:
-            clusters = self._data.survey.clusters
+        clusters = self._clusters
+        if self.mask is not None and clusters is not None:
             touched = np.zeros(clusters.n_clusters + 1, dtype=bool)
             touched[clusters.labels[self.mask]] = True  # noise is -1, the last
             touched[-1] = False
@@ -91,13 +92,16 @@ class Selection(param.Parameterized):
 
     def step_cluster(self, step: int) -> None:
         """Select the cluster after (or before) the one that the selection lies in; the first where it lies in none."""
-        survey = self._data.survey
-        if self.mask is None or survey is None or not survey.clusters.n_clusters:
+        clusters = self._clusters
+        if self.mask is None or clusters is None or not clusters.n_clusters:
             return
-        clusters = survey.clusters
         touched = np.unique(clusters.labels[self.mask])
         here = int(touched[0]) if len(touched) == 1 and touched[0] >= 0 else (-1 if step > 0 else 0)
         self.select(clusters.labels == (here + step) % clusters.n_clusters)
+
+    @property
+    def _clusters(self) -> Clusters | None:
+        return None if self._data.sight is None else self._data.sight.clusters
 
     def move_in_history(self, by: int) -> None:
         """Undo (-1) or redo (1) a step."""

@@ -17,21 +17,26 @@ from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
 from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.sight import Sight, continues
 from meagraph.pipeline.survey import Survey
 from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Data
 from meaviz.session.judging import Judging
 from meaviz.session.named import named_selections
+from meaviz.session.places import Places
 from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
+from meaviz.session.uploads import Uploads
 
 
 class Session:
     """The state of the app in its parts. Replacing a result clears everything that was computed from it."""
 
-    def __init__(self, *, author: str | None = None) -> None:
+    def __init__(self, *, author: str | None = None, places: Places | None = None) -> None:
+        self.places = places or Places.at(None)
+        self.uploads = Uploads()
         self.data = Data()
         self.selection = Selection(self.data)
         self.judging = Judging(self.data, author=author)
@@ -53,23 +58,27 @@ class Session:
     def set_dataset(self, dataset: AtomicDataset | None) -> None:
         """Take a new dataset; all else starts again. Raises MEAGraphError where its kept selections cannot be read."""
         named = None if dataset is None else named_selections(dataset)
-        with self.together():
-            self._clear_from("data")
-            self.data.param.update(dataset=dataset, properties=None if dataset is None else Properties(dataset))
+        with self._replacing("data"):
+            self.data.dataset = dataset
             self.selection.named = named
 
-    def set_descriptors(self, descriptors: Descriptors) -> None:
-        """Take new descriptors; model and map are gone."""
-        with self.together():
-            self._clear_from("descriptors")
-            self.data.descriptors = descriptors
+    def set_descriptors(self, descriptors: Descriptors, quick: Sight | None = None) -> None:
+        """Take new descriptors and the ``quick`` map of them; model and map are gone."""
+        with self._replacing("descriptors"):
+            self.data.param.update(descriptors=descriptors, quick=quick, sight=quick)
 
     def set_learned(self, learned: Learned) -> None:
-        """Take a model; the map is gone."""
+        """Take a model; the map is gone, but for the quick one."""
         runs = remember(self.data.runs, learned)
-        with self.together():
-            self._clear_from("model")
+        with self._replacing("model"):
             self.data.param.update(learned=learned, history=learned.history, runs=runs)
+
+    def set_part(self, sight: Sight) -> None:
+        """Show what is known so far of a map that is being made, unless a whole one is shown: that stays until then."""
+        if self.data.survey is None and self.data.learned is not None:
+            with self.together():
+                before, self.data.sight = self.data.sight, sight
+                self._follow(before)
 
     def set_survey(self, survey: Survey) -> None:
         """Take a new map with its clusters; selection, judgements and plan follow it.
@@ -79,22 +88,35 @@ class Session:
         dataset = self.data.dataset
         assert dataset is not None
         judgements = self.judging.remembered(dataset)
-        with self.together():
-            self._clear_from("map")
-            self.data.survey = survey
-            self.data.properties = self._properties()
-            self.selection.start(dataset.n_environments)
+        with self._replacing("map"):
+            self.data.param.update(survey=survey, sight=survey)
             self.judging.start(judgements)
             self.planning.start(self.data.found)
-            self.appearance.fit(self.data.properties)
 
-    def _clear_from(self, step: str) -> None:
-        """Forget what ``step`` left behind and everything that came of it."""
-        self.data.clear_from(step)
-        self.selection.clear_all()
-        self.judging.clear_all()
-        self.planning.clear_all()
-        self.activity.problem = ("", "")
+    @contextmanager
+    def _replacing(self, step: str) -> Iterator[None]:
+        """Forget what ``step`` left behind and all that came of it; what is set within takes its place."""
+        with self.together():
+            before = self.data.sight if step in ("model", "map") else None
+            self.data.clear_from(step)
+            self.judging.clear_all()
+            self.planning.clear_all()
+            self.activity.problem = ("", "")
+            yield
+            self._follow(before)
+
+    def _follow(self, before: Sight | Survey | None) -> None:
+        """Selection and appearance follow what is shown; a selection stays where that only adds to what was."""
+        sight, dataset = self.data.sight, self.data.dataset
+        if not continues(before, sight):
+            self.selection.clear_all()
+        if sight is None or dataset is None:
+            self.data.properties = None if dataset is None else Properties(dataset)
+            return
+        self.data.properties = self._properties()
+        if self.selection.mask is None:
+            self.selection.start(dataset.n_environments)
+        self.appearance.fit(self.data.properties)
 
     # ---- what concerns several parts
 
@@ -116,7 +138,7 @@ class Session:
 
     def describe(self, row: int) -> dict[str, str]:
         """Facts of the environment ``row`` for people: name to text with unit."""
-        data, survey = self.data.dataset, self.data.survey
+        data, sight = self.data.dataset, self.data.sight
         assert data is not None
         structure, atom = int(data.structure_of[row]), int(data.atom_of[row])
         source = data.sources[data.source_index[structure]].path
@@ -129,17 +151,19 @@ class Session:
             "energy": with_unit(data.energy[structure] / size, "eV/atom"),
             "force": with_unit(float(np.linalg.norm(data.forces[row])), "eV/Å"),
         }
-        if survey is not None:
-            label = int(survey.clusters.labels[row])
-            facts["cluster"] = cluster_name(label)
-            facts["outlier score"] = f"{survey.outliers.score[row]:.2f}"
+        if sight is not None and sight.clusters is not None:
+            facts["cluster"] = cluster_name(int(sight.clusters.labels[row]))
+        if sight is not None and sight.outliers is not None:
+            facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
+        if self.judging.judgements is not None:
             facts["judged"] = self.judging.verdicts(row)
         return facts
 
     def _properties(self) -> Properties:
         """What is known of each environment of the map, and what is being done with it."""
-        found = self.data.found
-        nothing = np.zeros(found.dataset.n_environments, dtype=bool)
+        dataset, learned, quick = self.data.dataset, self.data.learned, self.data.quick
+        assert dataset is not None
+        nothing = np.zeros(dataset.n_environments, dtype=bool)
 
         def kept() -> NDArray[np.bool_]:
             """Environments that the plan chooses; all while there is none."""
@@ -149,15 +173,22 @@ class Session:
             return nothing if mask is None else mask
 
         live = {
-            "flag": lambda: two_sided("flag", "Flag", chosen(self.judging.flags), ("not flagged", "flagged")),
-            "kept": lambda: two_sided("kept", "Plan", kept(), ("pruned", "kept")),
             "selected": lambda: two_sided(
                 "selected", "Selection", chosen(self.selection.mask), ("not selected", "selected")
-            ),
+            )
         }
+        if self.data.survey is not None:
+            live["flag"] = lambda: two_sided("flag", "Flag", chosen(self.judging.flags), ("not flagged", "flagged"))
+            live["kept"] = lambda: two_sided("kept", "Plan", kept(), ("pruned", "kept"))
         if all(self.planning.compared):
             live["difference"] = self.planning.difference
-        return Properties(found.dataset, found.survey, found.learned.condensed, live=live)
+        return Properties(
+            dataset,
+            self.data.sight,
+            None if learned is None else learned.condensed,
+            quick=None if quick is None else quick.projection,
+            live=live,
+        )
 
     def _offer_difference(self, *events: object) -> None:
         """The comparison of plans is a property only while two are compared."""

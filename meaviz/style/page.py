@@ -93,6 +93,13 @@ table.compared th, table.compared td { padding: 1px 12px 1px 0; text-align: left
 table.compared th { font-weight: 400; opacity: 0.7; white-space: nowrap }
 """
 
+LABELS_CSS = """
+table.labels { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; width: 100% }
+table.labels th, table.labels td { padding: 2px 12px 2px 0; text-align: left; vertical-align: top }
+table.labels td { overflow-wrap: anywhere }
+table.labels th { font-weight: 600 }
+"""
+
 WHY_CSS = """
 :host { font-size: 13px }
 h4 { margin: 0 0 2px; font-size: 14px; font-weight: 600 }

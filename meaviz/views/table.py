@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.inspection.listing import LARGEST, Level, Listing
+from meagraph.inspection.properties import Properties
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
@@ -33,6 +34,7 @@ class TableView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._tables: dict[str, Listing] = {}  # by level
+        self._scored = False  # there are outlier scores
         self._rows: list[int] = []  # environments or structures on the page
         self._filling = False
         self._level = pmui.RadioButtonGroup(
@@ -80,7 +82,7 @@ class TableView(pn.viewable.Viewer):
         self._pages.param.watch(self._fill, "value")
         self._table.on_click(self._inspect)
         self._table.param.watch(self._tick, "selection")
-        session.data.param.watch(held(self._start), "survey")
+        session.data.param.watch(held(self._start), "sight")
         session.selection.param.watch(self._follow, ["mask", "shown"])
         session.planning.param.watch(self._fill, "plan")
         session.judging.param.watch(self._fill, "flags")
@@ -97,13 +99,12 @@ class TableView(pn.viewable.Viewer):
         return self._tables.get(self._level.value)
 
     def _start(self, *events: object) -> None:
-        analysis, known = self.session.data.analysis, self.session.data.properties
-        there = analysis is not None and known is not None
+        data, sight, known = self.session.data.dataset, self.session.data.sight, self.session.data.properties
+        there = data is not None and sight is not None and known is not None
         self._tables, self._rows = {}, []
-        if analysis is not None and known is not None:
-            self._tables = {
-                level: Listing(level, analysis.dataset, known, analysis.survey.outliers) for level in COLUMNS
-            }
+        self._scored = sight is not None and sight.outliers is not None
+        if data is not None and sight is not None and known is not None:
+            self._tables = {level: Listing(level, data, known, sight.outliers) for level in COLUMNS}
         self._empty.visible, self._holder.visible = not there, there
         self._restyle()
         if there:
@@ -117,14 +118,19 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         if self._content is None or known is None:
             return
-        options = {known.title_of(name): name for name in COLUMNS[self._level.value] if name not in LIVE}
-        if self._level.value == "structure":
+        options = {known.title_of(name): name for name in self._columns(known) if name not in LIVE}
+        if self._level.value == "structure" and self._scored:
             options["Largest outlier score"] = LARGEST
-        value = "score" if self._level.value == "environment" else LARGEST
+        usual = {"environment": ("score", "force"), "structure": (LARGEST, "fmax")}[self._level.value]
+        value = next(name for name in usual if name in options.values())
         self._filling = True
         self._sort.param.update(options=options, value=value)
         self._filling = False
         self._first_page()
+
+    def _columns(self, known: Properties) -> list[str]:
+        """Those of this level that are known by now."""
+        return [name for name in COLUMNS[self._level.value] if name in known]
 
     def _first_page(self, *events: object) -> None:
         if self._filling:
@@ -170,7 +176,7 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         assert known is not None
         columns: dict[str, list[str]] = {}
-        for name in COLUMNS[self._level.value]:
+        for name in self._columns(known):
             found = known[name]
             values = content.column(name)[self._rows].tolist()
             if name == "cluster":
@@ -181,7 +187,7 @@ class TableView(pn.viewable.Viewer):
                 columns[found.label] = [f"{int(value):,}" for value in values]
             else:
                 columns[found.label] = [f"{value:.4g}" if math.isfinite(value) else "–" for value in values]
-        if self._level.value == "structure":
+        if self._level.value == "structure" and self._scored:
             columns["Largest outlier score"] = [f"{value:.2f}" for value in content.column(LARGEST)[self._rows]]
         return pd.DataFrame(columns)
 

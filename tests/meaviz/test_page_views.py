@@ -18,7 +18,7 @@ from bokeh.document import Document
 from meagraph.errors import Cancelled
 from meagraph.progress import Progress
 from meaviz.app import build
-from meaviz.jobs import workflow
+from meaviz.jobs import opening
 from meaviz.session import Session
 from tests.support.browser import Served
 from tests.support.made_up import session_of
@@ -83,7 +83,7 @@ def test_what_a_page_view_began_ends_with_it(monkeypatch: pytest.MonkeyPatch, tm
             ended.set()
             raise
 
-    monkeypatch.setattr(workflow, "open_dataset", read)
+    monkeypatch.setattr(opening, "open_dataset", read)
     with served(lambda: build([tmp_path / "large.extxyz"])) as server:
         get(server)
         assert began.wait(60)

@@ -10,6 +10,12 @@ from meagraph.progress import Progress, silent
 from meaviz.jobs.main_job import MainJob
 
 
+def end(job: MainJob) -> None:
+    """Nothing runs any more."""
+    if job._activity.running:
+        job._activity.running = ""
+
+
 class AtOnce(MainJob):
     """Runs each job where it is started; ``progress`` may cancel them."""
 
@@ -26,7 +32,9 @@ class AtOnce(MainJob):
         try:
             take(work(self.progress))
         except MEAGraphError as error:
-            self.fail(step, str(error))
+            meanwhile()
+            self.fail(self._activity.running or step, str(error))
+        end(self)
 
 
 class Held(MainJob):
@@ -58,6 +66,7 @@ class Held(MainJob):
         result = work(silent)
         self.held = None
         take(result)
+        end(self)
         return result
 
     def cancel(self) -> None:

@@ -2,6 +2,7 @@
 const LABEL = "3D view of a structure. Left and right step to the next environment, Shift with the arrow keys rotates, " +
   "plus and minus zoom, R or Home resets the view, the space bar plays, Escape clears what is measured.";
 const KEYS = "ArrowLeft ArrowRight ArrowUp ArrowDown Plus = - r Home Space";
+const PATIENCE = 3000; // ms after the page has been told that the view may be wanted
 const NO_WEBGL = "The 3D view needs WebGL, which this browser does not offer. Turn on hardware acceleration in its " +
   "settings, or open the app in another browser. Everything else works without it.";
 const STYLE = `
@@ -129,10 +130,14 @@ export function render({model}) {
       say(`The 3D view could not start: ${error.message}`);
     }
   };
-  const wake = () => { // the library is large: the page does not load it before it is wanted
-    if (opened || !(model.awake || model.scene?.kinds)) return;
+  const begin = () => {
+    if (opened) return;
     opened = true;
     whenIdle(open, {timeout: 1000});
+  };
+  const wake = () => { // the library is large, and opening WebGL may stop the page for seconds: what it draws goes first
+    if (model.scene?.kinds) begin();
+    else if (model.awake) setTimeout(begin, PATIENCE);
   };
   model.on(["awake", "scene"], wake);
   wake();

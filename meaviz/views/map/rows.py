@@ -12,7 +12,7 @@ import param
 
 from meagraph.errors import MEAGraphError
 from meaviz.session import Session
-from meaviz.session.appearance import PLACES
+from meaviz.session.appearance import PLACES, QUICK
 from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.style.text import TextPane, plain
 from meaviz.views.shared.buttons import small_button
@@ -40,7 +40,7 @@ class MapRow(pn.viewable.Viewer):
         )
         self._layout = pn.Column(self._row, visible=False, sizing_mode="stretch_width", margin=0)
         self.param.watch(lambda event: setattr(self._layout, "visible", event.new), "open")
-        session.data.param.watch(self.offer, "survey")
+        session.data.param.watch(self.offer, "sight")
         self.offer()
 
     def __panel__(self) -> pn.Column:
@@ -111,7 +111,7 @@ class ViewRow(MapRow):
 
     def offer(self, *events: object) -> None:
         """All properties that are numbers."""
-        if self.session.data.survey is None:
+        if self.session.data.sight is None:
             return
         numbers = self.numbers()
         self._following = True
@@ -132,7 +132,8 @@ class ViewRow(MapRow):
             self.session.appearance.axes = wanted
 
     def _back(self) -> None:
-        self.session.appearance.axes = PLACES
+        known = self.session.data.properties or ()
+        self.session.appearance.axes = PLACES if PLACES[0] in known else QUICK
 
 
 class FilterRow(MapRow):
@@ -162,7 +163,7 @@ class FilterRow(MapRow):
     def offer(self, *events: object) -> None:
         """All properties."""
         known = self.session.data.properties
-        if self.session.data.survey is None or known is None:
+        if self.session.data.sight is None or known is None:
             return
         self._property.param.update(options={known.title_of(name): name for name in known}, value=None)
         self._show_chips()

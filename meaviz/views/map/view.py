@@ -18,6 +18,7 @@ from meaviz.components.map.picture import MapPicture, draw
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.appearance import PLACES, QUICK
 from meaviz.style.page import COUNT_CSS, SEGMENT
 from meaviz.style.palette import Colouring, theme
 from meaviz.style.text import TextPane, join, markup
@@ -26,6 +27,7 @@ from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.colours import choices, colour
 from meaviz.views.shared.feedback import keep_state
 
+QUICK_NOTE = "Quick map: principal components; the learned map follows"
 EMPTY = "The map appears here once the steps on the left have run."
 MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
@@ -39,7 +41,7 @@ class MapView(pn.viewable.Viewer):
         self.session, selection = session, session.selection
         self.map = EnvironmentMap(on_select=selection.select, on_tap=self._tap, hover=self._hover)
         self.map.clear(EMPTY)
-        self._drawn: object = None  # the survey whose points are on the map
+        self._drawn: object = None  # the places that are on the map
         self._sizes: NDArray[Any] | None = None
         self._colour = pmui.Select(
             label="Colour by",
@@ -110,14 +112,15 @@ class MapView(pn.viewable.Viewer):
         tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
         second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
         self._problem = TextPane("", visible=False, margin=(0, 12), css_classes=["search-problem"])
+        self._note = TextPane("", visible=False, margin=(0, 12), css_classes=["quick-map"], stylesheets=[COUNT_CSS])
         self._layout = pn.Column(
-            first, second, *rows.values(), self._problem, self.map, sizing_mode="stretch_both", margin=0
+            first, second, *rows.values(), self._problem, self._note, self.map, sizing_mode="stretch_both", margin=0
         )
         self._colour.param.watch(self._choose_colour, "value")
         self._search.param.watch(lambda event: self._find(), "enter_pressed")
         self._mode.param.watch(held(lambda event: setattr(self.map, "mode", event.new)), "value")
         self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
-        session.data.param.watch(held(self._show_survey), "survey")
+        session.data.param.watch(held(self._show_sight), "sight")
         session.appearance.param.watch(held(self._show_axes), "axes")
         session.data.param.watch(self._offer_colours, "properties")
         session.appearance.param.watch(held(self._recolour), "colour_by")
@@ -130,7 +133,7 @@ class MapView(pn.viewable.Viewer):
         session.appearance.param.watch(held(self._show_plan), "show_pruned")
         session.appearance.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
         keep_state(self._allow, self._undo, self._redo)
-        self._show_survey()
+        self._show_sight()
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""
@@ -157,7 +160,7 @@ class MapView(pn.viewable.Viewer):
     def picture(self, format: str) -> io.BytesIO:
         """The map as it is shown, as a PNG or SVG file. Raises MEAGraphError where there is none."""
         session, view = self.session, self.map.view
-        if view is None or session.data.survey is None:
+        if view is None or session.data.sight is None:
             raise MEAGraphError("There is no map to save yet.")
         xy, labels, ticks = self._places()
         shown = MapPicture(
@@ -174,7 +177,7 @@ class MapView(pn.viewable.Viewer):
 
     def colours(self) -> Colouring | None:
         """The colours on the map; None while it is empty."""
-        return None if self.session.data.survey is None else colour(self.session, self.session.appearance.colour_by)
+        return None if self.session.data.sight is None else colour(self.session, self.session.appearance.colour_by)
 
     # ---- what is drawn
 
@@ -182,7 +185,7 @@ class MapView(pn.viewable.Viewer):
         """Coordinates (N, 2), names of the axes, and whether the coordinates mean something."""
         known, (x, y) = self.session.data.properties, self.session.appearance.axes
         assert known is not None
-        mean_nothing = x.startswith("umap_") and y.startswith("umap_")
+        mean_nothing = (x, y) in (PLACES, QUICK)
         return known.plane(x, y), (known.title_of(x), known.title_of(y)), not mean_nothing
 
     def _pruned(self) -> NDArray[Any] | None:
@@ -190,20 +193,30 @@ class MapView(pn.viewable.Viewer):
         plan = self.session.planning.plan
         return ~plan.keep if self.session.appearance.show_pruned and plan is not None else None
 
-    def _show_survey(self, *events: object) -> None:
-        there = self.session.data.survey is not None
-        for widget in (*self._buttons, self._only, self._flag, self._unflag):
-            widget.disabled = not there
-        if there:
-            self._offer_colours()
-            self._drawn = self.session.data.survey
-            self._show_axes()
-        else:
+    def _show_sight(self, *events: object) -> None:
+        """Another map, none, or more that is known of the points on it."""
+        sight = self.session.data.sight
+        for widget in (*self._buttons, self._only):
+            widget.disabled = sight is None
+        for widget in (self._flag, self._unflag):
+            widget.disabled = self.session.judging.flags is None
+        self._note.object = QUICK_NOTE if sight is not None and sight.quick else ""
+        self._note.visible = bool(self._note.object)
+        if sight is None:
             self.map.clear(EMPTY)
             self._show_selection()
+            return
+        self._offer_colours()
+        if self._drawn is sight.projection and self.map.view is not None:
+            self._recolour()
+            self._resize()
+            self._show_plan()
+        else:
+            self._drawn = sight.projection
+            self._show_axes()
 
     def _offer_colours(self, *events: object) -> None:
-        if self.session.data.survey is not None:
+        if self.session.data.sight is not None:
             self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
             self._colour.param.update(value=self.session.appearance.colour_by, disabled=False)
             if events and self.session.appearance.colour_by == "difference":  # maybe of other plans
@@ -227,8 +240,9 @@ class MapView(pn.viewable.Viewer):
 
     @property
     def _ready(self) -> bool:
-        """The points of the session's survey are on the map, or about to be."""
-        return self.session.data.survey is not None and self._drawn is self.session.data.survey
+        """The points of the session's map are drawn, or about to be."""
+        sight = self.session.data.sight
+        return sight is not None and self._drawn is sight.projection
 
     @property
     def _drawable(self) -> bool:

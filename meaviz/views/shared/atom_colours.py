@@ -42,7 +42,7 @@ class AtomColours:
         assert data.dataset is not None
         first, *others = (data.dataset.rows_of(structure) for structure in structures)
         rows = [row for one in (first, *others) for row in range(one.start, one.stop)] if others else first
-        known = data.survey is not None and (name == DENSITY or name in (data.properties or ()))
+        known = data.sight is not None and (name == DENSITY or name in (data.properties or ()))
         if name == ELEMENT or not known:
             return None, element_legend(data.dataset.numbers[rows])
         if self._colouring is None or self._name != name:

@@ -2,38 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import panel as pn
 import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
+from meagraph.errors import MEAGraphError
+from meaviz.components.path_field import Offer, PathField
 from meaviz.demo import demo_path
+from meaviz.jobs.runner import held
 from meaviz.style.text import TextPane, markup
+from meaviz.views.shared.buttons import small_button
+from meaviz.views.steps.browser import FileBrowser
+from meaviz.views.steps.labels import LabelNames
+from meaviz.views.steps.recent import RecentFiles
 from meaviz.views.steps.step import COMPACT, Step, button
+from meaviz.views.steps.upload import Upload
 
 
 class DataStep(Step):
-    """Open files by path; over ssh the files are where the app runs, so nothing is uploaded."""
+    """Open files by path, from a list of folders, from the user's own machine, or once more."""
 
     step = "data"
     title = "Data"
 
     def settings(self) -> list[pn.viewable.Viewable]:
         """Path, options, buttons and what the dataset holds."""
-        self._path = pmui.TextInput(
-            label="Files (several: separate by commas)", placeholder="train.extxyz", size="small", **COMPACT
+        session = self.session
+        self.path = PathField(
+            label="Files (several: separate by commas)",
+            placeholder="train.extxyz",
+            complete=self._complete,
+            on_enter=held(self.open_typed),
+            dark=session.appearance.dark,
+            **COMPACT,
         )
-        self._unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
-        open_files = button("Open")
-        open_demo = button("Open the demo", variant="outlined")
-        open_files.on_click(lambda event: self._open())
-        self._path.param.watch(lambda event: self._open(), "enter_pressed")
-        open_demo.on_click(lambda event: self._open_demo())
+        session.appearance.param.watch(lambda event: setattr(self.path, "dark", event.new), "dark")
+        self.unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
+        open_files, browse, demo = (
+            button("Open", **{**COMPACT, "sizing_mode": "fixed", "width": 70}),
+            button("Browse", variant="outlined"),
+            button("Open the demo", variant="outlined"),
+        )
+        open_files.on_click(lambda event: self.open_typed())
+        demo.on_click(lambda event: self._open_demo())
+        self.browser = FileBrowser(session, self.open)
+        browse.on_click(lambda event: self.browser.start())
+        self.names = LabelNames(session, self.workflow)
+        self.recent = RecentFiles(session, self.workflow)
+        self.upload = Upload(session, self.open)
         self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
-        return [self._path, self._unlabelled, pn.Row(open_files, open_demo, margin=0), self._facts]
+        self._labels = small_button("Labels", self.names.start, margin=(4, 6, 0, 0), disabled=True)
+        session.data.param.watch(self._offer_labels, ["dataset", "labels"])
+        return [
+            self.path,
+            pn.Row(open_files, browse, demo, margin=0, sizing_mode="stretch_width"),
+            self.upload,
+            self.unlabelled,
+            self._facts,
+            pn.Row(self._labels, self.recent.switch, margin=0),
+            self.recent,
+            self.browser,
+            self.names,
+        ]
 
     def summary(self) -> str:
         """Structures and environments."""
         data = self.session.data.dataset
+        self._offer_labels()
         if data is None:
             self._facts.object = ""
             return ""
@@ -50,13 +87,29 @@ class DataStep(Step):
         )
         return f"{data.n_environments:,} environments"
 
-    def _open(self) -> None:
-        paths = [part.strip() for part in self._path.value_input.split(",") if part.strip()]
+    def open_typed(self) -> None:
+        """Open what stands in the field."""
+        try:
+            paths = self.session.places.paths_in(self.path.value)
+        except MEAGraphError as error:
+            self.session.activity.problem = (self.step, str(error))
+            return
         if paths:
-            self.workflow.open(paths, allow_unlabelled=self._unlabelled.value)
+            self.open(paths)
         else:
             self.session.activity.problem = (self.step, "Name a file first, for example train.extxyz.")
 
+    def open(self, paths: Sequence[str]) -> None:
+        """Open files together."""
+        self.workflow.open(list(paths), allow_unlabelled=self.unlabelled.value)
+
+    def _complete(self, text: str) -> tuple[list[Offer], int]:
+        found = self.session.places.completions(text)
+        return [Offer(one.name + "/" * one.folder, one.path, one.folder) for one in found.entries], found.more
+
+    def _offer_labels(self, *events: object) -> None:
+        self._labels.disabled = self.session.data.dataset is None and self.session.data.labels is None
+
     def _open_demo(self) -> None:
-        self._path.value = str(demo_path())
+        self.path.value = str(demo_path())
         self.workflow.open([demo_path()])

@@ -8,6 +8,7 @@ import panel as pn
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.alignment import Alignment, align_environments
 from meaviz.components.viewer.scene import Environment, allowed_repeats, arrow_scale, known_vectors
@@ -47,10 +48,10 @@ class StructureView(pn.viewable.Viewer):
         session.appearance.param.watch(self._recolour, "atoms_by")
         session.selection.param.watch(self._recolour, "mask")
         session.judging.param.watch(self._recolour, "flags")
-        session.data.param.watch(self._recolour, ["properties", "survey"])
+        session.data.param.watch(self._recolour, ["properties", "sight"])
         session.planning.param.watch(self._recolour, "plan")
         session.data.param.watch(self._scale_arrows, "dataset")
-        session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
+        session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "sight")
         session.appearance.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
@@ -68,7 +69,7 @@ class StructureView(pn.viewable.Viewer):
 
     def _show(self, *events: object) -> None:
         row = self.session.selection.inspected
-        if row < 0 or self.session.data.analysis is None:
+        if row < 0 or self.session.data.descriptors is None:
             self.viewer.clear()
             self._view = ()
         else:
@@ -79,9 +80,15 @@ class StructureView(pn.viewable.Viewer):
                 return
         self._show_facts()
 
+    def _content(self) -> tuple[AtomicDataset, float]:
+        """The dataset, and how far an environment reaches in Å."""
+        data, descriptors = self.session.data.dataset, self.session.data.descriptors
+        assert data is not None
+        assert descriptors is not None
+        return data, descriptors.cutoff
+
     def _draw(self, row: int) -> None:
-        found = self.session.data.found
-        data = found.dataset
+        data, cutoff = self._content()
         structure = int(data.structure_of[row])
         atoms = data.structures[structure]
         colors, legend = self._colours.of(structure)
@@ -93,7 +100,7 @@ class StructureView(pn.viewable.Viewer):
             colors=colors,
             vectors=known_vectors(data.forces[data.rows_of(structure)]),
             focus=int(data.atom_of[row]),
-            cutoff=found.descriptors.cutoff,
+            cutoff=cutoff,
             whole=whole,
             repeats=self.shown.repeats,
             fit=view != self._view,
@@ -101,7 +108,7 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _compare(self) -> None:
-        selection, data = self.session.selection, self.session.data.found.dataset
+        selection, (data, _) = self.session.selection, self._content()
         rows = (selection.pinned, selection.inspected)
         turns = (None, self._alignment().rotation)
         environments = [self._environment(row, turn) for row, turn in zip(rows, turns, strict=True)]
@@ -111,13 +118,12 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _environment(self, row: int, rotation: NDArray[Any] | None) -> Environment:
-        found = self.session.data.found
-        data = found.dataset
+        data, cutoff = self._content()
         structure = int(data.structure_of[row])
         return Environment(
             data.structures[structure],
             int(data.atom_of[row]),
-            found.descriptors.cutoff,
+            cutoff,
             self._colours.of(structure)[0],
             known_vectors(data.forces[data.rows_of(structure)]),
             rotation,
@@ -125,11 +131,11 @@ class StructureView(pn.viewable.Viewer):
 
     def _alignment(self) -> Alignment:
         """Of the inspected environment on the pinned one."""
-        found, key = self.session.data.found, (self.session.selection.pinned, self.session.selection.inspected)
-        data = found.dataset
+        key = (self.session.selection.pinned, self.session.selection.inspected)
+        data, cutoff = self._content()
         if self._aligned is None or self._aligned[0] != key:
             first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
-            self._aligned = key, align_environments(first, second, found.descriptors.cutoff)
+            self._aligned = key, align_environments(first, second, cutoff)
         return self._aligned[1]
 
     def _scale_arrows(self, *events: object) -> None:
@@ -141,14 +147,14 @@ class StructureView(pn.viewable.Viewer):
     def _recolour(self, *events: Any) -> None:
         self._colours.forget()
         changed = {event.name for event in events}
-        if changed & {"flags", "survey"} or self.comparing:
+        if changed & {"flags", "sight"} or self.comparing:
             self._show_facts()
         by_property = self.session.appearance.atoms_by != ELEMENT
         if self.session.selection.inspected >= 0 and (by_property or "atoms_by" in changed):
             self._show()
 
     def _show_facts(self) -> None:
-        row, survey = self.session.selection.inspected, self.session.data.survey
+        row, sight = self.session.selection.inspected, self.session.data.sight
         if row < 0 or self.session.data.dataset is None:
             self._facts.object = ""
         elif self.comparing:
@@ -159,7 +165,8 @@ class StructureView(pn.viewable.Viewer):
                 markup('<dt>{}</dt><dd class="{}">{}</dd>', name, "long" if len(value) > LONG else "", value)
                 for name, value in known
             )
-            reasons = survey.outliers.reasons(row) if survey is not None else []
+            outliers = None if sight is None else sight.outliers
+            reasons = [] if outliers is None else outliers.reasons(row)
             why = join(markup("<li>{}</li>", reason) for reason in reasons)
             self._facts.object = markup('<dl class="facts">{}</dl>', facts) + (
                 markup('<ul class="reasons" tabindex="0">{}</ul>', why) if why else ""

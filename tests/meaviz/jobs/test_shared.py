@@ -15,7 +15,7 @@ from ase import Atoms
 from meagraph.datasets import AtomicDataset
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
-from meaviz.jobs import shared, workflow
+from meaviz.jobs import opening, shared
 from meaviz.jobs.shared import one_analysis, open_dataset
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
@@ -45,7 +45,7 @@ def test_two_sessions_of_a_file_hold_the_same_objects(
 ) -> None:
     """And none is held once both have gone."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(workflow, "recall_analysis", analysis)
+    monkeypatch.setattr(opening, "recall_analysis", analysis)
     path = write_dataset(structures)
     first, second = opened(path), opened(path)
     left = []

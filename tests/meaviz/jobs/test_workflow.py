@@ -23,6 +23,7 @@ from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import silent
+from meaviz.jobs import chain, opening
 from meaviz.jobs import workflow as steps
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
@@ -206,22 +207,31 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
     """Settings that come while it runs, and are refused, are not those of its later steps."""
     data = session.data
     descriptors, learned, survey = data.descriptors, data.learned, data.survey
-    monkeypatch.setattr(steps, "describe", lambda *arguments, **options: descriptors)
-    monkeypatch.setattr(steps, "learn", lambda _, __, config, **options: replace(learned, config=config))
-
-    def look(_: Any, learned: Any, config: PipelineConfig, progress: Any) -> Any:
-        return replace(survey, config=config, ranking=replace(survey.ranking, seed=config.seed))
-
-    monkeypatch.setattr(steps, "look_and_get_ready", look)
     began_with = replace(MADE_BY, seed=4, pooling_rate=0.2)
-    data.next_config = began_with
-    workflow.run("descriptors")
-    for step in ("model", "map"):
+
+    def ask_for_others() -> None:
         data.next_config = replace(data.next_config, seed=99, pooling_rate=0.9)
         workflow.run("map")
         assert session.activity.problem[1].startswith("Another step")
-        job.finish()
-        assert job.held[0] == step
+
+    def describing(dataset: Any, config: Any, **options: Any) -> Any:
+        ask_for_others()
+        return descriptors
+
+    def learning(_: Any, __: Any, config: PipelineConfig, **options: Any) -> Any:
+        ask_for_others()
+        return replace(learned, config=config)
+
+    def looking(_: Any, learned: Any, config: PipelineConfig, **options: Any) -> Any:
+        return replace(survey, config=config, ranking=replace(survey.ranking, seed=config.seed))
+
+    monkeypatch.setattr(chain, "describe", describing)
+    monkeypatch.setattr(chain, "quick_sight", lambda dataset, descriptors, config: None)
+    monkeypatch.setattr(chain, "learn", learning)
+    monkeypatch.setattr(chain, "look", looking)
+    monkeypatch.setattr(chain, "get_ready", lambda n, progress: None)
+    data.next_config = began_with
+    workflow.run("descriptors")
     job.finish()
     assert not job.busy
     assert data.learned.config == data.survey.config == began_with
@@ -241,19 +251,19 @@ def test_nothing_is_left_to_compile_on_the_event_loop(
     """A map, from the cache or made anew, is taken once what draws it and plans with it is compiled, and loaded."""
     done: list[str] = []
     analysis = session.data.found
-    monkeypatch.setattr(steps.compiling, "begin", lambda *modules: None)
-    monkeypatch.setattr(steps.compiling, "finish", lambda *modules, progress: done.extend(modules))
-    monkeypatch.setattr(steps.environment_map, "warm", lambda n: done.append("the map, here"))
-    monkeypatch.setattr(steps.pruning_loops, "warm", lambda: done.append("plans, here"))
-    monkeypatch.setattr(steps, "open_dataset", lambda paths, **options: niobium)
-    monkeypatch.setattr(steps, "recall_analysis", lambda dataset, config: analysis)
-    monkeypatch.setattr(steps, "look", lambda *arguments, **options: analysis.survey)
+    monkeypatch.setattr(chain.compiling, "begin", lambda *modules: None)
+    monkeypatch.setattr(chain.compiling, "finish", lambda *modules, progress: done.extend(modules))
+    monkeypatch.setattr(chain.environment_map, "warm", lambda n: done.append("the map, here"))
+    monkeypatch.setattr(chain.pruning_loops, "warm", lambda: done.append("plans, here"))
+    monkeypatch.setattr(opening, "open_dataset", lambda paths, **options: niobium)
+    monkeypatch.setattr(opening, "recall_analysis", lambda dataset, config: analysis)
+    monkeypatch.setattr(chain, "look", lambda *arguments, **options: analysis.survey)
     for start in (lambda: workflow.open(["niobium.extxyz"]), lambda: workflow.run("map")):
         done.clear()
         start()
         _, work, take = job.held
         result = work(silent)
-        assert {*LEARNING, *steps.DRAWING, "the map, here", "plans, here"} <= set(done)
+        assert {*LEARNING, *chain.DRAWING, "the map, here", "plans, here"} <= set(done)
         job.held = None
         take(result)
         assert session.planning.plan is not None

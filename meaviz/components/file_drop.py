@@ -1,0 +1,64 @@
+"""Files from the user's own machine: dropped anywhere on the page, or chosen with a button."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from meaviz.style.palette import DARK, LIGHT
+
+PART = 1_000_000  # bytes of a message
+
+
+class FileDrop(JSComponent):
+    """Sends files part by part; each next part is asked for, so that nothing piles up.
+
+    ``on_begin(files)`` is told names and sizes, ``on_part(bytes)`` each part, ``on_cancel()`` that the user gave up.
+    Whoever owns the files answers with :meth:`ask` for the part of a file at an offset, or sets ``status``.
+    """
+
+    limit = param.Integer(default=0, doc="Bytes of all files together; said before anything is dropped.")
+    share = param.Number(default=-1.0, doc="Fraction that has come, below 0 while nothing comes.")
+    status = param.String(default="", doc="What came or why not; plain text.")
+    dark = param.Boolean(default=False)
+
+    _esm = Path(__file__).with_suffix(".js")
+    _constants: ClassVar[dict[str, Any]] = {
+        **{theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)},
+        "part": PART,
+    }
+
+    def __init__(
+        self,
+        *,
+        on_begin: Callable[[list[tuple[str, int]]], object],
+        on_part: Callable[[bytes], object],
+        on_cancel: Callable[[], object] = lambda: None,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._on_begin, self._on_part, self._on_cancel = on_begin, on_part, on_cancel
+
+    def ask(self, file: int, offset: int) -> None:
+        """Ask for the part of ``file`` (by its place in the list) that begins at ``offset``."""
+        self._send_msg({"file": file, "offset": offset})
+
+    def _handle_msg(self, data: dict[str, Any]) -> None:
+        match data["type"]:
+            case "begin":
+                self._on_begin([(str(one["name"]), int(one["size"])) for one in data["files"]])
+            case "part":
+                try:
+                    part = base64.b64decode(data["data"], validate=True)
+                except (binascii.Error, ValueError):
+                    part = b""
+                self._on_part(part)
+            case "cancel":
+                self._on_cancel()

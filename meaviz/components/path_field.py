@@ -1,0 +1,56 @@
+"""A field for paths that offers what they may become."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from meaviz.style.palette import DARK, LIGHT
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """A completion: what is shown, and the whole text that takes the field's place."""
+
+    name: str
+    text: str
+    folder: bool
+
+
+class PathField(JSComponent):
+    """A text with completions: arrows choose one, Tab or Enter takes it, Enter without a choice opens.
+
+    ``complete(text)`` gives the completions of a text and how many more there are.
+    """
+
+    label = param.String(default="Files")
+    placeholder = param.String(default="")
+    value = param.String(default="", doc="What stands in the field, as it is typed.")
+    dark = param.Boolean(default=False)
+
+    _esm = Path(__file__).with_suffix(".js")
+    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+
+    def __init__(
+        self,
+        *,
+        complete: Callable[[str], tuple[Sequence[Offer], int]],
+        on_enter: Callable[[], object] = lambda: None,
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._complete, self._on_enter = complete, on_enter
+
+    def _handle_msg(self, data: dict[str, Any]) -> None:
+        text = str(data["text"])
+        if data["type"] == "enter":
+            self.value = text
+            self._on_enter()
+        else:
+            offers, more = self._complete(text)
+            self._send_msg({"text": text, "offers": [dataclasses.asdict(one) for one in offers], "more": more})

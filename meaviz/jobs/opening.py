@@ -1,0 +1,120 @@
+"""Files to what is known of them at once: the dataset, and all up to the map where the cache has it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
+from meagraph.datasets.label_table import SETTINGS, LabelTable, label_table
+from meagraph.errors import MEAGraphError
+from meagraph.pipeline.analysis import Analysis, recall_analysis
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.sight import Sight, recall_quick
+from meagraph.progress import Progress, silent
+from meaviz.jobs.chain import get_ready
+from meaviz.jobs.shared import one_analysis, open_dataset
+
+POLL = 0.05  # s
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What was read, and what the cache knows of it."""
+
+    dataset: AtomicDataset
+    analysis: Analysis | None = None  # None where a step must be computed
+    quick: Sight | None = None
+
+
+def open_files(
+    paths: Sequence[str | Path],
+    config: PipelineConfig,
+    progress: Progress,
+    *,
+    on_labels: Callable[[LabelTable], object] = lambda table: None,
+    **reading: Any,
+) -> Opened:
+    """Read files and recall what ``config`` made of them. Raises what :func:`meagraph.datasets.read_dataset` does.
+
+    Where they are refused for their labels alone, ``on_labels`` is told which there are.
+    """
+    try:
+        dataset = open_dataset(paths, progress=progress, **reading)
+    except DatasetError:
+        table = _labels_of(paths, progress, reading)
+        if table is not None:
+            on_labels(table)
+        raise
+    found = recall_analysis(dataset, config)
+    if found is None:
+        return Opened(dataset)
+    get_ready(dataset.n_environments, progress)
+    found = one_analysis(found)
+    return Opened(dataset, found, recall_quick(dataset, found.descriptors, found.config))
+
+
+def names_in(dataset: AtomicDataset, reading: Mapping[str, Any]) -> LabelTable:
+    """The names that its frames carry, and which were taken with these options."""
+    return label_table(dataset, **{name: reading[name] for name in SETTINGS if reading.get(name) is not None})
+
+
+def _labels_of(paths: Sequence[str | Path], progress: Progress, reading: Mapping[str, Any]) -> LabelTable | None:
+    """The names in files that can be read once no labels are asked for; None where something else is wrong."""
+    without = {**reading, "energy_key": (), "forces_key": (), "allow_unlabelled": True}
+    try:
+        return names_in(read_dataset(list(map(str, paths)), progress=progress, **without), reading)
+    except DatasetError:
+        return None
+
+
+class Ahead:
+    """Opens files in a thread before there is a session to show them: the page and its browser take seconds to start.
+
+    The first session takes what was opened; others open for themselves, so that nothing is held for longer.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], **reading: Any) -> None:
+        self._paths, self._reading = tuple(paths), reading
+        self._found: Opened | None = None
+        self._error: MEAGraphError | None = None
+        self._at = (0, 1, "")
+        self._taken = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def claim(self) -> bool:
+        """Whether the caller is the first, and so the one to call :meth:`result`."""
+        first = not self._taken.is_set()
+        self._taken.set()
+        return first
+
+    @property
+    def ready(self) -> bool:
+        """There is a result, or an error: :meth:`result` need not wait."""
+        return not self._thread.is_alive()
+
+    def result(self, progress: Progress = silent) -> Opened:
+        """What was opened, once. Raises MEAGraphError where that failed, and what ``progress`` raises."""
+        while not self.ready:
+            progress(*self._at)
+            time.sleep(POLL)
+        found, self._found = self._found, None
+        if found is None:
+            raise self._error or MEAGraphError("What was opened ahead has been taken. Open the files again.")
+        return found
+
+    def _run(self) -> None:
+        try:
+            self._found = open_files(self._paths, PipelineConfig(), self._report, **self._reading)
+        except MEAGraphError as error:
+            self._error = error
+        except Exception as error:  # in a thread nobody else would hear of it
+            self._error = MEAGraphError(f"The files could not be opened ({type(error).__name__}: {error}).")
+
+    def _report(self, done: int, total: int, message: str) -> None:
+        self._at = (done, total, message)

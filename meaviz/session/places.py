@@ -1,0 +1,136 @@
+"""Where files may be opened from: what lies under a folder, what completes a path, what leaves a root."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meagraph.errors import MEAGraphError
+
+MOST = 200  # entries of a folder that are listed
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a folder holds under ``name``."""
+
+    name: str
+    path: str
+    folder: bool
+    size: int  # bytes; 0 of a folder
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The first entries of a folder, folders first, and how many more there are."""
+
+    entries: tuple[Entry, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folder that relative paths start from; where ``confined``, nothing outside it is listed or opened.
+
+    Links count as what they lead to, so none leads out.
+    """
+
+    root: Path
+    confined: bool = False
+
+    @classmethod
+    def at(cls, root: str | Path | None) -> Places:
+        """Confined to ``root``; with None free, and starting at the current folder. Raises MEAGraphError."""
+        if root is None:
+            return cls(Path.cwd())
+        folder = Path(root).expanduser()
+        if not folder.is_dir():
+            raise MEAGraphError(f"{root}: expected a folder to open files from, but it is none. Name another (--root).")
+        return cls(folder.resolve(), confined=True)
+
+    def path_of(self, text: str) -> Path:
+        """The file or folder that ``text`` names. Raises MEAGraphError for one outside a root that confines."""
+        try:
+            path = self.root / Path(text.strip()).expanduser()
+            real = path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a link to itself, no such user, a zero byte
+            raise MEAGraphError(f"{text!r}: expected a path, but it leads nowhere ({error}). Check it.") from error
+        if not self.confined:
+            return path
+        if not real.is_relative_to(self.root):
+            raise MEAGraphError(
+                f"{text}: expected a file under {self.root}, but it lies outside. Copy it there, or start meaviz with "
+                "another --root."
+            )
+        return real
+
+    def paths_in(self, text: str) -> tuple[str, ...]:
+        """The paths that ``text`` names, separated by commas unless all of it is one. Raises as :meth:`path_of`."""
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if len(parts) > 1:
+            try:
+                if self.path_of(text).exists():
+                    parts = [text.strip()]
+            except (MEAGraphError, OSError):
+                pass
+        return tuple(str(self.path_of(part)) if self.confined or part[0] == "~" else part for part in parts)
+
+    def listed(self, folder: Path, *, begins: str = "", most: int = MOST) -> Listed:
+        """What ``folder`` holds whose name ``begins`` so, hidden ones only where that has a dot.
+
+        What leaves a root that confines is left out, as is what cannot be looked at. Raises MEAGraphError for a folder
+        that cannot be read.
+        """
+        try:
+            names = sorted(os.listdir(folder), key=lambda name: (name.casefold(), name))
+        except OSError as error:
+            raise MEAGraphError(f"{folder}: expected a folder that can be read ({error.strerror}).") from error
+        found = []
+        for name in names:
+            if name.casefold().startswith(begins.casefold()) and (name[0] != "." or begins[:1] == "."):
+                entry = self._entry(folder / name)
+                if entry is not None:
+                    found.append(entry)
+        found.sort(key=lambda entry: not entry.folder)
+        return Listed(tuple(found[:most]), max(0, len(found) - most))
+
+    def completions(self, text: str, most: int = 12) -> Listed:
+        """Files and folders that the last of the paths in ``text`` may become; their paths are texts to put there."""
+        before, _, typed = text.rpartition(",")
+        lead = f"{before}, " if before else ""
+        typed = typed.lstrip()
+        folder, slash, begins = typed.rpartition("/")
+        try:
+            listed = self.listed(self.path_of(f"{folder}{slash}" or "."), begins=begins, most=most)
+        except MEAGraphError:
+            return Listed(())
+        entries = tuple(
+            Entry(one.name, f"{lead}{folder}{slash}{one.name}{'/' * one.folder}", one.folder, one.size)
+            for one in listed.entries
+        )
+        return Listed(entries, listed.more)
+
+    def above(self, folder: Path) -> Path | None:
+        """The folder around ``folder``; None at a root that confines, and at that of the file system."""
+        at_top = folder.parent == folder or (self.confined and folder == self.root)
+        return None if at_top else folder.parent
+
+    def _entry(self, path: Path) -> Entry | None:
+        """What lies at ``path``; None for what is neither file nor folder, cannot be looked at, or leads out."""
+        try:
+            if self.confined and not path.resolve().is_relative_to(self.root):
+                return None
+            status = path.stat()
+        except (OSError, RuntimeError):
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            return Entry(path.name, str(path), True, 0)
+        return Entry(path.name, str(path), False, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def missing(paths: Sequence[str]) -> bool:
+    """One of ``paths`` is not there any more."""
+    return not all(os.path.exists(path) for path in paths)

@@ -1,0 +1,104 @@
+"""Files that a user brought with the browser: kept in a temporary folder that goes with the session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from meagraph.errors import MEAGraphError
+
+LIMIT = 2_000_000_000  # bytes, of all files of a session together
+
+
+@dataclass
+class Batch:
+    """Files that come together, part by part, in order."""
+
+    paths: tuple[Path, ...]
+    sizes: tuple[int, ...]  # bytes that each is to have
+    file: int = 0  # that comes now
+    done: int = 0  # bytes of it that are there
+
+    @property
+    def share(self) -> float:
+        """The fraction that is there."""
+        total = sum(self.sizes)
+        return (sum(self.sizes[: self.file]) + self.done) / total if total else 1.0
+
+    @property
+    def complete(self) -> bool:
+        """All of it is there."""
+        return self.file == len(self.paths)
+
+    def add(self, part: bytes) -> None:
+        """Take the next part of the file that comes now. Raises MEAGraphError for more than was announced."""
+        if self.complete or self.done + len(part) > self.sizes[self.file]:
+            raise MEAGraphError("More came than the file's size. It may be changing; try again once it does not.")
+        with open(self.paths[self.file], "ab") as stream:
+            stream.write(part)
+        self.done += len(part)
+        self._advance()
+
+    def _advance(self) -> None:
+        while not self.complete and self.done == self.sizes[self.file]:
+            self.paths[self.file].touch()
+            self.file, self.done = self.file + 1, 0
+
+
+class Uploads:
+    """The folder of one session; made when the first file comes, removed with all in it by :meth:`close`."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._batches = 0
+        self._held = 0  # bytes
+
+    def begin(self, files: Sequence[tuple[str, int]]) -> Batch:
+        """Make room for files of these names and sizes. Raises MEAGraphError for what is too large or has no name."""
+        names = [_plain(name) for name, _ in files]
+        sizes = [int(size) for _, size in files]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if not names or twice or min(sizes) < 0:
+            raise MEAGraphError(f"Expected files of different names, got {twice or 'none'} twice. Bring them apart.")
+        if self._held + sum(sizes) > self.limit:
+            raise MEAGraphError(
+                f"{', '.join(names)}: {sum(sizes) / 1e6:,.1f} MB; at most {self.limit / 1e6:,.0f} MB may be brought in "
+                "a session. Copy the files to where meaviz runs and open them by their path."
+            )
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="meaviz-")
+        self._batches += 1
+        self._held += sum(sizes)
+        folder = Path(self._folder.name) / str(self._batches)
+        folder.mkdir()
+        batch = Batch(tuple(folder / name for name in names), tuple(sizes))
+        batch._advance()
+        return batch
+
+    def drop(self, batch: Batch) -> None:
+        """Remove the files of a batch that is not wanted any more."""
+        self._held -= sum(batch.sizes)
+        for path in batch.paths:
+            path.unlink(missing_ok=True)
+
+    def holds(self, path: str) -> bool:
+        """Whether ``path`` is one of the session's files."""
+        return self._folder is not None and Path(path).is_relative_to(self._folder.name)
+
+    def close(self) -> None:
+        """Remove the folder and everything in it."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder, self._held = None, 0
+
+
+def _plain(name: str) -> str:
+    """The last part of a file's name. Raises MEAGraphError where nothing of it is left."""
+    last = os.path.basename(name.replace("\\", "/")).strip()
+    if last in ("", ".", "..") or any(ord(letter) < 32 for letter in last):
+        raise MEAGraphError(f"Expected a file with a name, got {name!r}. Rename it.")
+    return last
