@@ -46,6 +46,9 @@ def _info(options: argparse.Namespace) -> None:
     for key, value in summary.items():
         if key not in ("name", "structures", "environments", "groups", "sources"):
             print(f"  {key.replace('_', ' ')}: {words(value)}")
+    for source in summary["sources"]:
+        for note in source["notes"]:
+            print(f"  note on {source['path']}: {note}")
     print(f"\n  {'group':<32}{'structures':>12}{'environments':>14}")
     for group, counts in summary["groups"].items():
         print(f"  {group:<32}{counts['structures']:>12,}{counts['environments']:>14,}")

@@ -46,8 +46,9 @@ class Source:
 
     path: str  # as the caller gave it; "" for structures that came from memory
     sha256: str  # of the bytes as stored, thus of the compressed file where it is compressed; "" for memory
-    format: str  # "extxyz", another name of ASE's, or "memory"
+    format: str  # "extxyz", another format's name, or "memory"
     n_frames: int
+    notes: tuple[str, ...] = ()  # what the reader assumed, converted or left out, in sentences
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,7 +199,13 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "sources": [
-            {"path": source.path, "sha256": source.sha256, "format": source.format, "frames": source.n_frames}
+            {
+                "path": source.path,
+                "sha256": source.sha256,
+                "format": source.format,
+                "frames": source.n_frames,
+                "notes": list(source.notes),
+            }
             for source in dataset.sources
         ],
         "structures": dataset.n_structures,

@@ -50,6 +50,7 @@ def describe_export(
                 "sha256": source.sha256,
                 "format": source.format,
                 "frames": source.n_frames,
+                "notes": list(source.notes),
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
             }
             for index, source in enumerate(dataset.sources)
