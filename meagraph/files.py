@@ -41,7 +41,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as indented JSON, atomically; keys keep their order."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        temporary.write_text(writable_text(text) + "\n", encoding="utf-8")
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
@@ -57,8 +58,25 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def is_one_of(path: str | Path, files: Iterable[str | Path]) -> bool:
-    """Whether ``path`` is one of ``files``, under whatever name: relative, by links, with ``..``."""
-    return os.path.exists(path) and any(os.path.exists(file) and os.path.samefile(path, file) for file in files)
+    """Whether ``path`` is one of ``files`` or an archive that holds one, under whatever name: by links, with ``..``."""
+    stored = (stored_in(file) for file in files)
+    return os.path.exists(path) and any(file is not None and os.path.samefile(path, file) for file in stored)
+
+
+def stored_in(path: str | Path) -> Path | None:
+    """The file or folder that holds ``path``: itself, or the archive of which it is a member; None where none is."""
+    place = Path(path)
+    if os.path.exists(place):
+        return place
+    return next((parent for parent in place.parents if parent.is_file()), None)
+
+
+def writable_text(text: str) -> str:
+    """``text`` as UTF-8 can hold it: bytes of a file's name that are no UTF-8 become ``\\udc80`` to ``\\udcff``.
+
+    In a string of JSON these are the characters again, so that the file is found by its name.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def sha256_file(path: str | Path) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 from meagraph.cli.options import (
     add_common_options,
     add_data,
-    add_quests_options,
-    quests_config,
     reading_options,
 )
 from meagraph.cli.output import Bar, cost_table, quests_table, say
+from meagraph.cli.quests_options import add_quests_options, quests_config
 from meagraph.errors import MEAGraphError
 
 

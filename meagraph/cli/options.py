@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
-    from meagraph.evaluation.quests import QuestsConfig
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pruning.settings import PruningConfig
 
@@ -169,16 +168,18 @@ def add_out(parser: argparse.ArgumentParser, metavar: str, help: str) -> None:
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """The files of the dataset, and how they are read."""
-    parser.add_argument("data", nargs="+", metavar="DATA", help="files that ASE reads, also compressed")
+    parser.add_argument("data", nargs="+", metavar="DATA", help="files, folders, archives; also compressed")
     add_reading_options(parser)
 
 
 def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "stop") -> None:
     """Options that say how files are read; :func:`reading_options` collects them again."""
+    from meagraph.datasets.options import MAX_BYTES
     from meagraph.datasets.stress import UNITS as STRESS
+    from meagraph.datasets.units import UNITS
 
     group = parser.add_argument_group("reading")
-    group.add_argument("--format", help="ASE's name of the file format (default: from the suffix)")
+    group.add_argument("--format", help="name of the file format, ours or ASE's (default: from name and content)")
     for kind in ("energy", "forces", "stress"):
         group.add_argument(
             f"--{kind}-key",
@@ -204,15 +205,34 @@ def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "sto
         metavar="N",
         help="refuse larger frames (default: %(default)s)",
     )
+    group.add_argument(
+        "--elements",
+        nargs="+",
+        default=[],
+        metavar="EL",
+        help="of files with type numbers the element of each type in order, after DATA or joined by commas",
+    )
+    group.add_argument(
+        "--units",
+        choices=tuple(UNITS),
+        help="of files that do not say theirs; metal is Å and eV (default: by the format)",
+    )
+    group.add_argument(
+        "--max-size",
+        type=float,
+        default=MAX_BYTES / 2**30,
+        metavar="GIB",
+        help="how much a compressed file or an archive may hold (default: %(default)g)",
+    )
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
     """Keyword arguments for :func:`meagraph.datasets.read_dataset`."""
     names = (
-        *("format", "energy_key", "forces_key", "stress_key", "stress_unit"),
-        *("group_key", "allow_unlabelled", "on_error", "max_atoms"),
+        *("format", "energy_key", "forces_key", "stress_key", "stress_unit", "group_key", "allow_unlabelled"),
+        *("on_error", "max_atoms", "elements", "units"),
     )
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in names} | {"max_bytes": int(options.max_size * 2**30)}
 
 
 def add_pruning_options(parser: argparse.ArgumentParser) -> None:
@@ -320,40 +340,3 @@ def _by_hand(text: str) -> tuple[int, float]:
         return int(label), float(part)
     except ValueError as error:
         raise MEAGraphError(f"--keep-cluster: expected LABEL=F, as in 3=0.5, got {text!r}.") from error
-
-
-def add_quests_options(parser: argparse.ArgumentParser) -> None:
-    """Options of QUESTS' measures; :func:`quests_config` collects them again."""
-    from meagraph.evaluation.quests import QuestsConfig
-
-    usual = QuestsConfig()
-    group = parser.add_argument_group("QUESTS")
-    group.add_argument(
-        "--quests", action="store_true", help="its entropy, diversity and overlap too (needs the extra of this name)"
-    )
-    for name, kind, words in (
-        ("k", int, "neighbours of its descriptor"),
-        ("cutoff", float, "cutoff of its descriptor in Å"),
-        ("bandwidth", float, "bandwidth of its kernel in 1/Å"),
-        ("epsilon", float, "an environment overlaps where its surprise is below, in nats"),
-    ):
-        group.add_argument(
-            f"--quests-{name}", type=kind, default=getattr(usual, name), help=f"{words} (default: %(default)s)"
-        )
-    group.add_argument(
-        "--quests-sample", type=int, metavar="N", help="of each set at most N environments, at random (default: all)"
-    )
-
-
-def quests_config(options: argparse.Namespace) -> QuestsConfig:
-    """The parameters of QUESTS. Raises MEAGraphError for values out of range."""
-    from meagraph.evaluation.quests import QuestsConfig
-
-    return QuestsConfig(
-        k=options.quests_k,
-        cutoff=options.quests_cutoff,
-        bandwidth=options.quests_bandwidth,
-        epsilon=options.quests_epsilon,
-        sample=options.quests_sample,
-        seed=options.seed,
-    )

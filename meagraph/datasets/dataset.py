@@ -46,7 +46,7 @@ class Source:
 
     path: str  # as the caller gave it; "" for structures that came from memory
     sha256: str  # of the bytes as stored, thus of the compressed file where it is compressed; "" for memory
-    format: str  # "extxyz", another name of ASE's, or "memory"
+    format: str  # "extxyz", another format's name, or "memory"
     n_frames: int  # those in quarantine, too
     notes: tuple[str, ...] = ()  # sentences for the user: what was converted, what was assumed
     labels: LabelNames = field(default_factory=LabelNames)  # the entries that its labels were read from

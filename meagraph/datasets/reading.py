@@ -1,44 +1,38 @@
-"""Read files, compressed or not, of any harmless format that ASE knows."""
+"""Read files, folders and archives, compressed or not, of any harmless format."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import hashlib
-import lzma
-import os
-import tempfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import IOFormat, UnknownFileTypeError, filetype, ioformats
+from ase.io.formats import IOFormat, ioformats
 
-from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, check_atom_count, describe_frame
+from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, describe_frame
+from meagraph.datasets.formats import READERS, format_of
+from meagraph.datasets.formats.by_ase import REFUSED, ase_format, read_by_ase
+from meagraph.datasets.formats.common import Reader
 from meagraph.datasets.frames import FrameSpan, read_frames
+from meagraph.datasets.inputs import EXTXYZ_SUFFIXES, Input, open_inputs
 from meagraph.datasets.labels import Keys
+from meagraph.datasets.options import MAX_BYTES, ReadOptions, element_names
+from meagraph.datasets.storage import (
+    DECOMPRESS,
+    folder_sha256,
+    head_of,
+    inner_name,
+    is_archive,
+    plain_file,
+    source_text,
+)
 from meagraph.datasets.structures import dataset_from_structures
+from meagraph.files import sha256_file
 from meagraph.progress import Progress, part, silent
 
-EXTXYZ_SUFFIXES = (".xyz", ".extxyz", ".exyz")
-DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.decompress,
-    ".gzip": gzip.decompress,
-    ".bz2": bz2.decompress,
-    ".xz": lzma.decompress,
-}
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
-REFUSED_FORMATS = {
-    "py": "it is Python code, which would have to be run",
-    "bundletrajectory": "it is a folder that may hold pickled objects",
-    "postgresql": "it is a database server, not a file",
-    "mysql": "it is a database server, not a file",
-}
 REPORT_BYTES = 200_000
 REPORT_FRAMES = 32
 
@@ -55,17 +49,23 @@ def read_dataset(
     allow_unlabelled: bool = False,
     on_error: str = "stop",
     max_atoms: int = 50_000,
+    elements: str | Sequence[str] = (),
+    units: str | None = None,
+    max_bytes: int = MAX_BYTES,
     progress: Progress = silent,
 ) -> AtomicDataset:
     """Read one file or several into one dataset, in the order given.
 
-    Extended XYZ keeps the byte range of every frame, so that an export can copy frames unchanged; every other
-    format is read through ASE. A trailing ``.gz``, ``.bz2`` or ``.xz`` is decompressed first. Nothing is
-    unpickled, run or fetched.
+    Extended XYZ keeps the byte range of every frame, so that an export can copy frames unchanged. A trailing ``.gz``,
+    ``.bz2``, ``.xz`` or ``.zst`` is decompressed first. What a reader assumed, converted or passed over are the
+    ``notes`` of its source. Nothing is unpickled, run or fetched.
 
     Args:
-        paths: the files; the same file twice is refused.
-        format: ASE's name of the format of all files; by default each file's name and content decide.
+        paths: files, folders, patterns such as ``runs/*.xyz``, archives (``.zip``, ``.tar`` and its compressed forms)
+            and their members (``a.zip/b.xyz``). Of a folder and an archive every file is read that has energies or
+            forces, in the order of the names. The same file twice is refused.
+        format: the name of the format of all files, one of ours or ASE's; by default each file's name and content
+            decide.
         energy_key: name or names (tried in order) of the energy, eV per structure; by default the labels of a file
             come from one family of usual names, as REF_energy, REF_forces and REF_virials (:mod:`.names`).
         forces_key: the same for the forces, eV/Å.
@@ -76,6 +76,9 @@ def read_dataset(
         allow_unlabelled: keep frames without energy or forces, with NaN in their place.
         on_error: "stop" at the first frame that cannot be used, or set such frames aside in "quarantine".
         max_atoms: the largest frame that is accepted.
+        elements: of files with type numbers, the element of each type in order.
+        units: of files that do not say theirs, one of :data:`meagraph.datasets.units.UNITS`.
+        max_bytes: how much a compressed file or an archive may hold.
         progress: called with thousandths of the work.
 
     Raises:
@@ -83,20 +86,20 @@ def read_dataset(
         Cancelled: ``progress`` raised it.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    files = [Path(path) for path in given]
-    _check_files(files)
-    sizes = np.array([file.stat().st_size for file in files], dtype=float)
-    shares = np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
+    options = ReadOptions(element_names(elements), units, max_bytes)
     as_text = frozenset({group_key, "config_type"})
     found: list[_Frames] = []
     sources: list[Source] = []
-    for index, file in enumerate(files):
-        report = part(progress, shares[index], shares[index + 1])
-        source, frames = _read_file(file, str(given[index]), format, max_atoms, as_text, report)
-        if frames.quarantined and on_error == "stop":
-            raise DatasetError(frames.quarantined[0].cause)
-        found.append(frames)
-        sources.append(source)
+    with open_inputs(given, format=format, max_bytes=max_bytes) as inputs:
+        sizes = np.array([max(one.file.stat().st_size, 1) for one in inputs], dtype=float)
+        shares = np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
+        for index, one in enumerate(inputs):
+            report = part(progress, shares[index], shares[index + 1])
+            source, frames = _read_file(one, format, max_atoms, as_text, options, report)
+            if frames.quarantined and on_error == "stop":
+                raise DatasetError(frames.quarantined[0].cause)
+            found.append(frames)
+            sources.append(source)
     quarantined = [frame for frames in found for frame in frames.quarantined]
     structures = [atoms for frames in found for atoms in frames.structures]
     if not structures and quarantined:
@@ -108,7 +111,7 @@ def read_dataset(
         )
     return dataset_from_structures(
         structures,
-        name=_dataset_name(files),
+        name=_dataset_name([Path(path) for path in given]),
         sources=tuple(sources),
         source_index=np.repeat(np.arange(len(sources)), [len(frames.structures) for frames in found]),
         frame_index=np.concatenate([frames.frames for frames in found]),
@@ -136,77 +139,33 @@ class _Frames(NamedTuple):
     quarantined: list[Quarantined]
 
 
-def source_text(path: str | Path) -> tuple[bytes, str]:
-    """Return the decompressed bytes of a file and the SHA-256 of its bytes as stored.
-
-    Raises :class:`DatasetError` where the file cannot be read or its compression is broken.
-    """
-    try:
-        stored = Path(path).read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"{path}: expected a file that can be read, but that failed ({error.strerror}). "
-            "Check that it exists and its permissions."
-        ) from error
-    digest = hashlib.sha256(stored).hexdigest()
-    decompress = DECOMPRESS.get(Path(path).suffix.lower())
-    if decompress is None:
-        return stored, digest
-    try:
-        return decompress(stored), digest
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise DatasetError(
-            f"{path}: expected a whole {Path(path).suffix} file, but it cannot be decompressed ({error}). "
-            "Copy the file again, or rename it if it is not compressed."
-        ) from error
-
-
-def _check_files(files: list[Path]) -> None:
-    if not files:
-        raise DatasetError("Expected at least one file, but none was given. Name the files to read.")
-    seen: dict[str, Path] = {}
-    for file in files:
-        if not file.exists():
-            raise DatasetError(f"{file}: expected a file, but there is none of this name. Check the path.")
-        if not file.is_file():
-            raise DatasetError(f"{file}: expected a file, but this is a directory or device. Name the files in it.")
-        if file.stat().st_size == 0:
-            raise DatasetError(f"{file}: expected structures, but the file is empty. Give another file.")
-        real = os.path.realpath(file)
-        if real in seen:
-            raise DatasetError(
-                f"{file}: expected different files, but this one is the same as {seen[real]}. Name each file once."
-            )
-        seen[real] = file
-
-
 def _read_file(
-    file: Path, path: str, format: str | None, max_atoms: int, as_text: frozenset[str], progress: Progress
+    one: Input, format: str | None, max_atoms: int, as_text: frozenset[str], options: ReadOptions, progress: Progress
 ) -> tuple[Source, _Frames]:
-    """Return a file's source and frames; ``path`` is its name as given."""
-    inner = _inner_name(file)
+    inner = inner_name(one.file)
     if inner.suffix.lower() in PICKLED_SUFFIXES:
         raise DatasetError(
-            f"{path}: expected a file of structures, but {inner.suffix} files hold Python objects, which may "
+            f"{one.name}: expected a file of structures, but {inner.suffix} files hold Python objects, which may "
             "run code when read. Convert it to extended XYZ with the program that wrote it."
         )
-    text, sha256 = source_text(file)
-    if not text.strip():
-        raise DatasetError(f"{path}: expected structures, but the file is empty. Give another file.")
-    if format in ("xyz", "extxyz") or (format is None and inner.suffix.lower() in EXTXYZ_SUFFIXES):
-        name = "extxyz"
-        frames = _read_extxyz(text, path, max_atoms, as_text, progress)
+    folder = one.file.is_dir()
+    head = b"" if folder else head_of(one.file, one.name)
+    if not folder and not head.strip() and not source_text(one.file, name=one.name)[0].strip():
+        raise DatasetError(f"{one.name}: expected structures, but the file is empty. Give another file.")
+    known = format or format_of(one.file if folder else inner, head)
+    notes = list(one.notes)
+    if (known is None and inner.suffix.lower() in EXTXYZ_SUFFIXES) or known in ("xyz", "extxyz"):
+        text, sha256 = source_text(one.file, name=one.name, max_bytes=options.max_bytes)
+        name, frames = "extxyz", _read_extxyz(text, one.name, max_atoms, as_text, progress)
     else:
-        with _plain_file(file, inner, text) as plain:
-            name = _format_name(plain, path, format)
+        with plain_file(one.file, one.name, options.max_bytes) as plain:
+            name = _format_name(plain, one.name, known)
             if name == "extxyz":
-                frames = _read_extxyz(text, path, max_atoms, as_text, progress)
-            else:
-                structures = _read_by_ase(plain, path, name, max_atoms, progress)
-                count = len(structures)
-                frames = _Frames(structures, np.arange(count), np.full((count, 2), -1), np.zeros(count, int), [])
-    n_frames = len(frames.structures) + len(frames.quarantined)
-    return Source(path=path, sha256=sha256, format=name, n_frames=n_frames), frames
+                return _read_file(one, name, max_atoms, as_text, options, progress)
+            reader = READERS[name].read if name in READERS else partial(read_by_ase, format=name)
+            frames = _read_by(_frames(reader, plain, one.name, name, options, notes), one.name, name, progress)
+            sha256 = folder_sha256(plain) if folder else sha256_file(one.file)
+    return Source(one.name, sha256, name, len(frames.structures) + len(frames.quarantined), tuple(notes)), frames
 
 
 def _read_extxyz(text: bytes, path: str, max_atoms: int, as_text: frozenset[str], progress: Progress) -> _Frames:
@@ -231,60 +190,75 @@ def _read_extxyz(text: bytes, path: str, max_atoms: int, as_text: frozenset[str]
     return _Frames(structures, index, spans, lines, quarantined)
 
 
-def _read_by_ase(plain: Path, path: str, format: str, max_atoms: int, progress: Progress) -> list[Atoms]:
-    """Read through ASE; the number of frames shows only at the end, so progress counts, no more."""
+def _read_by(found: Iterator[Atoms | DatasetError], path: str, format: str, progress: Progress) -> _Frames:
+    """What the reader of a format yields; the number of frames shows only at the end, so progress counts, no more."""
     structures: list[Atoms] = []
-    frames = ase.io.iread(str(plain), ":", format=format, do_not_split_by_at_sign=True)
-    while True:
-        where = describe_frame(path, len(structures))
-        try:
-            atoms = next(frames)
-        except StopIteration:
-            break
-        except Exception as error:  # each of ASE's readers fails in its own way
-            raise DatasetError(
-                f"{where}: expected the format {format!r}, but ASE could not read it "
-                f"({type(error).__name__}: {error}). The file may be truncated or of another format; name "
-                "that (--format)."
-            ) from error
-        check_atom_count(len(atoms), where=where, max_atoms=max_atoms)
-        structures.append(atoms)
-        if len(structures) % REPORT_FRAMES == 1:
-            progress(0, 1, f"{path}: {len(structures):,} frames read")
-    if not structures:
+    index: list[int] = []
+    quarantined: list[Quarantined] = []
+    for frame, atoms in enumerate(found):
+        if isinstance(atoms, DatasetError):
+            quarantined.append(Quarantined(path, frame, 0, str(atoms)))
+        else:
+            structures.append(atoms)
+            index.append(frame)
+        if frame % REPORT_FRAMES == 0:
+            progress(0, 1, f"{path}: {frame + 1:,} frames read")
+    if not structures and not quarantined:
         raise DatasetError(f"{path}: expected structures, but this {format} file has none. Give another file.")
     progress(1, 1, f"{path}: {len(structures):,} frames read")
-    return structures
+    count = len(structures)
+    spans, lines = np.full((count, 2), -1), np.zeros(count, dtype=np.int64)
+    return _Frames(structures, np.array(index, dtype=np.int64), spans, lines, quarantined)
 
 
-@contextmanager
-def _plain_file(file: Path, inner: Path, text: bytes) -> Iterator[Path]:
-    """Give a path at which ASE finds the decompressed file under its own name."""
-    if inner.name == file.name:
-        yield file.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="meagraph-") as folder:
-        plain = Path(folder) / inner.name
-        plain.write_bytes(text)
-        yield plain
+def _frames(
+    reader: Reader, plain: Path, path: str, format: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Atoms | DatasetError]:
+    """What the reader yields; whatever it raises after the first frame is an error of that frame, and the end."""
+    frames = reader(plain, name=path, options=options, notes=notes)
+    count = 0
+    while True:
+        try:
+            frame = next(frames)
+        except StopIteration:
+            return
+        except ImportError as error:
+            raise DatasetError(
+                f"{path}: reading the format {format!r} needs the package {error.name}. Install it: pip install "
+                f"{error.name}; or convert the file to extended XYZ."
+            ) from error
+        except Exception as error:  # each of ASE's readers fails in its own way
+            by = "it" if format in READERS else "ASE"
+            wrong = (
+                error
+                if isinstance(error, DatasetError)
+                else DatasetError(
+                    f"{describe_frame(path, count)}: expected the format {format!r}, but {by} could not "
+                    f"{'be read' if format in READERS else 'read it'} ({type(error).__name__}: {error}). The file may be "
+                    "truncated or of another format; name that (--format)."
+                )
+            )
+            if not count:
+                raise wrong from error
+            yield wrong
+            return
+        count += 1
+        yield frame
 
 
 def _format_name(plain: Path, path: str, format: str | None) -> str:
-    """Return ASE's name of a file's format, if it is one that is safe to read."""
+    """Return the name of a file's format, if it is one that is safe to read."""
     if format is None:
-        try:
-            format = filetype(str(plain))
-        except UnknownFileTypeError:
-            format = plain.suffix.lower().lstrip(".")
-    if format in REFUSED_FORMATS:
+        format = ase_format(plain) or plain.suffix.lower().lstrip(".")
+    if format in REFUSED:
         raise DatasetError(
             f"{path}: expected a file of structures, but format {format!r} is refused: "
-            f"{REFUSED_FORMATS[format]}. Convert it to extended XYZ."
+            f"{REFUSED[format]}. Convert it to extended XYZ."
         )
-    if format not in ioformats or not ioformats[format].can_read:
+    if format not in READERS and (format not in ioformats or not ioformats[format].can_read):
         others = {f".{suffix}" for known in _readable() for suffix in known.extensions}
         suffixes = sorted({*EXTXYZ_SUFFIXES, ".db", *others})
-        names = sorted(known.name for known in _readable())
+        names = sorted({*READERS, *(known.name for known in _readable())})
         raise DatasetError(
             f"{path}: expected a known format, but {format!r} is none. Known suffixes: {', '.join(suffixes)} "
             f"(each also with {', '.join(DECOMPRESS)}). Or name the format (--format), one of: "
@@ -294,15 +268,17 @@ def _format_name(plain: Path, path: str, format: str | None) -> str:
 
 
 def _readable() -> list[IOFormat]:
-    return [known for known in ioformats.values() if known.can_read and known.name not in REFUSED_FORMATS]
-
-
-def _inner_name(file: Path) -> Path:
-    """Return a file's name without its folder and without a suffix that says it is compressed."""
-    return Path(file.stem if file.suffix.lower() in DECOMPRESS else file.name)
+    return [known for known in ioformats.values() if known.can_read and known.name not in REFUSED]
 
 
 def _dataset_name(files: list[Path]) -> str:
     """Join the files' stems by ``+``; three at most are spelt out."""
-    stems = [_inner_name(file).stem for file in files]
+    stems = [_stem(file) for file in files]
     return "+".join(stems) if len(stems) <= 3 else f"{stems[0]}+{len(stems) - 1}-more"
+
+
+def _stem(file: Path) -> str:
+    """A file's name without suffixes that say what it is, a folder's name as it is."""
+    if file.is_dir():
+        return file.resolve().name
+    return Path(inner_name(file).stem).stem if is_archive(file) else inner_name(file).stem

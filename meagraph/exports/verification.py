@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from meagraph.datasets.frames import scan_frames
-from meagraph.datasets.reading import source_text
+from meagraph.datasets.frames import FrameSpan, scan_frames
+from meagraph.datasets.storage import SourceTexts
 from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import MANIFEST_KIND, MANIFEST_VERSION
-from meagraph.files import sha256_file
+from meagraph.files import sha256_file, stored_in, writable_text
 
 
 def verify(manifest_path: str | Path) -> list[str]:
@@ -57,25 +57,38 @@ def _frame_problems(sources: list[dict[str, Any]], folder: Path, structures: Pat
     if len(kept) != len(spans):
         yield f"{structures}: expected {len(kept)} frames as the index says, but it has {len(spans)}."
         return
-    for source in sources:
-        file = _reachable(source, folder)
-        if file is None or source["format"] != "extxyz":
-            continue
-        text, sha256 = source_text(file)
-        if sha256 != source["sha256"]:
-            yield f"{file}: expected SHA-256 {source['sha256']}, but the source has changed since the export."
-            continue
-        originals = list(scan_frames(text, path=str(file), max_atoms=sys.maxsize))
-        for row, span in zip(kept, spans, strict=True):
-            if row["source"] == source["path"]:
-                original = originals[int(row["frame"])]
-                frame = text[original.start : original.end]
-                # A file's last frame may lack its line break; the export adds one before another frame.
-                if written[span.start : span.end] not in (frame, frame + b"\n"):
-                    yield (
-                        f"{structures}: expected structure {row['structure']} to be byte for byte frame "
-                        f"{row['frame']} of {file}, but it differs."
-                    )
+    with SourceTexts(max_bytes=sys.maxsize) as texts:
+        for source in sources:
+            yield from _source_problems(source, folder, texts, structures, written, list(zip(kept, spans, strict=True)))
+
+
+def _source_problems(
+    source: dict[str, Any],
+    folder: Path,
+    texts: SourceTexts,
+    structures: Path,
+    written: bytes,
+    kept: list[tuple[dict[str, str], FrameSpan]],
+) -> Iterator[str]:
+    """Where the frames kept of one extended XYZ source are not its frames."""
+    file = _reachable(source, folder)
+    if file is None or source["format"] != "extxyz":
+        return
+    text, sha256 = texts.read(file)
+    if sha256 != source["sha256"]:
+        yield f"{file}: expected SHA-256 {source['sha256']}, but the source has changed since the export."
+        return
+    originals = list(scan_frames(text, path=str(file), max_atoms=sys.maxsize))
+    for row, span in kept:
+        if row["source"] == writable_text(source["path"]):
+            original = originals[int(row["frame"])]
+            frame = text[original.start : original.end]
+            # A file's last frame may lack its line break; the export adds one before another frame.
+            if written[span.start : span.end] not in (frame, frame + b"\n"):
+                yield (
+                    f"{structures}: expected structure {row['structure']} to be byte for byte frame "
+                    f"{row['frame']} of {file}, but it differs."
+                )
 
 
 def _reachable(source: dict[str, Any], folder: Path) -> Path | None:
@@ -83,7 +96,7 @@ def _reachable(source: dict[str, Any], folder: Path) -> Path | None:
     if not source["path"]:
         return None
     places = (folder / source["path_from_manifest"], Path(source["path"]))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if stored_in(place) is not None), None)
 
 
 @contextmanager

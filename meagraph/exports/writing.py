@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.reading import source_text
+from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
-from meagraph.files import atomic_path, sha256_file
+from meagraph.files import atomic_path, sha256_file, writable_text
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def export_plan(
             written = [(files.structures, structures), (files.index, index)]
             if files.report is not None and report is not None:
                 page = stack.enter_context(atomic_path(files.report))
-                page.write_text(report, encoding="utf-8")
+                page.write_text(writable_text(report), encoding="utf-8")
                 written.append((files.report, page))
             with open(structures, "wb") as stream:
                 lost = _write_structures(stream, dataset, plan.structures, progress)
@@ -80,7 +81,8 @@ def export_plan(
             content = describe_export(
                 dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost
             )
-            manifest.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(content, indent=2, ensure_ascii=False)
+            manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
     except OSError as error:
         raise ExportError(
             f"{folder}: expected a folder that can be written to, but that failed "
@@ -111,27 +113,28 @@ def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarra
     loaded, text = -1, b""
     frame = b"\n"
     rows = np.flatnonzero(kept)
-    for done, row in enumerate(rows):
-        if done % REPORT_FRAMES == 0:
-            progress(done, len(rows), f"{done:,} of {len(rows):,} structures written")
-        if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
-            stream.write(b"\n")
-        start, end = dataset.frame_span[row]
-        if start < 0:
-            frame, missing = format_frame(dataset.structures[row])
-            lost.update(missing)
-        else:
-            source = dataset.sources[dataset.source_index[row]]
-            if loaded != dataset.source_index[row]:
-                loaded, text = dataset.source_index[row], _unchanged_text(source.path, source.sha256)
-            frame = text[start:end]
-        stream.write(frame)
+    with SourceTexts(max_bytes=sys.maxsize) as texts:  # they were read already, within the limits of the reader
+        for done, row in enumerate(rows):
+            if done % REPORT_FRAMES == 0:
+                progress(done, len(rows), f"{done:,} of {len(rows):,} structures written")
+            if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
+                stream.write(b"\n")
+            start, end = dataset.frame_span[row]
+            if start < 0:
+                frame, missing = format_frame(dataset.structures[row])
+                lost.update(missing)
+            else:
+                source = dataset.sources[dataset.source_index[row]]
+                if loaded != dataset.source_index[row]:
+                    loaded, text = dataset.source_index[row], _unchanged_text(texts, source.path, source.sha256)
+                frame = text[start:end]
+            stream.write(frame)
     progress(len(rows), len(rows), f"{len(rows):,} structures written")
     return sorted(lost)
 
 
-def _unchanged_text(path: str, sha256: str) -> bytes:
-    text, now = source_text(path)
+def _unchanged_text(texts: SourceTexts, path: str, sha256: str) -> bytes:
+    text, now = texts.read(path)
     if now != sha256:
         raise ExportError(
             f"{path}: expected the file as it was read (SHA-256 {sha256[:12]}...), but it changed since "
@@ -141,7 +144,7 @@ def _unchanged_text(path: str, sha256: str) -> bytes:
 
 
 def _write_index(path: Path, dataset: AtomicDataset, plan: PruningPlan) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as stream:
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
         for row in range(dataset.n_structures):

@@ -16,8 +16,8 @@ import panel as pn
 
 from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
-from meagraph.files import sha256_file
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.survey import Survey
@@ -76,7 +76,7 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
 
 def _unchanged(dataset: AtomicDataset) -> bool:
     """Its files are there and hold what was read."""
-    return all(Path(one.path).is_file() and sha256_file(one.path) == one.sha256 for one in dataset.sources)
+    return all(stored_sha256(one.path) == one.sha256 for one in dataset.sources)
 
 
 def one_analysis(found: Analysis) -> Analysis:

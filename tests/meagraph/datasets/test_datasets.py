@@ -376,13 +376,16 @@ def test_cells_that_are_fine(tmp_path: Path) -> None:
 def test_missing_directory_and_same_file(tmp_path: Path, two: Path) -> None:
     with pytest.raises(DatasetError, match="there is none of this name"):
         read_dataset(tmp_path / "absent.xyz")
-    with pytest.raises(DatasetError, match="directory"):
-        read_dataset(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="it is empty"):
+        read_dataset(tmp_path / "empty")
     with pytest.raises(DatasetError, match="at least one file"):
         read_dataset([])
     link = tmp_path / "link.xyz"
     link.symlink_to(two)
-    for same in (two, str(two), link, tmp_path / "." / "two.extxyz"):
+    hard = tmp_path / "hard.xyz"
+    hard.hardlink_to(two)
+    for same in (two, str(two), link, hard, tmp_path / "." / "two.extxyz"):
         with pytest.raises(DatasetError, match=r"is the same as .*Name each file once"):
             read_dataset([two, same])
 

@@ -1,0 +1,88 @@
+"""ASE's databases with all that their rows hold, and fairchem's ``.aselmdb``."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import ase.db
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import all_properties
+from ase.db.row import AtomsRow
+from ase.io.jsonio import decode
+
+from meagraph.datasets.dataset import DatasetError, describe_frame
+from meagraph.datasets.formats.common import Frames
+from meagraph.datasets.options import ReadOptions
+
+SQLITE = b"SQLite format 3\x00"
+
+
+def is_ase_db(name: Path, head: bytes) -> bool:
+    """Whether a file is SQLite under ASE's suffix."""
+    return head.startswith(SQLITE) and name.suffix.lower() == ".db"
+
+
+def is_ase_json(name: Path, head: bytes) -> bool:
+    """Whether a file is JSON that begins with a row of a database."""
+    return name.suffix.lower() == ".json" and (b'"unique_id"' in head or b'"ctime"' in head)
+
+
+def is_aselmdb(name: Path, head: bytes) -> bool:
+    """Whether a file has the suffix; LMDB has no mark at its beginning."""
+    return name.suffix.lower() == ".aselmdb"
+
+
+def read_ase_db(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:
+    """Read every row in the order of the ids; key-value pairs and ``data`` become entries of ``info``."""
+    kind = "json" if plain.suffix.lower() == ".json" else "db"
+    with ase.db.connect(str(plain.absolute()), type=kind, serial=True, use_lock_file=False) as rows:
+        for row in rows.select():
+            yield _structure(row)
+
+
+def read_aselmdb(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:
+    """Read every row of an ``.aselmdb``; needs the extra ``aselmdb``. Rows are JSON, compressed; none is unpickled."""
+    try:
+        import lmdb
+    except ImportError as error:
+        raise DatasetError(
+            f"{name}: reading .aselmdb needs lmdb. Install it: pip install 'meaviz[aselmdb]'."
+        ) from error
+    try:
+        stored = lmdb.open(str(plain.absolute()), subdir=False, readonly=True, lock=False, max_readers=1)
+    except lmdb.Error as error:
+        raise DatasetError(f"{name}: expected an LMDB file, but it could not be opened ({error}).") from error
+    with stored, stored.begin() as rows:
+        ids = sorted(int(key) for key in rows.cursor().iternext(values=False) if key.isdigit())
+        for frame, number in enumerate(ids):
+            where = describe_frame(name, frame)
+            try:
+                yield _structure(_row(bytes(rows.get(str(number).encode()) or b""), options.max_bytes))
+            except (zlib.error, ValueError, KeyError, TypeError) as error:
+                yield DatasetError(
+                    f"{where}: expected a row as compressed JSON, but it could not be read ({type(error).__name__}: "
+                    f"{error}). Only databases of the kind .aselmdb are read; older ones hold pickled objects."
+                )
+
+
+def _row(stored: bytes, most: int) -> AtomsRow:
+    text = zlib.decompressobj()
+    content = text.decompress(stored, most)
+    if not text.eof:
+        raise ValueError(f"it is cut off, or larger than {most} bytes")
+    row = decode(content.decode("utf-8"))
+    for key in all_properties:
+        if isinstance(row.get(key), list):
+            row[key] = np.array(row[key])
+    return AtomsRow(row)
+
+
+def _structure(row: AtomsRow) -> Atoms:
+    atoms: Atoms = row.toatoms()
+    data: dict[str, Any] = row.data if isinstance(row.data, dict) else {}
+    atoms.info.update(data)
+    atoms.info.update(row.key_value_pairs)  # what is named twice is what searches find
+    return atoms

@@ -1,0 +1,260 @@
+"""The bytes of a source: a file, a compressed file, a member of an archive, a folder that is one dataset."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from meagraph.datasets.dataset import DatasetError
+from meagraph.datasets.options import MAX_BYTES
+from meagraph.files import sha256_file, stored_in
+
+CHUNK = 2**20
+
+
+def _zstd(path: Any) -> IO[bytes]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise DatasetError(
+            f"{path}: reading .zst needs zstandard. Install it: pip install 'meaviz[zstd]', or decompress the file."
+        ) from error
+    stream: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(
+        open(path, "rb"),  # noqa: SIM115 -- closed with the reader
+        read_across_frames=True,
+        closefd=True,
+    )
+    return stream
+
+
+def _gzip(path: Any) -> IO[bytes]:
+    stream: IO[bytes] = gzip.open(path, "rb")  # noqa: SIM115 -- the caller closes it
+    return stream
+
+
+def _bz2(path: Any) -> IO[bytes]:
+    stream: IO[bytes] = bz2.open(path, "rb")  # noqa: SIM115 -- the caller closes it
+    return stream
+
+
+def _plain(path: Any) -> IO[bytes]:
+    return open(path, "rb")
+
+
+def _lzma(path: Any) -> IO[bytes]:
+    stream: IO[bytes] = lzma.open(path, "rb")  # noqa: SIM115 -- the caller closes it
+    return stream
+
+
+DECOMPRESS: dict[str, Callable[[Any], IO[bytes]]] = {
+    ".gz": _gzip,
+    ".gzip": _gzip,
+    ".bz2": _bz2,
+    ".xz": _lzma,
+    ".zst": _zstd,
+    ".zstd": _zstd,
+}
+SHORT = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
+
+
+def inner_name(file: Path) -> Path:
+    """A file's name without its folder and without a suffix that says it is compressed."""
+    return Path(file.stem if file.suffix.lower() in DECOMPRESS else file.name)
+
+
+def is_archive(file: Path) -> bool:
+    """Whether a file's name is that of an archive of files."""
+    return file.suffix.lower() in SHORT or inner_name(file).suffix.lower() in (".zip", ".tar")
+
+
+def source_text(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> tuple[bytes, str]:
+    """Return the decompressed bytes of a source and the SHA-256 of its bytes as stored.
+
+    A member of an archive is ``archive.zip/inner.xyz``, and its bytes as stored are those of the member. ``name`` is
+    what messages call the source. Raises :class:`DatasetError` where it cannot be read, its compression is broken or it
+    holds more than ``max_bytes``.
+    """
+    with SourceTexts(max_bytes) as texts:
+        return texts.read(path, name=name)
+
+
+class SourceTexts(AbstractContextManager["SourceTexts"]):
+    """Reads sources one after the other; an archive is unpacked once, however many of its members are asked for."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._open = ExitStack()
+        self._unpacked: dict[tuple[int, int], Path] = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+        self._unpacked.clear()
+
+    def read(self, path: str | Path, *, name: str | None = None) -> tuple[bytes, str]:
+        """As :func:`source_text`."""
+        return _text(self.locate(path), str(path) if name is None else name, self.max_bytes)
+
+    def locate(self, path: str | Path) -> Path:
+        """Where the bytes of a source lie now: itself, or the unpacked member."""
+        place = Path(path)
+        file = stored_in(place)
+        if file is None or file == place or not is_archive(file):
+            return place
+        status = file.stat()
+        key = (status.st_dev, status.st_ino)
+        if key not in self._unpacked:
+            self._unpacked[key] = self._open.enter_context(unpacked(file, name=str(file), max_bytes=self.max_bytes))
+        return self._unpacked[key] / place.relative_to(file)
+
+
+def stored_sha256(path: str | Path) -> str | None:
+    """SHA-256 of a source's bytes as stored, as :class:`Source` has it; None where it is not there any more."""
+    try:
+        with SourceTexts() as texts:
+            place = texts.locate(path)
+            if place.is_dir():
+                return folder_sha256(place)
+            return sha256_file(place)
+    except (OSError, DatasetError):
+        return None
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 of a folder: of the names and hashes of all files in it that are not hidden."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in inner.parts):
+            digest.update(f"{inner.as_posix()}\0{sha256_file(path)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def head_of(file: Path, name: str, size: int = 4096) -> bytes:
+    """The first bytes of a file, decompressed."""
+    open_ = DECOMPRESS.get(file.suffix.lower(), _plain)
+    try:
+        with open_(file) as stream:
+            return stream.read(size)
+    except Exception as error:  # every library has its own errors
+        raise _unreadable(file, name, error) from error
+
+
+@contextmanager
+def plain_file(file: Path, name: str, max_bytes: int) -> Iterator[Path]:
+    """Give a path at which a reader finds the decompressed file under its own name."""
+    inner = inner_name(file)
+    if inner.name == file.name:
+        yield file.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="meagraph-") as folder:
+        plain = Path(folder) / inner.name
+        with open(plain, "wb") as target:
+            for chunk in _chunks(file, name, max_bytes):
+                target.write(chunk)
+        yield plain
+
+
+@contextmanager
+def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
+    """Unpack an archive into a folder that vanishes at the end: its files only, no links, nothing hidden.
+
+    Raises :class:`DatasetError` for a broken archive, for names that point out of it and where the files hold more than
+    ``max_bytes`` together.
+    """
+    with tempfile.TemporaryDirectory(prefix="meagraph-") as temporary:
+        folder, left = Path(temporary), max_bytes
+        try:
+            for member, stream in _members(archive):
+                inner = PurePosixPath(member)
+                if inner.is_absolute() or ".." in inner.parts or "\0" in member or Path(member).drive:
+                    raise DatasetError(
+                        f"{name}: expected files inside the archive, but its member {member!r} points out of it. "
+                        "Nothing was unpacked there. Pack the archive again."
+                    )
+                if any(part.startswith(".") or part == "__MACOSX" for part in inner.parts):
+                    continue
+                target = folder / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open(target, "wb") as copy:
+                    while chunk := stream.read(CHUNK):
+                        left -= len(chunk)
+                        if left < 0:
+                            raise _too_large(name, max_bytes)
+                        copy.write(chunk)
+        except Exception as error:  # every library has its own errors
+            raise _unreadable(archive, name, error) from error
+        yield folder
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """The files of an archive, one after the other."""
+    if inner_name(archive).suffix.lower() == ".zip":
+        with zipfile.ZipFile(archive) as packed:
+            for entry in packed.infolist():
+                if not entry.is_dir():
+                    with packed.open(entry) as stream:
+                        yield entry.filename, stream
+        return
+    suffix = archive.suffix.lower()
+    open_ = DECOMPRESS.get(SHORT.get(suffix, suffix), _plain)
+    with open_(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as packed_tar:
+        for member in packed_tar:
+            content = packed_tar.extractfile(member) if member.isreg() else None
+            if content is not None:
+                yield member.name, content
+
+
+def _text(file: Path, name: str, max_bytes: int) -> tuple[bytes, str]:
+    suffix = file.suffix.lower()
+    try:
+        stored = file.read_bytes() if suffix not in DECOMPRESS else b""
+        digest = hashlib.sha256(stored).hexdigest() if stored else sha256_file(file)
+    except OSError as error:
+        raise _unreadable(file, name, error) from error
+    if suffix not in DECOMPRESS:
+        return stored, digest
+    return b"".join(_chunks(file, name, max_bytes)), digest
+
+
+def _chunks(file: Path, name: str, max_bytes: int) -> Iterator[bytes]:
+    """The decompressed content. Raises DatasetError where it is broken or too large."""
+    left = max_bytes
+    try:
+        with DECOMPRESS[file.suffix.lower()](file) as stream:
+            while chunk := stream.read(CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise _too_large(name, max_bytes)
+                yield chunk
+    except Exception as error:  # every library has its own errors
+        raise _unreadable(file, name, error) from error
+
+
+def _too_large(name: str, max_bytes: int) -> DatasetError:
+    return DatasetError(
+        f"{name}: expected at most {max_bytes / 2**30:g} GiB when decompressed, but it holds more. Raise the limit "
+        "(--max-size, in GiB), or decompress it yourself."
+    )
+
+
+def _unreadable(file: Path, name: str, error: Exception) -> DatasetError:
+    if isinstance(error, DatasetError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return DatasetError(
+            f"{name}: expected a file that can be read, but that failed ({error.strerror}). "
+            "Check that it exists and its permissions."
+        )
+    return DatasetError(
+        f"{name}: expected a whole {file.suffix} file, but it cannot be decompressed ({error}). "
+        "Copy the file again, or rename it if it is not compressed."
+    )
