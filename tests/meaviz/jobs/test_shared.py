@@ -73,9 +73,12 @@ def test_a_file_with_other_bytes_or_read_in_another_way_is_another_dataset(
     write_dataset: Callable[..., Path], structures: tuple[Atoms, ...], tmp_path: Path
 ) -> None:
     """A copy elsewhere is one too, for a dataset says where it comes from; what is found in it is not."""
-    path = write_dataset(structures)
+    named = [atoms.copy() for atoms in structures]
+    for atoms, original in zip(named, structures, strict=True):
+        atoms.calc, atoms.info["head"] = original.calc, "pbe"
+    path = write_dataset(named)
     first = open_dataset([path])
-    grouped = open_dataset([path], group_key="nothing")
+    grouped = open_dataset([path], group_key="head")
     assert grouped is not first
     assert set(grouped.groups) != set(first.groups)
 
