@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.findings import Findings
 from meagraph.inspection.properties import Properties
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.stability import Stability
@@ -23,7 +24,7 @@ from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None},
+    "data": {"dataset": None, "properties": None, "findings": None},
     "descriptors": {"descriptors": None, "runs": ()},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
@@ -40,6 +41,9 @@ class Data(param.Parameterized):
     dataset: AtomicDataset | None = param.ClassSelector(class_=AtomicDataset, allow_None=True)
     properties: Properties | None = param.ClassSelector(
         class_=Properties, allow_None=True, doc="What is known of each environment."
+    )
+    findings: Findings | None = param.ClassSelector(
+        class_=Findings, allow_None=True, doc="What a look through the dataset finds; of labels alone at first."
     )
     descriptors: Descriptors | None = param.ClassSelector(class_=Descriptors, allow_None=True)
     runs: tuple[TrainingRun, ...] = param.ClassSelector(

@@ -57,6 +57,7 @@ class Session:
             self._clear_from("data")
             self.data.param.update(dataset=dataset, properties=None if dataset is None else Properties(dataset))
             self.selection.named = named
+            self.activity.not_examined = ""
 
     def set_descriptors(self, descriptors: Descriptors) -> None:
         """Take new descriptors; model and map are gone."""

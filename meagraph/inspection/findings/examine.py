@@ -40,15 +40,16 @@ def examine_labels(dataset: AtomicDataset) -> Findings:
     )
 
 
-def examine(dataset: AtomicDataset, *, progress: Progress = silent) -> Findings:
+def examine(dataset: AtomicDataset, *, first: Findings | None = None, progress: Progress = silent) -> Findings:
     """Everything that a careful look at structures and labels finds, before anything is computed of them.
 
     About a second for 50,000 environments. Distances, pairs of elements as neighbours, and duplicates but for rotation
     and order come from one pass over all pairs of atoms within 5 Å; memory stays at 50 bytes an environment beyond
-    that of the pairs of 20,000, or of the largest structure.
+    that of the pairs of 20,000, or of the largest structure. ``first`` is what :func:`examine_labels` has found, where
+    that is known.
     """
     progress(0, 1000, "findings: labels")
-    first = examine_labels(dataset)
+    first = first or examine_labels(dataset)
     seen = look_around(dataset, progress=part(progress, 0.1, 0.8))
     leader, apart = duplicates.leaders(dataset, seen, progress=part(progress, 0.8, 1.0))
     same = np.where(apart <= SAME, leader, dataset.first_equal)

@@ -27,6 +27,17 @@ class Finding:
     structures: NDArray[np.int64]  # those that it concerns, the most telling first
     environments: NDArray[np.int64]  # rows of the atoms that matter; empty where whole structures are meant
 
+    def mask(self, dataset: AtomicDataset) -> NDArray[np.bool_]:
+        """All environments (N,) of its structures."""
+        inside = np.zeros(dataset.n_structures, dtype=bool)
+        inside[self.structures] = True
+        return np.asarray(inside[dataset.structure_of])
+
+    def first_atom(self, dataset: AtomicDataset, structure: int) -> int | None:
+        """The row of the first atom in ``structure`` that matters; None where the whole structure is meant."""
+        here = self.environments[dataset.structure_of[self.environments] == structure]
+        return int(here[0]) if len(here) else None
+
 
 def finding(
     key: str,
@@ -111,6 +122,17 @@ class Distribution:
         """The environments (N,) in bars from ``low`` to ``high``, or of the structures in them."""
         inside = self.histogram.between(low, high)
         return inside if self.level == "environment" else inside[dataset.structure_of]
+
+    def selected(self, dataset: AtomicDataset, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """How many of each bar (B,) are among environments ``mask`` (N,), or hold one of them."""
+        if self.level == "structure":
+            mask = np.logical_or.reduceat(mask, dataset.offsets[:-1])
+        return self.histogram.of(mask)
+
+
+def structures_with(dataset: AtomicDataset, mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The structures that hold an environment of ``mask`` (N,)."""
+    return tuple(np.flatnonzero(np.logical_or.reduceat(mask, dataset.offsets[:-1])).tolist())
 
 
 def distribution(

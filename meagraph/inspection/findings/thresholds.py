@@ -45,6 +45,6 @@ FAR, FAR_LEAST, FAR_SHARE = 10.0, 1.0, 0.01
 """An energy is far from the fit to the composition beyond so many robust spreads, and eV/atom at least. What lies above
 is a stray where its share of the structures is smaller than this; compressed cells, dimers, surfaces come in groups."""
 
-LOPSIDED = 0.05
+LOPSIDED = 0.002
 """Length of the sum of the unit vectors to the neighbours, each weighed by (1 - distance / cutoff)², above which no
-symmetry holds an atom's force at zero. It is zero on every site whose symmetry does."""
+symmetry holds an atom's force at zero. It is zero on sites whose symmetry does, and below 0.0001 in the sound sets."""

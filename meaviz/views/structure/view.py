@@ -53,6 +53,7 @@ class StructureView(pn.viewable.Viewer):
         session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
         session.appearance.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
+        session.selection.param.watch(lambda event: setattr(self.shown, "mode", event.new), "asked", onlychanged=False)
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
         self.viewer.param.watch(lambda event: session.selection.step_through(event.new), "stepped", onlychanged=False)
 
@@ -66,9 +67,15 @@ class StructureView(pn.viewable.Viewer):
         selection = self.session.selection
         return self.shown.mode == "environment" and 0 <= selection.pinned != selection.inspected >= 0
 
+    @property
+    def _cutoff(self) -> float:
+        """Å that an environment reaches: of the descriptors, or else of those that come next."""
+        data = self.session.data
+        return data.next_config.descriptors.r_cut if data.descriptors is None else data.descriptors.cutoff
+
     def _show(self, *events: object) -> None:
         row = self.session.selection.inspected
-        if row < 0 or self.session.data.analysis is None:
+        if row < 0 or self.session.data.dataset is None:
             self.viewer.clear()
             self._view = ()
         else:
@@ -80,8 +87,8 @@ class StructureView(pn.viewable.Viewer):
         self._show_facts()
 
     def _draw(self, row: int) -> None:
-        found = self.session.data.found
-        data = found.dataset
+        data = self.session.data.dataset
+        assert data is not None
         structure = int(data.structure_of[row])
         atoms = data.structures[structure]
         colors, legend = self._colours.of(structure)
@@ -93,7 +100,7 @@ class StructureView(pn.viewable.Viewer):
             colors=colors,
             vectors=known_vectors(data.forces[data.rows_of(structure)]),
             focus=int(data.atom_of[row]),
-            cutoff=found.descriptors.cutoff,
+            cutoff=self._cutoff,
             whole=whole,
             repeats=self.shown.repeats,
             fit=view != self._view,
@@ -101,7 +108,8 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _compare(self) -> None:
-        selection, data = self.session.selection, self.session.data.found.dataset
+        selection, data = self.session.selection, self.session.data.dataset
+        assert data is not None
         rows = (selection.pinned, selection.inspected)
         turns = (None, self._alignment().rotation)
         environments = [self._environment(row, turn) for row, turn in zip(rows, turns, strict=True)]
@@ -111,13 +119,13 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _environment(self, row: int, rotation: NDArray[Any] | None) -> Environment:
-        found = self.session.data.found
-        data = found.dataset
+        data = self.session.data.dataset
+        assert data is not None
         structure = int(data.structure_of[row])
         return Environment(
             data.structures[structure],
             int(data.atom_of[row]),
-            found.descriptors.cutoff,
+            self._cutoff,
             self._colours.of(structure)[0],
             known_vectors(data.forces[data.rows_of(structure)]),
             rotation,
@@ -125,11 +133,11 @@ class StructureView(pn.viewable.Viewer):
 
     def _alignment(self) -> Alignment:
         """Of the inspected environment on the pinned one."""
-        found, key = self.session.data.found, (self.session.selection.pinned, self.session.selection.inspected)
-        data = found.dataset
+        data, key = self.session.data.dataset, (self.session.selection.pinned, self.session.selection.inspected)
+        assert data is not None
         if self._aligned is None or self._aligned[0] != key:
             first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
-            self._aligned = key, align_environments(first, second, found.descriptors.cutoff)
+            self._aligned = key, align_environments(first, second, self._cutoff)
         return self._aligned[1]
 
     def _scale_arrows(self, *events: object) -> None:
