@@ -24,16 +24,16 @@ class Listing:
         level: Level,
         dataset: AtomicDataset,
         properties: Mapping[str, Property],
-        outliers: Outliers,
+        outliers: Outliers | None = None,
     ) -> None:
-        """``properties`` give the columns; of structures there is LARGEST as well."""
+        """``properties`` give the columns; of structures there is LARGEST as well where ``outliers`` are known."""
         self._whole = level == "structure"
         self._dataset, self._properties, self._outliers = dataset, properties, outliers
         self._orders: dict[str, NDArray[np.int64]] = {}
 
     def column(self, name: str) -> NDArray[Any]:
         """The values of all rows: (R,)."""
-        if name == LARGEST:
+        if name == LARGEST and self._outliers is not None:
             return np.asarray(np.maximum.reduceat(self._outliers.score, self._dataset.offsets[:-1]))
         values = self._properties[name].values
         return values[self._dataset.offsets[:-1]] if self._whole else values

@@ -49,9 +49,10 @@ class Selection(param.Parameterized):
         self.mask = np.zeros(size, dtype=bool)
         self.history.start(_bits(self.mask))
 
-    def clear_all(self) -> None:
-        """There is no map any more."""
-        self.param.update(mask=None, filters=Filters(), shown=None, inspected=-1, pinned=-1)
+    def clear_all(self, *, same_data: bool = False) -> None:
+        """There is no map any more; of the ``same_data`` what is inspected stays in sight."""
+        inspected = self.inspected if same_data else -1
+        self.param.update(mask=None, filters=Filters(), shown=None, inspected=inspected, pinned=-1)
 
     # ---- what is selected
 

@@ -92,7 +92,7 @@ class Session:
     def _clear_from(self, step: str) -> None:
         """Forget what ``step`` left behind and everything that came of it."""
         self.data.clear_from(step)
-        self.selection.clear_all()
+        self.selection.clear_all(same_data=step != "data")
         self.judging.clear_all()
         self.planning.clear_all()
         self.activity.problem = ("", "")

@@ -23,7 +23,7 @@ ENVIRONMENTS = ("environment", "structure", "atom", "element", "group", "cluster
 STRUCTURES = ("structure", "file", "frame", "group", "formula", "n_atoms", "energy", "fmax", "net_force", "volume")
 COLUMNS: dict[Level, tuple[str, ...]] = {"environment": ENVIRONMENTS, "structure": STRUCTURES}
 WHOLE = {"environment", "structure", "atom", "frame", "n_atoms"}  # shown without digits
-EMPTY = markup('<p class="empty">No table yet: compute the map first.</p>')
+EMPTY = markup('<p class="empty">No table yet: open a dataset first.</p>')
 
 
 class TableView(pn.viewable.Viewer):
@@ -80,7 +80,7 @@ class TableView(pn.viewable.Viewer):
         self._pages.param.watch(self._fill, "value")
         self._table.on_click(self._inspect)
         self._table.param.watch(self._tick, "selection")
-        session.data.param.watch(held(self._start), "survey")
+        session.data.param.watch(held(self._start), ["dataset", "survey"])
         session.selection.param.watch(self._follow, ["mask", "shown"])
         session.planning.param.watch(self._fill, "plan")
         session.judging.param.watch(self._fill, "flags")
@@ -96,14 +96,24 @@ class TableView(pn.viewable.Viewer):
         """All rows of the level that is shown, None without a map."""
         return self._tables.get(self._level.value)
 
+    @property
+    def _scored(self) -> bool:
+        """Outlier scores are known."""
+        return self.session.data.survey is not None
+
+    @property
+    def _columns(self) -> list[str]:
+        """Those of the level that are known: before there is a map, of structures and labels."""
+        known = self.session.data.properties or {}
+        return [name for name in COLUMNS[self._level.value] if name in known]
+
     def _start(self, *events: object) -> None:
-        analysis, known = self.session.data.analysis, self.session.data.properties
-        there = analysis is not None and known is not None
+        data = self.session.data
+        there = data.dataset is not None and data.properties is not None
         self._tables, self._rows = {}, []
-        if analysis is not None and known is not None:
-            self._tables = {
-                level: Listing(level, analysis.dataset, known, analysis.survey.outliers) for level in COLUMNS
-            }
+        if data.dataset is not None and data.properties is not None:
+            outliers = None if data.survey is None else data.survey.outliers
+            self._tables = {level: Listing(level, data.dataset, data.properties, outliers) for level in COLUMNS}
         self._empty.visible, self._holder.visible = not there, there
         self._restyle()
         if there:
@@ -117,10 +127,12 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         if self._content is None or known is None:
             return
-        options = {known.title_of(name): name for name in COLUMNS[self._level.value] if name not in LIVE}
-        if self._level.value == "structure":
+        options = {known.title_of(name): name for name in self._columns if name not in LIVE}
+        if self._level.value == "structure" and self._scored:
             options["Largest outlier score"] = LARGEST
         value = "score" if self._level.value == "environment" else LARGEST
+        if value not in options.values():
+            value = "force" if self._level.value == "environment" else "fmax"
         self._filling = True
         self._sort.param.update(options=options, value=value)
         self._filling = False
@@ -149,10 +161,10 @@ class TableView(pn.viewable.Viewer):
 
     def _fill(self, *events: object) -> None:
         content, chosen, shown = self._content, self._chosen(), self.session.selection.shown
-        if content is None or chosen is None or self._sort.value is None:
+        if content is None or self._sort.value is None:
             return
         among = None if shown is None else content.holding(shown)
-        if self._only.value:
+        if self._only.value and chosen is not None:
             among = chosen if among is None else among & chosen
         self._rows, count = content.page(
             self._sort.value, self._pages.value, PAGE, falling=self._falling.value, among=among
@@ -170,7 +182,7 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         assert known is not None
         columns: dict[str, list[str]] = {}
-        for name in COLUMNS[self._level.value]:
+        for name in self._columns:
             found = known[name]
             values = content.column(name)[self._rows].tolist()
             if name == "cluster":
@@ -181,7 +193,7 @@ class TableView(pn.viewable.Viewer):
                 columns[found.label] = [f"{int(value):,}" for value in values]
             else:
                 columns[found.label] = [f"{value:.4g}" if math.isfinite(value) else "–" for value in values]
-        if self._level.value == "structure":
+        if self._level.value == "structure" and self._scored:
             columns["Largest outlier score"] = [f"{value:.2f}" for value in content.column(LARGEST)[self._rows]]
         return pd.DataFrame(columns)
 

@@ -14,7 +14,7 @@ def have(n: int) -> str:
 
 
 def lack(n: int, total: int, label: str) -> str:
-    """``3 of 12 structures have no energy``, ``none of 12 structures has an energy``."""
+    """``3 of 12 structures have no energy``, ``None of the 12 structures has energy``."""
     if n == total:
-        return f"None of {count(total, 'structure')} has {label}."
+        return f"None of the {total:,} structures has {label}." if total > 1 else f"The structure has no {label}."
     return f"{n:,} of {total:,} structures {have(n)} no {label}."

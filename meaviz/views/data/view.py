@@ -35,8 +35,8 @@ table.data th, table.data td { padding: 2px 14px 2px 0; text-align: left; vertic
 table.data th { white-space: nowrap }
 table.data:not(.numbers) th { opacity: 0.75 }
 table.data:not(.numbers) td { overflow-wrap: anywhere }
-table.numbers tr:first-child th { font-weight: 600 }
-table.numbers td, table.numbers tr:first-child th:not(:first-child) { text-align: right; white-space: nowrap }
+table.numbers tr:first-child th { font-weight: 600; white-space: normal; vertical-align: bottom }
+table.numbers td, table.numbers tr:first-child th:not(:first-child) { text-align: right; padding-right: 10px }
 """
 
 
@@ -58,7 +58,7 @@ class DataView(pn.viewable.Viewer):
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, visible=False)
         self._again = pmui.Button(label="Look again", variant="text", size="small", margin=0, visible=False)
         self.part = pmui.RadioButtonGroup(
-            options=list(PARTS), value=PARTS[0], size="small", sx=SEGMENT, margin=(4, 8, 4, 0)
+            options=list(PARTS), value=PARTS[0], size="small", sx=SEGMENT, width=340, margin=(4, 8, 4, 0)
         )
         self._parts = {name: pn.Column(visible=name == PARTS[0], scroll="y-auto", **FILL) for name in PARTS}
         self._empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
@@ -234,7 +234,8 @@ class DataView(pn.viewable.Viewer):
     def _offer(self, found: Findings) -> None:
         self._charts = {}
         options = {one.label: one.key for one in found.distributions}
-        value = [key for key in self.shown.value or FIRST if key in options.values()]
+        usual = set(self.shown.value) <= set(FIRST)  # nobody has chosen others
+        value = [key for key in (FIRST if usual else self.shown.value) if key in options.values()]
         self.shown.param.update(options=options, value=[])
         self.shown.value = value
 

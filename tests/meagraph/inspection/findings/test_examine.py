@@ -68,8 +68,8 @@ def test_counts_of_a_set_that_was_counted_by_hand() -> None:
     assert pairs["Na–Cl"].lengths is not None
     assert pairs["Na–Cl"].lengths.counts.sum() == 24
     known = {one.label: (one.known, one.total) for one in found.coverage}
-    assert known == {"energy": (0, 4), "forces": (0, 15), "stress": (0, 4)}
-    assert {one.key for one in found.distributions} == {"volume", "n_atoms", "shortest"}
+    assert known == {"energy": (0, 4), "forces": (1, 15), "stress": (0, 4)}  # a lone atom has no force
+    assert {one.key for one in found.distributions} == {"volume", "n_atoms", "shortest", "force", "net_force"}
     volume = next(one for one in found.distributions if one.key == "volume")
     assert volume.most == pytest.approx(5.64**3 / 8)
 
@@ -109,8 +109,8 @@ def test_missing_labels_are_counted() -> None:
     assert the(found, "partial-forces").structures.tolist() == [2]
     assert the(found, "partial-forces").environments.tolist() == [2 * 16 + 3]
     assert "no-forces" not in keys(found)
-    nothing = examine_labels(data_of(Atoms("Nb")))
-    assert the(nothing, "no-forces").text == "None of 1 structure has forces."
+    nothing = examine_labels(data_of(rattled(), rattled(1)))
+    assert the(nothing, "no-forces").text == "None of the 2 structures has forces."
 
 
 def test_net_forces_are_found_above_rounding() -> None:
