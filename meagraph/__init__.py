@@ -2,6 +2,7 @@
 
 >>> import meagraph as mg
 >>> data = mg.read("train.extxyz")  # or mg.from_atoms(list_of_atoms)
+>>> mg.examine(data)  # what is odd in it
 >>> found = mg.analyse(data)  # model, clusters, map, outliers; cached
 >>> plan = mg.prune(found, keep=0.05)
 >>> plan.atoms()  # list[ase.Atoms]
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from meagraph.evaluation.quests import QuestsConfig
     from meagraph.exports import ExportedFiles, ExportError, verify
     from meagraph.graph.similarity import GraphConfig
+    from meagraph.inspection.findings import Finding, Findings, examine
     from meagraph.latent.clustering import ClusteringConfig
     from meagraph.latent.projection import ProjectionConfig
     from meagraph.model.settings import TrainingConfig
@@ -44,6 +46,7 @@ _HOMES = {
     "meagraph.evaluation.quests": ("QuestsConfig",),
     "meagraph.exports": ("ExportError", "ExportedFiles", "verify"),
     "meagraph.graph.similarity": ("GraphConfig",),
+    "meagraph.inspection.findings": ("Finding", "Findings", "examine"),
     "meagraph.latent.clustering": ("ClusteringConfig",),
     "meagraph.latent.projection": ("ProjectionConfig",),
     "meagraph.model.settings": ("TrainingConfig",),
@@ -61,6 +64,7 @@ _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in 
 __all__ = [  # noqa: RUF022, in the order of use
     "read",
     "from_atoms",
+    "examine",
     "analyse",
     "prune",
     "evaluate",
@@ -68,6 +72,8 @@ __all__ = [  # noqa: RUF022, in the order of use
     "verify",
     "run",
     "AtomicDataset",
+    "Finding",
+    "Findings",
     "Analysis",
     "PruningPlan",
     "Evaluation",

@@ -228,22 +228,21 @@ def _frames(
                 f"{error.name}; or convert the file to extended XYZ."
             ) from error
         except Exception as error:  # each of ASE's readers fails in its own way
-            by = "it" if format in READERS else "ASE"
-            wrong = (
-                error
-                if isinstance(error, DatasetError)
-                else DatasetError(
-                    f"{describe_frame(path, count)}: expected the format {format!r}, but {by} could not "
-                    f"{'be read' if format in READERS else 'read it'} ({type(error).__name__}: {error}). The file may be "
-                    "truncated or of another format; name that (--format)."
-                )
-            )
+            wrong = error if isinstance(error, DatasetError) else _unreadable(path, count, format, error)
             if not count:
                 raise wrong from error
             yield wrong
             return
         count += 1
         yield frame
+
+
+def _unreadable(path: str, frame: int, format: str, error: Exception) -> DatasetError:
+    who = "it could not be read" if format in READERS else "ASE could not read it"
+    return DatasetError(
+        f"{describe_frame(path, frame)}: expected the format {format!r}, but {who} ({type(error).__name__}: {error}). "
+        "The file may be truncated or of another format; name that (--format)."
+    )
 
 
 def _format_name(plain: Path, path: str, format: str | None) -> str:

@@ -24,9 +24,9 @@ class Listing:
         level: Level,
         dataset: AtomicDataset,
         properties: Mapping[str, Property],
-        outliers: Outliers | None,
+        outliers: Outliers | None = None,
     ) -> None:
-        """``properties`` give the columns; of structures there is LARGEST as well, where there are ``outliers``."""
+        """``properties`` give the columns; of structures there is LARGEST as well where ``outliers`` are known."""
         self._whole = level == "structure"
         self._dataset, self._properties, self._outliers = dataset, properties, outliers
         self._orders: dict[str, NDArray[np.int64]] = {}

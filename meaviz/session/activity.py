@@ -12,6 +12,11 @@ class Activity(param.Parameterized):
     progress: tuple[float, str] = param.Tuple(default=(0.0, ""), doc="Fraction done and message of the running step.")
     problem: tuple[str, str] = param.Tuple(default=("", ""), doc="The step that failed, and the message for the user.")
 
+    examining: tuple[float, str] = param.Tuple(
+        default=(0.0, ""), doc="Fraction done and message of the look through the data; no message for none."
+    )
+    not_examined: str = param.String(default="", doc="Why the look through the data did not come to its end.")
+
     @property
     def words(self) -> str:
         """The message of the running step and how far it is."""

@@ -14,6 +14,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.findings import Findings
 from meagraph.inspection.properties import Properties
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.stability import Stability
@@ -26,7 +27,7 @@ from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None, "labels": None},
+    "data": {"dataset": None, "properties": None, "labels": None, "findings": None},
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
@@ -57,6 +58,9 @@ class Data(param.Parameterized):
     dataset: AtomicDataset | None = param.ClassSelector(class_=AtomicDataset, allow_None=True)
     properties: Properties | None = param.ClassSelector(
         class_=Properties, allow_None=True, doc="What is known of each environment."
+    )
+    findings: Findings | None = param.ClassSelector(
+        class_=Findings, allow_None=True, doc="What a look through the dataset finds; of labels alone at first."
     )
     descriptors: Descriptors | None = param.ClassSelector(class_=Descriptors, allow_None=True)
     quick: Sight | None = param.ClassSelector(

@@ -35,6 +35,9 @@ class Selection(param.Parameterized):
     filters: Filters = param.ClassSelector(class_=Filters, default=Filters(), doc="What is shown; see set_filters.")
     shown: Mask | None = param.Array(default=None, doc="(N,) bool: what passes the filters, None for all.")
     inspected: int = param.Integer(default=-1, doc="Row of the environment in the 3D view, -1 for none.")
+    asked: str = param.Selector(
+        default="environment", objects=["environment", "structure"], doc="What is to be shown of it, as asked last."
+    )
     pinned: int = param.Integer(default=-1, doc="Row that others are compared with, -1 for none.")
 
     def __init__(self, data: Data) -> None:
@@ -47,9 +50,10 @@ class Selection(param.Parameterized):
         self.mask = np.zeros(size, dtype=bool)
         self.history.start(_bits(self.mask))
 
-    def clear_all(self) -> None:
-        """There is no map any more."""
-        self.param.update(mask=None, filters=Filters(), shown=None, inspected=-1, pinned=-1)
+    def clear_all(self, *, same_data: bool = False) -> None:
+        """There is no map any more; of the ``same_data`` what is inspected stays in sight."""
+        inspected = self.inspected if same_data else -1
+        self.param.update(mask=None, filters=Filters(), shown=None, inspected=inspected, pinned=-1)
 
     # ---- what is selected
 
@@ -151,11 +155,16 @@ class Selection(param.Parameterized):
 
     # ---- what is looked at
 
+    def inspect(self, row: int, *, whole: bool = False) -> None:
+        """Show the environment in ``row``, or the ``whole`` structure around it."""
+        self.param.update(inspected=row, asked="structure" if whole else "environment")
+
     def step_through(self, step: int) -> None:
         """Inspect the next (or previous) environment of the selection, of all where nothing is selected."""
-        if self.mask is None:
+        if self._data.dataset is None:
             return
-        rows = np.flatnonzero(self.mask) if self.mask.any() else np.arange(len(self.mask))
+        every = np.ones(self._data.dataset.n_environments, dtype=bool)
+        rows = np.flatnonzero(self.mask if self.mask is not None and self.any else every)
         if self.inspected < 0:
             self.inspected = int(rows[0 if step > 0 else -1])
             return

@@ -61,6 +61,7 @@ class Session:
         with self._replacing("data"):
             self.data.dataset = dataset
             self.selection.named = named
+            self.activity.not_examined = ""
 
     def set_descriptors(self, descriptors: Descriptors, quick: Sight | None = None) -> None:
         """Take new descriptors and the ``quick`` map of them; model and map are gone."""
@@ -103,13 +104,13 @@ class Session:
             self.planning.clear_all()
             self.activity.problem = ("", "")
             yield
-            self._follow(before)
+            self._follow(before, same_data=step != "data")
 
-    def _follow(self, before: Sight | Survey | None) -> None:
+    def _follow(self, before: Sight | Survey | None, *, same_data: bool = True) -> None:
         """Selection and appearance follow what is shown; a selection stays where that only adds to what was."""
         sight, dataset = self.data.sight, self.data.dataset
         if not continues(before, sight):
-            self.selection.clear_all()
+            self.selection.clear_all(same_data=same_data)
         if sight is None or dataset is None:
             self.data.properties = None if dataset is None else Properties(dataset)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from meaviz.views.clusters.view import ClusterView
 from meaviz.views.composition import CompositionView
 from meaviz.views.cost import CostView
+from meaviz.views.data.view import DataView
 from meaviz.views.export import ExportView
 from meaviz.views.gallery import GalleryView
 from meaviz.views.histograms import HistogramsView
@@ -20,6 +21,7 @@ from meaviz.views.table import TableView
 
 STEP_VIEWS = (DataStep, DescriptorStep, ModelStep, MapStep)
 TABS = (
+    ("Data", DataView),
     ("Clusters", ClusterView),
     ("Gallery", GalleryView),
     ("Composition", CompositionView),

@@ -17,7 +17,7 @@ from meaviz.style.text import TextPane, markup
 
 FIRST = ("energy", "force", "score")
 MOST = 6
-EMPTY = markup('<p class="empty">No histograms yet: compute the map first.</p>')
+EMPTY = markup('<p class="empty">No histograms yet: open a dataset first.</p>')
 
 
 class HistogramsView(pn.viewable.Viewer):
@@ -41,7 +41,7 @@ class HistogramsView(pn.viewable.Viewer):
         self._row = pn.Row(**FILL)
         self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
         self._choice.param.watch(held(self._draw), "value")
-        session.data.param.watch(held(self._offer), "sight")
+        session.data.param.watch(held(self._offer), ["dataset", "sight"])
         session.selection.param.watch(held(self._select), "mask")
         session.appearance.param.watch(held(self._restyle), "dark")
         self._offer()
@@ -53,7 +53,7 @@ class HistogramsView(pn.viewable.Viewer):
     def _offer(self, *events: object) -> None:
         known = self.session.data.properties
         self._charts = {}
-        if self.session.data.sight is None or known is None:
+        if known is None:
             self._choice.param.update(options={}, value=[], visible=False)
             self._hint.object = EMPTY
             self._row.objects = []
@@ -66,7 +66,7 @@ class HistogramsView(pn.viewable.Viewer):
     def _draw(self, *events: object) -> None:
         """Charts of the chosen properties; those that were there stay."""
         known = self.session.data.properties
-        if known is None or self.session.data.sight is None:
+        if known is None:
             return
         charts: dict[str, tuple[Histogram, HistogramChart]] = {}
         missing = []

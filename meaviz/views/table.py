@@ -11,7 +11,6 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.inspection.listing import LARGEST, Level, Listing
-from meagraph.inspection.properties import Properties
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
@@ -24,7 +23,7 @@ ENVIRONMENTS = ("environment", "structure", "atom", "element", "group", "cluster
 STRUCTURES = ("structure", "file", "frame", "group", "formula", "n_atoms", "energy", "fmax", "net_force", "volume")
 COLUMNS: dict[Level, tuple[str, ...]] = {"environment": ENVIRONMENTS, "structure": STRUCTURES}
 WHOLE = {"environment", "structure", "atom", "frame", "n_atoms"}  # shown without digits
-EMPTY = markup('<p class="empty">No table yet: compute the map first.</p>')
+EMPTY = markup('<p class="empty">No table yet: open a dataset first.</p>')
 
 
 class TableView(pn.viewable.Viewer):
@@ -34,7 +33,6 @@ class TableView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._tables: dict[str, Listing] = {}  # by level
-        self._scored = False  # there are outlier scores
         self._rows: list[int] = []  # environments or structures on the page
         self._filling = False
         self._level = pmui.RadioButtonGroup(
@@ -82,7 +80,7 @@ class TableView(pn.viewable.Viewer):
         self._pages.param.watch(self._fill, "value")
         self._table.on_click(self._inspect)
         self._table.param.watch(self._tick, "selection")
-        session.data.param.watch(held(self._start), "sight")
+        session.data.param.watch(held(self._start), ["dataset", "sight"])
         session.selection.param.watch(self._follow, ["mask", "shown"])
         session.planning.param.watch(self._fill, "plan")
         session.judging.param.watch(self._fill, "flags")
@@ -98,13 +96,25 @@ class TableView(pn.viewable.Viewer):
         """All rows of the level that is shown, None without a map."""
         return self._tables.get(self._level.value)
 
+    @property
+    def _scored(self) -> bool:
+        """Outlier scores are known."""
+        sight = self.session.data.sight
+        return sight is not None and sight.outliers is not None
+
+    @property
+    def _columns(self) -> list[str]:
+        """Those of the level that are known: before there is a map, of structures and labels."""
+        known = self.session.data.properties
+        return [] if known is None else [name for name in COLUMNS[self._level.value] if name in known]
+
     def _start(self, *events: object) -> None:
-        data, sight, known = self.session.data.dataset, self.session.data.sight, self.session.data.properties
-        there = data is not None and sight is not None and known is not None
+        data = self.session.data
+        there = data.dataset is not None and data.properties is not None
         self._tables, self._rows = {}, []
-        self._scored = sight is not None and sight.outliers is not None
-        if data is not None and sight is not None and known is not None:
-            self._tables = {level: Listing(level, data, known, sight.outliers) for level in COLUMNS}
+        if data.dataset is not None and data.properties is not None:
+            outliers = None if data.sight is None else data.sight.outliers
+            self._tables = {level: Listing(level, data.dataset, data.properties, outliers) for level in COLUMNS}
         self._empty.visible, self._holder.visible = not there, there
         self._restyle()
         if there:
@@ -118,19 +128,16 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         if self._content is None or known is None:
             return
-        options = {known.title_of(name): name for name in self._columns(known) if name not in LIVE}
+        options = {known.title_of(name): name for name in self._columns if name not in LIVE}
         if self._level.value == "structure" and self._scored:
             options["Largest outlier score"] = LARGEST
-        usual = {"environment": ("score", "force"), "structure": (LARGEST, "fmax")}[self._level.value]
-        value = next(name for name in usual if name in options.values())
+        value = "score" if self._level.value == "environment" else LARGEST
+        if value not in options.values():
+            value = "force" if self._level.value == "environment" else "fmax"
         self._filling = True
         self._sort.param.update(options=options, value=value)
         self._filling = False
         self._first_page()
-
-    def _columns(self, known: Properties) -> list[str]:
-        """Those of this level that are known by now."""
-        return [name for name in COLUMNS[self._level.value] if name in known]
 
     def _first_page(self, *events: object) -> None:
         if self._filling:
@@ -155,10 +162,10 @@ class TableView(pn.viewable.Viewer):
 
     def _fill(self, *events: object) -> None:
         content, chosen, shown = self._content, self._chosen(), self.session.selection.shown
-        if content is None or chosen is None or self._sort.value is None:
+        if content is None or self._sort.value is None:
             return
         among = None if shown is None else content.holding(shown)
-        if self._only.value:
+        if self._only.value and chosen is not None:
             among = chosen if among is None else among & chosen
         self._rows, count = content.page(
             self._sort.value, self._pages.value, PAGE, falling=self._falling.value, among=among
@@ -176,7 +183,7 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         assert known is not None
         columns: dict[str, list[str]] = {}
-        for name in self._columns(known):
+        for name in self._columns:
             found = known[name]
             values = content.column(name)[self._rows].tolist()
             if name == "cluster":

@@ -190,7 +190,7 @@ def test_keys_of_the_map(app: App) -> None:
         page.keyboard.press("m")
         expect(page.get_by_role("button", name=mode, exact=True)).to_have_attribute("aria-pressed", "true")
 
-    # the 3D view keeps its own keys while it has the focus: the page's "-" is the last tab
+    # the 3D view keeps its own keys while it has the focus: the page's "-" is a tab
     viewer = page.get_by_role("application")
     viewer.focus()
     page.keyboard.press("-")

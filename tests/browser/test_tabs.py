@@ -41,7 +41,9 @@ def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
     """A row selects its cluster, a picture shows that member; what is selected elsewhere is counted and marked."""
     page, session = app.page, app.session
     labels = session.data.survey.clusters.labels
-    table = page.locator(".tab-0")
+    index = [title for title, _ in TABS].index("Clusters")
+    app.tab(index)
+    table = page.locator(f".tab-{index}")
     rows = table.locator(".tabulator-row")
     expect(rows.nth(2).locator("svg")).to_have_count(2)
     rows.nth(2).locator("[tabulator-field=size]").click()

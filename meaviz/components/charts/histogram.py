@@ -31,9 +31,14 @@ gesture.data = {x0: [x0], x1: [x1], shift: [shift], ctrl: [ctrl], time: [perform
 
 
 class HistogramChart(pn.viewable.Viewer):
-    """The chart of one :class:`Histogram`; a drag along the axis calls ``on_brush(low, high, mode)``."""
+    """The chart of one :class:`Histogram`; a drag along the axis calls ``on_brush(low, high, mode)``.
 
-    def __init__(self, name: str, on_brush: Callable[[float, float, str], None], *, log: bool) -> None:
+    ``counts`` says what is counted.
+    """
+
+    def __init__(
+        self, name: str, on_brush: Callable[[float, float, str], None], *, log: bool, counts: str = "environments"
+    ) -> None:
         super().__init__()
         self._on_brush = on_brush
         self._source = ColumnDataSource({"left": [], "right": [], "all": [], "selected": []})
@@ -44,7 +49,7 @@ class HistogramChart(pn.viewable.Viewer):
             toolbar_location=None,
             outline_line_color=None,
             x_axis_type="log" if log else "linear",
-            y_axis_label="environments",
+            y_axis_label=counts,
             y_range=(0, 1),
             x_range=(0.1, 1),
         )

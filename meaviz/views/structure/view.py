@@ -8,7 +8,6 @@ import panel as pn
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.alignment import Alignment, align_environments
 from meaviz.components.viewer.scene import Environment, allowed_repeats, arrow_scale, known_vectors
@@ -54,6 +53,7 @@ class StructureView(pn.viewable.Viewer):
         session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "sight")
         session.appearance.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
+        session.selection.param.watch(lambda event: setattr(self.shown, "mode", event.new), "asked", onlychanged=False)
         self.viewer.param.watch(self._choose, "clicked", onlychanged=False)
         self.viewer.param.watch(lambda event: session.selection.step_through(event.new), "stepped", onlychanged=False)
 
@@ -67,9 +67,15 @@ class StructureView(pn.viewable.Viewer):
         selection = self.session.selection
         return self.shown.mode == "environment" and 0 <= selection.pinned != selection.inspected >= 0
 
+    @property
+    def _cutoff(self) -> float:
+        """Å that an environment reaches: of the descriptors, or else of those that come next."""
+        data = self.session.data
+        return data.next_config.descriptors.r_cut if data.descriptors is None else data.descriptors.cutoff
+
     def _show(self, *events: object) -> None:
         row = self.session.selection.inspected
-        if row < 0 or self.session.data.descriptors is None:
+        if row < 0 or self.session.data.dataset is None:
             self.viewer.clear()
             self._view = ()
         else:
@@ -80,15 +86,9 @@ class StructureView(pn.viewable.Viewer):
                 return
         self._show_facts()
 
-    def _content(self) -> tuple[AtomicDataset, float]:
-        """The dataset, and how far an environment reaches in Å."""
-        data, descriptors = self.session.data.dataset, self.session.data.descriptors
-        assert data is not None
-        assert descriptors is not None
-        return data, descriptors.cutoff
-
     def _draw(self, row: int) -> None:
-        data, cutoff = self._content()
+        data = self.session.data.dataset
+        assert data is not None
         structure = int(data.structure_of[row])
         atoms = data.structures[structure]
         colors, legend = self._colours.of(structure)
@@ -100,7 +100,7 @@ class StructureView(pn.viewable.Viewer):
             colors=colors,
             vectors=known_vectors(data.forces[data.rows_of(structure)]),
             focus=int(data.atom_of[row]),
-            cutoff=cutoff,
+            cutoff=self._cutoff,
             whole=whole,
             repeats=self.shown.repeats,
             fit=view != self._view,
@@ -108,7 +108,8 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _compare(self) -> None:
-        selection, (data, _) = self.session.selection, self._content()
+        selection, data = self.session.selection, self.session.data.dataset
+        assert data is not None
         rows = (selection.pinned, selection.inspected)
         turns = (None, self._alignment().rotation)
         environments = [self._environment(row, turn) for row, turn in zip(rows, turns, strict=True)]
@@ -118,12 +119,13 @@ class StructureView(pn.viewable.Viewer):
         self._view = view
 
     def _environment(self, row: int, rotation: NDArray[Any] | None) -> Environment:
-        data, cutoff = self._content()
+        data = self.session.data.dataset
+        assert data is not None
         structure = int(data.structure_of[row])
         return Environment(
             data.structures[structure],
             int(data.atom_of[row]),
-            cutoff,
+            self._cutoff,
             self._colours.of(structure)[0],
             known_vectors(data.forces[data.rows_of(structure)]),
             rotation,
@@ -131,11 +133,11 @@ class StructureView(pn.viewable.Viewer):
 
     def _alignment(self) -> Alignment:
         """Of the inspected environment on the pinned one."""
-        key = (self.session.selection.pinned, self.session.selection.inspected)
-        data, cutoff = self._content()
+        data, key = self.session.data.dataset, (self.session.selection.pinned, self.session.selection.inspected)
+        assert data is not None
         if self._aligned is None or self._aligned[0] != key:
             first, second = ((data.structures[data.structure_of[row]], int(data.atom_of[row])) for row in key)
-            self._aligned = key, align_environments(first, second, cutoff)
+            self._aligned = key, align_environments(first, second, self._cutoff)
         return self._aligned[1]
 
     def _scale_arrows(self, *events: object) -> None:

@@ -79,7 +79,8 @@ def test_info(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = said.out.splitlines()
     assert lines[0] == "niobium: 12 structures, 145 environments"
     assert "  species: Nb" in lines
-    groups = [line.split() for line in lines[-3:]]
+    heads = next(number for number, line in enumerate(lines) if line.startswith("  group "))
+    groups = [line.split() for line in lines[heads + 1 : heads + 4]]
     assert groups == [["bcc", "7", "112"], ["fcc", "4", "32"], ["IsolatedAtom", "1", "1"]]
 
 
@@ -89,6 +90,17 @@ def test_info_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["structures"], found["environments"], found["species"]) == (12, 145, ["Nb"])
     assert found["groups"]["fcc"] == {"structures": 4, "environments": 32}
     assert found["fingerprint"] == read_dataset(file).fingerprint
+
+
+def test_info_tells_what_is_odd(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["info", str(file), "--html", str(page)]) == 0
+    assert "findings: no error, 1 warning, no note" in capsys.readouterr().out
+    assert "repeats an earlier one exactly" in page.read_text(encoding="utf-8")
+    assert main(["info", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [one["key"] for one in found] == ["duplicates"]
+    check_refusal(capsys, main(["info", str(file), "--html", str(file)]), "it is read here")
 
 
 def test_info_of_several_files_and_other_names(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +132,9 @@ def test_missing_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture
     command, *rest = options
     missing = tmp_path / "nothing.extxyz"
     check_refusal(capsys, main([command, str(missing), *rest]), str(missing), "there is none of this name")
-    check_refusal(capsys, main([command, str(tmp_path), *rest]), str(tmp_path), "files with energies or forces in this folder")
+    check_refusal(
+        capsys, main([command, str(tmp_path), *rest]), str(tmp_path), "files with energies or forces in this folder"
+    )
 
 
 def test_the_same_file_twice(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,86 @@
+// A list of which one row can be chosen, by click or by keys: rows come from Python, what is chosen goes back there.
+const STYLE = `
+  .list { height: 100%; overflow-y: auto; outline: none; font: 13px/1.4 var(--font); color: var(--text);
+    box-sizing: border-box; border: 1px solid var(--border); border-radius: 6px; }
+  .list:focus-visible { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
+  .row { display: grid; grid-template-columns: auto 1fr auto; gap: 0 8px; padding: 4px 8px; cursor: pointer;
+    border-bottom: 1px solid color-mix(in srgb, var(--border) 55%, transparent); border-left: 3px solid transparent; }
+  .row:hover { background: color-mix(in srgb, var(--accent) 7%, transparent); }
+  .row[aria-selected="true"] { background: color-mix(in srgb, var(--accent) 16%, transparent);
+    border-left-color: var(--accent); }
+  .mark { font-size: 12px; font-weight: 600; min-width: 52px; color: var(--muted); }
+  .error { color: var(--bad); } .warning { color: var(--warning); }
+  .text { overflow-wrap: anywhere; }
+  .count { color: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+  .empty { padding: 14px; color: var(--muted); }`;
+const STEPS = {ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity};
+
+function cell(name, text) {
+  const element = document.createElement("div");
+  element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+export function render({model}) {
+  const root = document.createElement("div"), style = document.createElement("style");
+  root.className = "list";
+  root.tabIndex = 0;
+  root.setAttribute("role", "listbox");
+  style.textContent = STYLE;
+
+  const paint = () => {
+    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
+      root.style.setProperty("--" + token, value);
+  };
+  const mark = () => {
+    root.removeAttribute("aria-activedescendant");
+    for (const row of root.querySelectorAll(".row")) {
+      const current = Number(row.dataset.id) === model.current;
+      row.setAttribute("aria-selected", String(current));
+      if (!current) continue;
+      root.setAttribute("aria-activedescendant", row.id);
+      const top = row.offsetTop - root.offsetTop, bottom = top + row.offsetHeight; // scrollIntoView moves the page too
+      if (top < root.scrollTop) root.scrollTop = top;
+      else if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
+    }
+  };
+  const choose = (id) => model.send_msg({type: "choose", id});
+  const fill = () => {
+    root.setAttribute("aria-label", model.label);
+    root.replaceChildren(...model.rows.map((item) => {
+      const row = cell("row", "");
+      row.dataset.id = item.id;
+      row.id = model.label.replaceAll(" ", "-") + "-" + item.id;
+      row.setAttribute("role", "option");
+      row.append(cell("mark " + item.kind, item.mark), cell("text", item.text), cell("count", item.count));
+      row.addEventListener("click", () => choose(item.id));
+      return row;
+    }));
+    if (!model.rows.length) {
+      const nothing = cell("empty", model.empty);
+      nothing.setAttribute("role", "option"); // a listbox holds options
+      nothing.setAttribute("aria-disabled", "true");
+      root.append(nothing);
+    }
+    mark();
+  };
+
+  root.addEventListener("keydown", (event) => {
+    if (!(event.key in STEPS) || event.ctrlKey || event.metaKey || event.altKey || !model.rows.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const here = model.rows.findIndex((item) => item.id === model.current);
+    const next = here < 0 ? 0 : here + STEPS[event.key];
+    choose(model.rows[Math.max(0, Math.min(next, model.rows.length - 1))].id);
+  });
+  model.on(["rows", "empty", "label"], fill);
+  model.on("current", mark);
+  model.on("dark", paint);
+  paint();
+  fill();
+  const frame = document.createElement("div");
+  frame.style.height = "100%";
+  frame.append(style, root);
+  return frame;
+}

@@ -1,0 +1,33 @@
+"""A list of rows of which one is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from meaviz.style.palette import DARK, LIGHT
+
+
+class ChoiceList(JSComponent):
+    """Rows that are chosen by a click, or while the list has the focus by the arrow keys, Home and End."""
+
+    rows: Any = param.List(default=[], doc="Dictionaries of id, mark, kind (error, warning or other), text, count.")
+    current = param.Integer(default=-1, doc="Id of the row that is marked.")
+    empty = param.String(default="", doc="Text in place of rows.")
+    label = param.String(default="", doc="What is listed, for screen readers.")
+    dark = param.Boolean(default=False)
+
+    _esm = "choice_list.js"
+    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+
+    def __init__(self, on_choose: Callable[[int], object], **params: Any) -> None:
+        super().__init__(**params)
+        self._on_choose = on_choose
+
+    def _handle_msg(self, data: dict[str, Any]) -> None:
+        if any(row["id"] == data["id"] for row in self.rows):  # else of rows that have gone meanwhile
+            self._on_choose(int(data["id"]))

@@ -1,0 +1,84 @@
+"""A careful look through the dataset off the event loop, as soon as one is open, beside all other work."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
+from meagraph.inspection.findings import Findings, examine, examine_labels
+from meagraph.progress import Progress
+from meaviz.jobs.runner import JobRunner
+from meaviz.jobs.shared import shared
+from meaviz.session import Session
+
+
+class Examiner:
+    """Fills ``session.data.findings``: what takes a moment first, then all; ``session.activity`` tells how it goes."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._runner = JobRunner(self._report)
+        self._of: AtomicDataset | None = None  # at work on this one
+        self._first: Findings | None = None  # what is known of it so far
+        self._stopped = False
+        session.data.param.watch(self.look, "dataset")
+        self.look()
+
+    def look(self, *events: object) -> None:
+        """Look through the dataset of now, unless that is done or being done."""
+        dataset, self._stopped = self.session.data.dataset, False
+        known = self.session.data.findings
+        if dataset is None or dataset is self._of or (known is not None and known.complete):
+            return
+        found = shared().find(_key(dataset))
+        if found is not None:
+            self.session.data.findings = found
+        elif self._runner.busy:
+            self._runner.cancel()  # what is at work is of another dataset: this one follows
+        else:
+            self._start(dataset)
+
+    def cancel(self) -> None:
+        """Stop; what is known so far stays."""
+        self._stopped = True
+        self._runner.cancel()
+
+    def _start(self, dataset: AtomicDataset) -> None:
+        self._of, self._first = dataset, None
+
+        def work(progress: Progress) -> Findings:
+            self._first = examine_labels(dataset)
+            return examine(dataset, first=self._first, progress=progress)
+
+        self.session.activity.param.update(examining=(0.0, "looking through the data"), not_examined="")
+        try:
+            self._runner.start(work, self._done, self._failed)
+        except MEAGraphError as error:
+            self._failed(str(error))
+
+    def _report(self, fraction: float, message: str) -> None:
+        self.session.activity.examining = (fraction, message or "looking through the data")
+        data = self.session.data
+        if data.findings is None and self._first is not None and data.dataset is self._of:
+            data.findings = self._first
+
+    def _done(self, found: Findings) -> None:
+        dataset, self._of = self._of, None
+        self.session.activity.examining = (0.0, "")
+        if dataset is not None and dataset is self.session.data.dataset:
+            self.session.data.findings = shared().one(_key(dataset), found)
+        else:
+            self.look()
+
+    def _failed(self, message: str) -> None:
+        dataset, self._of = self._of, None
+        self.session.activity.examining = (0.0, "")
+        if self._stopped or dataset is self.session.data.dataset:
+            self.session.activity.not_examined = "Stopped." if self._stopped else message
+        else:
+            self.look()
+
+
+def _key(dataset: AtomicDataset) -> Hashable:
+    return "findings", dataset.fingerprint, dataset.name, repr(getattr(dataset, "quarantined", ()))

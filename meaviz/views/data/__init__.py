@@ -1,0 +1,1 @@
+"""The tab Data: what a careful look finds before anything is computed."""
