@@ -61,6 +61,7 @@ def score_outliers(
         ],
         lambda: forces.forces(seen, alike, dataset),
         lambda: [energies.energy(points, seen, alike, dataset)],
+        lambda: [energies.pressure(points, seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
         lambda: twins.disagreement(alike, dataset),
     )
     signals: list[Signal] = []

@@ -30,7 +30,7 @@ from meagraph.outliers import (
     tail_rarity,
 )
 from meagraph.outliers.alike import alike_structures
-from meagraph.outliers.energies import left_out
+from meagraph.outliers.fitting import left_out
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import disagreement, forces_apart, twins
@@ -574,3 +574,31 @@ def test_reasons_come_strongest_first_and_only_where_they_count() -> None:
     found = Outliers(np.array([3.0, 0.0]), np.zeros(2, dtype=bool), signals)
     assert found.reasons(0) == ["b, 24 deviations", "a is 1.5"]
     assert found.reasons(1) == []
+
+
+def test_a_stress_of_the_wrong_sign_or_unit_stands_out() -> None:
+    """Crystals of many volumes: one pressure with its sign turned, one in another unit; sound ones raise nothing."""
+    structures = []
+    rng = np.random.default_rng(0)
+    for scale in np.linspace(0.94, 1.06, 120):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell * scale, scale_atoms=True)
+        atoms.rattle(0.05, rng=rng)
+        atoms.calc = EMT()
+        energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
+        structures.append(atoms)
+    sound = dataset_from_structures(structures)
+    assert not sound.sources[0].notes
+    stress = sound.stress.copy()
+    stress[10] *= -1
+    stress[100] *= 160.2
+    wrong = replace(sound, stress=stress)
+    found, plain = score(wrong), score(sound)
+    worst = np.array([found.score[wrong.rows_of(row)].max() for row in range(wrong.n_structures)])
+    assert set(np.flatnonzero(worst >= 1.0)) == {10, 100}
+    assert len(plain.candidates) == 0
+    row = int(wrong.offsets[10])
+    assert found.reasons(row)[0].startswith("the pressure of its structure is -")
+    unknown = replace(sound, stress=np.full_like(stress, np.nan))
+    assert "stress" not in [signal.name for signal in score(unknown).signals]

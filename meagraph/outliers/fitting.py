@@ -1,0 +1,82 @@
+"""A quantity of structures against a robust fit to all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.force_field.field import Observed
+from meagraph.outliers.alike import Alike, per_structure
+
+ENOUGH = 5  # structures for each coefficient that a further block of features would bring
+FITTED = 20_000  # structures in the fit at most
+RIDGE = 1e-8
+ROUNDS = 5  # of reweighting
+
+
+def misfit(
+    target: NDArray[np.float64],
+    points: NDArray[np.float64],
+    seen: Observed,
+    alike: Alike,
+    dataset: AtomicDataset,
+) -> NDArray[np.float64]:
+    """How far each ``target`` (S,) is from what the other structures suggest (S,), NaN where it is not known.
+
+    The fit is linear in composition and mean descriptors; in the energy features of the quick force field and in mean
+    products of the descriptors' main components where there are structures enough for them.
+    """
+    known = np.isfinite(target)
+    residual = np.full(len(target), np.nan)
+    if known.sum() > 2:
+        sizes = dataset.sizes
+        shares = [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / sizes for z in dataset.species]
+        features = np.column_stack([*shares, per_structure(points, dataset)])
+        blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
+            lambda: seen.features,
+            lambda: per_structure(_products(alike.main), dataset),
+        )
+        for block in blocks:
+            more = block()
+            if known.sum() > ENOUGH * (features.shape[1] + more.shape[1]):
+                features = np.column_stack([features, more])
+        features /= np.abs(features).max(axis=0) + np.finfo(float).tiny
+        residual[known] = left_out(features[known], target[known])
+    return residual
+
+
+def _products(main: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Products (N, C (C + 1) / 2) of the main components (N, C) of the descriptors."""
+    scaled = main / (main.std(axis=0) + np.finfo(float).tiny)
+    first, second = np.triu_indices(main.shape[1])
+    return np.asarray(scaled[:, first] * scaled[:, second])
+
+
+def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.float64]:
+    """Residuals (S,) of a robust ridge regression of ``target`` (S,) on ``features`` (S, F) without the one itself.
+
+    Leave-one-out, so a wrong energy does not hide behind its own weight; large residuals are down-weighted in a few
+    rounds, so they do not bend the fit. Of many structures a sample is fitted.
+    """
+    target = target - np.median(target)
+    fitted = np.arange(len(target))
+    if len(target) > FITTED:
+        fitted = np.random.default_rng(seed).choice(len(target), FITTED, replace=False)
+    some, aim = features[fitted], target[fitted]
+    weight, residual = np.ones(len(aim)), aim
+    for _ in range(ROUNDS):
+        weighted = some * weight[:, None]
+        gram = some.T @ weighted
+        gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+        inverse = np.linalg.inv(gram)
+        leverage = ((some @ inverse) * weighted).sum(axis=1)
+        coefficients = inverse @ (weighted.T @ aim)
+        residual = (aim - some @ coefficients) / np.clip(1.0 - leverage, 1e-3, None)
+        limit = 3.0 * 1.4826 * np.median(np.abs(residual)) + np.finfo(float).tiny
+        weight = 1.0 / np.maximum(1.0, np.abs(residual) / limit)
+    out = target - features @ coefficients
+    out[fitted] = residual
+    return np.asarray(out)
