@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from meaviz.components.viewer import bundle as viewer_bundle
 from meaviz.components.viewer.bundle import write_bundle
 from meaviz.components.viewer.scene import BALLS_ONLY_ABOVE, Environment, build_scene
 from meaviz.components.viewer.structure_viewer import StructureViewer
-from tests.support.browser import BrowserLog, Served, drag, open_page, wait_until
+from tests.support.browser import BrowserLog, Served, drag, fresh_page, open_page, wait_idle, wait_until
 from tests.support.messages import from_browser
 
 DEBUG = "globalThis.__meaviz_debug = [];"
@@ -63,6 +63,7 @@ class Shown:
 
     page: Any
     served: Served
+    log: BrowserLog
     viewers: list[StructureViewer] = field(default_factory=list)
     clicks: list[int] = field(default_factory=list)
     at: int = -1  # which of the page's views is looked at
@@ -113,24 +114,56 @@ class Shown:
         return self.click(*self.pixel_of(drawn))
 
 
-@pytest.fixture
-def shown(serve: Callable[[Callable[[], Any]], Served], page: Any) -> Shown:
-    """A viewer of 500 x 400 pixels with text below it."""
-    viewers: list[StructureViewer] = []
-    clicks: list[int] = []
+@dataclass
+class Room:
+    """A page with room for one viewer after the other: opening a page takes longer than most tests."""
+
+    page: Any
+    served: Served
+    log: BrowserLog
+    column: pn.Column
+
+    def enter(self) -> Shown:
+        """A new viewer of 500 x 400 pixels with text below it, in place of the last one."""
+        viewer, clicks = StructureViewer(width=500, height=400), []
+        viewer.param.watch(lambda event: clicks.append(event.new), "clicked", onlychanged=False)
+        self.column[:] = [viewer, "below"]
+        return Shown(self.page, self.served, self.log, [viewer], clicks)
+
+
+@pytest.fixture(scope="module")
+def room(chromium: Any) -> Iterator[Room]:
+    columns: list[pn.Column] = []
 
     def app() -> pn.Column:
-        viewer = StructureViewer(width=500, height=400)
-        viewer.param.watch(lambda event: clicks.append(event.new), "clicked", onlychanged=False)
-        viewers.append(viewer)
-        return pn.Column(viewer, "below")
+        columns.append(pn.Column())
+        return columns[-1]
 
-    page.add_init_script(DEBUG)
-    served = serve(app)
-    open_page(page, served)
-    result = Shown(page, served, viewers, clicks)
+    log = BrowserLog()
+    with fresh_page(chromium, log) as page:
+        page.add_init_script(DEBUG)
+        served = Served(app)
+        log.servers.add(served.host)
+        open_page(page, served)
+        yield Room(page, served, log, columns[-1])
+        served.stop()
+
+
+@pytest.fixture
+def shown(room: Room) -> Iterator[Shown]:
+    """A viewer on the page that serves all tests; a test fails on what page or server have logged as an error."""
+    room.page.mouse.move(0, 0)
+    room.page.evaluate("() => { __meaviz_debug.length = 0; document.activeElement?.blur(); }")
+    room.log.requests.clear()
+    room.log.console.clear()
+    result = room.served.run(room.enter)
     result.settle()
-    return result
+    yield result
+    room.served.run(room.column.clear)
+    wait_idle(room.page)
+    assert not room.log.errors, f"errors on the page: {room.log.errors}"
+    assert not room.log.external(), f"requests to other hosts: {room.log.external()}"
+    assert not room.served.errors, f"the server logged errors: {room.served.errors}"
 
 
 def carbons(*positions: tuple[float, float, float]) -> ase.Atoms:
@@ -263,7 +296,7 @@ def test_missing_nglview_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
 # In the browser
 
 
-def test_placeholder_then_atoms_in_light_and_dark(shown: Shown, browser_log: BrowserLog) -> None:
+def test_placeholder_then_atoms_in_light_and_dark(shown: Shown) -> None:
     notice = shown.page.locator(".viewer .notice")
     assert notice.inner_text() == "Click a point on the map to see its environment here"
     shown.set(placeholder="nothing <b>yet</b>", caption="<i>plain</i>\nsecond line")
@@ -285,7 +318,7 @@ def test_placeholder_then_atoms_in_light_and_dark(shown: Shown, browser_log: Bro
     shown.settle()
     assert notice.is_visible()
     assert shown.page.evaluate(COUNTS)["components"] == 0
-    assert any("structure-viewer-" in url for url in browser_log.requests)
+    assert any("structure-viewer-" in url for url in shown.log.requests)
 
 
 def test_chosen_environment_stands_out_from_the_rest(shown: Shown) -> None:
@@ -474,7 +507,7 @@ def test_removed_viewers_give_their_graphics_context_back(
     served = serve(lambda: layout)
     open_page(page, served)
     for at in range(20):  # more than the 16 contexts a browser keeps
-        shown = Shown(page, served, [StructureViewer(width=300, height=200)], at=at)
+        shown = Shown(page, served, browser_log, [StructureViewer(width=300, height=200)], at=at)
         served.run(lambda shown=shown: layout.__setitem__(slice(None), [shown.viewer]))
         page.wait_for_function("(at) => __meaviz_debug.length > at", arg=at)
         shown.show(molecule("CH4"))
@@ -486,7 +519,7 @@ def test_removed_viewers_give_their_graphics_context_back(
 
 
 def test_a_viewer_in_a_hidden_tab_draws_when_it_is_shown(
-    serve: Callable[[Callable[[], Any]], Served], page: Any
+    serve: Callable[[Callable[[], Any]], Served], page: Any, browser_log: BrowserLog
 ) -> None:
     viewer = StructureViewer(width=400, height=300)
     viewer.show(molecule("C6H6"))
@@ -494,7 +527,7 @@ def test_a_viewer_in_a_hidden_tab_draws_when_it_is_shown(
     open_page(page, serve(lambda: pn.Tabs(("first", "text"), ("second", viewer))))
     page.get_by_text("second").click()
     page.wait_for_function(READY, arg=[-1, 1])
-    shown = Shown(page, None, [viewer])
+    shown = Shown(page, None, browser_log, [viewer])
     assert len(np.unique(shown.picture().reshape(-1, 3), axis=0)) > 500
 
 
@@ -530,15 +563,22 @@ def test_a_browser_without_webgl_gets_an_explanation(serve: Callable[[Callable[[
     assert page.locator(".viewer .caption").inner_text() == "facts"
 
 
-def test_two_sessions_see_their_own_structures(shown: Shown, chromium: Any) -> None:
-    shown.show(molecule("C6H6"))
-    other = chromium.new_page()
-    other.add_init_script(DEBUG)
-    open_page(other, shown.served)
-    second = Shown(other, shown.served, shown.viewers)
-    second.show(molecule("CH4"))
+def test_two_sessions_see_their_own_structures(
+    serve: Callable[[Callable[[], Any]], Served], page: Any, chromium: Any, browser_log: BrowserLog
+) -> None:
+    viewers: list[StructureViewer] = []
+
+    def app() -> StructureViewer:
+        viewers.append(StructureViewer(width=500, height=400))
+        return viewers[-1]
+
+    served, other = serve(app), chromium.new_page()
+    for visitor, molecule_of in ((page, "C6H6"), (other, "CH4")):
+        visitor.add_init_script(DEBUG)
+        open_page(visitor, served)
+        Shown(visitor, served, browser_log, viewers).show(molecule(molecule_of))
     count = "() => __meaviz_debug[0].stage.compList[0].structure.atomCount"
-    assert (shown.page.evaluate(count), other.evaluate(count)) == (12, 5)
+    assert (page.evaluate(count), other.evaluate(count)) == (12, 5)
     other.close()
 
 
@@ -703,7 +743,7 @@ def test_two_environments_side_by_side_and_overlaid(shown: Shown) -> None:
     assert shown.page.evaluate(COUNTS)["components"] == 1
 
 
-def test_switches_through_all_modes_leave_one_context(shown: Shown, browser_log: BrowserLog) -> None:
+def test_switches_through_all_modes_leave_one_context(shown: Shown) -> None:
     rng = np.random.default_rng(0)
     silicon = bulk("Si", "diamond", 5.43, cubic=True)
     shown.served.run(lambda: setattr(shown.viewer, "arrows", True))
@@ -730,4 +770,4 @@ def test_switches_through_all_modes_leave_one_context(shown: Shown, browser_log:
     first = rounds(12)  # every representation with every mode
     assert rounds(12) == first
     assert first["canvases"] == 1
-    assert not [line for line in browser_log.console if "context" in line.lower() or line.startswith("error")]
+    assert not [line for line in shown.log.console if "context" in line.lower() or line.startswith("error")]
