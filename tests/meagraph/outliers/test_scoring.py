@@ -10,6 +10,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.neighborlist import neighbor_list
 
@@ -581,7 +582,7 @@ def test_a_stress_of_the_wrong_sign_or_unit_stands_out() -> None:
     structures = []
     rng = np.random.default_rng(0)
     for scale in np.linspace(0.94, 1.06, 120):
-        atoms = bulk("Cu", cubic=True)
+        atoms = ase.build.bulk("Cu", cubic=True)
         atoms.set_cell(atoms.cell * scale, scale_atoms=True)
         atoms.rattle(0.05, rng=rng)
         atoms.calc = EMT()
