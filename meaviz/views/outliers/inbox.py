@@ -23,6 +23,7 @@ from meaviz.session import Session
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.style.palette import theme
 from meaviz.style.text import TextPane, markup
+from meaviz.views.outliers.quarantine import Quarantine
 from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import alert, keep_state
@@ -101,8 +102,10 @@ class InboxView(pn.viewable.Viewer):
         self.which.param.watch(held(self._show_list), "value")
         self.signal.param.watch(held(self._find), "value")
         self.grouped.param.watch(held(self._find), "value")
+        self.quarantine = Quarantine(self.session)
         filters = pn.Row(self.which, self.signal, margin=(8, 0, 0, 12), sizing_mode="stretch_width")
         return pn.Column(
+            self.quarantine,
             filters,
             pn.Row(self.progress, self.grouped, margin=(0, 0, 0, 12), sizing_mode="stretch_width"),
             self.list,
