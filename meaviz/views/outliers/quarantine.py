@@ -10,7 +10,7 @@ from meaviz.style.text import TextPane, join, markup
 
 SHOWN = 50  # frames that are listed
 CSS = """
-details { border-left: 3px solid #d55e00; padding: 2px 0 2px 10px; font-size: 13px }
+details { border-left: 3px solid; padding: 2px 0 2px 10px; font-size: 13px }
 summary { cursor: pointer; font-weight: 600 }
 ol { max-height: 180px; overflow: auto; margin: 4px 0; padding-left: 22px; overflow-wrap: anywhere }
 li { margin-bottom: 4px }
