@@ -124,13 +124,16 @@ def _has_labels(file: Path) -> bool:
     if is_archive(file):
         return False
     try:
-        known = format_of(inner, head_of(file, str(file)))
+        head = head_of(file, str(file))
     except DatasetError:
         return False
+    known = format_of(inner, head)
     if known is not None:
         return READERS[known].labels and (known != "cp2k-xyz" or holds_positions(inner))
     if inner.suffix.lower() in EXTXYZ_SUFFIXES:
         return True
+    if inner.suffix.lower() == ".md" and b"<--" not in head:
+        return False  # a text in Markdown; ASE takes every .md for a trajectory of CASTEP
     # Compressed files of other formats are known by their names alone; to look inside would be to unpack them.
     return ase_format(file if inner.name == file.name else file.with_name(inner.name)) in LABELLED
 

@@ -19,6 +19,8 @@ from meagraph.datasets.options import MAX_BYTES
 from meagraph.files import sha256_file, stored_in
 
 CHUNK = 2**20
+EMPTY_BLOCK = bytes(512)
+"""Ends a tar."""
 
 
 def _zstd(path: Any) -> IO[bytes]:
@@ -206,11 +208,28 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
         return
     suffix = archive.suffix.lower()
     open_ = DECOMPRESS.get(SHORT.get(suffix, suffix), _plain)
-    with open_(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as packed_tar:
-        for member in packed_tar:
-            content = packed_tar.extractfile(member) if member.isreg() else None
-            if content is not None:
-                yield member.name, content
+    with open_(archive) as stream:
+        watched: Any = _Watched(stream)
+        with tarfile.open(fileobj=watched, mode="r|") as packed_tar:
+            for member in packed_tar:
+                content = packed_tar.extractfile(member) if member.isreg() else None
+                if content is not None:
+                    yield member.name, content
+        if not watched.last.endswith(EMPTY_BLOCK):  # tarfile takes a cut between two members for the end
+            raise tarfile.ReadError("the mark at its end is missing: it is truncated")
+
+
+class _Watched:
+    """A stream that remembers the last bytes that were read of it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self.last = (self.last + data)[-len(EMPTY_BLOCK) :] if data else self.last
+        return data
 
 
 def _text(file: Path, name: str, max_bytes: int) -> tuple[bytes, str]:

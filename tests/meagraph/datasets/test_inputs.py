@@ -163,7 +163,7 @@ def test_export_from_an_archive_is_byte_for_byte_and_verified(tmp_path: Path, su
                 entry = tarfile.TarInfo(name)
                 entry.size = len(text)
                 packed.addfile(entry, io.BytesIO(text))
-    assert any(f"{path}/b.extxyz" in str(problem) and "changed since" in problem for problem in verify(files.manifest))
+    assert any("b.extxyz: expected SHA-256" in problem for problem in verify(files.manifest))
 
 
 @pytest.mark.parametrize("name", ["../evil.xyz", "a/../../evil.xyz", "/tmp/meagraph-evil.xyz"])
@@ -220,11 +220,22 @@ def test_what_grows_too_large_is_refused(tmp_path: Path, suffix: str) -> None:
     assert read_dataset(path, max_bytes=2**21).n_structures == 2
 
 
-@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.zst"])
-def test_broken_archives(tmp_path: Path, suffix: str) -> None:
-    whole = archive(tmp_path, suffix).read_bytes()
+@pytest.mark.parametrize(
+    ("suffix", "left"),
+    [
+        (".zip", 100),
+        (".tar.gz", 100),
+        (".tar.zst", 100),
+        (".tar", 1024),
+        (".tar", 1100),
+        (".tar", 1600),
+        (".tar", 2048),
+    ],
+)
+def test_broken_archives(tmp_path: Path, suffix: str, left: int) -> None:
+    """Of a tar each member takes 1024 bytes, header and content: a cut between two of them is noticed, too."""
     path = tmp_path / f"cut{suffix}"
-    path.write_bytes(whole[: len(whole) // 3])
+    path.write_bytes(archive(tmp_path, suffix).read_bytes()[:left])
     with pytest.raises(DatasetError, match="cannot be decompressed"):
         read_dataset(path)
 

@@ -120,12 +120,12 @@ def test_atoms_that_fill_up_a_mixed_system_are_left_out(tmp_path: Path) -> None:
 
 def test_deepmd_hdf5_as_dpdata_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("h5py")
-    wanted = [*crystals(2, "Ag4"), *crystals(2, "Cu4")]
+    wanted = [*crystals(2, "Cu4"), *crystals(2, "Ag4")]
     systems = dpdata.MultiSystems(system(wanted[:2]), system(wanted[2:]))
     systems.to("deepmd/hdf5", str(tmp_path / "train.hdf5"), comp_prec=np.float64)
     data = read_dataset(tmp_path / "train.hdf5")
     assert data.sources[0].format == "deepmd-hdf5"
-    assert_same(data, wanted)
+    assert_same(data, [*wanted[2:], *wanted[:2]])  # as Cu0Ag4 and Cu4Ag0
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(DatasetError, match=r"meaviz\[hdf5\]"):
         read_dataset(tmp_path / "train.hdf5")
