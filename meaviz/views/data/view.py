@@ -126,6 +126,7 @@ class DataView(pn.viewable.Viewer):
 
     def _show(self, *events: Any) -> None:
         """Other findings, or none yet."""
+        self._show_activity()
         dataset, found = self.session.data.dataset, self.session.data.findings
         self._empty.visible, self._filled.visible = dataset is None, dataset is not None
         if any(event.name == "dataset" for event in events):
