@@ -12,6 +12,8 @@ from pathlib import Path
 from meagraph.cli import add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
 
+SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command until it is interrupted; return the exit status."""
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     print("meaviz: starting ...", file=sys.stderr)
+    sys.setswitchinterval(SWITCH)
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING
 

@@ -40,10 +40,6 @@ class LabelTable:
         fits = SETTINGS[setting].fits
         return tuple(dict.fromkeys(label.name for label in self.labels if fits(label)))
 
-    def taken(self, setting: str) -> tuple[str, ...]:
-        """Those that serve it now."""
-        return tuple(dict.fromkeys(label.name for label in self.labels if setting in label.taken_as))
-
     def table(self) -> Table:
         """A row a name."""
         rows = [

@@ -1,4 +1,5 @@
 """What :mod:`meagraph.compiling` makes ahead of need, by the stage that needs it."""
 
-LEARNING = ("meagraph.graph.loops", "meagraph.model.loops", "meagraph.latent.neighbours", "meagraph.pruning.loops")
+LEARNING = ("meagraph.graph.loops", "meagraph.model.loops", "meagraph.latent.neighbours")
 FORCE_FIELD = ("meagraph.force_field.field",)
+RANKING = ("meagraph.pruning.loops",)

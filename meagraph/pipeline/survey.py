@@ -21,7 +21,7 @@ from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
-from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
+from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.sight import OnPart, Sight
 from meagraph.progress import Progress, part, silent
@@ -91,6 +91,7 @@ def survey(
         places = project(neighbours, condensed, config.projection, seed=config.seed)
         on_part(Sight(places, config, False, embedding, clusters))
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
+    compiling.begin(*RANKING)
     outliers = score_outliers(
         np.asarray(points),
         condensed,
@@ -101,6 +102,7 @@ def survey(
         progress=part(progress, 0.8, 0.9),
     )
     on_part(Sight(places, config, False, embedding, clusters, outliers))
+    compiling.finish(*RANKING, progress=part(progress, 0.9, 0.9))
     ranking = rank_environments(
         clusters,
         points,

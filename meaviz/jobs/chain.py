@@ -6,6 +6,8 @@ loop. So a page that still loads, or draws, holds up no computing.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,7 +18,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import look
-from meagraph.pipeline.compiled import LEARNING
+from meagraph.pipeline.compiled import LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import Learned, learn
@@ -24,9 +26,10 @@ from meagraph.pipeline.sight import Sight, quick_sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
-from meaviz.components.map import environment_map
+from meaviz.components.map import environment_map, hits
 from meaviz.jobs.shared import one_description, one_model, one_survey
 
+PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
 DRAWING = (environment_map.__name__,)  # what is compiled for it
 
 
@@ -35,19 +38,26 @@ class Hand:
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], object]] = deque()
+        self._watched = False  # the loop looks here from time to time: the page has loaded
+        self._empty = threading.Event()
 
-    def give(self, act: Callable[[], object]) -> None:
-        """Have ``act`` called soon."""
-        self._waiting.append(act)
-
-    def give_with(self, act: Callable[..., object], *results: object) -> None:
+    def give(self, act: Callable[..., object], *results: object) -> None:
         """Have ``act(*results)`` called soon."""
-        self.give(lambda: act(*results))
+        self._empty.clear()
+        self._waiting.append(lambda: act(*results))
+
+    def show(self, act: Callable[..., object], *results: object) -> None:
+        """The same for what is to be seen before more is computed: wait a moment for a page that is there."""
+        self.give(act, *results)
+        if self._watched and self._empty.wait(PATIENCE):
+            time.sleep(SENDING)
 
     def take(self) -> None:
         """Call what was given so far; raises what that raises."""
+        self._watched = True
         while self._waiting:
             self._waiting.popleft()()
+        self._empty.set()
 
 
 @dataclass(frozen=True)
@@ -82,49 +92,55 @@ class Chain:
         taught._look(progress)
 
     def _describe(self, progress: Progress) -> Chain:
-        self.hand.give_with(self.receiver.begins, "descriptors")
+        self.hand.give(self.receiver.begins, "descriptors")
         found = one_description(self.dataset, describe(self.dataset, self.config.descriptors, progress=progress))
         quick = quick_sight(self.dataset, found, self.config)
-        self.hand.give_with(self.receiver.descriptors, found, quick)
+        hits.warm()
+        self.hand.give(self.receiver.descriptors, found, quick)
         return replace(self, descriptors=found, quick=quick)
 
     def _learn(self, progress: Progress) -> Chain:
         assert self.descriptors is not None
-        self.hand.give_with(self.receiver.begins, "model")
-        self.hand.give_with(self.receiver.epochs, ())
+        self.hand.give(self.receiver.begins, "model")
+        self.hand.give(self.receiver.epochs, ())
         epochs: list[EpochRecord] = []
 
         def count(record: EpochRecord) -> None:
             epochs.append(record)
-            self.hand.give_with(self.receiver.epochs, tuple(epochs))
+            self.hand.give(self.receiver.epochs, tuple(epochs))
 
         found = learn(self.dataset, self.descriptors, self.config, **self.training, on_epoch=count, progress=progress)
         found = one_model(found)
-        self.hand.give_with(self.receiver.learned, found)
+        self.hand.give(self.receiver.learned, found)
         return replace(self, learned=found)
 
     def _look(self, progress: Progress) -> None:
         """The survey, and everything compiled that draws it and plans with it: the event loop must not wait for it."""
         assert self.learned is not None
-        self.hand.give_with(self.receiver.begins, "map")
-        compiling.begin(*DRAWING)
+        self.hand.give(self.receiver.begins, "map")
+
+        def show(sight: Sight) -> None:
+            self.hand.show(self.receiver.part, sight)
+            if not sight.quick:  # the learned map goes first
+                compiling.begin(*DRAWING)
+
         found = look(
             self.dataset,
             self.learned,
             self.config,
             quick=None if self.quick is None else self.quick.projection,
-            on_part=lambda sight: self.hand.give_with(self.receiver.part, sight),
+            on_part=show,
             progress=progress,
         )
         found = one_survey(self.dataset, self.learned, found)
         get_ready(self.dataset.n_environments, progress)
-        self.hand.give_with(self.receiver.survey, found)
+        self.hand.give(self.receiver.survey, found)
 
 
 def get_ready(n: int, progress: Progress) -> None:
     """Compile, or load, what a map of ``n`` environments and its plans need on the event loop."""
-    compiling.begin(*DRAWING)
-    compiling.finish(*LEARNING, progress=progress)
+    for modules in (LEARNING, RANKING):
+        compiling.finish(*modules, progress=progress)
     compiling.finish(*DRAWING, progress=progress)
     environment_map.warm(n)
     pruning_loops.warm()

@@ -60,11 +60,11 @@ class Workflow:
 
         def work(progress: Progress) -> None:
             if ahead is None:
-                tell = partial(hand.give_with, take_names)
+                tell = partial(hand.give, take_names)
                 found = open_files(paths, config, progress, on_labels=tell, **reading)
             else:
                 found = ahead.result(progress)
-            hand.give(lambda: self._take(found))
+            hand.give(self._take, found)
             go_on(found, progress)
 
         if not self._job.busy:

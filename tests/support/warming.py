@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING
+from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING, RANKING
 from tests.support import ROOT
 
-STAGES = (*LEARNING, *FORCE_FIELD, "meaviz.components.map.environment_map")
+STAGES = (*LEARNING, *FORCE_FIELD, *RANKING, "meaviz.components.map.environment_map")
 DECORATORS = ("njit", "jit", "vectorize", "guvectorize", "stencil")
 
 

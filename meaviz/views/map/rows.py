@@ -38,14 +38,19 @@ class MapRow(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(0, 8, 4, 8),
         )
-        self._layout = pn.Column(self._row, visible=False, sizing_mode="stretch_width", margin=0)
-        self.param.watch(lambda event: setattr(self._layout, "visible", event.new), "open")
+        self._layout = pn.Column(visible=False, sizing_mode="stretch_width", margin=0)
+        self.param.watch(self._unfold, "open")
         session.data.param.watch(self.offer, "sight")
         self.offer()
 
     def __panel__(self) -> pn.Column:
         """Return the row for Panel to lay out."""
         return self._layout
+
+    def _unfold(self, *events: object) -> None:
+        if not self._layout.objects:  # not sent before it is wanted: the page is there sooner
+            self._layout.objects = [self._row]
+        self._layout.visible = self.open
 
     def widgets(self) -> list[Any]:
         """What stands in the row."""

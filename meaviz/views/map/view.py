@@ -21,7 +21,7 @@ from meaviz.session import Session
 from meaviz.session.appearance import PLACES, QUICK
 from meaviz.style.page import COUNT_CSS, SEGMENT
 from meaviz.style.palette import Colouring, theme
-from meaviz.style.text import TextPane, join, markup
+from meaviz.style.text import TextPane, caption, join, markup
 from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.colours import choices, colour
@@ -112,7 +112,7 @@ class MapView(pn.viewable.Viewer):
         tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
         second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
         self._problem = TextPane("", visible=False, margin=(0, 12), css_classes=["search-problem"])
-        self._note = TextPane("", visible=False, margin=(0, 12), css_classes=["quick-map"], stylesheets=[COUNT_CSS])
+        self._note = caption(visible=False, margin=(0, 12), css_classes=["quick-map"])
         self._layout = pn.Column(
             first, second, *rows.values(), self._problem, self._note, self.map, sizing_mode="stretch_both", margin=0
         )

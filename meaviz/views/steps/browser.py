@@ -29,20 +29,23 @@ class FileBrowser(pn.viewable.Viewer):
             on_open=self.open,
             on_up=self.up,
             height=320,
+            min_width=480,
             sizing_mode="stretch_width",
             margin=(8, 0),
             dark=session.appearance.dark,
         )
         self._where = TextPane("", margin=0, sizing_mode="stretch_width", styles={"overflow-wrap": "anywhere"})
         self._problem = TextPane("", margin=0, visible=False, css_classes=["browser-problem"])
-        self._up = small_button("Up", self.up)
-        self._open = small_button("Open", self.open, variant="contained", disabled=True)
+        self._up = small_button("Up", self.up, margin=(0, 10, 0, 0))
+        self._open = small_button("Open", self.open, variant="contained", disabled=True, margin=(0, 6, 0, 0))
         self._all = small_button("Tick all", self._tick_all)
-        self.dialog = pmui.Dialog(
+        self._content = (
             pn.Row(self._up, self._where, margin=0, sizing_mode="stretch_width"),
             self.files,
             self._problem,
             pn.Row(self._open, self._all, margin=0),
+        )
+        self.dialog = pmui.Dialog(
             title="Open files",
             show_close_button=True,
             close_on_click=True,
@@ -58,6 +61,8 @@ class FileBrowser(pn.viewable.Viewer):
     def start(self) -> None:
         """Open the dialog where it was left."""
         self.show(self.folder if self.folder.is_dir() else self.session.places.root)
+        if not self.dialog.objects:  # not sent before it is wanted
+            self.dialog.objects = list(self._content)
         self.dialog.open = True
 
     def show(self, folder: Path) -> None:

@@ -40,13 +40,8 @@ class DataStep(Step):
         )
         session.appearance.param.watch(lambda event: setattr(self.path, "dark", event.new), "dark")
         self.unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
-        open_files, browse, demo = (
-            button("Open", **{**COMPACT, "sizing_mode": "fixed", "width": 70}),
-            button("Browse", variant="outlined"),
-            button("Open the demo", variant="outlined"),
-        )
+        open_files, browse = button("Open"), button("Browse", variant="outlined")
         open_files.on_click(lambda event: self.open_typed())
-        demo.on_click(lambda event: self._open_demo())
         self.browser = FileBrowser(session, self.open)
         browse.on_click(lambda event: self.browser.start())
         self.names = LabelNames(session, self.workflow)
@@ -57,11 +52,16 @@ class DataStep(Step):
         session.data.param.watch(self._offer_labels, ["dataset", "labels"])
         return [
             self.path,
-            pn.Row(open_files, browse, demo, margin=0, sizing_mode="stretch_width"),
+            pn.Row(open_files, pn.Spacer(width=6), browse, margin=0, sizing_mode="stretch_width"),
             self.upload,
             self.unlabelled,
             self._facts,
-            pn.Row(self._labels, self.recent.switch, margin=0),
+            pn.Row(
+                self._labels,
+                self.recent.switch,
+                small_button("Open the demo", self._open_demo, margin=(4, 0, 0, 6)),
+                margin=0,
+            ),
             self.recent,
             self.browser,
             self.names,

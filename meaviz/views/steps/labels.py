@@ -42,11 +42,13 @@ class LabelNames(pn.viewable.Viewer):
             visible="elements" in OFFERED,
         )
         self.unlabelled = pmui.Checkbox(label="Allow frames that lack them", size="small", margin=6)
-        self.dialog = pmui.Dialog(
+        self._content = (
             TextPane(ABOUT, margin=0),
             self._table,
             pn.FlexBox(*self.choices.values(), self.elements, self.unlabelled, align_items="center", margin=0),
             pn.Row(small_button("Read again", self.read_again, variant="contained"), margin=(8, 0, 0, 0)),
+        )
+        self.dialog = pmui.Dialog(
             title="Labels",
             show_close_button=True,
             close_on_click=True,
@@ -65,6 +67,8 @@ class LabelNames(pn.viewable.Viewer):
             self.workflow.list_labels()
         else:
             self._show()
+        if not self.dialog.objects:  # not sent before it is wanted
+            self.dialog.objects = list(self._content)
         self.dialog.open = True
 
     def read_again(self) -> None:
@@ -93,9 +97,8 @@ class LabelNames(pn.viewable.Viewer):
             given = reading.get(name)
             taken = given if isinstance(given, str) else USUAL
             names = dict.fromkeys((*found.names(name), *([taken] if taken else ())))
-            usual = ", ".join(found.taken(name)) if not taken else ""
-            first = f"The usual name ({usual})" if usual else "The usual name"
-            choice.param.update(options={plain(first): USUAL, **{plain(one): one for one in names}}, value=taken)
+            options = {"The usual name": USUAL, **{plain(one): one for one in names}}
+            choice.param.update(options=options, value=taken)
         self.unlabelled.value = bool(reading.get("allow_unlabelled"))
 
 

@@ -40,14 +40,22 @@ class Step(pn.viewable.Viewer):
         )
         self._left = TimeLeft()
         self._problem = pn.Column(margin=0, sizing_mode="stretch_width")
+        settings, unfolded = self.settings(), self.step == "data"
         self._card = pmui.Card(
-            *self.settings(),
+            *(settings if unfolded else ()),
             title=self.title,
             title_variant="subtitle2",
-            collapsed=self.step != "data",
+            collapsed=not unfolded,
             margin=0,
             sizing_mode="stretch_width",
         )
+
+        def unfold(*events: object) -> None:
+            """What is folded away is not sent before it is wanted: the page is there sooner."""
+            if not self._card.collapsed and not self._card.objects:
+                self._card.objects = settings
+
+        self._card.param.watch(unfold, "collapsed")
         self._layout = pn.Column(
             self._card,
             self._activity,

@@ -50,7 +50,7 @@ class StructureView(pn.viewable.Viewer):
         session.data.param.watch(self._recolour, ["properties", "sight"])
         session.planning.param.watch(self._recolour, "plan")
         session.data.param.watch(self._scale_arrows, "dataset")
-        session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "sight")
+        session.data.param.watch(lambda event: setattr(self.viewer, "awake", True), "survey")
         session.appearance.param.watch(lambda event: setattr(self.viewer, "dark", event.new), "dark")
         self.shown.param.watch(self._show, ["mode", "overlaid", "repeats"])
         session.selection.param.watch(lambda event: setattr(self.shown, "mode", event.new), "asked", onlychanged=False)

@@ -20,7 +20,7 @@ from meagraph.latent.projection import ProjectionConfig
 from meagraph.model.checkpoint import read_details
 from meagraph.model.results import EpochRecord
 from meagraph.model.settings import TrainingConfig
-from meagraph.pipeline.compiled import LEARNING
+from meagraph.pipeline.compiled import LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import silent
 from meaviz.jobs import chain, opening
@@ -263,7 +263,7 @@ def test_nothing_is_left_to_compile_on_the_event_loop(
         start()
         _, work, take = job.held
         result = work(silent)
-        assert {*LEARNING, *chain.DRAWING, "the map, here", "plans, here"} <= set(done)
+        assert {*LEARNING, *RANKING, *chain.DRAWING, "the map, here", "plans, here"} <= set(done)
         job.held = None
         take(result)
         assert session.planning.plan is not None

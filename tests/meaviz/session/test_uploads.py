@@ -1,0 +1,71 @@
+"""Files that a user brings: whole or not at all, within a limit, in a folder that goes with the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meagraph.errors import MEAGraphError
+from meaviz.session.uploads import Uploads
+
+
+def test_files_come_part_by_part_and_go_with_the_session() -> None:
+    uploads = Uploads(limit=100)
+    batch = uploads.begin([("a.extxyz", 5), ("empty", 0), ("b.extxyz", 3)])
+    batch.add(b"12")
+    assert (batch.file, batch.done, batch.share) == (0, 2, 0.25)
+    batch.add(b"345")
+    assert (batch.file, batch.done) == (2, 0)
+    batch.add(b"678")
+    assert batch.complete
+    assert [path.read_bytes() for path in batch.paths] == [b"12345", b"", b"678"]
+    assert all(uploads.holds(str(path)) for path in batch.paths)
+    assert not uploads.holds("/etc/passwd")
+    folder = batch.paths[0].parent.parent
+    uploads.close()
+    assert not folder.exists()
+
+
+def test_the_limit_counts_all_that_is_there() -> None:
+    uploads = Uploads(limit=10)
+    first = uploads.begin([("a", 6)])
+    with pytest.raises(MEAGraphError, match=r"b: .* at most 0 MB .* open them by their path"):
+        uploads.begin([("b", 5)])
+    uploads.drop(first)
+    uploads.begin([("b", 5)])
+    uploads.close()
+
+
+def test_more_than_was_announced_is_refused() -> None:
+    uploads = Uploads()
+    batch = uploads.begin([("a", 3)])
+    with pytest.raises(MEAGraphError, match="More came"):
+        batch.add(b"1234")
+    batch.add(b"123")
+    with pytest.raises(MEAGraphError, match="More came"):
+        batch.add(b"4")
+    uploads.close()
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\data\\passwd", "/etc/passwd", "passwd"])
+def test_a_name_is_no_path(name: str) -> None:
+    uploads = Uploads()
+    [path] = uploads.begin([(name, 1)]).paths
+    assert path.name == "passwd"
+    assert uploads.holds(str(path.resolve()))
+    uploads.close()
+
+
+@pytest.mark.parametrize("names", [["", "b"], ["a/"], [".."], ["a\nb"], ["x/a", "y/a"], []])
+def test_files_without_a_name_of_their_own_are_refused(names: list[str]) -> None:
+    with pytest.raises(MEAGraphError, match="Expected"):
+        Uploads().begin([(name, 1) for name in names])
+
+
+def test_equal_names_of_two_batches_are_two_files() -> None:
+    uploads = Uploads()
+    one, two = uploads.begin([("a", 1)]), uploads.begin([("a", 1)])
+    assert one.paths != two.paths
+    uploads.close()
+    assert not Path(one.paths[0]).exists()
