@@ -35,6 +35,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset, summarise
+    from meagraph.descriptors import DescriptorConfig
+    from meagraph.descriptors.computing import recipe
+    from meagraph.descriptors.elements import shared_columns
 
     with Bar("reading") as progress:
         dataset = read_dataset(options.data, progress=progress, **reading_options(options))
@@ -46,6 +49,8 @@ def _info(options: argparse.Namespace) -> None:
     for key, value in summary.items():
         if key not in ("name", "structures", "environments", "groups", "sources"):
             print(f"  {key.replace('_', ' ')}: {words(value)}")
+    if note := shared_columns(recipe(dataset, DescriptorConfig())[0]):
+        print(f"  soap: {note}")
     print(f"\n  {'group':<32}{'structures':>12}{'environments':>14}")
     for group, counts in summary["groups"].items():
         print(f"  {group:<32}{counts['structures']:>12,}{counts['environments']:>14,}")
