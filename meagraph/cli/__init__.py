@@ -22,6 +22,7 @@ from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
 from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
+from meagraph.memory import ran_out, shortage
 
 __all__ = ["add_reading_options", "main", "reading_options"]
 
@@ -41,7 +42,7 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status: 0 done, 1 bad input or no disk, 130 interrupted."""
+    """Run the command; return the exit status: 0 done, 1 bad input, no disk or no memory, 130 interrupted."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
@@ -50,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MEAGraphError as error:
         print(f"meagraph: error: {error}", file=sys.stderr)
         return 1
-    except OSError as error:  # a full disk, a file system that went away
-        print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
+    except (MemoryError, RuntimeError, OSError) as error:
+        if ran_out(error):
+            print(f"meagraph: error: {shortage('')}", file=sys.stderr)
+        elif isinstance(error, OSError):  # a full disk, a file system that went away
+            print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
+        else:
+            raise
         return 1
     except KeyboardInterrupt:
         print("\nmeagraph: interrupted; no file was left half-written.", file=sys.stderr)

@@ -64,5 +64,6 @@ def _describe(options: argparse.Namespace) -> None:
         options.json,
         figures,
         f"{size:,} environments of {dataset.n_structures:,} structures, {width} values each",
+        *([descriptors.note] if descriptors.note else []),
         f"wrote    {options.out}\nwrote    {beside}",
     )

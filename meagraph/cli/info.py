@@ -32,6 +32,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset, summarise
+    from meagraph.descriptors import DescriptorConfig
+    from meagraph.descriptors.computing import recipe
+    from meagraph.descriptors.elements import shared_columns
     from meagraph.inspection.findings import examine
     from meagraph.inspection.findings.page import as_json, as_lines, claim_page, write_page
     from meagraph.progress import part
@@ -51,6 +54,8 @@ def _info(options: argparse.Namespace) -> None:
     for key, value in summary.items():
         if key not in ("name", "structures", "environments", "groups", "sources", "quarantined"):
             print(f"  {key.replace('_', ' ')}: {words(value)}")
+    if note := shared_columns(recipe(dataset, DescriptorConfig())[0]):
+        print(f"  soap: {note}")
     for source in dataset.sources:
         print(f"  {source.path}: {source.labels.words()}")
         for note in source.notes:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from meagraph.errors import MEAGraphError
+from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress
 
 if TYPE_CHECKING:
@@ -14,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A progress bar on the terminal; silent where there is none."""
+    """A progress bar on the terminal; silent where there is none. Where memory runs out, it knows at which step."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name, self.step = name, ""
 
     def __enter__(self) -> Progress:
         from tqdm import tqdm
@@ -30,13 +32,16 @@ class Bar:
         )
 
         def report(done: int, total: int, message: str) -> None:
+            self.step = message
             self.bar.set_description(message, refresh=False)
             self.bar.update(max(0, round(1000 * done / max(total, 1)) - self.bar.n))
 
         return report
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.bar.close()
+        if ran_out(error):
+            raise MEAGraphError(shortage(self.step)) from error
 
 
 def say(as_json: bool, figures: Mapping[str, Any], *lines: str) -> None:

@@ -82,6 +82,7 @@ def _run(options: argparse.Namespace) -> None:
         "outlier_candidates": len(result.survey.outliers.candidates),
         "files": [str(path) for path in result.files.paths],
     }
+    alike = dataset.n_structures > 1 and not dataset.first_equal.any()
     costs = _costs(result) if options.evaluate else None
     if costs is not None:
         figures["cost"] = costs.figures()
@@ -92,6 +93,8 @@ def _run(options: argparse.Namespace) -> None:
         f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {dataset.n_environments:,} environments in "
         f"none, {figures['outlier_candidates']:,} outlier candidates"
     )
+    if alike:
+        print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
     for line in plan_lines(plan):
         print(line)
     if figures["clusters_lost"]:

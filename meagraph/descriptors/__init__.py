@@ -2,6 +2,7 @@
 
 from meagraph.descriptors.computing import (
     METHODS,
+    WIDTHS,
     Descriptors,
     check_same_descriptors,
     compute_descriptors,
@@ -14,6 +15,7 @@ __all__ = [
     "KINDS",
     "METHODS",
     "READY_MADE",
+    "WIDTHS",
     "DescriptorConfig",
     "Descriptors",
     "Kind",

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
-from meagraph.descriptors.dscribe_based import acsf, soap
+from meagraph.descriptors.dscribe_based import acsf, acsf_width, soap, soap_width
+from meagraph.descriptors.elements import shared_columns
 from meagraph.descriptors.mace_based import mace
 from meagraph.descriptors.ready_made import READY_MADE, read_ready_made
 from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
-from meagraph.descriptors.snap import snap
+from meagraph.descriptors.snap import snap, snap_width
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
@@ -35,6 +36,14 @@ METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str,
     "mace": mace,
 }
 """Settings and species to the parameters that the values depend on, and what computes them."""
+
+
+WIDTHS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], int]] = {
+    "soap": soap_width,
+    "acsf": acsf_width,
+    "snap": snap_width,
+}
+"""Settings and species to the number of columns, where it grows with the elements."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +64,11 @@ class Descriptors(Shown):
     def cutoff(self) -> float:
         """Radius of an environment in Å: the usual one for descriptors that name none, as those read from a file."""
         return float(self.parameters.get("r_cut", DescriptorConfig.r_cut))
+
+    @property
+    def note(self) -> str:
+        """How many elements share columns, empty where every pair of them has its own."""
+        return shared_columns(self.parameters)
 
     def _facts(self) -> Facts:
         return [

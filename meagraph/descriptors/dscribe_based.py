@@ -76,6 +76,12 @@ def soap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     return {**basis, **named, "implementation": f"dscribe {version('dscribe')}"}, maker
 
 
+def soap_width(config: DescriptorConfig, species: tuple[int, ...]) -> int:
+    """Number of columns of SOAP."""
+    sharing = soap_compression(config, species)
+    return soap_pairs(config, species) if sharing is None else sharing.width
+
+
 def soap_pairs(config: DescriptorConfig, species: tuple[int, ...]) -> int:
     """Columns of the whole power spectrum: unordered pairs of an element's radial function, for every l."""
     channels = len(species) * config.n_max
@@ -118,6 +124,12 @@ def acsf(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     named = {} if sharing is None else sharing.named
     maker = _dscribe(build, config.r_cut, acsf_pairs(config, species), pressed)
     return {**basis, **named, "implementation": f"dscribe {version('dscribe')}"}, maker
+
+
+def acsf_width(config: DescriptorConfig, species: tuple[int, ...]) -> int:
+    """Number of columns of ACSF."""
+    sharing = acsf_compression(config, species)
+    return acsf_pairs(config, species) if sharing is None else sharing.width
 
 
 def acsf_pairs(config: DescriptorConfig, species: tuple[int, ...]) -> int:

@@ -10,6 +10,7 @@ does not depend on how large the functions are, nor on the data.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,15 @@ def compression(species: tuple[int, ...], full: int, functions: int) -> Compress
     if len(species) <= FEW or full <= WIDEST:
         return None
     return Compression(species, functions, min(len(species), max(LEAST, WIDEST // functions)))
+
+
+def shared_columns(parameters: Mapping[str, Any]) -> str:
+    """What to tell the user of such ``parameters`` of descriptors; empty where every pair of elements has columns."""
+    if "compression" not in parameters:
+        return ""
+    many, channels = len(parameters["species"]), parameters["channels"]
+    how = "one for each" if channels == many else "mixed with fixed weights"
+    return f"{many} elements share columns ({parameters['compression']}): {channels} channels, {how}"
 
 
 def element_weights(channels: int) -> NDArray[np.float64]:

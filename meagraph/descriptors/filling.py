@@ -22,6 +22,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
+from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress, silent
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
@@ -195,7 +196,7 @@ def _together(
         for rows in maker(structures, workers):
             yield rows
             done += 1
-    except (ValueError, RuntimeError):
+    except (ValueError, RuntimeError, MemoryError):
         for index, atoms in zip(indices[done:], structures[done:], strict=True):
             yield _one(dataset, int(index), maker, atoms)
 
@@ -203,7 +204,11 @@ def _together(
 def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:
     try:
         return next(iter(maker([atoms], 1)))
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, MemoryError) as error:
+        if ran_out(error):
+            raise MEAGraphError(
+                f"{dataset.locate(index)}: the descriptor of its {len(atoms):,} atoms failed. {shortage('descriptors')}"
+            ) from error
         raise MEAGraphError(
             f"{dataset.locate(index)}: the descriptor failed: {error}. Remove the frame, or repair its cell."
         ) from error

@@ -59,6 +59,12 @@ def snap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     return {**basis, "chem": len(species) > 1, "implementation": implementation}, make
 
 
+def snap_width(config: DescriptorConfig, species: tuple[int, ...]) -> int:
+    """Number of bispectrum components: those of one density for every ordered triple of elements."""
+    j = config.l_max + 1
+    return j * (j + 1) * (2 * j + 1) // 6 * len(species) ** 3
+
+
 def _describe(
     structures: Sequence[Atoms], species: tuple[int, ...], r_cut: float, twojmax: int
 ) -> list[NDArray[np.floating]]:

@@ -24,7 +24,6 @@ from meagraph.progress import Progress, silent
 TEST = 0.3  # of the structures are held out
 SPLITTABLE = 3  # structures from which a group gives some to the test
 CAP = 60_000  # environments in fit and test together
-WIDEST = 2000  # coefficients: 14 elements
 ENERGY_WEIGHT = 3.0  # 1/Å: an error of 1 eV an atom counts as much as one of 3 eV/Å
 RIDGE = 1e-6  # of the mean diagonal of the normal equations, columns scaled to unit mean square, but for rare ones
 FORCELESS = 1e-6  # eV/Å: a group whose test forces are all smaller says nothing
@@ -100,9 +99,8 @@ def prepare(
     The split is by structure: of each group of at least SPLITTABLE structures, about that share and at least one are
     held out; smaller groups are never tested. Equal structures are on one side. Of a dataset of more than ``cap``
     environments a random sample of structures is taken that holds about as many, so that memory (12 W bytes an
-    environment; W = 103 for one element, 222 for two) and time stay bounded; a plan is then judged by what it
-    keeps of the sample. Raises MEAGraphError where there are no forces, no neighbours, no structures to hold out, or
-    too many elements for the basis.
+    environment; W = 103 for one element, 222 for two, 967 at most) and time stay bounded; a plan is then judged by what
+    it keeps of the sample. Raises MEAGraphError where there are no forces, no neighbours, or no structures to hold out.
     """
     if not 0.0 < test < 1.0:
         raise MEAGraphError(f"The share of held-out structures must lie between 0 and 1, got {test}.")
@@ -115,11 +113,6 @@ def prepare(
             "Name the forces when reading (--forces-key), or judge the plan by its coverage."
         )
     field = new_field(dataset.species, usual)
-    if field.width > WIDEST:
-        raise MEAGraphError(
-            f"The cost of a plan expects at most {WIDEST} coefficients, but {len(dataset.species)} elements need "
-            f"{field.width}. Judge the plan by its coverage, or split the dataset by elements."
-        )
     sizes = dataset.sizes
     sample = np.sort(order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), cap, side="right")))])
     held = _held_out(dataset, sample, test, rng)

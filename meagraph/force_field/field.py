@@ -28,6 +28,7 @@ ANGULAR = 6  # functions of the distance in the angular terms
 DEGREE = 3  # highest power of the cosine
 DECAYS = (0.12, 0.25, 0.5)  # of the densities, in units of the usual distance
 SPECIES_APART = 3  # with more elements, the angular terms of all atoms share their coefficients
+PAIRS_APART = 10  # with more elements, those of like radius share their pair potentials
 SHELL = 1.25  # end of the first shell of neighbours, in units of the usual distance
 SHELL_EDGE = 0.1  # of its radius, over which an atom stops counting
 GRID = 2000  # points of the tables
@@ -43,6 +44,7 @@ class Field:
 
     basis: loops.Basis
     species: tuple[int, ...]
+    group: NDArray[np.int64]  # (species,) of elements that share their pair potentials
     weights: NDArray[np.float64]  # (species,) of an atom as a neighbour
     finder: Any  # of neighbours
     cutoff: float  # Å
@@ -62,7 +64,8 @@ class Field:
         )
         i, j = i.astype(np.int64), j.astype(np.int64)
         known = np.searchsorted(self.species, atoms.numbers)
-        low, high = np.minimum(known[i], known[j]), np.maximum(known[i], known[j])
+        one, other = self.group[known[i]], self.group[known[j]]
+        low, high = np.minimum(one, other), np.maximum(one, other)
         central = known if self.basis.species > 1 else np.zeros_like(known)
         pairs = loops.Pairs(
             center=i,
@@ -142,6 +145,8 @@ def new_field(species: tuple[int, ...], usual_distance: float, cutoff: float = C
     axis = np.array([int(np.argmax(np.array(power) > 0)) for power in powers])
     degrees = np.array([sum(power) for power in powers])
     radii = covalent_radii[list(species)]
+    group = _groups(radii)
+    groups = int(group.max()) + 1
     basis = loops.Basis(
         values=np.column_stack([values[0], fall[:, None] * decay, values[1]]),
         slopes=np.column_stack([slopes[0], (steep[:, None] - fall[:, None] / lengths) * decay, slopes[1]]),
@@ -155,12 +160,22 @@ def new_field(species: tuple[int, ...], usual_distance: float, cutoff: float = C
         parent=lower[np.arange(len(powers)), axis],
         axis=axis,
         lower=lower,
-        kinds=len(species) * (len(species) + 1) // 2,
+        kinds=groups * (groups + 1) // 2,
         species=len(species) if len(species) <= SPECIES_APART else 1,
     )
     from vesin import NeighborList
 
-    return Field(basis, species, radii / radii.mean(), NeighborList(cutoff=cutoff, full_list=True), cutoff)
+    return Field(basis, species, group, radii / radii.mean(), NeighborList(cutoff=cutoff, full_list=True), cutoff)
+
+
+def _groups(radii: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The group (species,) of each element: its own, or of more than PAIRS_APART elements equal shares by ``radii``."""
+    count = len(radii)
+    if count <= PAIRS_APART:
+        return np.arange(count)
+    group = np.empty(count, dtype=np.int64)
+    group[np.argsort(radii, kind="stable")] = np.arange(count) * PAIRS_APART // count
+    return group
 
 
 def pair_slopes(field: Field, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from meagraph.errors import MEAGraphError
 
@@ -22,6 +23,19 @@ class ModelConfig:
             raise MEAGraphError(
                 f"A model needs positive sizes, got inputs={self.inputs}, widths={self.widths}, kernels={self.kernels}."
             )
+
+    @property
+    def training_memory(self) -> int:
+        """Bytes that the weights take while they are trained, in single precision.
+
+        They are there six times: the weights, their gradients, two moments of Adam, the best epoch, what is written.
+        """
+        widths = (self.inputs, *self.widths)
+        count = self.inputs * (self.inputs + 1)  # the output
+        for a, b in pairwise(widths):
+            count += self.kernels * (a * b + 1) + b * b + b  # an encoder's layer
+            count += a * b + a * a + 1  # the decoder's that mirrors it
+        return 6 * 4 * count
 
 
 @dataclass(frozen=True)

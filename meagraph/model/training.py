@@ -272,11 +272,12 @@ def batch_graph(
     structures: NDArray[np.int64],
     config: GraphConfig,
 ) -> SimilarityGraph | None:
-    """The similarity graph of a few structures, isolated environments left out; None if no two are neighbours."""
+    """The similarity graph of a few structures, isolated environments left out; None if no two are alike.
+
+    Twins are: where all structures are copies of one, they are what there is to learn from.
+    """
     rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in structures])
     chosen, assignment, count = np.unique(condensed.assignment[rows], return_inverse=True, return_counts=True)
-    if len(chosen) < 2:
-        return None
     part = points[condensed.representatives[chosen]]
     batch = Condensed(
         representatives=np.arange(len(chosen)),
@@ -287,7 +288,7 @@ def batch_graph(
         diameter=diameter(part),
     )
     graph = similarity_graph(part, batch, config)
-    return _connected_part(graph) if graph.n_edges else None
+    return _connected_part(graph) if graph.connected.any() else None
 
 
 def _connected_part(graph: SimilarityGraph) -> SimilarityGraph:

@@ -50,7 +50,8 @@ def misfit(
 
 def _products(main: NDArray[np.float64]) -> NDArray[np.float64]:
     """Products (N, C (C + 1) / 2) of the main components (N, C) of the descriptors."""
-    scaled = main / (main.std(axis=0) + np.finfo(float).tiny)
+    spread = main.std(axis=0)
+    scaled = main / np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
     first, second = np.triu_indices(main.shape[1])
     return np.asarray(scaled[:, first] * scaled[:, second])
 

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from meagraph.cache import recall, remember
 from meagraph.datasets import AtomicDataset, from_atoms, read_dataset
-from meagraph.descriptors import Descriptors
+from meagraph.descriptors import WIDTHS, Descriptors
 from meagraph.display.cards import ROWS, Facts, Shown, brief, html_table
 from meagraph.display.pictures import Layer, cluster_layers, map_image
 from meagraph.errors import MEAGraphError
@@ -27,7 +27,7 @@ from meagraph.latent.stability import RATES, Stability, rate_stability, read_sta
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, learn, recall_learned
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -140,6 +140,8 @@ def analyse(
     """
     config = config or PipelineConfig()
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
+        check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
     descriptors = describe(dataset, config.descriptors, cache=cache, progress=part(progress, 0.1, 0.25))
     learned = learn(
         dataset,

@@ -12,7 +12,7 @@ from meagraph.descriptors.computing import read_values, recipe
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 
 
 def describe(

@@ -17,6 +17,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.graph.condensation import Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.graph.similarity import GraphConfig
+from meagraph.memory import free
 from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
@@ -27,7 +28,7 @@ from meagraph.progress import Progress, part, silent
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,6 +97,8 @@ def learn(
     if cache and trains and (known := _recall(dataset, descriptors, config, start)) is not None:
         progress(1, 1, "model from the cache")
         return known
+    if trains:
+        check_room(config, descriptors.values.shape[1], len(descriptors.parameters.get("species", ())))
     points = scaled_rows(descriptors.values)
     condensed = remember(
         "condensed",
@@ -152,6 +155,21 @@ def learn(
         store_model(place("model", depends, ".safetensors"), learned, descriptors)
         state.unlink(missing_ok=True)
     return learned
+
+
+def check_room(config: PipelineConfig, columns: int, elements: int) -> None:
+    """Raise MEAGraphError where a model of so many ``columns`` cannot be trained in the memory that is left.
+
+    ``elements`` is how many of them give those columns; 0 where the columns do not hang on them.
+    """
+    wanted, left = ModelConfig(columns, config.widths, config.kernels).training_memory, free()
+    if wanted > left:
+        what = f"{elements} elements give" if elements else "There are"
+        raise MEAGraphError(
+            f"{what} {columns:,} columns of the descriptor {config.descriptors.method!r}, and to train a model on them "
+            f"takes {wanted / 1e9:,.1f} GB of memory where {left / 1e9:,.1f} GB are left. Lower n_max or l_max, or "
+            "take 'soap', whose columns for many elements are bounded."
+        )
 
 
 def _condensing(dataset: Layout, descriptors: Descriptors, config: PipelineConfig) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import panel as pn
 from panel.io import hold
 
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress
 
 POLL = 150  # ms
@@ -130,14 +131,18 @@ class JobRunner:
         if job.error is None:
             on_done(job.result)
         else:
-            on_failed(explain(job.error))
+            on_failed(explain(job.error, job.message))
 
 
-def explain(error: BaseException) -> str:
-    """The message for the user; what nobody foresaw goes to the log with its traceback."""
+def explain(error: BaseException, step: str = "") -> str:
+    """The message for the user; what nobody foresaw goes to the log with its traceback.
+
+    ``step`` is what the work reported last.
+    """
     if isinstance(error, MEAGraphError):
         return str(error)
+    if ran_out(error):
+        log.error("a job ran out of memory at the step %r: %s", step, error)
+        return shortage(step)
     log.error("a job failed\n%s", "".join(traceback.format_exception(error)))
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this step. Use fewer representatives or a smaller descriptor."
     return f"This should not have happened: {type(error).__name__}: {error}. The log has the details."

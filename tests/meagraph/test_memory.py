@@ -1,0 +1,50 @@
+"""Memory that runs out is told from other errors, and said in one line."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from meagraph.memory import free, ran_out, shortage
+from tests.support import ROOT
+
+
+def failed(make) -> BaseException:
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        make()
+    return caught.value
+
+
+def test_what_libraries_raise_where_memory_runs_out() -> None:
+    assert ran_out(failed(lambda: np.empty((10**9, 10**8))))
+    assert ran_out(failed(lambda: torch.empty((10**9, 10**8))))
+    assert ran_out(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    assert ran_out(RuntimeError("can't start new thread"))
+
+
+@pytest.mark.parametrize(
+    "error", [None, ValueError("not enough memory"), RuntimeError("no cell"), OSError(errno.ENOSPC, "No space left")]
+)
+def test_what_is_no_lack_of_memory(error: BaseException | None) -> None:
+    assert not ran_out(error)
+
+
+def test_the_step_is_named_where_it_is_known() -> None:
+    assert "at the step 'epoch 3'. Give fewer" in shortage("epoch 3")
+    assert shortage("").startswith("There is not enough memory for this. Give")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc are Linux's")
+def test_a_limit_counts_for_what_is_left() -> None:
+    script = (
+        "import resource; from meagraph.memory import free; "
+        "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); print(free())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert 0 < float(done.stdout) < 2**30
+    assert free() > 0
