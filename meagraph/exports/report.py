@@ -15,6 +15,7 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.pruning.plan import PruningPlan
@@ -107,13 +108,16 @@ def _sources(dataset: AtomicDataset) -> list[str]:
     """Where the structures came from, how the files were read, and what could not be used."""
     head = ("file", "frames", "labels", "SHA-256")
     rows = [
-        (source.path or dataset.name, f"{source.n_frames:,}", source.labels.words(), source.sha256)
+        (writable_text(source.path) or dataset.name, f"{source.n_frames:,}", source.labels.words(), source.sha256)
         for source in dataset.sources
     ]
     notes = "".join(f'<p class="note">{escape(note)}</p>' for source in dataset.sources for note in source.notes)
     sections = [_section("Sources", html_table(Table(head, tuple(rows))) + notes)]
     if dataset.quarantined:
-        causes = tuple((one.path, f"{one.frame:,}", str(one.line or ""), one.cause) for one in dataset.quarantined)
+        causes = tuple(
+            (writable_text(one.path), f"{one.frame:,}", str(one.line or ""), writable_text(one.cause))
+            for one in dataset.quarantined
+        )
         table = html_table(Table(("file", "frame", "line", "cause"), causes))
         sections.append(_section("In quarantine: frames that cannot be used", table))
     return sections

@@ -14,8 +14,8 @@ from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.neighbours import Neighbours, umap_layout
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
-_AXES_FROM = 50_000  # rows at most; more of them move the axes of a quick map by less than anyone sees
-_BLOCK = 4096
+AXES_FROM = 50_000  # rows at most; more of them move the axes of a quick map by less than anyone sees
+BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def principal_plane(points: Points) -> Projection:
     each axis is positive. With a single column the second coordinate is 0. Equal input gives an equal map.
     """
     size, width = points.shape
-    some = points[:: -(-size // _AXES_FROM)]
+    some = points[:: -(-size // AXES_FROM)]
     centre = some.mean(axis=0)
     _, found = np.linalg.eigh((some - centre).T @ (some - centre))
     axes = np.zeros((width, 2))
     axes[:, : min(width, 2)] = found[:, ::-1][:, :2]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])
     axes *= np.where(signs == 0, 1.0, signs)
-    parts = [(points[start : start + _BLOCK] - centre) @ axes for start in range(0, size, _BLOCK)]
+    parts = [(points[start : start + BLOCK] - centre) @ axes for start in range(0, size, BLOCK)]
     return Projection(np.concatenate(parts).astype(np.float32))
 
 

@@ -18,9 +18,9 @@ class Examiner:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._runner = JobRunner(self._report)
-        self._of: AtomicDataset | None = None  # at work on this one
-        self._first: Findings | None = None  # what is known of it so far
+        self.runner = JobRunner(self.report)
+        self.at_work_on: AtomicDataset | None = None  # at work on this one
+        self.first: Findings | None = None  # what is known of it so far
         self._stopped = False
         session.data.param.watch(self.look, "dataset")
         self.look()
@@ -29,42 +29,43 @@ class Examiner:
         """Look through the dataset of now, unless that is done or being done."""
         dataset, self._stopped = self.session.data.dataset, False
         known = self.session.data.findings
-        if dataset is None or dataset is self._of or (known is not None and known.complete):
+        if dataset is None or dataset is self.at_work_on or (known is not None and known.complete):
             return
         found = shared().find(_key(dataset))
         if found is not None:
             self.session.data.findings = found
-        elif self._runner.busy:
-            self._runner.cancel()  # what is at work is of another dataset: this one follows
+        elif self.runner.busy:
+            self.runner.cancel()  # what is at work is of another dataset: this one follows
         else:
             self._start(dataset)
 
     def cancel(self) -> None:
         """Stop; what is known so far stays."""
         self._stopped = True
-        self._runner.cancel()
+        self.runner.cancel()
 
     def _start(self, dataset: AtomicDataset) -> None:
-        self._of, self._first = dataset, None
+        self.at_work_on, self.first = dataset, None
 
         def work(progress: Progress) -> Findings:
-            self._first = examine_labels(dataset)
-            return examine(dataset, first=self._first, progress=progress)
+            self.first = examine_labels(dataset)
+            return examine(dataset, first=self.first, progress=progress)
 
         self.session.activity.param.update(examining=(0.0, "looking through the data"), not_examined="")
         try:
-            self._runner.start(work, self._done, self._failed)
+            self.runner.start(work, self._done, self._failed)
         except MEAGraphError as error:
             self._failed(str(error))
 
-    def _report(self, fraction: float, message: str) -> None:
+    def report(self, fraction: float, message: str) -> None:
+        """Show how far the look has come, and what is known by then."""
         self.session.activity.examining = (fraction, message or "looking through the data")
         data = self.session.data
-        if data.findings is None and self._first is not None and data.dataset is self._of:
-            data.findings = self._first
+        if data.findings is None and self.first is not None and data.dataset is self.at_work_on:
+            data.findings = self.first
 
     def _done(self, found: Findings) -> None:
-        dataset, self._of = self._of, None
+        dataset, self.at_work_on = self.at_work_on, None
         self.session.activity.examining = (0.0, "")
         if dataset is not None and dataset is self.session.data.dataset:
             self.session.data.findings = shared().one(_key(dataset), found)
@@ -72,7 +73,7 @@ class Examiner:
             self.look()
 
     def _failed(self, message: str) -> None:
-        dataset, self._of = self._of, None
+        dataset, self.at_work_on = self.at_work_on, None
         self.session.activity.examining = (0.0, "")
         if self._stopped or dataset is self.session.data.dataset:
             self.session.activity.not_examined = "Stopped." if self._stopped else message

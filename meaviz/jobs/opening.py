@@ -84,8 +84,8 @@ class Ahead:
         self._error: MEAGraphError | None = None
         self._at = (0, 1, "")
         self._taken = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
 
     def claim(self) -> bool:
         """Whether the caller is the first, and so the one to call :meth:`result`."""
@@ -96,7 +96,7 @@ class Ahead:
     @property
     def ready(self) -> bool:
         """There is a result, or an error: :meth:`result` need not wait."""
-        return not self._thread.is_alive()
+        return not self.thread.is_alive()
 
     def result(self, progress: Progress = silent) -> Opened:
         """What was opened, once. Raises MEAGraphError where that failed, and what ``progress`` raises."""

@@ -27,7 +27,7 @@ class HistogramsView(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._charts: dict[str, tuple[Histogram, HistogramChart]] = {}
-        self._choice = pmui.MultiChoice(
+        self.choice = pmui.MultiChoice(
             label=f"Properties (at most {MOST})",
             options={},
             value=[],
@@ -39,8 +39,8 @@ class HistogramsView(pn.viewable.Viewer):
         )
         self._hint = TextPane(EMPTY, margin=(0, 12), stylesheets=[FACTS_CSS])
         self._row = pn.Row(**FILL)
-        self._layout = pn.Column(self._choice, self._hint, self._row, **FILL)
-        self._choice.param.watch(held(self._draw), "value")
+        self._layout = pn.Column(self.choice, self._hint, self._row, **FILL)
+        self.choice.param.watch(held(self._draw), "value")
         session.data.param.watch(held(self._offer), ["dataset", "sight"])
         session.selection.param.watch(held(self._select), "mask")
         session.appearance.param.watch(held(self._restyle), "dark")
@@ -54,14 +54,14 @@ class HistogramsView(pn.viewable.Viewer):
         known = self.session.data.properties
         self._charts = {}
         if known is None:
-            self._choice.param.update(options={}, value=[], visible=False)
+            self.choice.param.update(options={}, value=[], visible=False)
             self._hint.object = EMPTY
             self._row.objects = []
             return
         numbers = known.titles("number")
-        value = [name for name in self._choice.value or FIRST if name in numbers.values()]
-        self._choice.param.update(options=numbers, value=[], visible=True)
-        self._choice.value = value
+        value = [name for name in self.choice.value or FIRST if name in numbers.values()]
+        self.choice.param.update(options=numbers, value=[], visible=True)
+        self.choice.value = value
 
     def _draw(self, *events: object) -> None:
         """Charts of the chosen properties; those that were there stay."""
@@ -70,7 +70,7 @@ class HistogramsView(pn.viewable.Viewer):
             return
         charts: dict[str, tuple[Histogram, HistogramChart]] = {}
         missing = []
-        for name in self._choice.value:
+        for name in self.choice.value:
             if name in self._charts:
                 charts[name] = self._charts[name]
                 continue

@@ -48,7 +48,7 @@ class TableView(pn.viewable.Viewer):
         self._only = pmui.Switch(label="Selected only", value=False, **{**field, "margin": (10, 8, 0, 0)})
         self._pages = pmui.Pagination(count=1, value=0, size="small", margin=(10, 8, 0, 0))
         self._count = TextPane("", margin=(12, 8, 0, 12), stylesheets=[FACTS_CSS])
-        self._table = pn.widgets.Tabulator(
+        self.grid = pn.widgets.Tabulator(
             pd.DataFrame(),
             show_index=False,
             disabled=True,
@@ -72,14 +72,14 @@ class TableView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=0,
         )
-        self._holder = pn.Column(tools, self._table, visible=False, **FILL)
+        self._holder = pn.Column(tools, self.grid, visible=False, **FILL)
         self._layout = pn.Column(self._empty, self._holder, **FILL)
         self._level.param.watch(held(self._offer), "value")
         for widget in (self._sort, self._falling, self._only):
             widget.param.watch(self._first_page, "value")
         self._pages.param.watch(self._fill, "value")
-        self._table.on_click(self._inspect)
-        self._table.param.watch(self._tick, "selection")
+        self.grid.on_click(self._inspect)
+        self.grid.param.watch(self._tick, "selection")
         session.data.param.watch(held(self._start), ["dataset", "sight"])
         session.selection.param.watch(self._follow, ["mask", "shown"])
         session.planning.param.watch(self._fill, "plan")
@@ -121,7 +121,7 @@ class TableView(pn.viewable.Viewer):
             self._offer()
 
     def _restyle(self, *events: object) -> None:
-        self._table.css_classes = table_look(self.session.appearance.dark)["css_classes"]
+        self.grid.css_classes = table_look(self.session.appearance.dark)["css_classes"]
 
     def _offer(self, *events: object) -> None:
         """Columns to sort by at this level."""
@@ -173,7 +173,7 @@ class TableView(pn.viewable.Viewer):
         pages = max(1, -(-count // PAGE))
         self._filling = True
         self._pages.param.update(count=pages, value=min(self._pages.value, pages - 1))
-        self._table.param.update(value=self._frame(content), selection=[])
+        self.grid.param.update(value=self._frame(content), selection=[])
         self._filling = False
         self._count.object = f"{count:,} rows"
         self._show_ticks()
@@ -209,9 +209,9 @@ class TableView(pn.viewable.Viewer):
         if self.session.selection.mask is None or not self._rows:
             return
         ticks = self._ticks()
-        if ticks != sorted(self._table.selection):
+        if ticks != sorted(self.grid.selection):
             self._filling = True
-            self._table.selection = ticks
+            self.grid.selection = ticks
             self._filling = False
 
     def _tick(self, event: Any) -> None:

@@ -54,24 +54,24 @@ class DataView(pn.viewable.Viewer):
             self.choose, label="Findings", empty=SOUND, dark=dark, sizing_mode="stretch_both", margin=0
         )
         self.about = TextPane("", margin=(4, 0, 0, 0), sizing_mode="stretch_width", stylesheets=[FACTS_CSS])
-        self._count = caption(margin=(6, 8, 2, 0), sizing_mode="stretch_width")
+        self.count = caption(margin=(6, 8, 2, 0), sizing_mode="stretch_width")
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, visible=False)
         self._again = pmui.Button(label="Look again", variant="text", size="small", margin=0, visible=False)
         self.part = pmui.RadioButtonGroup(
             options=list(PARTS), value=PARTS[0], size="small", sx=SEGMENT, width=340, margin=(4, 8, 4, 0)
         )
         self._parts = {name: pn.Column(visible=name == PARTS[0], scroll="y-auto", **FILL) for name in PARTS}
-        self._empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
+        self.empty = TextPane(EMPTY, margin=16, css_classes=["empty"], stylesheets=[FACTS_CSS])
         left = pn.Column(
-            pn.Row(self._count, self._cancel, self._again, margin=0, sizing_mode="stretch_width"),
+            pn.Row(self.count, self._cancel, self._again, margin=0, sizing_mode="stretch_width"),
             self.list,
             self.about,
             styles={"flex": "1 1 0", "padding": "0 12px 8px"},
             **FILL,
         )
         right = pn.Column(self.part, *self._parts.values(), styles={"flex": "1 1 0", "padding": "0 8px 8px 0"}, **FILL)
-        self._filled = pn.Row(left, right, visible=False, **FILL)
-        self._layout = pn.Column(self._empty, self._filled, **FILL)
+        self.filled = pn.Row(left, right, visible=False, **FILL)
+        self._layout = pn.Column(self.empty, self.filled, **FILL)
         self._fill_parts()
         self.part.param.watch(held(self._turn), "value")
         session.data.param.watch(held(self._show), ["dataset", "findings"])
@@ -128,7 +128,7 @@ class DataView(pn.viewable.Viewer):
         """Other findings, or none yet."""
         self._show_activity()
         dataset, found = self.session.data.dataset, self.session.data.findings
-        self._empty.visible, self._filled.visible = dataset is None, dataset is not None
+        self.empty.visible, self.filled.visible = dataset is None, dataset is not None
         if any(event.name == "dataset" for event in events):
             self.finding = None
             self._list(())
@@ -152,11 +152,11 @@ class DataView(pn.viewable.Viewer):
         problem, found = self.session.activity.not_examined, self.session.data.findings
         self._cancel.visible, self._again.visible = bool(message), bool(problem) and not message
         if message:
-            self._count.object = f"{message} ({fraction:.0%})"
+            self.count.object = f"{message} ({fraction:.0%})"
         elif problem:
-            self._count.object = f"Not all was looked at: {problem}"
+            self.count.object = f"Not all was looked at: {problem}"
         else:
-            self._count.object = "" if found is None else found.counts_text()
+            self.count.object = "" if found is None else found.counts_text()
 
     def _turn(self, *events: object) -> None:
         for name, part in self._parts.items():
@@ -252,7 +252,7 @@ class DataView(pn.viewable.Viewer):
                 charts[key] = self._charts[key]
             elif key in known:
                 one = known[key]
-                brush = partial(self._brush, one)
+                brush = partial(self.brush, one)
                 chart = HistogramChart(f"data-{key}", brush, log=one.histogram.log, counts=f"{one.level}s")
                 chart.show(one.histogram, one.label, dark=self.session.appearance.dark)
                 charts[key] = one, chart
@@ -265,7 +265,7 @@ class DataView(pn.viewable.Viewer):
         if dataset is not None and mask is not None:
             chart.select(one.selected(dataset, mask))
 
-    def _brush(self, one: Distribution, low: float, high: float, mode: str) -> None:
+    def brush(self, one: Distribution, low: float, high: float, mode: str) -> None:
         """List the structures in these bars, and select them where there is a map."""
         dataset = self.session.data.dataset
         if dataset is None:

@@ -43,13 +43,19 @@ def test_every_name_is_listed_with_its_kind_and_number() -> None:
 def test_what_serves_is_what_reading_takes() -> None:
     """Against :func:`from_atoms` itself: the values of the name that is said to serve are those of the dataset."""
     taken = {name: label_of(label_table(frames()[:2]).labels, name) for name in SETTINGS}
-    assert taken == {"energy_key": ["energy"], "forces_key": ["forces"], "group_key": ["config_type"]}
+    assert taken == {
+        "energy_key": ["energy"],
+        "forces_key": ["forces"],
+        "stress_key": ["stress"],
+        "group_key": ["config_type"],
+    }
     assert from_atoms(frames()[:2]).energy.tolist() == [-2.0, -2.0]
 
     chosen = label_table(frames(), energy_key="E_pbe", forces_key="F_pbe", group_key="ok")
     assert {name: label_of(chosen.labels, name) for name in SETTINGS} == {
         "energy_key": ["E_pbe"],
         "forces_key": ["F_pbe"],
+        "stress_key": [],
         "group_key": ["ok"],
     }
     read = from_atoms(frames(), energy_key="E_pbe", forces_key="F_pbe", group_key="ok")
@@ -68,13 +74,17 @@ def test_a_choice_offers_what_fits_only() -> None:
     assert set(found.names("group_key")) == {"config_type", "E_pbe", "ok"}
 
 
-def test_of_two_usual_names_that_of_more_frames_serves() -> None:
+def test_names_of_one_family_serve() -> None:
+    """Energies of a family that has no forces do not serve beside the forces of another."""
     made = frames()
     for atoms in made:
         atoms.info["REF_energy"] = -5.0
+    assert label_of(label_table(made).labels, "energy_key") == ["energy"]
+    for atoms in made:
+        atoms.arrays["REF_forces"] = np.zeros((len(atoms), 3))
     assert label_of(label_table(made).labels, "energy_key") == ["REF_energy"]
-    assert label_of(label_table(made[:2]).labels, "energy_key") == ["energy"]  # the first of equals
-    assert from_atoms(made, allow_unlabelled=True).energy.tolist() == [-5.0] * 3
+    assert label_of(label_table(made).labels, "forces_key") == ["REF_forces"]
+    assert from_atoms(made).energy.tolist() == [-5.0] * 3
 
 
 def test_the_table_is_text() -> None:

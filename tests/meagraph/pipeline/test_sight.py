@@ -24,9 +24,9 @@ def test_the_quick_map_is_that_of_a_singular_value_decomposition(monkeypatch: py
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     signs = np.sign(vt[np.arange(2), np.abs(vt[:2]).argmax(axis=1)])
     assert np.allclose(xy, (u * s)[:, :2] * signs, atol=1e-4)
-    monkeypatch.setattr(projection, "_BLOCK", 64)
+    monkeypatch.setattr(projection, "BLOCK", 64)
     assert np.allclose(principal_plane(values).xy, xy, atol=1e-4)
-    monkeypatch.setattr(projection, "_AXES_FROM", 250)
+    monkeypatch.setattr(projection, "AXES_FROM", 250)
     some = principal_plane(values).xy  # axes of every second row: nearly the same
     assert abs(np.corrcoef(some[:, 0], xy[:, 0])[0, 1]) > 0.98
 

@@ -116,14 +116,14 @@ def test_what_was_opened_ahead_is_taken_once(
     session: Session, known: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = Ahead([known.path])
-    ahead._thread.join()
+    ahead.thread.join()
     assert ahead.claim()
     assert not ahead.claim()
     Workflow(session, AtOnce(session)).open([known.path], ahead=ahead)
     assert session.data.dataset.n_environments == 145
     assert session.data.asked.paths == (str(known.path),)
     bad = Ahead(["nowhere.extxyz"])
-    bad._thread.join()
+    bad.thread.join()
     Workflow(session, AtOnce(session)).open(["nowhere.extxyz"], ahead=bad)
     assert "nowhere.extxyz" in session.activity.problem[1]
     assert session.data.dataset.n_environments == 145

@@ -88,9 +88,9 @@ def test_a_file_with_other_bytes_or_read_in_another_way_is_another_dataset(
     assert again.dataset is copied
     assert (again.descriptors, again.learned, again.survey) == (found.descriptors, found.learned, found.survey)
 
-    write_dataset(structures[:-1])
+    write_dataset(named[:-1])
     assert open_dataset([path]).n_structures == first.n_structures - 1
-    write_dataset(structures)
+    write_dataset(named)
     assert open_dataset([path]) is first
 
 

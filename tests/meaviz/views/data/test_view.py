@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from meagraph.datasets import AtomicDataset, from_atoms
+from meagraph.descriptors import Descriptors
 from meagraph.errors import Cancelled
 from meagraph.inspection.findings import examine_labels
 from meaviz.jobs import examiner
@@ -75,7 +76,7 @@ def test_findings_are_there_as_soon_as_the_dataset_is() -> None:
     assert session.data.findings.complete
     assert [row["mark"] for row in view.list.rows] == ["warning", "warning"]
     assert view.list.rows[0]["text"] == session.data.findings.found[0].text
-    assert "2 warnings" in view._count.object
+    assert "2 warnings" in view.count.object
     assert "Nb–Nb" in str(view.pairs.object)
     session.set_dataset(from_atoms(niobium_structures()))
     assert len(view.list.rows) == 1  # of the new dataset
@@ -127,7 +128,7 @@ def test_a_brush_lists_structures_before_there_is_a_map() -> None:
     view.part.value = "Histograms"
     (one,) = [one for one in session.data.findings.distributions if one.key == "n_atoms"]
     view.shown.value = ["n_atoms"]
-    view._brush(one, 7.5, 8.5, "replace")
+    view.brush(one, 7.5, 8.5, "replace")
     assert view.structures == (7, 8, 9, 10)
     assert session.selection.mask is None
 
@@ -135,13 +136,13 @@ def test_a_brush_lists_structures_before_there_is_a_map() -> None:
 def test_labels_come_first_and_the_rest_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AtOnceRunner, "hold", True)
     session, view = opened()
-    work = view.examiner._runner
+    work = view.examiner.runner
     assert session.activity.examining[1]
-    view.examiner._first = examine_labels(session.data.dataset)
-    view.examiner._report(0.3, "findings: neighbours")
+    view.examiner.first = examine_labels(session.data.dataset)
+    view.examiner.report(0.3, "findings: neighbours")
     assert not session.data.findings.complete
     assert len(view.list.rows) == 2
-    assert "30%" in view._count.object
+    assert "30%" in view.count.object
     view.examiner.cancel()
     assert session.activity.not_examined == "Stopped."
     assert session.activity.examining == (0.0, "")
@@ -156,8 +157,8 @@ def test_another_dataset_is_looked_at_once_the_first_is_let_go(monkeypatch: pyte
     monkeypatch.setattr(AtOnceRunner, "hold", True)
     session, view = opened()
     session.set_dataset(dataset(1.0))
-    assert view.examiner._of is session.data.dataset
-    view.examiner._runner.finish()
+    assert view.examiner.at_work_on is session.data.dataset
+    view.examiner.runner.finish()
     assert session.data.findings.complete
     assert session.activity.not_examined == ""
 
@@ -175,19 +176,19 @@ def test_table_and_histograms_need_no_map() -> None:
     session = Session()
     table, histograms = TableView(session, Workflow(session)), HistogramsView(session, Workflow(session))
     session.set_dataset(dataset())
-    assert "Force / eV/Å" in table._table.value.columns
-    assert "Cluster" not in table._table.value.columns
-    assert len(table._table.value) == 50
-    assert set(histograms._choice.value) == {"energy", "force"}
+    assert "Force / eV/Å" in table.grid.value.columns
+    assert "Cluster" not in table.grid.value.columns
+    assert len(table.grid.value) == 50
+    assert set(histograms.choice.value) == {"energy", "force"}
 
 
 def test_what_is_in_3d_stays_when_descriptors_come() -> None:
     session, view = opened()
     view.choose(0)
     row = session.selection.inspected
-    session._clear_from("descriptors")
+    session.set_descriptors(Descriptors(np.zeros((session.data.dataset.n_environments, 2), np.float32), "array"))
     assert session.selection.inspected == row
-    session._clear_from("data")
+    session.set_dataset(None)
     assert session.selection.inspected == -1
     assert session.data.findings is None
 
@@ -195,6 +196,6 @@ def test_what_is_in_3d_stays_when_descriptors_come() -> None:
 def test_an_empty_page_says_what_to_do() -> None:
     session = Session()
     view = DataView(session, Workflow(session))
-    assert view._empty.visible
-    assert not view._filled.visible
+    assert view.empty.visible
+    assert not view.filled.visible
     assert view.list.rows == []
