@@ -161,7 +161,8 @@ def _choose(
             spelled = [[name, *(other for other in there if other.lower() == name.lower())] for name in given[kind]]
             chosen[kind] = tuple(dict.fromkeys(name for names in spelled for name in names))
         else:
-            chosen[kind] = tuple(families.get(family, {}).get(kind, ()))
+            stranger = kind == "stress" and any(given.values()) and not named  # whose stress it is cannot be told
+            chosen[kind] = () if stranger else tuple(families.get(family, {}).get(kind, ()))
     return chosen
 
 
