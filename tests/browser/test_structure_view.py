@@ -165,7 +165,7 @@ def test_the_view_without_a_browser(niobium: AtomicDataset, ready_run: Callable[
     assert session.selection.inspected == 100  # the centre of the pinned one
     session.set_learned(session.data.learned)  # the map is gone
     assert session.selection.pinned == -1
-    assert view.viewer.scene["centers"] == [0]  # what was looked at stays in sight
+    assert view.viewer.scene["centers"] == [int(niobium.atom_of[100])]  # what was looked at stays in sight
     session.set_dataset(None)
     assert view.viewer.scene == {}
 
