@@ -120,7 +120,7 @@ def test_missing_files_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture
     command, *rest = options
     missing = tmp_path / "nothing.extxyz"
     check_refusal(capsys, main([command, str(missing), *rest]), str(missing), "there is none of this name")
-    check_refusal(capsys, main([command, str(tmp_path), *rest]), str(tmp_path), "directory")
+    check_refusal(capsys, main([command, str(tmp_path), *rest]), str(tmp_path), "it is empty")
 
 
 def test_the_same_file_twice(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
