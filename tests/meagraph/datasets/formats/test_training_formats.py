@@ -16,6 +16,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
+from meagraph.datasets.writing import format_frame
 
 dpdata = pytest.importorskip("dpdata")
 
@@ -359,6 +360,9 @@ def test_databases_keep_what_their_rows_hold(tmp_path: Path, name: str) -> None:
     assert data.structures[2].info["head"] == "pbe2"
     assert list(data.structures[0].info["spins"]) == [1, 2, 3]
     assert data.structures[0].info["source"] == {"code": "VASP"}
+    written = format_frame(data.structures[0])
+    assert written.lost == ()
+    assert all(text in written.text for text in (b"config_type=solid", b"head=pbe0", b'spins="1 2 3"', b"VASP"))
     assert read_dataset(tmp_path / name, group_key="head").groups.tolist() == ["pbe0", "pbe1", "pbe2"]
 
 
