@@ -1,4 +1,4 @@
-"""Inputs from public bug reports, each with what is right; made-up ones of the same kinds are in the rooms' own tests."""
+"""Inputs from public bug reports, each with what is right; made-up ones of their kinds are in the rooms' own tests."""
 
 from __future__ import annotations
 
