@@ -57,9 +57,10 @@ class _Data:
     condensed: Condensed
     offsets: NDArray[np.int64]  # (S + 1,)
     graph: GraphConfig
+    twins: bool = False  # alone are something to learn from: all structures are copies of one
 
     def batch(self, structures: NDArray[np.int64]) -> SimilarityGraph | None:
-        return batch_graph(self.points, self.condensed, self.offsets, structures, self.graph)
+        return batch_graph(self.points, self.condensed, self.offsets, structures, self.graph, twins=self.twins)
 
 
 def train(
@@ -156,6 +157,9 @@ def one_epoch(
             total += size * loss
             weight += size
         progress((epoch - 1) * n_batches + step, config.epochs * n_batches, f"epoch {epoch}")
+    if weight == 0.0 and not data.twins and (data.condensed.multiplicity > 1).any():
+        twins = replace(data, twins=True)
+        return _epoch(model, optimiser, twins, learning, config, epoch, seed, judge, device, progress)
     if weight == 0.0:
         raise MEAGraphError(
             f"No environment has a neighbour at a similarity above {data.graph.lower:g}, so there is nothing to train "
@@ -271,10 +275,12 @@ def batch_graph(
     offsets: NDArray[np.int64],
     structures: NDArray[np.int64],
     config: GraphConfig,
+    *,
+    twins: bool = False,
 ) -> SimilarityGraph | None:
-    """The similarity graph of a few structures, isolated environments left out; None if no two are alike.
+    """The similarity graph of a few structures, isolated environments left out; None if no two are neighbours.
 
-    Twins are: where all structures are copies of one, they are what there is to learn from.
+    With ``twins`` environments that only have twins are something to learn from, too.
     """
     rows = np.concatenate([np.arange(offsets[s], offsets[s + 1]) for s in structures])
     chosen, assignment, count = np.unique(condensed.assignment[rows], return_inverse=True, return_counts=True)
@@ -288,7 +294,8 @@ def batch_graph(
         diameter=diameter(part),
     )
     graph = similarity_graph(part, batch, config)
-    return _connected_part(graph) if graph.connected.any() else None
+    learnable = graph.connected.any() if twins else graph.n_edges > 0
+    return _connected_part(graph) if learnable else None
 
 
 def _connected_part(graph: SimilarityGraph) -> SimilarityGraph:

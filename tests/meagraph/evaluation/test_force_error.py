@@ -306,11 +306,6 @@ def test_bad_input(exact: AtomicDataset) -> None:
         prepare(replace(exact, forces=np.full_like(exact.forces, np.nan)))
     with pytest.raises(MEAGraphError, match="at least 3 different structures"):
         prepare(replace(exact, groups=np.array([str(i) for i in range(24)])))
-    many = Atoms(numbers=range(1, 25), positions=np.arange(72).reshape(24, 3) % 23 * 0.7)
-    forces = np.ones((24, 3))
-    many.calc = SinglePointCalculator(many, energy=0.0, forces=forces)
-    with pytest.raises(MEAGraphError, match="but 24 elements need"):
-        prepare(dataset_from_structures([many]))
 
 
 def test_progress_can_cancel(exact: AtomicDataset) -> None:

@@ -70,6 +70,16 @@ def test_the_same_crystal_written_otherwise_has_the_same_features() -> None:
         np.testing.assert_allclose(nearest_distances(same), nearest_distances(atoms), atol=1e-8)
 
 
+@pytest.mark.parametrize(("count", "width"), [(3, 6 * 16 + 3 * 87), (10, 55 * 16 + 87), (89, 55 * 16 + 87)])
+def test_coefficients_stay_few_however_many_elements(count: int, width: int) -> None:
+    """Up to ten elements every pair has its own potential; beyond, elements of like radius share them."""
+    field = new_field(tuple(range(1, count + 1)), 2.5)
+    assert field.width == width
+    assert np.bincount(field.group).min() >= count // 10
+    dimer = Atoms([1, count], positions=[[0, 0, 0], [2.0, 0, 0]])
+    assert np.isfinite(field.neighbourhoods(dimer).force_features(field)).all()
+
+
 def test_a_few_wrong_labels_do_not_bend_the_fit(pairwise: AtomicDataset) -> None:
     forces = pairwise.forces.copy()
     forces[: pairwise.offsets[3]] *= -10.0  # a tenth of the structures

@@ -160,6 +160,20 @@ def test_a_batch_of_some_structures_is_condensed_among_themselves(prepared: Prep
     np.testing.assert_allclose(np.sort(batch.distance), np.sort(alone.distance), rtol=1e-10)
 
 
+def test_copies_of_one_structure_are_something_to_train_on() -> None:
+    """Nobody has a neighbour, but everybody a twin, and no batch has more."""
+    points = unit_columns(np.tile(np.random.default_rng(0).normal(size=(3, 6)), (12, 1)))
+    condensed = condense(points)
+    assert condensed.size == 3
+    graph = GraphConfig(lower=0.999)
+    offsets = np.arange(0, 37, 3)
+    assert _batch_graph(points, condensed, offsets, np.arange(12), graph) is None
+    model = new_model(ModelConfig(6, (4, 2), 2))
+    history = list(train(model, points, condensed, offsets, graph, TrainingConfig(epochs=4)))
+    assert all(np.isfinite(record.loss) for record in history)
+    assert history[-1].loss < history[0].loss
+
+
 def test_nothing_to_train_on(prepared: Prepared) -> None:
     graph = GraphConfig(lower=1.0, upper=2.0)
     with pytest.raises(MEAGraphError, match=r"similarity above 1, so there is nothing to train on\. Lower"):
