@@ -159,7 +159,7 @@ def one_epoch(
         progress((epoch - 1) * n_batches + step, config.epochs * n_batches, f"epoch {epoch}")
     if weight == 0.0 and not data.twins and (data.condensed.multiplicity > 1).any():
         twins = replace(data, twins=True)
-        return _epoch(model, optimiser, twins, learning, config, epoch, seed, judge, device, progress)
+        return one_epoch(model, optimiser, twins, learning, config, epoch, seed, judge, device, progress)
     if weight == 0.0:
         raise MEAGraphError(
             f"No environment has a neighbour at a similarity above {data.graph.lower:g}, so there is nothing to train "

@@ -167,7 +167,7 @@ def test_copies_of_one_structure_are_something_to_train_on() -> None:
     assert condensed.size == 3
     graph = GraphConfig(lower=0.999)
     offsets = np.arange(0, 37, 3)
-    assert _batch_graph(points, condensed, offsets, np.arange(12), graph) is None
+    assert batch_graph(points, condensed, offsets, np.arange(12), graph) is None
     model = new_model(ModelConfig(6, (4, 2), 2))
     history = list(train(model, points, condensed, offsets, graph, TrainingConfig(epochs=4)))
     assert all(np.isfinite(record.loss) for record in history)
