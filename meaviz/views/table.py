@@ -104,8 +104,8 @@ class TableView(pn.viewable.Viewer):
     @property
     def _columns(self) -> list[str]:
         """Those of the level that are known: before there is a map, of structures and labels."""
-        known = self.session.data.properties or {}
-        return [name for name in COLUMNS[self._level.value] if name in known]
+        known = self.session.data.properties
+        return [] if known is None else [name for name in COLUMNS[self._level.value] if name in known]
 
     def _start(self, *events: object) -> None:
         data = self.session.data
