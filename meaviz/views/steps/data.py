@@ -49,7 +49,7 @@ class DataStep(Step):
         self.upload = Upload(session, self.open)
         self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
         self._labels = small_button("Labels", self.names.start, margin=(4, 6, 0, 0), disabled=True)
-        session.data.param.watch(self._offer_labels, ["dataset", "labels"])
+        session.data.param.watch(self._offer_labels, ["dataset", "labels", "asked"])
         return [
             self.path,
             pn.Row(open_files, pn.Spacer(width=6), browse, margin=0, sizing_mode="stretch_width"),
@@ -76,14 +76,16 @@ class DataStep(Step):
             return ""
         elements = ", ".join(chemical_symbols[number] for number in data.species)
         groups = len(set(data.groups.tolist()))
+        aside = f"{len(data.quarantined):,} frames in quarantine (tab Outliers)" if data.quarantined else ""
         self._facts.object = markup(
-            "<b>{}</b><br>{:,} structures, {:,} environments<br>{} group{}; {}",
+            "<b>{}</b><br>{:,} structures, {:,} environments<br>{} group{}; {}{}",
             data.name,
             data.n_structures,
             data.n_environments,
             groups,
             "s" * (groups != 1),
             elements,
+            markup("<br>{}", aside) if aside else "",
         )
         return f"{data.n_environments:,} environments"
 
@@ -108,7 +110,7 @@ class DataStep(Step):
         return [Offer(one.name + "/" * one.folder, one.path, one.folder) for one in found.entries], found.more
 
     def _offer_labels(self, *events: object) -> None:
-        self._labels.disabled = self.session.data.dataset is None and self.session.data.labels is None
+        self._labels.disabled = self.session.data.asked is None
 
     def _open_demo(self) -> None:
         self.path.value = str(demo_path())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.datasets import read_dataset
 from meagraph.datasets.label_table import SETTINGS, LabelTable
+from meagraph.datasets.units import UNITS
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.style.page import LABELS_CSS
@@ -17,7 +16,8 @@ from meaviz.style.text import TextPane, join, markup, plain
 from meaviz.views.shared.buttons import small_button
 
 USUAL = ""  # an option of a choice: whatever name is usual
-OFFERED = inspect.signature(read_dataset).parameters
+CHOICE: dict[str, Any] = {"width": 190, "size": "small", "margin": 6}
+UNREAD = "The frames cannot be read yet: name below what the message asks for."
 ABOUT = "Names that the frames carry. Choose what is read as what, then read the files again."
 
 
@@ -27,25 +27,28 @@ class LabelNames(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
-        self._table = TextPane("", margin=(8, 0), sizing_mode="stretch_width", stylesheets=[LABELS_CSS])
+        self.table = TextPane("", margin=(8, 0), sizing_mode="stretch_width", stylesheets=[LABELS_CSS])
         self.choices = {
-            name: pmui.Select(label=f"Read as {setting.title.lower()}", options={}, width=190, size="small", margin=6)
+            name: pmui.Select(label=f"Read as {setting.title.lower()}", options={}, **CHOICE)
             for name, setting in SETTINGS.items()
-            if name in OFFERED
         }
+        self.units = pmui.Select(
+            label="Units of the file", options={"As it says": USUAL, **{name: name for name in UNITS}}, **CHOICE
+        )
         self.elements = pmui.TextInput(
             label="Elements of types",
             placeholder="Nb, Ta: of types 1 and 2",
             size="small",
             width=220,
             margin=6,
-            visible="elements" in OFFERED,
         )
         self.unlabelled = pmui.Checkbox(label="Allow frames that lack them", size="small", margin=6)
         self._content = (
             TextPane(ABOUT, margin=0),
-            self._table,
-            pn.FlexBox(*self.choices.values(), self.elements, self.unlabelled, align_items="center", margin=0),
+            self.table,
+            pn.FlexBox(
+                *self.choices.values(), self.units, self.elements, self.unlabelled, align_items="center", margin=0
+            ),
             pn.Row(small_button("Read again", self.read_again, variant="contained"), margin=(8, 0, 0, 0)),
         )
         self.dialog = pmui.Dialog(
@@ -62,8 +65,10 @@ class LabelNames(pn.viewable.Viewer):
 
     def start(self) -> None:
         """Open the dialog; the table is made now if it is not there."""
-        if self.session.data.labels is None:
-            self._table.object = "Looking at the frames …"
+        if self.session.data.labels is None and self.session.data.dataset is None:
+            self.table.object = UNREAD
+        elif self.session.data.labels is None:
+            self.table.object = "Looking at the frames …"
             self.workflow.list_labels()
         else:
             self._show()
@@ -81,8 +86,10 @@ class LabelNames(pn.viewable.Viewer):
             reading.pop(name, None)
             if choice.value:
                 reading[name] = choice.value
-        if self.elements.value_input.strip():
-            reading["elements"] = self.elements.value_input.strip()
+        for name, value in (("elements", self.elements.value_input.strip()), ("units", self.units.value)):
+            reading.pop(name, None)
+            if value:
+                reading[name] = value
         reading["allow_unlabelled"] = bool(self.unlabelled.value)
         self.dialog.open = False
         self.workflow.open(asked.paths, **reading)
@@ -91,7 +98,7 @@ class LabelNames(pn.viewable.Viewer):
         found, asked = self.session.data.labels, self.session.data.asked
         if found is None:
             return
-        self._table.object = label_markup(found)
+        self.table.object = label_markup(found)
         reading: dict[str, Any] = {} if asked is None else dict(asked.reading)
         for name, choice in self.choices.items():
             given = reading.get(name)
