@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import all_properties
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
@@ -19,6 +16,7 @@ from meagraph.datasets import columns
 from meagraph.datasets.boxes import CELL_NAMES, PBC_NAMES, read_box
 from meagraph.datasets.comment import CommentError, entries, key_of, meaning
 from meagraph.datasets.dataset import DatasetError, check_atom_count, describe_frame
+from meagraph.datasets.results import StoredResults
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PER_ATOM = frozenset({"forces", "stresses", "charges", "magmoms", "energies"})  # results of ASE's calculators
@@ -220,11 +218,6 @@ def _cell_of_vectors(lines: list[bytes]) -> tuple[NDArray[np.float64], tuple[boo
     return cell, (len(lines) > 0, len(lines) > 1, len(lines) > 2)
 
 
-@functools.cache
-def _calculator() -> SinglePointCalculator:
-    return SinglePointCalculator(Atoms())
-
-
 def _store(atoms: Atoms, arrays: dict[str, NDArray[Any]]) -> None:
     """Give ``atoms`` the columns of the file, and a calculator with those results that have ASE's names and shapes."""
     results: dict[str, Any] = {}
@@ -251,11 +244,7 @@ def _store(atoms: Atoms, arrays: dict[str, NDArray[Any]]) -> None:
             continue
         del atoms.info[name]
     if results:
-        calculator = copy.copy(_calculator())
-        calculator.results = results
-        # ASE forgets the results of a structure that has been changed since: it compares with this copy
-        calculator.atoms = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        atoms.calc = calculator
+        atoms.calc = StoredResults(atoms, results)
 
 
 def _is_result(name: str, value: Any) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.names import STEMS, USUAL, LabelNames, by_family, label_of
+from meagraph.datasets.results import StoredResults, same_structure
 from meagraph.datasets.stress import stress_of
 
 DEFAULT_GROUP = "Default"
@@ -185,12 +186,14 @@ def _best_family(
         )
 
     best, most = "", (-1, -1)
-    for family in USUAL:
-        if family in families:
-            energy, forces = labelled(family, "energy"), labelled(family, "forces")
-            count = (int((energy & forces).sum()), int(energy.sum() + forces.sum()))
-            if count > most:
-                best, most = family, count
+    usual = [family for family in USUAL if family in families]
+    if len(usual) == 1:
+        return usual[0]
+    for family in usual:
+        energy, forces = labelled(family, "energy"), labelled(family, "forces")
+        count = (int((energy & forces).sum()), int(energy.sum() + forces.sum()))
+        if count > most:
+            best, most = family, count
     return best
 
 
@@ -275,8 +278,12 @@ def _record(
 ) -> LabelNames:
     taken = {kind: tuple(name for name in names[kind] if name in used[kind]) for kind in STEMS}
     families = {label.family for spelled in taken.values() for name in spelled if (label := label_of(name))}
-    there = dict.fromkeys(str(name) for row in rows for name, value in stores[row].items() if _is_there(value))
-    left = tuple(sorted(name for name in there if (label := label_of(name)) and label.family not in families))
+    others = {
+        name
+        for name in {str(name) for row in rows for name in stores[row]}
+        if (label := label_of(name)) and label.family not in families
+    }
+    left = tuple(sorted(name for name in others if any(_is_there(stores[row].get(name)) for row in rows)))
     return LabelNames(taken["energy"], taken["forces"], taken["stress"], left)
 
 
@@ -292,13 +299,8 @@ def copy_of(atoms: Atoms) -> Atoms:
 def current_results(atoms: Atoms) -> dict[str, Any]:
     """Return the calculator's results, unless they belong to other atoms, positions or another cell."""
     calculator = atoms.calc
+    if isinstance(calculator, StoredResults):
+        return calculator.results if calculator.fits(atoms) else {}
     reference = getattr(calculator, "atoms", None)
-    if reference is None or reference is atoms:
-        current = True
-    else:
-        current = (
-            np.array_equal(reference.numbers, atoms.numbers)
-            and np.array_equal(reference.positions, atoms.positions, equal_nan=True)
-            and np.array_equal(reference.cell.array, atoms.cell.array, equal_nan=True)
-        )
+    current = reference is None or reference is atoms or same_structure(reference, atoms)
     return getattr(calculator, "results", {}) if current else {}

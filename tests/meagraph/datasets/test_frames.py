@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
 from ase.constraints import FixAtoms
 from ase.io.extxyz import read_xyz
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from hypothesis.extra.numpy import arrays
 
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.datasets.frames import read_frames
+from meagraph.datasets.labels import copy_of, current_results
 from tests.support.structures import real_data
 
 COLUMNS = "species:S:1:pos:R:3:forces:R:3"
@@ -242,3 +245,19 @@ def test_nothing_usable_is_an_error_even_in_quarantine(tmp_path: Path) -> None:
         read_dataset(file, on_error="quarantine")
     with pytest.raises(DatasetError, match="on_error as one of stop, quarantine"):
         read_dataset(file, on_error="ignore")
+
+
+def test_results_of_a_frame_are_forgotten_when_it_moves() -> None:
+    """As ASE has it with results that its own reader stores."""
+    atoms = one(frame(f'Lattice="{CELL}" Properties={COLUMNS} energy=-1'))
+    assert atoms.get_potential_energy() == -1
+    assert atoms.get_forces().tolist() == [[1, 2, 3], [-1, -2, -3]]
+    copied = copy_of(atoms)
+    assert copied.get_potential_energy() == -1
+    assert current_results(atoms)["energy"] == -1
+    atoms.positions[0, 0] += 0.5
+    assert current_results(atoms) == {}
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.get_potential_energy()
+    assert copied.get_potential_energy() == -1
+    assert pickle.loads(pickle.dumps(copied)).get_potential_energy() == -1
