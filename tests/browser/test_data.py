@@ -71,10 +71,10 @@ def test_findings_before_there_is_a_map(
     page.get_by_role("button", name="Pairs", exact=True).click()
     expect(page.get_by_role("rowheader", name="Nb–Nb")).to_be_visible()
     page.locator(".tab-0").get_by_role("button", name="Histograms", exact=True).click()
-    wait_figure(page, "data-energy")
+    wait_figure(page, "histogram-data-energy")
     (energies,) = [one for one in session.data.findings.distributions if one.key == "energy"]
     low, high = energies.histogram.edges[[0, -1]].tolist()
-    (start, end) = data_to_page(page, "data-energy", [(low, 0.5), (high, 0.5)])
+    (start, end) = data_to_page(page, "histogram-data-energy", [(low, 0.5), (high, 0.5)])
     drag(page, [start, end])
     page.get_by_role("button", name="Structures", exact=True).last.click()
     expect(listed.get_by_role("option")).to_have_count(12)

@@ -24,8 +24,8 @@ from meaviz.views.shared.buttons import icon_button
 from meaviz.views.shared.feedback import keep_state
 
 PARTS = ("Facts", "Histograms", "Pairs", "Structures")
-FIRST = ("energy", "force", "shortest")  # histograms
-MOST = 4  # of them at once
+FIRST = ("energy", "force")  # histograms
+MOST = 3  # of them at once
 LISTED = 500  # structures
 EMPTY = "Open a dataset on the left: what is odd in it appears here."
 SOUND = "Nothing stands out."
@@ -98,6 +98,8 @@ class DataView(pn.viewable.Viewer):
             options={},
             value=[],
             max_items=MOST,
+            chip=False,
+            delete_button=False,
             sx=DENSE_CHOICE,
             sizing_mode="stretch_width",
             margin=(6, 0, 0, 0),
@@ -136,7 +138,6 @@ class DataView(pn.viewable.Viewer):
             self._charts = {}
             self.list.param.update(rows=[], current=-1, empty="")
             self.facts.object = self.pairs.object = self.about.object = ""
-            self.shown.param.update(options={}, value=[])
             self._row.objects = []
             return
         key = "" if self.finding is None else self.finding.key
@@ -237,8 +238,8 @@ class DataView(pn.viewable.Viewer):
         options = {one.label: one.key for one in found.distributions}
         usual = set(self.shown.value) <= set(FIRST)  # nobody has chosen others
         value = [key for key in (FIRST if usual else self.shown.value) if key in options.values()]
-        self.shown.param.update(options=options, value=[])
-        self.shown.value = value
+        self.shown.param.update(options=options, value=value)  # at once: the browser answers late to what changes twice
+        self._draw()
 
     def _draw(self, *events: object) -> None:
         """Charts of the chosen distributions, once they are to be seen; those that were there stay."""
