@@ -86,7 +86,7 @@ def test_search_history_filters_and_kept_selections(session: Session, page: Page
     force = np.linalg.norm(session.data.dataset.forces, axis=1)
     groups = session.data.dataset.groups[session.data.dataset.structure_of]
     search = page.get_by_role("textbox", name="Search")
-    count = page.locator(".count")
+    count = page.locator(".pane-map .count")
     place = count.bounding_box()
     assert place
 
