@@ -7,8 +7,9 @@ const STYLE = `
     border: 1px solid var(--muted); border-radius: 4px; outline: none; }
   input:focus { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent); }
   input::placeholder { color: var(--muted); opacity: 1; }
-  ul { margin: 2px 0 0; padding: 4px 0; list-style: none; max-height: 220px; overflow-y: auto;
-    border: 1px solid var(--border); border-radius: 4px; background: var(--raised); }
+  .offers { position: fixed; inset: auto; margin: 0; padding: 0; box-sizing: border-box; color: inherit; font: inherit;
+    border: 1px solid var(--border); border-radius: 4px; background: var(--raised); box-shadow: 0 3px 10px #0005; }
+  ul { margin: 0; padding: 4px 0; list-style: none; max-height: 220px; overflow-y: auto; position: relative; }
   li { padding: 3px 12px; cursor: pointer; font-size: 13px; overflow-wrap: anywhere; }
   li[aria-selected="true"] { background: color-mix(in srgb, var(--accent) 18%, transparent); }
   li.folder { font-weight: 600; }
@@ -20,7 +21,8 @@ export function render({model}) {
   const make = (name, within = {}) => Object.assign(document.createElement(name), within);
   const root = make("div", {className: "field"}), label = make("label", {htmlFor: "path"});
   const input = make("input", {id: "path", type: "text", spellcheck: false, autocomplete: "off"});
-  const list = make("ul", {id: "offers", hidden: true}), more = make("p", {hidden: true});
+  const list = make("ul", {id: "offers"}), more = make("p", {hidden: true});
+  const box = make("div", {className: "offers", popover: "manual"}); // over the page: nothing below it moves
   const attributes = {role: "combobox", "aria-autocomplete": "list", "aria-controls": "offers", "aria-expanded": "false"};
   for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
   list.setAttribute("role", "listbox");
@@ -42,6 +44,7 @@ export function render({model}) {
     else input.setAttribute("aria-activedescendant", `offer-${active}`);
   };
   const show = (found, left = 0) => {
+    if (!box.isConnected || (!found.length && !offers.length)) return;
     offers = found;
     list.replaceChildren(...offers.map((offer, at) => {
       const row = make("li", {id: `offer-${at}`, className: offer.folder ? "folder" : "", textContent: offer.name});
@@ -49,10 +52,12 @@ export function render({model}) {
       row.addEventListener("mousedown", (event) => { event.preventDefault(); take(offer); });
       return row;
     }));
-    list.hidden = !offers.length;
+    const open = offers.length > 0, {left: x, bottom, width} = input.getBoundingClientRect();
+    Object.assign(box.style, {left: `${x}px`, top: `${bottom + 2}px`, width: `${width}px`});
+    if (box.matches(":popover-open") !== open) box[open ? "showPopover" : "hidePopover"]();
     more.hidden = !offers.length || !left;
     more.textContent = `and ${left.toLocaleString("en")} more: type on`;
-    input.setAttribute("aria-expanded", String(!list.hidden));
+    input.setAttribute("aria-expanded", String(open));
     mark(-1);
   };
   const ask = () => {
@@ -89,8 +94,13 @@ export function render({model}) {
     event.preventDefault();
     event.stopPropagation();
   });
+  const scrolled = (event) => { if (!event.composedPath().includes(list)) show([]); };
+  document.addEventListener("scroll", scrolled, true);
+  model.on("remove", () => document.removeEventListener("scroll", scrolled, true));
   model.on("msg:custom", (found) => {
-    if (found.text === input.value && root.getRootNode().activeElement === input) show(found.offers, found.more);
+    if (found.text === input.value && root.getRootNode().activeElement === input) {
+      show(found.offers.filter((offer) => offer.text !== input.value), found.more); // a whole path needs no list
+    }
   });
   model.on("value", () => { if (input.value !== model.value) input.value = model.value; });
   model.on("dark", paint);
@@ -98,6 +108,7 @@ export function render({model}) {
   input.placeholder = model.placeholder;
   input.value = model.value;
   paint();
-  root.append(make("style", {textContent: STYLE}), label, input, list, more);
+  root.append(make("style", {textContent: STYLE}), label, input, box);
+  box.append(list, more);
   return root;
 }
