@@ -187,7 +187,7 @@ HEAD = 'Properties=species:S:1:pos:R:3:forces:R:3 pbc="T T T" Lattice="3 0 0 0 3
 ATOM, DENSE = "Nb 0 0 0 0 0 0\n", RUN.replace(" ", "/")
 BAD_FILES = {  # name of the file, its text, and what of it the error must say
     "energy": ("energy.extxyz", 2 * f'1\n{HEAD} energy="{EVIL}"\n{ATOM}', RUN),
-    "properties": ("properties.extxyz", 2 * f'1\nProperties="{EVIL}" energy=-1\n{ATOM}', "evil"),
+    "properties": ("properties.extxyz", 2 * f'1\nProperties="{EVIL}" energy=-1\n{ATOM}', NAME[:40]),
     "first line": ("first.extxyz", f"{EVIL}\n{HEAD}\n{ATOM}", NAME[:40]),
     "element": ("element.extxyz", 2 * f"1\n{HEAD} energy=-1\n{ATOM.replace('Nb', DENSE)}", DENSE),
     "number": ("number.extxyz", 2 * f"1\n{HEAD} energy=-1\n{ATOM.replace('0 0 0', f'{DENSE} 0 0', 1)}", DENSE),
