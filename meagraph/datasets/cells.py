@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-SKEWED = 3.0  # product of the lengths of a cell's vectors over its volume, above which shorter ones are looked for
+SKEWED = 2.5  # length of a cell vector over the distance of the faces it joins, above which shorter ones are looked for
 EMPTY = 3.0  # empty stretches longer than so many times the reach are cut
 MARGIN = 1.0  # Å beyond the reach that are left of them
 NEAR = 1.0  # cell vectors outside the cell that atoms may lie
@@ -19,39 +19,45 @@ SEAM = 4.0  # Å; atoms that a wider gap separates need not stay together when t
 
 
 def compact(atoms: Atoms, reach: float) -> Atoms:
-    """Numbers, positions, a complete cell and periodicity alone, with the same neighbours within ``reach`` Å.
+    """The same (n,) atoms in a complete cell, with the same neighbours within ``reach`` Å.
 
-    The (n,) atoms keep their order. Most structures keep their positions and cell, too. Only atoms that lie more than a
-    cell apart along a periodic direction, or far outside, are brought back by whole cell vectors; a strongly skewed
+    Most structures are usual and come back as they are: the caller must not change them. Only atoms that lie more than
+    a cell apart along a periodic direction, or far outside, are brought back by whole cell vectors; a strongly skewed
     cell gets its shortest vectors; empty stretches much longer than ``reach`` are cut, so that cost grows with the
     atoms and not with the volume. Atoms on the two sides of a cut never see each other, before or after.
 
     Raises ValueError where the periodic cell vectors are linearly dependent.
     """
-    pbc = np.asarray(atoms.pbc)
-    cell, positions = np.asarray(atoms.cell.complete()), np.asarray(atoms.positions, dtype=np.float64)
+    pbc, positions = atoms.pbc, atoms.positions
+    whole = bool(atoms.cell.array.any(axis=1).all())
+    cell = atoms.cell.array if whole else atoms.cell.complete().array
     inverse = np.linalg.inv(cell)
-    heights = 1.0 / np.linalg.norm(inverse, axis=0)  # Å between opposite faces
+    closeness = np.sqrt((inverse * inverse).sum(axis=0))  # 1/Å, of opposite faces
     fractional = positions @ inverse  # (n, 3)
     low, high = fractional.min(axis=0), fractional.max(axis=0)
-    inside = ~pbc | ((high - low < 1.0) & (low > -NEAR) & (high < 1.0 + NEAR))
+    skewed = (np.sqrt((cell * cell).sum(axis=1)) * closeness > SKEWED)[pbc].any()
+    inside = (high - low < 1.0) & (low > -NEAR) & (high < 1.0 + NEAR)
     empty = EMPTY * (reach + MARGIN)
-    long = np.flatnonzero(np.where(pbc, heights, (high - low) * heights) > empty)
+    long = np.where(pbc, 1.0, high - low) > empty * closeness
     if (
-        not inside.all()
-        or _skew(cell[pbc]) > SKEWED
-        or any(_gaps(fractional[:, axis], pbc[axis])[1].max() * heights[axis] > empty for axis in long)
+        skewed
+        or not inside[pbc].all()
+        or (
+            long.any()
+            and any(_gaps(fractional[:, d], pbc[d])[1].max() > empty * closeness[d] for d in np.flatnonzero(long))
+        )
     ):
+        if skewed:
+            cell = np.asarray(minkowski_reduce(cell, pbc)[0])
         cell, positions = _closed(cell, positions, pbc, reach + MARGIN)
+    elif whole:
+        return atoms
     return Atoms(numbers=atoms.numbers, positions=positions, cell=cell, pbc=pbc)
 
 
-def _skew(vectors: NDArray[np.float64]) -> float:
-    """The product of the lengths of cell vectors (k, 3) over the volume that they span; 1 where all are orthogonal."""
-    if not len(vectors):
-        return 1.0
-    square = vectors @ vectors.T
-    return float(np.sqrt(np.diag(square).prod() / np.linalg.det(square)))
+def bare(atoms: Atoms) -> Atoms:
+    """Only what neighbours depend on; other arrays would travel to worker processes for nothing."""
+    return Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
 def _gaps(along: NDArray[np.float64], periodic: bool) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -66,9 +72,7 @@ def _gaps(along: NDArray[np.float64], periodic: bool) -> tuple[NDArray[np.intp],
 def _closed(
     cell: NDArray[np.float64], positions: NDArray[np.float64], pbc: NDArray[np.bool_], reach: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A reduced cell (3, 3), and positions (n, 3) within one cell of each other and without long empty stretches."""
-    if pbc.any():
-        cell = np.asarray(minkowski_reduce(cell, pbc)[0])
+    """A cell (3, 3), and positions (n, 3) within one cell of each other and without long empty stretches."""
     cell = cell.copy()
     cell[~pbc] = _normals(cell[pbc])
     inverse = np.linalg.inv(cell)

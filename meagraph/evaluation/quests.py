@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.cells import compact
+from meagraph.datasets.cells import bare, compact
 from meagraph.display.cards import Facts, Shown, Table, html_table
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
@@ -283,7 +283,7 @@ def _describe(atoms: Atoms, config: QuestsConfig) -> NDArray[np.float64]:
     import numba
     from quests.descriptor import get_descriptors
 
-    near = compact(atoms, config.cutoff)
+    near = bare(compact(atoms, config.cutoff))
     if near.pbc.all() and np.linalg.det(near.cell.array) < 0:
         near.set_cell(-near.cell.array)
     threads = numba.get_num_threads()
