@@ -192,16 +192,13 @@ def test_colours_theme_clusters_and_retraining(open_app: Callable[..., Session],
     wait_until(page, lambda: session.appearance.dark, what="the dark theme")
     wait_until(page, lambda: figure_eval(page, "map", colour) != light, what="other colours on the map")
 
-    begun: list[object] = []  # a training of equal settings brings the model that is shared already
-    session.data.param.watch(begun.append, "history")
+    maps: list[object] = []  # of equal settings the model and the map come back from the cache
+    session.data.param.watch(lambda event: maps.append(event.new), "survey")
     unfold(page, 3)
     button(page, "Train").click()
-    wait_until(
-        page,
-        lambda: begun and session.data.history and session.data.survey is not None and not session.activity.running,
-        MAP_TIMEOUT,
-        "a new map",
-    )
+    wait_until(page, lambda: len(maps) > 1 and maps[-1] is not None, 120, "the map gone, and a new one")
+    wait_until(page, lambda: not session.activity.running, 120, "the end of the work")
+    assert maps[0] is None
     wait_figure(page, "map")
     assert session.activity.problem == ("", "")
 
