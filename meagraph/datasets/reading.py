@@ -109,7 +109,7 @@ def read_dataset(
             f"{sources[0].path}: expected at least two structures, but there is one frame only. Give a file "
             "with several structures, or several files."
         )
-    return dataset_from_structures(
+    dataset = dataset_from_structures(
         structures,
         name=_dataset_name([Path(path) for path in given]),
         sources=tuple(sources),
@@ -127,6 +127,12 @@ def read_dataset(
         on_error=on_error,
         max_atoms=max_atoms,
     )
+    if dataset.n_structures == 1:
+        raise DatasetError(
+            f"{sources[0].path}: expected two structures, but only one frame can be used. The first that cannot: "
+            f"{dataset.quarantined[0].cause}"
+        )
+    return dataset
 
 
 class _Frames(NamedTuple):

@@ -43,12 +43,13 @@ class MainJob:
         """
 
         def done(result: T) -> None:
-            now = self._activity.running
-            self._activity.param.update(running="", progress=(0.0, ""))
             try:
-                take(result)
+                take(result)  # what it says of steps that have begun is over, too
             except MEAGraphError as error:
-                self.fail(now, str(error))
+                self.fail(self._activity.running, str(error))
+            finally:
+                if not self.busy:
+                    self._activity.param.update(running="", progress=(0.0, ""))
 
         def failed(message: str) -> None:
             self._hand_over()

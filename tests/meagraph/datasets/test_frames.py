@@ -261,3 +261,10 @@ def test_results_of_a_frame_are_forgotten_when_it_moves() -> None:
         atoms.get_potential_energy()
     assert copied.get_potential_energy() == -1
     assert pickle.loads(pickle.dumps(copied)).get_potential_energy() == -1
+
+
+def test_one_usable_frame_is_too_few(tmp_path: Path) -> None:
+    file = tmp_path / "one.xyz"
+    file.write_text(GOOD + BROKEN["nan position"])
+    with pytest.raises(DatasetError, match=r"only one frame can be used\. The first that cannot: .*frame 1 "):
+        read_dataset(file, on_error="quarantine")
