@@ -40,7 +40,7 @@ def read_pbc(text: str) -> tuple[bool, bool, bool]:
     parts = text.replace(",", " ").replace("[", " ").replace("]", " ").lower().split()
     if len(parts) == 1 and len(parts[0]) == 3 and all(letter in EITHER for letter in parts[0]):
         parts = list(parts[0])  # TTF
-    if all(len(part) == 2 and part in ("pp", "ff", "ss", "mm", "fs", "sf", "fm", "mf", "sm", "ms") for part in parts):
+    if all(part == "pp" or (len(part) == 2 and set(part) <= set("fsm")) for part in parts):
         parts = [part[0] for part in parts]  # both borders of a direction, as LAMMPS's dumps have them
     flags = [EITHER.get(part) for part in parts]
     if len(flags) == 1:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.units import GPa
 
 from meagraph.datasets.checks import faults_of
 from meagraph.datasets.isolated import isolated
@@ -125,6 +126,16 @@ class AtomicDataset(Shown):
         return np.where(self.periodic.all(axis=1), np.abs(np.linalg.det(cells)), np.nan)
 
     @cached_property
+    def pressures(self) -> np.ndarray:
+        """(S,) float64 GPa, minus a third of the trace of the stress; NaN where that is missing."""
+        return np.asarray(-np.trace(self.stress, axis1=1, axis2=2) / 3 / GPa)
+
+    @cached_property
+    def periodicities(self) -> Counter[str]:
+        """How many structures repeat in which directions, as T or F along each vector of the cell."""
+        return Counter("".join("T" if flag else "F" for flag in flags) for flags in self.periodic.tolist())
+
+    @cached_property
     def isolated(self) -> np.ndarray:
         """(S,) bool isolated atoms, which are never pruned (:mod:`meagraph.datasets.isolated`)."""
         return isolated(self.structures, self.groups)
@@ -190,7 +201,7 @@ class AtomicDataset(Shown):
             ("environments", f"{self.n_environments:,}"),
             ("elements", counted(Counter(symbols.tolist()))),
             ("groups", counted(Counter(self.groups.tolist()))),
-            ("periodic", counted(Counter(self._periodicities()))),
+            ("periodic", counted(self.periodicities)),
             ("energies", f"of {energies:,} structures"),
             ("forces", f"on {forces:,} atoms"),
             *([("stress", f"of {stresses:,} structures")] if stresses else []),
@@ -198,10 +209,6 @@ class AtomicDataset(Shown):
             ("from", ", ".join(source.path or "memory" for source in self.sources)),
             *([("in quarantine", f"{len(self.quarantined):,} frames")] if self.quarantined else []),
         ]
-
-    def _periodicities(self) -> list[str]:
-        """Of each structure the directions in which it repeats, as T and F."""
-        return ["".join("T" if flag else "F" for flag in flags) for flags in self.periodic.tolist()]
 
     def _line(self) -> str:
         return f"{self.name}: {self.n_environments:,} environments in {self.n_structures:,} structures"
@@ -258,7 +265,7 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
             chemical_symbols[number]: int(np.sum(dataset.numbers == number)) for number in dataset.species
         },
         "groups": groups,
-        "periodic": dict(Counter(dataset._periodicities())),
+        "periodic": dict(dataset.periodicities),
         "isolated_atoms": int(dataset.isolated.sum()),
         "energy_per_atom": [float(per_atom.min()), float(per_atom.max())] if len(per_atom) else None,
         "max_force": float(lengths[labelled].max()) if labelled.any() else None,

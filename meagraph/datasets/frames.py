@@ -16,10 +16,9 @@ from meagraph.datasets import columns
 from meagraph.datasets.boxes import CELL_NAMES, PBC_NAMES, read_box
 from meagraph.datasets.comment import CommentError, entries, key_of, meaning
 from meagraph.datasets.dataset import DatasetError, check_atom_count, describe_frame
-from meagraph.datasets.results import StoredResults
+from meagraph.datasets.results import PER_ATOM, StoredResults
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PER_ATOM = frozenset({"forces", "stresses", "charges", "magmoms", "energies"})  # results of ASE's calculators
 PER_STRUCTURE = frozenset(all_properties) - PER_ATOM
 COLUMN_NAMES = {"charge": "charges"}
 VECTORS = 3  # lines VEC1 to VEC3 after the atoms, ASE's older way to write a cell

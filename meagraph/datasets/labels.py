@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 from meagraph.datasets.dataset import DatasetError
@@ -23,7 +22,6 @@ MISSING = frozenset({"", "none", "null", "nan", "n/a", "na", "--"})
 OPTIONS = {"energy": "--energy-key", "forces": "--forces-key", "stress": "--stress-key"}
 
 Keys = str | Sequence[str] | None
-Locate = Callable[[int], str]
 
 
 class LabelError(ValueError):
@@ -291,8 +289,7 @@ def copy_of(atoms: Atoms) -> Atoms:
     """A copy of a structure that keeps its labels."""
     copy: Atoms = atoms.copy()
     if atoms.calc is not None:
-        copy.calc = SinglePointCalculator(copy)
-        copy.calc.results = {name: np.copy(value)[()] for name, value in current_results(atoms).items()}
+        copy.calc = StoredResults(copy, {name: np.copy(value)[()] for name, value in current_results(atoms).items()})
     return copy
 
 

@@ -24,8 +24,14 @@ NO_LABEL = re.compile(
 USUAL = ("ref", "dft", "")
 """Families that are taken unasked; of several that label equally many structures the first."""
 
-
-UNITS_IN_NAMES = ("_kbar", "_kb", "_gpa", "_mpa", "_bar", "_ev_ang3", "_ev/a^3", "_ev/ang^3")
+UNITS_IN_NAMES = {
+    "_kbar": "kbar",
+    "_kb": "kbar",
+    "_gpa": "GPa",
+    "_bar": "bar",
+    **dict.fromkeys(("_ev_ang3", "_ev/a^3", "_ev/ang^3"), "eV/A^3"),
+}
+"""Endings of the names of stresses, in lower case, and the units (of :mod:`.stress`) that they say."""
 
 
 class Label(NamedTuple):
@@ -64,11 +70,6 @@ class LabelNames:
     forces: tuple[str, ...] = ()
     stress: tuple[str, ...] = ()
     left: tuple[str, ...] = ()  # entries of other families
-
-    @property
-    def taken(self) -> tuple[str, ...]:
-        """All names that were read."""
-        return (*self.energy, *self.forces, *self.stress)
 
     def words(self) -> str:
         """One line for people."""

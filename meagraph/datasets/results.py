@@ -9,6 +9,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+PER_ATOM = frozenset({"forces", "stresses", "charges", "magmoms", "energies"})
+"""Results of ASE's calculators that have a value for each atom; all others are the structure's."""
+
 
 class StoredResults(SinglePointCalculator):
     """Results of ``atoms`` as they are now; what ASE compares them with later is made when it asks."""

@@ -12,11 +12,10 @@ from ase import Atoms, units
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from meagraph.datasets.names import label_of
+from meagraph.datasets.names import UNITS_IN_NAMES, label_of
 
 UNITS = {"eV/A^3": 1.0, "GPa": units.GPa, "kbar": 0.1 * units.GPa, "bar": 1e-4 * units.GPa}
 """Units of stress in eV/Å³."""
-NAMED = {"_kbar": "kbar", "_kb": "kbar", "_gpa": "GPa", "_bar": "bar"}
 LARGEST = 2.0  # eV/Å³, 320 GPa: what the typical stress of a dataset does not exceed
 NEAR = 0.06  # volumes of two states of one crystal between which the energy is taken as smooth, as a fraction
 PAIRS = 3  # at least, before energies say anything of units
@@ -46,7 +45,7 @@ def stress_of(value: Any, name: str, atoms: Atoms) -> NDArray[np.float64] | None
 
 def unit_of(names: Sequence[str]) -> str | None:
     """The unit that the name of an entry gives away, as in stress_kbar."""
-    return next((unit for name in names for end, unit in NAMED.items() if name.lower().endswith(end)), None)
+    return next((unit for name in names for end, unit in UNITS_IN_NAMES.items() if name.lower().endswith(end)), None)
 
 
 def in_usual_unit(

@@ -14,12 +14,12 @@ import numpy as np
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from meagraph.datasets.comment import FULL_MATRICES
 from meagraph.datasets.labels import current_results
+from meagraph.datasets.results import PER_ATOM
 
 COLUMN_TYPES = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S", "O": "S"}
 RESERVED = frozenset({"Lattice", "Properties", "pbc"})
-FULL_MATRICES = frozenset({"stress", "virial"})
-PER_ATOM_RESULTS = frozenset({"forces", "stresses", "charges", "magmoms", "energies"})
 NOT_IN_COLUMN_NAMES = frozenset(": \t\r\n\"'=")
 
 
@@ -41,7 +41,7 @@ def format_frame(atoms: Atoms) -> FormattedFrame:
     info, arrays = dict(atoms.info), dict(atoms.arrays)
     del arrays["numbers"], arrays["positions"]
     for name, value in current_results(atoms).items():
-        (arrays if name in PER_ATOM_RESULTS else info)[name] = value
+        (arrays if name in PER_ATOM else info)[name] = value
     lost = []
     columns = {"species": np.array(atoms.get_chemical_symbols()), "pos": atoms.positions}
     for name, values in arrays.items():

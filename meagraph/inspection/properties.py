@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.units import GPa
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
@@ -215,9 +214,6 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
     def formulas() -> tuple[NDArray[np.int64], list[str]]:
         return _codes(np.array([atoms.get_chemical_formula() for atoms in data.structures]))
 
-    def pressures() -> NDArray[np.float64]:
-        return np.asarray(-np.trace(data.stress, axis1=1, axis2=2) / 3 / GPa)
-
     def volumes() -> NDArray[np.float64]:
         return np.array([a.cell.volume / len(a) if a.cell.rank == 3 else np.nan for a in data.structures])
 
@@ -244,7 +240,7 @@ def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
         "volume": _Entry("Volume per atom", "Å³", "structure", "number", volumes),
     }
     if np.isfinite(data.stress).any():
-        entries["pressure"] = _Entry("Pressure", "GPa", "structure", "number", pressures)
+        entries["pressure"] = _Entry("Pressure", "GPa", "structure", "number", lambda: data.pressures)
     return entries
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from ase.units import GPa
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
@@ -29,7 +28,7 @@ def pressure(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset:
 
     A stress of the wrong sign or in another unit is one, too, that does not go with its structure.
     """
-    residual = misfit(-np.trace(dataset.stress, axis1=1, axis2=2) / 3 / GPa, points, seen, alike, dataset)
+    residual = misfit(dataset.pressures, points, seen, alike, dataset)
     words = "the pressure of its structure is {value:+.3g} GPa away from what alike structures suggest"
     return _against_alike("stress", residual, PRESSURE_NOISE, words, alike, dataset)
 

@@ -39,9 +39,7 @@ def coordination(seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal
 
 def volume(alike: Alike, dataset: AtomicDataset) -> Signal:
     """Volume per atom of structures that are periodic in all directions."""
-    volume = np.abs(np.linalg.det(np.array([atoms.cell.array for atoms in dataset.structures])))
-    periodic = np.array([atoms.pbc for atoms in dataset.structures]).all(axis=1)
-    size = np.where(periodic, volume / dataset.sizes, np.nan)
+    size = dataset.volumes / dataset.sizes
     deviation = at_least_zero(np.abs(alike.deviation(np.log(size), VOLUME_NOISE)))
     words = "its structure has {value:,.1f} Å³ an atom, unlike alike structures"
     return shared_signal("volume", size, deviation, words, dataset)

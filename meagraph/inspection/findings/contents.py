@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.inspection.findings.finding import Distribution, Element, Pair, distribution
-from meagraph.inspection.findings.labels import bulk_of, pressure_of
 
 
 def presence(dataset: AtomicDataset) -> NDArray[np.int64]:
@@ -50,7 +49,7 @@ def pair_codes(count: int) -> NDArray[np.int64]:
 
 def periodicity(dataset: AtomicDataset) -> dict[str, int]:
     """How many structures are periodic along which of their cell's directions, the most frequent first."""
-    flags = np.array([atoms.pbc for atoms in dataset.structures]) @ np.array([1, 2, 4])
+    flags = dataset.periodic @ np.array([1, 2, 4])
     codes, counts = np.unique(flags, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {_directions(int(codes[at])): int(counts[at]) for at in order}
@@ -58,12 +57,6 @@ def periodicity(dataset: AtomicDataset) -> dict[str, int]:
 
 def _directions(code: int) -> str:
     return " ".join(letter for bit, letter in enumerate("abc") if code >> bit & 1) or "none"
-
-
-def volume_of(dataset: AtomicDataset) -> NDArray[np.float64]:
-    """Volume an atom (S,) in Å³ of structures that are periodic in all directions; NaN for others."""
-    volume = np.abs(np.linalg.det(np.array([atoms.cell.array for atoms in dataset.structures])))
-    return np.where(bulk_of(dataset), volume / dataset.sizes, np.nan)
 
 
 def distributions(dataset: AtomicDataset) -> tuple[Distribution, ...]:
@@ -74,8 +67,8 @@ def distributions(dataset: AtomicDataset) -> tuple[Distribution, ...]:
     return (
         *distribution("energy", "Energy per atom", "eV/atom", "structure", dataset.energy / dataset.sizes),
         *distribution("force", "Force", "eV/Å", "environment", length),
-        *distribution("pressure", "Pressure", "GPa", "structure", pressure_of(dataset)),
-        *distribution("volume", "Volume per atom", "Å³", "structure", volume_of(dataset)),
+        *distribution("pressure", "Pressure", "GPa", "structure", dataset.pressures),
+        *distribution("volume", "Volume per atom", "Å³", "structure", dataset.volumes / dataset.sizes),
         *distribution("n_atoms", "Atoms in the structure", "", "structure", dataset.sizes.astype(np.float64)),
         *distribution("net_force", "Net force", "eV/Å", "structure", net),
     )

@@ -11,18 +11,6 @@ from meagraph.inspection.findings.finding import Coverage, Finding, finding
 from meagraph.inspection.findings.thresholds import NET_FORCE, STRONG
 from meagraph.inspection.findings.words import count, have, lack
 
-GPA = 160.2176634  # GPa in one eV/Å³
-
-
-def pressure_of(dataset: AtomicDataset) -> NDArray[np.float64]:
-    """Pressure (S,) in GPa: minus a third of the trace of the stress; NaN without stress."""
-    return np.asarray(-GPA * np.trace(dataset.stress, axis1=1, axis2=2) / 3)
-
-
-def bulk_of(dataset: AtomicDataset) -> NDArray[np.bool_]:
-    """Structures (S,) periodic in all directions: those that can have a stress and a volume."""
-    return np.array([atoms.pbc.all() for atoms in dataset.structures])
-
 
 def coverage(dataset: AtomicDataset) -> tuple[Coverage, ...]:
     """How many structures and atoms have energy, forces and stress."""
@@ -59,7 +47,7 @@ def missing(dataset: AtomicDataset) -> list[Finding]:
         structures = int(partly.sum())
         text = f"{count(structures, 'structure')} {have(structures)} forces on some atoms only: {len(rows):,} lack one."
         found.append(finding("partial-forces", "warning", text, np.flatnonzero(partly), rows))
-    bulk, stressed = bulk_of(dataset), np.isfinite(dataset.stress).all(axis=(1, 2))
+    bulk, stressed = dataset.periodic.all(axis=1), np.isfinite(dataset.stress).all(axis=(1, 2))
     none = bulk & ~stressed
     if stressed.any() and none.any():
         text = (

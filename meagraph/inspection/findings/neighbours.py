@@ -89,7 +89,7 @@ def reach_of(dataset: AtomicDataset) -> NDArray[np.float64]:
     The number is estimated from cell or extent, and in large structures also from the fullest cube of that edge.
     """
     cells = np.array([atoms.cell.complete().array for atoms in dataset.structures])
-    periodic = np.array([atoms.pbc for atoms in dataset.structures])
+    periodic = dataset.periodic
     volume = np.abs(np.linalg.det(cells))
     faces = np.linalg.norm(np.cross(cells[:, [1, 2, 0]], cells[:, [2, 0, 1]]), axis=2)
     heights = np.where(periodic, volume[:, None] / faces, np.inf)

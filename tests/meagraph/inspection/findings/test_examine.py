@@ -11,12 +11,12 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from meagraph.datasets import AtomicDataset, from_atoms, read_dataset
 from meagraph.errors import Cancelled
 from meagraph.inspection.findings import Finding, Findings, examine, examine_labels
 from meagraph.inspection.findings.about import ABOUT
-from meagraph.inspection.findings.labels import GPA
 from tests.support.structures import labelled, niobium_structures, real_data
 
 
@@ -182,7 +182,7 @@ def test_the_composition_is_no_finding() -> None:
 def test_stress_becomes_pressure_once_datasets_have_it() -> None:
     data = data_of(rattled(0), rattled(1), Atoms("Nb"))
     stress = np.full((3, 3, 3), np.nan)
-    stress[0] = -np.eye(3) / GPA  # compressed by 1 GPa
+    stress[0] = -np.eye(3) * GPa  # compressed by 1 GPa
     object.__setattr__(data, "stress", stress)
     found = examine_labels(data)
     pressure = next(one for one in found.distributions if one.key == "pressure")
