@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,23 @@ DEGENERATE = 1e-6
 """A periodic cell is flat when its volume is below this fraction of the product of its edge lengths."""
 
 
-def faults_of(structures: Sequence[Atoms]) -> dict[int, str]:
-    """The structures that are no physical ones, and why: what was expected, what came, what to do.
+def count_fault(n_atoms: int, max_atoms: int = sys.maxsize) -> str | None:
+    """What is wrong with a frame of so many atoms, None where nothing is."""
+    if n_atoms == 0:
+        return "expected at least one atom, but the frame has zero atoms. Remove the frame."
+    if n_atoms > max_atoms:
+        return (
+            f"expected at most {max_atoms} atoms in a frame, but it has {n_atoms}. Raise the limit (--max-atoms "
+            f"{n_atoms}), or give smaller frames."
+        )
+    return None
 
-    Demanded are atoms of known elements at finite places, in a cell that spans its periodic directions.
+
+def faults_of(structures: Sequence[Atoms], *, max_atoms: int = sys.maxsize) -> dict[int, str]:
+    """The structures that cannot be used, and why: what was expected, what came, what to do.
+
+    Demanded are atoms of known elements, at most ``max_atoms``, at finite places, in a cell that spans its periodic
+    directions.
     """
     found: dict[int, str] = {}
     if not structures:
@@ -22,8 +36,8 @@ def faults_of(structures: Sequence[Atoms]) -> dict[int, str]:
     sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
     row_of = np.repeat(np.arange(len(structures)), sizes)
     first = np.cumsum(sizes) - sizes
-    for row in np.flatnonzero(sizes == 0).tolist():
-        found[row] = "expected at least one atom, but the frame has zero atoms. Remove the frame."
+    for row in np.flatnonzero((sizes == 0) | (sizes > max_atoms)).tolist():
+        found[row] = str(count_fault(int(sizes[row]), max_atoms))
     dummy = np.concatenate([atoms.numbers for atoms in structures]) < 1
     for row, atom in _first_of_each(dummy, row_of, first):
         found[row] = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.units import GPa
 
-from meagraph.datasets.checks import faults_of
+from meagraph.datasets.checks import count_fault, faults_of
 from meagraph.datasets.isolated import isolated
 from meagraph.datasets.names import LabelNames
 from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
@@ -30,15 +29,10 @@ def describe_frame(path: str, frame: int) -> str:
     return f"{path}, frame {frame} (counting from 0)"
 
 
-def check_atom_count(n_atoms: int, *, where: str, max_atoms: int = sys.maxsize) -> None:
+def check_atom_count(n_atoms: int, *, where: str, max_atoms: int) -> None:
     """Refuse a frame that has no atoms, or more than the caller allows."""
-    if n_atoms == 0:
-        raise DatasetError(f"{where}: expected at least one atom, but the frame has zero atoms. Remove the frame.")
-    if n_atoms > max_atoms:
-        raise DatasetError(
-            f"{where}: expected at most {max_atoms} atoms in a frame, but it has {n_atoms}. "
-            f"Raise the limit (--max-atoms {n_atoms}), or give smaller frames."
-        )
+    if (fault := count_fault(n_atoms, max_atoms)) is not None:
+        raise DatasetError(f"{where}: {fault}")
 
 
 @dataclass(frozen=True, eq=False)

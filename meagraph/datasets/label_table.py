@@ -91,7 +91,7 @@ def label_table(
         files = np.zeros(len(frames), dtype=np.int32)
         keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
         try:
-            names = list(read_labels(frames, files, **keys, required=False).names)
+            names = list(read_labels(frames, files, **keys, required=False).names.values())
         except DatasetError:  # keys that fit no frame: nothing serves
             names = []
     group = group_key if isinstance(group_key, str) else "config_type"

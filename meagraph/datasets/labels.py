@@ -35,7 +35,7 @@ class Labels:
     energy: NDArray[np.float64]  # (S,) eV, NaN where missing
     forces: NDArray[np.float64]  # (N, 3) eV/Å, NaN where missing
     stress: NDArray[np.float64]  # (S, 3, 3) eV/Å³ as ASE signs it, NaN where missing
-    names: tuple[LabelNames, ...]  # of each source
+    names: dict[int, LabelNames]  # of each source, by its index
     faults: dict[int, str]  # structures whose labels cannot be used, and why
 
 
@@ -85,8 +85,9 @@ def read_labels(
     forces = np.full((offsets[-1], 3), np.nan)
     stress = np.full((len(structures), 3, 3), np.nan)
     faults: dict[int, str] = {}
-    records = []
-    for rows in [np.flatnonzero(source_index == source).tolist() for source in np.unique(source_index)]:
+    records: dict[int, LabelNames] = {}
+    for source in np.unique(source_index).tolist():
+        rows = np.flatnonzero(source_index == source).tolist()
         names = _choose(rows, structures, stores, given)
         used: dict[str, set[str]] = {kind: set() for kind in STEMS}
         for row in rows:
@@ -113,8 +114,8 @@ def read_labels(
                     stress[row] = tensor
                     used["stress"].add(name)
                     break
-        records.append(_record(rows, stores, names, used))
-    return Labels(energy, forces, stress, tuple(records), faults)
+        records[source] = _record(rows, stores, names, used)
+    return Labels(energy, forces, stress, records, faults)
 
 
 def _names(keys: Keys) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,7 @@ from meagraph.progress import Progress, part, silent
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
 REPORT_BYTES = 200_000
 REPORT_FRAMES = 32
+NOWHERE = FrameSpan(-1, -1, 0)  # a frame of a file that is no extended XYZ
 
 
 def read_dataset(
@@ -162,59 +163,54 @@ def _read_file(
     notes = list(one.notes)
     if (known is None and inner.suffix.lower() in EXTXYZ_SUFFIXES) or known in ("xyz", "extxyz"):
         text, sha256 = source_text(one.file, name=one.name, max_bytes=options.max_bytes)
-        name, frames = "extxyz", _read_extxyz(text, one.name, max_atoms, as_text, progress)
+        name, found = "extxyz", read_frames(text, path=one.name, max_atoms=max_atoms, as_text=as_text)
+        frames = _collect(found, one.name, len(text), progress)
     else:
         with plain_file(one.file, one.name, options.max_bytes) as plain:
             name = _format_name(plain, one.name, known)
             if name == "extxyz":
                 return _read_file(one, name, max_atoms, as_text, options, progress)
             reader = READERS[name].read if name in READERS else partial(read_by_ase, format=name)
-            frames = _read_by(_frames(reader, plain, one.name, name, options, notes), one.name, name, progress)
+            others = _frames(reader, plain, one.name, name, options, notes)
+            frames = _collect(((NOWHERE, frame) for frame in others), one.name, 1, progress)
+            if not frames.structures and not frames.quarantined:
+                raise DatasetError(
+                    f"{one.name}: expected structures, but this {name} file has none. Give another file."
+                )
             sha256 = folder_sha256(plain) if folder else sha256_file(one.file)
     return Source(one.name, sha256, name, len(frames.structures) + len(frames.quarantined), tuple(notes)), frames
 
 
-def _read_extxyz(text: bytes, path: str, max_atoms: int, as_text: frozenset[str], progress: Progress) -> _Frames:
+def _collect(
+    found: Iterable[tuple[FrameSpan, Atoms | DatasetError]], path: str, size: int, progress: Progress
+) -> _Frames:
+    """Sort frames into structures and those that cannot be used.
+
+    Progress follows the bytes of ``size``; where frames have no place (NOWHERE) how many there are shows only at the
+    end, and it counts, no more.
+    """
     structures: list[Atoms] = []
     places: list[tuple[int, FrameSpan]] = []
     quarantined: list[Quarantined] = []
-    unreported = len(text)  # report the first frame at once
-    for frame, (span, atoms) in enumerate(read_frames(text, path=path, max_atoms=max_atoms, as_text=as_text)):
+    unreported = REPORT_BYTES  # report the first frame at once
+    for frame, (span, atoms) in enumerate(found):
         if isinstance(atoms, Atoms):
             structures.append(atoms)
             places.append((frame, span))
         else:
             quarantined.append(Quarantined(path, frame, span.line, str(atoms)))
-        unreported += span.end - span.start
+        unreported += REPORT_BYTES // REPORT_FRAMES if span is NOWHERE else span.end - span.start
         if unreported >= REPORT_BYTES:
-            progress(span.end, len(text), f"{path}: {frame + 1:,} frames read")
+            progress(max(span.end, 0), size, f"{path}: {frame + 1:,} frames read")
             unreported = 0
-    progress(len(text), len(text), f"{path}: {len(structures):,} frames read")
-    spans = np.array([(span.start, span.end) for _, span in places], dtype=np.int64).reshape(-1, 2)
-    index = np.array([frame for frame, _ in places], dtype=np.int64)
-    lines = np.array([span.line for _, span in places], dtype=np.int64)
-    return _Frames(structures, index, spans, lines, quarantined)
-
-
-def _read_by(found: Iterator[Atoms | DatasetError], path: str, format: str, progress: Progress) -> _Frames:
-    """What the reader of a format yields; the number of frames shows only at the end, so progress counts, no more."""
-    structures: list[Atoms] = []
-    index: list[int] = []
-    quarantined: list[Quarantined] = []
-    for frame, atoms in enumerate(found):
-        if isinstance(atoms, DatasetError):
-            quarantined.append(Quarantined(path, frame, 0, str(atoms)))
-        else:
-            structures.append(atoms)
-            index.append(frame)
-        if frame % REPORT_FRAMES == 0:
-            progress(0, 1, f"{path}: {frame + 1:,} frames read")
-    if not structures and not quarantined:
-        raise DatasetError(f"{path}: expected structures, but this {format} file has none. Give another file.")
-    progress(1, 1, f"{path}: {len(structures):,} frames read")
-    count = len(structures)
-    spans, lines = np.full((count, 2), -1), np.zeros(count, dtype=np.int64)
-    return _Frames(structures, np.array(index, dtype=np.int64), spans, lines, quarantined)
+    progress(size, size, f"{path}: {len(structures):,} frames read")
+    return _Frames(
+        structures,
+        np.array([frame for frame, _ in places], dtype=np.int64),
+        np.array([(span.start, span.end) for _, span in places], dtype=np.int64).reshape(-1, 2),
+        np.array([span.line for _, span in places], dtype=np.int64),
+        quarantined,
+    )
 
 
 def _frames(

@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 from ase import Atoms
 
-from meagraph.datasets.checks import faults_of
+from meagraph.datasets.checks import count_fault, faults_of
 from meagraph.datasets.dataset import (
     AtomicDataset,
     DatasetError,
     Quarantined,
     Source,
-    check_atom_count,
     describe_frame,
 )
 from meagraph.datasets.labels import Keys, copy_of, read_groups, read_labels
@@ -66,12 +65,6 @@ def dataset_from_structures(
     def locate(row: int) -> str:
         return describe_frame(sources[source_index[row]].path or name, int(frame_index[row]))
 
-    for row, atoms in enumerate(structures):
-        try:
-            check_atom_count(len(atoms), where=locate(row), max_atoms=max_atoms)
-        except DatasetError:
-            if on_error == "stop" or len(structures) == 1:
-                raise
     labels = read_labels(
         structures,
         source_index,
@@ -80,50 +73,43 @@ def dataset_from_structures(
         stress_key=stress_key,
         required=not allow_unlabelled,
     )
-    faults = labels.faults | faults_of(structures)
-    faults |= {
-        row: f"expected at most {max_atoms} atoms in a frame, but it has {len(atoms)}. Raise the limit (--max-atoms)."
-        for row, atoms in enumerate(structures)
-        if len(atoms) > max_atoms
-    }
+    faults = labels.faults | faults_of(structures, max_atoms=max_atoms)
     if faults and (on_error == "stop" or len(faults) == count):
-        row = min(faults)
+        row = min(faults, key=lambda row: (count_fault(len(structures[row]), max_atoms) is None, row))
         more = f" ({len(faults):,} of {count:,} frames have faults.)" if len(faults) > 1 else ""
         hint = "" if on_error == "quarantine" else " To read the rest: --on-error quarantine."
         raise DatasetError(f"{locate(row)}: {faults[row].rstrip('.')}.{more}{hint}")
-    stress, notes = np.full((count, 3, 3), np.nan), []
-    for source, names in enumerate(labels.names):
-        rows = np.flatnonzero(source_index == np.unique(source_index)[source])
+    stress, described = np.full((count, 3, 3), np.nan), list(sources)
+    for at, names in labels.names.items():
+        rows = np.flatnonzero(source_index == at)
         some = [structures[row] for row in rows.tolist()]
         stress[rows], note = in_usual_unit(
             labels.stress[rows], labels.energy[rows], some, names=names.stress, unit=stress_unit
         )
-        notes.append(note)
-    described = dict(zip(np.unique(source_index).tolist(), zip(labels.names, notes, strict=True), strict=True))
-    good = [row for row in range(count) if row not in faults]
-    kept = np.array(good, dtype=np.int64)
+        notes = (*sources[at].notes, note) if note else sources[at].notes
+        described[at] = replace(sources[at], labels=names, notes=notes)
     sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
-    atoms_kept = np.isin(np.repeat(np.arange(count), sizes), kept)
+    kept = np.array([row not in faults for row in range(count)], dtype=bool)
+    good = [atoms for atoms, keep in zip(structures, kept, strict=True) if keep]
     aside = [
-        Quarantined(sources[at].path, int(frame_index[row]), int(frame_line[row]), f"{locate(row)}: {cause}")
+        Quarantined(
+            path=sources[source_index[row]].path,
+            frame=int(frame_index[row]),
+            line=int(frame_line[row]),
+            cause=f"{locate(row)}: {cause}",
+        )
         for row, cause in faults.items()
-        for at in (source_index[row],)
     ]
     return AtomicDataset(
-        structures=tuple(structures[row] for row in good),
-        groups=read_groups([structures[row] for row in good], group_key),
+        structures=tuple(good),
+        groups=read_groups(good, group_key),
         name=name,
-        sources=tuple(
-            replace(source, labels=described[at][0], notes=(*source.notes, *filter(None, [described[at][1]])))
-            if at in described
-            else source
-            for at, source in enumerate(sources)
-        ),
+        sources=tuple(described),
         source_index=source_index[kept],
         frame_index=frame_index[kept],
         frame_span=frame_span[kept],
         energy=labels.energy[kept],
-        forces=labels.forces[atoms_kept],
+        forces=labels.forces[np.repeat(kept, sizes)],
         stress=stress[kept],
         quarantined=tuple(sorted([*quarantined, *aside], key=lambda frame: (frame.path, frame.frame))),
     )

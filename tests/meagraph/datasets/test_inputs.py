@@ -42,7 +42,7 @@ ORDER = [1, 2, 4, 3]  # a/x.xyz, a/y.xyz.gz, b.extxyz
 
 def content(name: str) -> bytes:
     text = FILES[name].encode()
-    return gzip.compress(text) if name.endswith(".gz") else text
+    return gzip.compress(text, mtime=0) if name.endswith(".gz") else text
 
 
 def folder(root: Path) -> Path:
@@ -212,9 +212,9 @@ def test_what_grows_too_large_is_refused(tmp_path: Path, suffix: str) -> None:
             entry = tarfile.TarInfo("bomb.xyz")
             entry.size = len(text)
             packed_tar.addfile(entry, io.BytesIO(text))
-        path.write_bytes(gzip.compress(stream.getvalue()))
+        path.write_bytes(gzip.compress(stream.getvalue(), mtime=0))
     else:
-        path.write_bytes(gzip.compress(text) if suffix == ".gz" else zstandard.ZstdCompressor().compress(text))
+        path.write_bytes(gzip.compress(text, mtime=0) if suffix == ".gz" else zstandard.ZstdCompressor().compress(text))
     with pytest.raises(DatasetError, match=r"at most .* GiB when decompressed.*--max-size"):
         read_dataset(path, max_bytes=2**20)
     assert read_dataset(path, max_bytes=2**21).n_structures == 2
