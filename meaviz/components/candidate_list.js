@@ -19,34 +19,20 @@ const KEYS = ["j", "k", "a", "r", "u"];
 const TYPING = ["INPUT", "TEXTAREA", "SELECT"];
 const CHOOSING = ["combobox", "listbox", "menu", "menuitem", "option", "slider", "textbox", "dialog"];
 
-function cell(name, text) {
-  const element = document.createElement("div");
-  element.className = name;
-  element.textContent = text;
-  return element;
-}
-
 export function render({model}) {
-  const root = document.createElement("div"), style = document.createElement("style");
-  root.className = "list";
+  const root = cell("list", "");
   root.tabIndex = 0;
   root.setAttribute("role", "listbox");
   root.setAttribute("aria-label", "Outlier candidates");
   root.setAttribute("aria-keyshortcuts", "ArrowDown ArrowUp"); // all others are the page's, or work everywhere
-  style.textContent = STYLE;
 
-  const paint = () => {
-    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
-      root.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, root);
   const mark = () => {
     for (const row of root.querySelectorAll(".row")) {
       const current = Number(row.dataset.row) === model.current;
       row.setAttribute("aria-selected", String(current));
       if (!current) continue;
-      const top = row.offsetTop - root.offsetTop, bottom = top + row.offsetHeight; // scrollIntoView moves the page too
-      if (top < root.scrollTop) root.scrollTop = top;
-      else if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
+      reveal(root, row);
     }
   };
   const fill = () => {
@@ -85,8 +71,5 @@ export function render({model}) {
   model.on("dark", paint);
   paint();
   fill();
-  const frame = document.createElement("div");
-  frame.style.height = "100%";
-  frame.append(style, root);
-  return frame;
+  return framed(root, STYLE);
 }

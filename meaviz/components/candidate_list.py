@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import Themed, script
 
 JUDGING = ("a", "r")  # keys that mean the row that is current on the screen
 
 
-class CandidateList(JSComponent):
+class CandidateList(Themed):
     """Rows that can be chosen, one of them current.
 
     Keys: J and K, or the arrows while the list has the focus, go down and up; A, R and U are handed on. They work while
@@ -24,10 +22,8 @@ class CandidateList(JSComponent):
     rows: Any = param.List(default=[], doc="Dictionaries of row, rank, title, text, and verdict or ''.")
     current = param.Integer(default=-1, doc="Row that is marked.")
     empty = param.String(default="", doc="Text in place of rows.")
-    dark = param.Boolean(default=False)
 
-    _esm = "candidate_list.js"
-    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+    _esm = script("candidate_list.js")
 
     def __init__(
         self,

@@ -15,24 +15,12 @@ const STYLE = `
   .empty { padding: 14px; color: var(--muted); }`;
 const STEPS = {ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity};
 
-function cell(name, text) {
-  const element = document.createElement("div");
-  element.className = name;
-  element.textContent = text;
-  return element;
-}
-
 export function render({model}) {
-  const root = document.createElement("div"), style = document.createElement("style");
-  root.className = "list";
+  const root = cell("list", "");
   root.tabIndex = 0;
   root.setAttribute("role", "listbox");
-  style.textContent = STYLE;
 
-  const paint = () => {
-    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
-      root.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, root);
   const mark = () => {
     root.removeAttribute("aria-activedescendant");
     for (const row of root.querySelectorAll(".row")) {
@@ -40,9 +28,7 @@ export function render({model}) {
       row.setAttribute("aria-selected", String(current));
       if (!current) continue;
       root.setAttribute("aria-activedescendant", row.id);
-      const top = row.offsetTop - root.offsetTop, bottom = top + row.offsetHeight; // scrollIntoView moves the page too
-      if (top < root.scrollTop) root.scrollTop = top;
-      else if (bottom > root.scrollTop + root.clientHeight) root.scrollTop = bottom - root.clientHeight;
+      reveal(root, row);
     }
   };
   const choose = (id) => model.send_msg({type: "choose", id});
@@ -79,8 +65,5 @@ export function render({model}) {
   model.on("dark", paint);
   paint();
   fill();
-  const frame = document.createElement("div");
-  frame.style.height = "100%";
-  frame.append(style, root);
-  return frame;
+  return framed(root, STYLE);
 }

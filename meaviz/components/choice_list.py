@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import Themed, script
 
 
-class ChoiceList(JSComponent):
+class ChoiceList(Themed):
     """Rows that are chosen by a click, or while the list has the focus by the arrow keys, Home and End."""
 
     rows: Any = param.List(default=[], doc="Dictionaries of id, mark, kind (error, warning or other), text, count.")
     current = param.Integer(default=-1, doc="Id of the row that is marked.")
     empty = param.String(default="", doc="Text in place of rows.")
     label = param.String(default="", doc="What is listed, for screen readers.")
-    dark = param.Boolean(default=False)
 
-    _esm = "choice_list.js"
-    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+    _esm = script("choice_list.js")
 
     def __init__(self, on_choose: Callable[[int], object], **params: Any) -> None:
         super().__init__(**params)

@@ -44,10 +44,7 @@ export function render({model}) {
   bar.append(filled);
   let files = [];
 
-  const paint = () => {
-    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
-      root.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, root);
   const progress = () => {
     const busy = model.share >= 0, percent = Math.floor(100 * Math.max(model.share, 0));
     bar.hidden = cancel.hidden = !busy;

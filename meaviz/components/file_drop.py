@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import THEMES, Themed, script
 
 PART = 1_000_000  # bytes of a message
 
 
-class FileDrop(JSComponent):
+class FileDrop(Themed):
     """Sends files part by part; each next part is asked for, so that nothing piles up.
 
     ``on_begin(files)`` is told names and sizes, ``on_part(bytes)`` each part, ``on_cancel()`` that the user gave up.
@@ -27,11 +24,10 @@ class FileDrop(JSComponent):
     limit = param.Integer(default=0, doc="Bytes of all files together; said before anything is dropped.")
     share = param.Number(default=-1.0, doc="Fraction that has come, below 0 while nothing comes.")
     status = param.String(default="", doc="What came or why not; plain text.")
-    dark = param.Boolean(default=False)
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = script("file_drop.js")
     _constants: ClassVar[dict[str, Any]] = {
-        **{theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)},
+        **THEMES,
         "part": PART,
     }
 

@@ -12,10 +12,7 @@ const STYLE = `
   .note { padding: 4px 10px; color: var(--muted); font-size: 13px; }`;
 
 export function render({model}) {
-  const make = (name, className, textContent) =>
-    Object.assign(document.createElement("div"), {className: name + (className ? ` ${className}` : ""), textContent});
-  const list = make("list", "", ""), style = document.createElement("style");
-  style.textContent = STYLE;
+  const list = cell("list", "");
   list.tabIndex = 0;
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-multiselectable", "true");
@@ -31,9 +28,7 @@ export function render({model}) {
     const row = all[current];
     if (!row) { list.removeAttribute("aria-activedescendant"); return; }
     list.setAttribute("aria-activedescendant", row.id);
-    const top = row.offsetTop - list.offsetTop, bottom = top + row.offsetHeight; // scrollIntoView moves the page too
-    if (top < list.scrollTop) list.scrollTop = top;
-    else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
+    reveal(list, row);
   };
   const mark = () => rows().forEach((row, at) => {
     const item = model.rows[at], ticked = !item.folder && model.ticked.includes(item.name);
@@ -42,10 +37,10 @@ export function render({model}) {
   });
   const fill = () => {
     list.replaceChildren(...model.rows.map((item, at) => {
-      const row = make("row", item.folder ? "folder" : "", "");
+      const row = cell(item.folder ? "row folder" : "row", "");
       row.id = `row-${at}`;
       row.setAttribute("role", "option");
-      row.append(make("mark", "", ""), make("name", "", item.name), make("size", "", item.size));
+      row.append(cell("mark", ""), cell("name", item.name), cell("size", item.size));
       row.addEventListener("click", () => { move(at); act(item); });
       row.addEventListener("dblclick", () => {
         if (item.folder) return;
@@ -54,7 +49,7 @@ export function render({model}) {
       });
       return row;
     }));
-    if (model.note) list.append(make("note", "", model.note));
+    if (model.note) list.append(cell("note", model.note));
     mark();
     move(0);
   };
@@ -83,17 +78,11 @@ export function render({model}) {
     event.preventDefault();
     event.stopPropagation();
   });
-  const paint = () => {
-    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
-      list.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, list);
   model.on(["rows", "note"], fill);
   model.on("ticked", mark);
   model.on("dark", paint);
   paint();
   fill();
-  const frame = document.createElement("div");
-  frame.style.height = "100%";
-  frame.append(style, list);
-  return frame;
+  return framed(list, STYLE);
 }

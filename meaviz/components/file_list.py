@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import Themed, script
 
 
-class FileList(JSComponent):
+class FileList(Themed):
     """Rows of names. Arrows, Home and End move, Space ticks, Enter enters a folder or opens, Backspace goes up."""
 
     rows = param.List(default=[], item_type=dict, doc="Each name, folder (bool) and size, all plain text.")
     ticked = param.List(default=[], item_type=str, doc="Names of files.")
     note = param.String(default="", doc="Below the rows.")
-    dark = param.Boolean(default=False)
 
-    _esm = Path(__file__).with_suffix(".js")
-    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+    _esm = script("file_list.js")
 
     def __init__(
         self,

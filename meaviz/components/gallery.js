@@ -37,10 +37,7 @@ export function render({model}) {
       element.setAttribute("aria-pressed", current);
     }
   };
-  const paint = () => {
-    const tokens = model.esm_constants[model.dark ? "dark" : "light"];
-    for (const [token, value] of Object.entries(tokens)) root.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, root);
   const draw = () => {
     gallery.replaceChildren(...model.sections.map(({title, note, items}) => {
       const section = document.createElement("section"), head = document.createElement("div");

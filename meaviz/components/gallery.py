@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
 from typing import Any, ClassVar
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import Themed, script
 
 
-class Gallery(JSComponent):
+class Gallery(Themed):
     """Sections of thumbnails that can be clicked, or chosen with Tab and Enter."""
 
     sections = param.List(
@@ -21,12 +18,10 @@ class Gallery(JSComponent):
         doc='Each {"title", "note", "items": [{"row", "svg", "label", "tip"}]}; texts are plain.',
     )
     current = param.Integer(default=-1, doc="The row whose picture is framed.")
-    dark = param.Boolean(default=False)
     clicked = param.Integer(default=-1, doc="Row of the picture that was clicked last.")
 
     _rename: ClassVar[dict[str, str | None]] = {"clicked": None}
-    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
-    _esm = Path(__file__).with_name("gallery.js")
+    _esm = script("gallery.js")
 
     def _handle_msg(self, data: dict[str, Any]) -> None:
         row = int(data["row"])

@@ -29,10 +29,7 @@ export function render({model}) {
   list.setAttribute("aria-label", "Completions");
   let offers = [], active = -1, waiting = 0;
 
-  const paint = () => {
-    for (const [token, value] of Object.entries(model.esm_constants[model.dark ? "dark" : "light"]))
-      root.style.setProperty("--" + token, value);
-  };
+  const paint = () => paintTokens(model, root);
   const mark = (to) => {
     active = to;
     [...list.children].forEach((row, at) => {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import param
-from panel.custom import JSComponent
 
-from meaviz.style.palette import DARK, LIGHT
+from meaviz.components.themed import Themed, script
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Offer:
     folder: bool
 
 
-class PathField(JSComponent):
+class PathField(Themed):
     """A text with completions: arrows choose one, Tab or Enter takes it, Enter without a choice opens.
 
     ``complete(text)`` gives the completions of a text and how many more there are.
@@ -31,10 +29,8 @@ class PathField(JSComponent):
     label = param.String(default="Files")
     placeholder = param.String(default="")
     value = param.String(default="", doc="What stands in the field, as it is typed.")
-    dark = param.Boolean(default=False)
 
-    _esm = Path(__file__).with_suffix(".js")
-    _constants: ClassVar[dict[str, Any]] = {theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)}
+    _esm = script("path_field.js")
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from typing import Any, ClassVar
 
 import ase
@@ -12,10 +11,10 @@ import param
 from panel.custom import JSComponent
 
 from meaviz.components.map.gestures import mode_of_keys
+from meaviz.components.themed import THEMES
 from meaviz.components.viewer import measuring
 from meaviz.components.viewer.bundle import Bundle
 from meaviz.components.viewer.scene import Environment, build_comparison, build_scene
-from meaviz.style.palette import DARK, LIGHT
 
 REPRESENTATIONS = {"Ball and stick": "ball+stick", "Space-filling": "spacefill", "Sticks": "licorice", "Dots": "dots"}
 BACKGROUNDS = {"As shown": "theme", "White": "white", "Transparent": "transparent"}
@@ -65,7 +64,7 @@ class StructureViewer(JSComponent):
         ("clicked", "clicked_part", "clicked_mode", "stepped", "png")
     )
     _constants: ClassVar[dict[str, Any]] = {
-        **{theme.name: dataclasses.asdict(theme) for theme in (LIGHT, DARK)},
+        **THEMES,
         "longest": LONGEST,
     }
     _bundle = Bundle()
