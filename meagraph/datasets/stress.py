@@ -33,14 +33,16 @@ def stress_of(value: Any, name: str, atoms: Atoms) -> NDArray[np.float64] | None
         return None
     array = array.astype(float)
     tensor = voigt_6_to_full_3x3_stress(array.ravel()) if array.size == 6 else array.reshape(3, 3)
-    tensor = (tensor + tensor.T) / 2
     label = label_of(name)
     if label is not None and label.stem.startswith("virial"):
-        volume = abs(float(np.linalg.det(atoms.cell.array)))
-        if volume < 1e-6:
-            return None
-        tensor = -tensor / volume
-    return np.asarray(tensor)
+        return of_virial(tensor, atoms)
+    return np.asarray((tensor + tensor.T) / 2)
+
+
+def of_virial(virial: NDArray[np.float64], atoms: Atoms) -> NDArray[np.float64] | None:
+    """The stress (3, 3) in eV/Å³ of a virial (3, 3) in eV, -virial/V; None for a cell without a volume."""
+    volume = abs(float(np.linalg.det(atoms.cell.array)))
+    return None if volume < 1e-6 else np.asarray(-(virial + virial.T) / 2 / volume)
 
 
 def unit_of(names: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.datasets.cells import compact
+from meagraph.descriptors.batches import batched
 from meagraph.descriptors.elements import Compression, compression, sum_over_partners
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 
@@ -32,24 +33,13 @@ def _dscribe(
 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
         near = [compact(atoms, reach) for atoms in structures]  # dscribe looks for images around the cell alone
-        for few in _batches(near, width):
+        for few in batched(near, TOGETHER // width):
             found = calculator().create(few, n_jobs=min(workers, len(few)))
             if isinstance(found, np.ndarray) and found.ndim == 2:  # one structure comes without a list around it
                 found = [found]
             yield from (pressed(np.asarray(rows)) for rows in found)
 
     return make
-
-
-def _batches(structures: list[Atoms], width: int) -> Iterator[list[Atoms]]:
-    """Runs of structures of at most TOGETHER values, or single larger ones."""
-    batch: list[Atoms] = []
-    for atoms in structures:
-        if batch and (sum(map(len, batch)) + len(atoms)) * width > TOGETHER:
-            yield batch
-            batch = []
-        batch.append(atoms)
-    yield batch
 
 
 def soap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, Any], Maker]:

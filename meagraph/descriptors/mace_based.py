@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.datasets.cells import compact, enclosing_cell
+from meagraph.descriptors.batches import batched
 from meagraph.descriptors.mace_file import Inert, MaceFile, read_mace_file
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 from meagraph.errors import MEAGraphError
@@ -55,13 +56,13 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
         near = [compact(atoms, file.r_max) for atoms in structures]
         if workers == 1:
-            for batch in batched(near):
+            for batch in batched(near, BATCH):
                 yield from _features(network(), file, batch)
             return
         from joblib import Parallel, delayed
 
         processes = min(workers, PROCESSES)
-        batches = list(batched(near))
+        batches = list(batched(near, BATCH))
         for first in range(0, len(batches), processes):  # a round at a time, so that the caller can stop in between
             found = Parallel(n_jobs=processes)(
                 delayed(describe_batch)(path, file.sha256, workers // processes, batch)
@@ -144,18 +145,6 @@ def _function_name(record: Any) -> str:
     if isinstance(record, Inert):
         return str(record.arguments[1])
     return "None" if record is None else str(record.__name__)
-
-
-def batched(structures: Sequence[Atoms]) -> Iterator[list[Atoms]]:
-    """Runs of structures of at most BATCH atoms together, or single larger ones."""
-    batch: list[Atoms] = []
-    for atoms in structures:
-        if batch and sum(map(len, batch)) + len(atoms) > BATCH:
-            yield batch
-            batch = []
-        batch.append(atoms)
-    if batch:
-        yield batch
 
 
 def _features(network: Any, file: MaceFile, batch: list[Atoms]) -> list[NDArray[np.floating]]:

@@ -82,4 +82,4 @@ class Examiner:
 
 
 def _key(dataset: AtomicDataset) -> Hashable:
-    return "findings", dataset.fingerprint, dataset.name, repr(getattr(dataset, "quarantined", ()))
+    return "findings", dataset.fingerprint, dataset.name, repr(dataset.quarantined)

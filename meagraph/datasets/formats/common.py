@@ -14,6 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.options import ReadOptions
+from meagraph.datasets.stress import of_virial
 
 Frames = Iterator[Atoms | DatasetError]
 
@@ -59,12 +60,9 @@ def labelled(
 
 
 def stress_of_virial(virial: np.ndarray, atoms: Atoms) -> np.ndarray | None:
-    """(6,) stress eV/Å³ of a virial (3, 3) eV: stress = -virial / volume; None without a volume."""
-    if atoms.cell.rank < 3:
-        return None
-    matrix = np.asarray(virial, dtype=float).reshape(3, 3)
-    stress: np.ndarray = full_3x3_to_voigt_6_stress(-0.5 * (matrix + matrix.T) / atoms.get_volume())
-    return stress
+    """(6,) stress eV/Å³ of a virial (3, 3) eV, as ASE's calculators have it; None without a volume."""
+    stress = of_virial(np.asarray(virial, dtype=float).reshape(3, 3), atoms)
+    return None if stress is None else np.asarray(full_3x3_to_voigt_6_stress(stress))
 
 
 def note(notes: list[str], text: str) -> None:

@@ -25,6 +25,7 @@ from meagraph.descriptors import (
     compute_descriptors,
     mace_based,
 )
+from meagraph.descriptors.batches import batched
 from meagraph.descriptors.mace_file import read_mace_file
 from meagraph.errors import MEAGraphError
 
@@ -81,7 +82,7 @@ def test_files_that_are_no_mace_model(tmp_path: Path, content: str) -> None:
 
 def test_batches_are_bounded_and_keep_the_order() -> None:
     structures = [Atoms(f"H{n}") for n in (50, 70, 13, 150, 1, 127, 2)]
-    batches = list(mace_based.batched(structures))
+    batches = list(batched(structures, mace_based.BATCH))
     assert [len(atoms) for batch in batches for atoms in batch] == [len(atoms) for atoms in structures]
     assert [[len(atoms) for atoms in batch] for batch in batches] == [[50, 70], [13], [150], [1, 127], [2]]
 
