@@ -21,6 +21,7 @@ from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.leaving import leaving
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -139,6 +140,7 @@ def build(
         def end(context: Any) -> None:
             workflow.cancel()
             session.uploads.close()
+            leaving().ended()
 
         pn.state.on_session_destroyed(end)
     return page

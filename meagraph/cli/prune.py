@@ -69,7 +69,7 @@ def _prune(options: argparse.Namespace) -> None:
             check_target(dataset, options.export, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
-        points = unit_columns(described.descriptors.values)
+        points = unit_columns(described.descriptors.own)
         bins = fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed)
         ranking = rank_for(
             pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.6)

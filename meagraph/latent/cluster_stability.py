@@ -61,7 +61,9 @@ def _cluster_part(
     alone = Condensed(
         itself, itself, np.zeros(len(rows)), condensed.multiplicity[rows], condensed.epsilon, condensed.diameter
     )
-    return METHODS[config.method](part, nearest_neighbours(part.values, config.neighbours), alone, config, seed)[0]
+    return METHODS[config.method](
+        part, nearest_neighbours(part.values, config.neighbours, by_distance=part.by_distance), alone, config, seed
+    )[0]
 
 
 def likest(

@@ -147,7 +147,7 @@ def one_epoch(
         rates = rng.uniform(0.0, 1.0, len(model.encoder)).tolist()
         batch = data.batch(structures)
         if batch is not None:
-            with _one_thread():
+            with one_thread():
                 size, loss = _step(model, optimiser, batch, rates, device)
             if not math.isfinite(loss):
                 raise MEAGraphError(
@@ -204,7 +204,7 @@ class _Judge:
         if not self._batches:
             return None
         model.eval()
-        with torch.no_grad(), _one_thread():
+        with torch.no_grad(), one_thread():
             found = [_loss(model, graph, rate, self._device) for graph, rate in self._batches]
         return sum(size * loss.item() for size, loss in found) / sum(size for size, _ in found)
 
@@ -259,7 +259,7 @@ def _restore(optimiser: torch.optim.Optimizer, moments: Weights) -> None:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch to one thread: a batch is small, and threads that wait for each other cost more than they bring."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -27,7 +27,7 @@ from meagraph.latent.stability import RATES, Stability, rate_stability, read_sta
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, frame_of, learn, recall_learned
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -142,7 +142,9 @@ def analyse(
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
-    descriptors = describe(dataset, config.descriptors, cache=cache, progress=part(progress, 0.1, 0.25))
+    descriptors = describe(
+        dataset, config.descriptors, like=frame_of(model_path), cache=cache, progress=part(progress, 0.1, 0.25)
+    )
     learned = learn(
         dataset,
         descriptors,
@@ -184,6 +186,7 @@ def look(
         learned.points,
         learned.condensed,
         made_by,
+        latent=learned.latent,
         places=places,
         quick=quick,
         on_part=on_part,

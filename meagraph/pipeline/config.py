@@ -17,7 +17,7 @@ from meagraph.model.settings import TrainingConfig
 class PipelineConfig:
     """Every setting between a dataset and its map; the one ``seed`` serves all steps."""
 
-    descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
+    descriptors: DescriptorConfig = field(default_factory=lambda: DescriptorConfig(context=True))
     budget: int = BUDGET  # representatives at most
     graph: GraphConfig = field(default_factory=GraphConfig)
     widths: tuple[int, ...] = (128, 64, 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 2  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 3  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +63,7 @@ def survey(
     condensed: Condensed,
     config: PipelineConfig,
     *,
+    latent: NDArray[np.float32] | None = None,
     places: Projection | None = None,
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
@@ -70,14 +71,16 @@ def survey(
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm. ``places`` is the map where it is known: it hangs
-    on the model, the pooling rate and ``config.projection``, not on the clusters. ``on_part`` is told of clusters, on
-    the map ``quick`` where there is that, then of the map, then of outliers; the ranking comes with the survey.
+    ``points`` (N, D) are the descriptors with columns of unit norm; ``latent`` (M, H) are values of the representatives
+    that clusters and map are found by, to be compared by distance, in place of those of the ``model``. ``places`` is
+    the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on the clusters.
+    ``on_part`` is told of clusters, on the map ``quick`` where there is that, then of the map, then of outliers; the
+    ranking comes with the survey.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
-    embedding = embed(model, found, rate=config.pooling_rate)
+    embedding = with_values(embed(model, found, rate=config.pooling_rate), latent)
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -114,9 +117,15 @@ def survey(
     return Survey(embedding, clusters, places, outliers, ranking, config)
 
 
+def with_values(embedding: Embedding, latent: NDArray[np.float32] | None) -> Embedding:
+    """The ``embedding`` with other ``latent`` values (M, H), compared by distance; itself where there are none."""
+    return embedding if latent is None else replace(embedding, values=latent, by_distance=True)
+
+
 def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    return nearest_neighbours(embedding.values, max(config.projection.n_neighbors, config.clustering.neighbours))
+    count = max(config.projection.n_neighbors, config.clustering.neighbours)
+    return nearest_neighbours(embedding.values, count, by_distance=embedding.by_distance)
 
 
 def write_survey(path: Path, result: Survey) -> None:
@@ -124,6 +133,7 @@ def write_survey(path: Path, result: Survey) -> None:
     signals = result.outliers.signals
     texts = {
         "rate": result.embedding.rate,
+        "by_distance": result.embedding.by_distance,
         "method": result.clusters.method,
         "settings": result.clusters.settings,
         "signals": [[signal.name, signal.template] for signal in signals],
@@ -164,7 +174,14 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
         )
     )
     return Survey(
-        embedding=Embedding(data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]),
+        embedding=Embedding(
+            data["latent"],
+            data["edge_index"],
+            data["edge_score"],
+            texts["rate"],
+            data["connected"],
+            texts["by_distance"],
+        ),
         clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
         projection=Projection(data["xy"]),
         outliers=Outliers(
