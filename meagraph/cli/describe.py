@@ -56,6 +56,7 @@ def _describe(options: argparse.Namespace) -> None:
         descriptors = describe(
             dataset,
             config.descriptors,
+            context=config.context,
             like=frame_in(options.like),
             cache=not options.no_cache,
             progress=part(progress, 0.3, 1.0),

@@ -95,6 +95,14 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
     usual = PipelineConfig()
     for name in names:
         group = parser.add_argument_group(name)
+        if name == "descriptors":
+            group.add_argument(
+                "--descriptor-preset",
+                choices=("default", "published"),
+                default=None,
+                help="published: SOAP of 3 radial functions and degree 3 within 5 Å, without the context; clusters and "
+                "map are then found in the latent space of the published model (default: with the context)",
+            )
         for setting in SETTINGS[name]:
             value: Any = usual
             for step in setting.field.split("."):
@@ -143,6 +151,8 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
         part, _, name = setting.field.rpartition(".")
         changes.setdefault(part, {})[name] = getattr(options, setting.destination)
     top = changes.pop("", {})
+    if getattr(options, "descriptor_preset", None) == "published":
+        top["context"] = False
     config = replace(config, **top, **{part: replace(getattr(config, part), **new) for part, new in changes.items()})
     return replace(config, seed=options.seed) if hasattr(options, "seed") else config
 

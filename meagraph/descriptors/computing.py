@@ -121,34 +121,35 @@ def compute_descriptors(
     config: DescriptorConfig | None = None,
     *,
     species: tuple[int, ...] | None = None,
+    context: bool = False,
     like: Frame | None = None,
     into: Path | None = None,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
 
-    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With the context come
-    k columns more, in the frame ``like`` or else in one found for this dataset. With ``into`` the
-    values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on where it stopped,
-    of two runs that want the same file the second waits, and one that is there already is taken as it is. Raises
-    MEAGraphError naming the structure where a descriptor cannot be computed.
+    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``context``
+    (:mod:`meagraph.descriptors.context`) come k columns more, in the frame ``like`` or else in one of this dataset.
+    With ``into`` the values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on
+    where it stopped, of two runs that want the same file the second waits, and one that is there already is taken as it
+    is. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
     """
     config = config or DescriptorConfig()
     if config.method in READY_MADE:
-        return _ready_made(dataset, config, like)
+        return _ready_made(dataset, config, context, like)
     parameters, maker = recipe(dataset, config, species)
     workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
     frame = None
     if into is None:
-        if config.context:
+        if context:
             maker, frame = _with_context(dataset, config, maker, species, like, progress)
         values = filling.fill(dataset, maker, progress, workers=workers)
         return _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
     with filling.alone(into, progress):
-        known = recall_values(into, dataset, config, parameters)
+        known = recall_values(into, dataset, config, parameters, context)
         if known is not None:  # another run may have made them while this one waited
             return known
-        if config.context:
+        if context:
             maker, frame = _with_context(dataset, config, maker, species, like, progress)
         filling.fill_file(into, dataset, maker, progress, workers=workers)
         values = np.load(into, mmap_mode="r", allow_pickle=False)
@@ -182,20 +183,20 @@ def _finished(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
     return replace(found, parameters={**found.parameters, **named}, pairs=pairs)
 
 
-def _ready_made(dataset: AtomicDataset, config: DescriptorConfig, like: Frame | None) -> Descriptors:
+def _ready_made(dataset: AtomicDataset, config: DescriptorConfig, context: bool, like: Frame | None) -> Descriptors:
     values = read_ready_made(dataset, config.method, config.source)
     digest = hashlib.sha256(values.data).hexdigest()
     named = {"source": config.source, "width": values.shape[1], "sha256": digest}
-    if not config.context:
+    if not context:
         return Descriptors(values, config.method, named, config)
     frame = like or find_frame(dataset, lambda chosen: (values[_rows(dataset, index)] for index in chosen))
-    context = np.concatenate(
+    turned = np.concatenate(
         [
             frame.turned(beside_mean(values[_rows(dataset, index)], atoms, frame.shell))
             for index, atoms in enumerate(dataset.structures)
         ]
     )
-    return _finished(dataset, Descriptors(np.hstack([values, context]), config.method, named, config, frame))
+    return _finished(dataset, Descriptors(np.hstack([values, turned]), config.method, named, config, frame))
 
 
 def _rows(dataset: AtomicDataset, structure: int) -> slice:
@@ -220,14 +221,14 @@ def context_from(texts: Mapping[str, Any]) -> tuple[Frame | None, NDArray[np.int
 
 
 def recall_values(
-    path: Path, dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any]
+    path: Path, dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any], context: bool
 ) -> Descriptors | None:
     """What :func:`compute_descriptors` left at ``path``, memory-mapped; None where that is nothing whole."""
     values = read_values(path, dataset)
     if values is None:
         return None
     found = Descriptors(values, config.method, parameters, config)
-    if not config.context:
+    if not context:
         return found
     texts = read_cached(path.with_suffix(".json"), lambda file: json.loads(file.read_text(encoding="utf-8")))
     try:

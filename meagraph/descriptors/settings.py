@@ -42,9 +42,7 @@ class DescriptorConfig:
 
     ``snap`` takes twojmax = 2 ``l_max`` and has no ``n_max``; ``mace`` takes everything from the model file at the
     path ``source``; ``array`` takes the per-atom array named ``source`` from the dataset's files; ``npy`` the NumPy
-    file at the path ``source``, a row for each environment in the order of the dataset. With ``context`` the columns of
-    :mod:`meagraph.descriptors.context` stand after them, which clusters and map are found by; without, everything is
-    found by the descriptor itself, as published.
+    file at the path ``source``, a row for each environment in the order of the dataset.
     """
 
     method: str = "soap"
@@ -52,7 +50,6 @@ class DescriptorConfig:
     r_cut: float = 5.0
     n_max: int = 3
     l_max: int = 3
-    context: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in KINDS:

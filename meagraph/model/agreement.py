@@ -164,15 +164,16 @@ def _train(x: NDArray[np.float64], pairs: NDArray[np.integer], seed: int, progre
     import torch
     from torch.nn import functional
 
-    from meagraph.model.training import one_thread
+    from meagraph.model.threads import one_thread
 
     generator = torch.Generator().manual_seed(seed)
     width = x.shape[1]
 
     def drawn(inputs: int, outputs: int) -> torch.Tensor:
         bound = inputs**-0.5
-        weights = (torch.rand(inputs, outputs, generator=generator) * 2.0 - 1.0) * bound
-        return weights.requires_grad_()
+        weights: torch.Tensor = (torch.rand(inputs, outputs, generator=generator) * 2.0 - 1.0) * bound
+        weights.requires_grad = True
+        return weights
 
     first, second, last = drawn(width, HIDDEN), drawn(HIDDEN, HIDDEN), drawn(HIDDEN, OUTPUTS)
     through = drawn(width, OUTPUTS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
 from meagraph.model.agreement import Agreement
@@ -106,6 +107,20 @@ def load_agreement(path: str | Path) -> Agreement | None:
         return Agreement.from_arrays(found) if found else None
     except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
         raise _unusable(weights, error) from error
+
+
+def frame_of(model_path: str | Path | None) -> Frame | None:
+    """The frame of the context that the model at this path was trained in; None where it has none, or no path.
+
+    Raises MEAGraphError where there is no such model.
+    """
+    if model_path is None:
+        return None
+    _, details = read_details(model_path)
+    try:
+        return Frame.from_text(details["frame"]) if "frame" in details else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise MEAGraphError(f"{model_path}: expected a frame of the context in its details: {error}.") from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import time
@@ -22,6 +21,7 @@ from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_los
 from meagraph.model.checkpoint import TrainingState, read_training, save_training
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
+from meagraph.model.threads import one_thread
 from meagraph.progress import Progress, silent
 
 IMPROVEMENT = 0.02  # a loss lower by less than this share is no progress
@@ -256,17 +256,6 @@ def _restore(optimiser: torch.optim.Optimizer, moments: Weights) -> None:
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: a batch is small, and threads that wait for each other cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def batch_graph(

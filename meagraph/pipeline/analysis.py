@@ -24,10 +24,11 @@ from meagraph.inspection.properties import Properties
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
+from meagraph.model.checkpoint import frame_of
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, frame_of, learn, recall_learned
+from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -142,8 +143,14 @@ def analyse(
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
+    like = frame_of(model_path)
     descriptors = describe(
-        dataset, config.descriptors, like=frame_of(model_path), cache=cache, progress=part(progress, 0.1, 0.25)
+        dataset,
+        config.descriptors,
+        context=config.context and (model_path is None or like is not None),
+        like=like,
+        cache=cache,
+        progress=part(progress, 0.1, 0.25),
     )
     learned = learn(
         dataset,
@@ -221,7 +228,7 @@ def look_along_rates(
 
 def recall_analysis(dataset: AtomicDataset, config: PipelineConfig) -> Analysis | None:
     """Everything up to the map where all of it is in the cache, at once; None where a step must be computed."""
-    descriptors = recall_descriptors(dataset, config.descriptors)
+    descriptors = recall_descriptors(dataset, config.descriptors, context=config.context)
     if descriptors is None:
         return None
     learned = recall_learned(dataset, descriptors, config)

@@ -22,6 +22,7 @@ def describe(
     config: DescriptorConfig | None = None,
     *,
     species: tuple[int, ...] | None = None,
+    context: bool = False,
     like: Frame | None = None,
     cache: bool = True,
     progress: Progress = silent,
@@ -34,18 +35,20 @@ def describe(
     """
     config = config or DescriptorConfig()
     if not cache or config.method in READY_MADE:
-        return compute_descriptors(dataset, config, species=species, like=like, progress=progress)
+        return compute_descriptors(dataset, config, species=species, context=context, like=like, progress=progress)
     parameters, _ = recipe(dataset, config, species)
-    stored = _stored(dataset, config, parameters, like)
-    known = recall_values(stored, dataset, config, parameters)
+    stored = _stored(dataset, config, parameters, context, like)
+    known = recall_values(stored, dataset, config, parameters, context)
     if known is not None:
         progress(1, 1, "descriptors from the cache")
         return known
-    return compute_descriptors(dataset, config, species=species, like=like, into=stored, progress=progress)
+    return compute_descriptors(
+        dataset, config, species=species, context=context, like=like, into=stored, progress=progress
+    )
 
 
 def recall_descriptors(
-    dataset: AtomicDataset, config: DescriptorConfig, *, like: Frame | None = None
+    dataset: AtomicDataset, config: DescriptorConfig, *, context: bool = False, like: Frame | None = None
 ) -> Descriptors | None:
     """What :func:`describe` left in the cache, None where it has not been asked for them yet.
 
@@ -57,15 +60,17 @@ def recall_descriptors(
         parameters, _ = recipe(dataset, config)
     except MEAGraphError:
         return None
-    return recall_values(_stored(dataset, config, parameters, like), dataset, config, parameters)
+    return recall_values(_stored(dataset, config, parameters, context, like), dataset, config, parameters, context)
 
 
-def _stored(dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any], like: Frame | None) -> Path:
+def _stored(
+    dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any], context: bool, like: Frame | None
+) -> Path:
     depends = {
         "version": CACHE_VERSION,
         "structures": dataset.structure_keys,
         "method": config.method,
         "parameters": parameters,
-        **({"context": CONTEXT_VERSION, "like": like and like.digest} if config.context else {}),
+        **({"context": CONTEXT_VERSION, "like": like and like.digest} if context else {}),
     }
     return place("descriptors", depends, ".npy")

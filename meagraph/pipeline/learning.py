@@ -15,7 +15,6 @@ from meagraph import compiling
 from meagraph.cache import content_key, place, read_cached, recall, remember
 from meagraph.datasets.layout import Layout
 from meagraph.descriptors import Descriptors, check_same_descriptors
-from meagraph.descriptors.context import Frame
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
@@ -256,20 +255,6 @@ def _recall(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, s
         agreement=load_agreement(path),
         context=descriptors.context,
     )
-
-
-def frame_of(model_path: str | Path | None) -> Frame | None:
-    """The frame of the context that the model at this path was trained in; None where it has none, or no path.
-
-    Raises MEAGraphError where there is no such model.
-    """
-    if model_path is None:
-        return None
-    _, details = read_details(model_path)
-    try:
-        return Frame.from_text(details["frame"]) if "frame" in details else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise MEAGraphError(f"{model_path}: expected a frame of the context in its details: {error}.") from error
 
 
 def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: PipelineConfig) -> PipelineConfig:

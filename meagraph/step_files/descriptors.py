@@ -116,7 +116,7 @@ def frame_in(path: str | Path | None) -> Frame | None:
     if Path(path).suffix == ".npy":
         frame = read_described(path).descriptors.frame
     else:
-        from meagraph.pipeline.learning import frame_of
+        from meagraph.model.checkpoint import frame_of
 
         frame = frame_of(path)
     if frame is None:
