@@ -137,7 +137,7 @@ def build(
     if pn.state.curdoc is not None:
 
         def end(context: Any) -> None:
-            workflow.cancel()
+            workflow.end()
             session.uploads.close()
 
         pn.state.on_session_destroyed(end)

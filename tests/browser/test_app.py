@@ -17,6 +17,7 @@ from bokeh.command.util import build_single_handler_application
 from panel.io.session import generate_session
 from playwright.sync_api import Locator, Page, expect
 
+from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.config import PipelineConfig
 from meaviz.app import build
 from meaviz.demo import demo_path
@@ -24,6 +25,7 @@ from meaviz.session import Session
 from tests.support import ROOT
 from tests.support.browser import choose, data_to_page, drag, figure_eval, wait_figure, wait_idle, wait_until
 from tests.support.finished import CONFIG, Finished
+from tests.support.threads import wait_for_jobs
 
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 
@@ -79,12 +81,13 @@ def test_served_script_runs_and_has_roots() -> None:
     handler = application.handlers[0]
     assert not handler.failed, handler.error_detail
     assert session.document.roots
+    wait_for_jobs(cancel=True)  # it has begun to compute the map of the demo
 
 
 @pytest.mark.browser
 def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, tmp_path: Path) -> None:
     """Open the demo, lasso, inspect, flag, prune, export, and read the export back."""
-    session = open_app()
+    session = open_app(config=PipelineConfig(training=TrainingConfig(epochs=3)))  # what follows asks no more of it
     wait_map(page, session)
     data, survey = session.data.dataset, session.data.survey
     assert data.n_environments >= 10_000
