@@ -54,7 +54,7 @@ CHROMIUM_ARGUMENTS = (
     # nothing but the test server can be reached, even by mistake
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-# of the tests: only WebGL goes through a graphics card that software plays, all else is drawn directly, at half the work
+# for tests, at half the work: only WebGL goes through a graphics card that software plays, all else is drawn directly
 DRAWN_DIRECTLY = ("--disable-gpu-compositing", "--disable-accelerated-2d-canvas")
 IDLE = "() => window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
 STILL = """() => {
