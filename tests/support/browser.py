@@ -7,10 +7,12 @@ Coordinates called "page pixels" are CSS pixels from the top left of the viewpor
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -251,6 +253,7 @@ def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
+            faulthandler.dump_traceback(sys.__stderr__)  # where the server and its jobs are
             raise AssertionError(f"still not true after {timeout} s: {what or condition}")
         page.wait_for_timeout(20)
 
