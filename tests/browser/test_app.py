@@ -62,6 +62,14 @@ def wait_map(page: Page, session: Session) -> None:
     )
     assert session.activity.problem == ("", "")
     wait_figure(page, "map")
+    wait_until(page, lambda: encloses(page, session.data.survey.projection.xy), what="the axes of the map")
+
+
+def encloses(page: Page, xy: np.ndarray) -> bool:
+    """The axes enclose these points tightly: what the page drew before, a quick map, has others."""
+    axes = figure_eval(page, "map", "[view.model.x_range, view.model.y_range].map((one) => [one.start, one.end])")
+    (low, high), (first, last) = np.array(axes).T, (xy.min(axis=0), xy.max(axis=0))
+    return bool((low <= first).all() and (last <= high).all() and ((high - low) / (last - first)).min() < 1.5)
 
 
 def button(page: Page, name: str) -> Locator:
@@ -94,9 +102,10 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     assert survey.clusters.n_clusters > 1
     xy = survey.projection.xy
 
-    # a real lasso around the largest cluster's middle
+    # a real lasso around the point that is nearest to the largest cluster's middle, which may be empty
     members = xy[survey.clusters.labels == 0]
-    centre, radius = np.median(members, axis=0), 0.4 * members.std()
+    middle = np.median(members, axis=0)
+    centre, radius = members[np.linalg.norm(members - middle, axis=1).argmin()], 0.4 * members.std()
     angle = np.linspace(0, 2 * np.pi, 24)
     ring = centre + radius * np.column_stack([np.cos(angle), np.sin(angle)])
     drag(page, data_to_page(page, "map", ring))
