@@ -77,7 +77,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, structures: tuple[Atoms, 
 @pytest.fixture
 def known(finished: Finished, own_cache: Path) -> Finished:
     """The same, with the test's cache as that analysis left it: to analyse it again computes nothing."""
-    shutil.copytree(finished.cache, own_cache, dirs_exist_ok=True)  # an earlier page may write there already
+    shutil.copytree(finished.cache, own_cache, dirs_exist_ok=True)  # another fixture may have begun to write there
     return finished
 
 
