@@ -138,7 +138,7 @@ def build(
     if pn.state.curdoc is not None:
 
         def end(context: Any) -> None:
-            workflow.cancel()
+            workflow.end()
             session.uploads.close()
             leaving().ended()
 

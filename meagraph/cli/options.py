@@ -48,7 +48,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting(
             "--descriptor",
             "descriptors.method",
-            "snap and mace need the extras of these names",
+            "snap, mace and chgnet need the extras of these names",
             _descriptors,
         ),
         Setting(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
+from meagraph.descriptors.chgnet_based import chgnet
 from meagraph.descriptors.context import Frame, beside_mean, find_frame, neighbour_pairs, rich_maker, with_context
 from meagraph.descriptors.dscribe_based import acsf, acsf_width, soap, soap_width
 from meagraph.descriptors.elements import shared_columns
@@ -35,6 +36,7 @@ METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str,
     "acsf": acsf,
     "snap": snap,
     "mace": mace,
+    "chgnet": chgnet,
 }
 """Settings and species to the parameters that the values depend on, and what computes them."""
 

@@ -111,6 +111,11 @@ class Workflow:
         self._job.cancel()
         self.plans.cancel()
 
+    def end(self) -> None:
+        """Stop everything: nobody looks any more."""
+        self.cancel()
+        self._names.cancel()
+
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.
 
