@@ -120,8 +120,8 @@ def build(
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
     ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
-    be opened from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's
-    own can be watched, and is shown as it is where it has a dataset.
+    be opened or written from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the
+    caller's own can be watched, and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")

@@ -96,13 +96,19 @@ def quests_table(figures: dict[str, Any], caption: str) -> str:
 
 def cost_table(figures: dict[str, Any], draws: int) -> str:
     """Errors of the quick force field as text."""
-    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]
+    from ase.units import GPa
+
+    heads = f"{'force RMSE':>12}{'worst group':>13}{'energy RMSE':>13}{'stress RMSE':>13}"
+    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{heads}"]
     for name, label in (
         ("kept", "kept structures"),
         ("random", f"random ones (median of {draws})"),
         ("whole", "everything"),
     ):
         one = {key: value[0] if isinstance(value, list) else value for key, value in figures[name].items()}
-        worst = "–" if one["worst"] is None else f"{one['worst']:.4f}"
-        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{worst:>13}")
-    return "\n".join([*rows, "  eV/Å, on structures held out of all fits; it ranks plans and forecasts no other model"])
+        stress = None if one["stress_rmse"] is None else one["stress_rmse"] / GPa
+        others = (one["worst"], one["energy_rmse"], stress)
+        words = "".join(f"{'–' if value is None else f'{value:.4f}':>13}" for value in others)
+        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{words}")
+    units = "  eV/Å, eV per atom, GPa, on structures held out of all fits; it ranks plans and forecasts no other model"
+    return "\n".join([*rows, units])

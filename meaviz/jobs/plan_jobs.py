@@ -10,8 +10,9 @@ from meagraph import compiling
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves, cost_curves
-from meagraph.evaluation.force_error import Prepared, cost, prepare
+from meagraph.evaluation.force_error import cost
 from meagraph.evaluation.quests import QuestsConfig
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.compiled import FORCE_FIELD

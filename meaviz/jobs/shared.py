@@ -76,7 +76,7 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
 
 def _unchanged(dataset: AtomicDataset) -> bool:
     """Its files are there and hold what was read."""
-    return all(stored_sha256(one.path) == one.sha256 for one in dataset.sources)
+    return all(stored_sha256(one.path, one.format) == one.sha256 for one in dataset.sources)
 
 
 def one_analysis(found: Analysis) -> Analysis:
