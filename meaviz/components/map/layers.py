@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numba as nb
 import numpy as np
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, GlyphRenderer
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -92,7 +92,9 @@ def _towards(rgba: NDArray[np.uint32], colour: str, share: float) -> NDArray[np.
 
 
 class Layer(Protocol):
-    """What the map asks of either way of drawing."""
+    """What the map asks of every way of drawing."""
+
+    renderer: GlyphRenderer
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
         """Take other coordinates (N, 2), NaN for a point that is not drawn, and size classes (N,); then arrange."""
@@ -113,7 +115,9 @@ class ScatterLayer:
     def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
         self.source = ColumnDataSource({"x": [], "y": [], "fill": [], "size": []})
         self._size = point_size(len(xy))
-        self._discs = plot.scatter("x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source)
+        self.renderer: GlyphRenderer = plot.scatter(
+            "x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source
+        )
         self.place(xy, None)
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
@@ -121,7 +125,7 @@ class ScatterLayer:
         self._xy = xy
         self._shuffled = _shuffle(xy)
         self._factors = None if sizes is None else np.asarray(SIZES, dtype=np.float32)[sizes]
-        self._discs.glyph.size = self._size if sizes is None else "size"
+        self.renderer.glyph.size = self._size if sizes is None else "size"
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; sent with the next paint."""
@@ -135,7 +139,7 @@ class ScatterLayer:
         if abs(size - self._size) > 0.2:
             self._size = size
             if self._factors is None:
-                self._discs.glyph.size = size
+                self.renderer.glyph.size = size
             else:
                 self.source.data["size"] = size * self._factors[self._rows]
         return False
@@ -160,7 +164,7 @@ class RasterLayer:
         self._view = view
         self.place(xy, None)
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
-        plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
+        self.renderer: GlyphRenderer = plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
         """Take other coordinates and size classes; aggregated with the next paint."""
