@@ -284,6 +284,7 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
             places[chosen].append(view(session, workflow))
 
     show(menu.active)
+
     def bring(index: int) -> None:
         session.appearance.whole = False  # or what is asked for would lie under the map
         menu.active = index

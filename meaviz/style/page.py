@@ -68,13 +68,14 @@ WHOLE_CSS = """
 :host(.whole) { position: fixed !important; inset: 0; z-index: 1210; width: auto !important; height: auto !important }
 :host(.floats), :host(.waits) {
   position: fixed !important; right: 10px; bottom: 10px; z-index: 1211;
-  width: 330px !important; height: 42% !important }
+  width: 364px !important; height: 42% !important }
 :host(.waits) { visibility: hidden }
+:host(.whole) .MuiPaper-root { border: none; border-radius: 0 }
 """
 FLOATING_CSS = """
 :host(.whole) > .map-plane { position: absolute !important; inset: 0; width: 100% !important; height: 100% !important }
 :host(.whole) > .map-tools {
-  position: absolute; left: 10px; top: 10px; z-index: 2; width: min(680px, 100% - 240px) !important; max-height: 60%;
+  position: absolute; left: 10px; top: 10px; z-index: 2; width: min(860px, 100% - 230px) !important; max-height: 60%;
   box-sizing: border-box; border-radius: 8px; border: 1px solid var(--mui-palette-divider, #d5dae0);
   background: color-mix(in srgb, var(--mui-palette-background-paper, #fff) 88%, transparent) }
 """

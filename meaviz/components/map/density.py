@@ -6,35 +6,43 @@ import numpy as np
 from bokeh.models import ColumnDataSource, GlyphRenderer
 from bokeh.plotting import figure
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from meaviz.components.map.layers import View
+from meaviz.components.map.hits import inside_box
+from meaviz.components.map.layers import View, point_size
 from meaviz.style.palette import SEQUENTIAL, Colouring, Theme, pack
 
-REACH = 4.0  # pixels: the radius of the disc as large as the window that counts
-FAINT, FULL = 0.15, 0.6  # environments at which a pixel begins to show, and at which nothing shines through
+LEAST, MOST = 3, 8  # pixels: the radius of the disc as large as the window that counts
+DIAMETERS = 1.1  # of that radius, in those that suit as many points in view
+FAINT, FULL = 0.3, 0.9  # environments at which a pixel begins to show, and at which nothing shines through
 DARKEST_ON_DARK = 40  # colours at the lower end that a dark ground would swallow
-_TAIL = 3.0  # standard deviations after which the window ends
 
 
-def density(xy: NDArray[np.float32], view: View, reach: float = REACH) -> NDArray[np.float32]:
+def reach_of(xy: NDArray[np.float32], view: View) -> int:
+    """Pixels within which environments are counted: the more of the points (N, 2) are in ``view``, the finer."""
+    count = int(np.count_nonzero(inside_box(xy, view.x, view.y)))
+    return round(float(np.clip(DIAMETERS * point_size(count, view.side), LEAST, MOST)))
+
+
+def density(xy: NDArray[np.float32], view: View, reach: float) -> NDArray[np.float64]:
     """Environments around each pixel of ``view`` (height, width), the lowest y first.
 
-    Each of the points ``xy`` (N, 2), NaN for none, counts by a Gaussian window of the area of a disc of ``reach``
-    pixels, 1 where the point lies: alone it makes a peak of 1, and within a dense region the sum is the number of
-    environments within ``reach``. Points outside the view count as far as their window reaches into it.
+    Each of the points ``xy`` (N, 2), NaN for none, counts by 1 - d² / 2 ``reach``² at the distance of d pixels, and not
+    at all where that is below 0: alone it makes a peak of 1, and within a region of one density the sum is the number of
+    environments within ``reach``. Points outside the view count as far as they reach into it.
     """
-    sigma = reach / np.sqrt(2.0)
-    edge = int(np.ceil(_TAIL * sigma))
+    from scipy.signal import oaconvolve  # here, for it takes a while, and most maps show points
+
+    edge = int(np.ceil(np.sqrt(2.0) * reach))
     height, width = view.height + 2 * edge, view.width + 2 * edge
     with np.errstate(invalid="ignore"):
         column = np.floor((xy[:, 0] - view.x[0]) * view.scale[0]) + edge
         row = np.floor((xy[:, 1] - view.y[0]) * view.scale[1]) + edge
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     cell = row[inside].astype(np.int64) * width + column[inside].astype(np.int64)
-    counts = np.bincount(cell, minlength=height * width).reshape(height, width)
-    smooth = gaussian_filter(counts.astype(np.float32), sigma, mode="constant", truncate=_TAIL)
-    around: NDArray[np.float32] = np.float32(np.pi * reach**2) * smooth[edge:-edge, edge:-edge]
+    counts = np.bincount(cell, minlength=height * width).reshape(height, width).astype(np.float64)
+    across = np.arange(-edge, edge + 1) ** 2
+    window = np.maximum(1.0 - (across[:, None] + across) / (2.0 * reach**2), 0.0)
+    around: NDArray[np.float64] = oaconvolve(counts, window, mode="valid")
     return around
 
 
@@ -46,8 +54,9 @@ def density_picture(
     The points of the highest of the levels (N,) are counted, so that a selection is, or what a plan keeps; where only
     others lie is grey. A ``fineness`` of 2 gives the same picture in twice as many pixels along each side.
     """
+    pixels = reach_of(xy, view)
     view = View(view.x, view.y, fineness * view.width, fineness * view.height)
-    reach = fineness * REACH
+    reach = fineness * pixels
     first = level == level.max()
     counted = density(xy[first], view, reach)
     low, high = 1.0, max(10.0, float(counted.max()))
@@ -58,22 +67,22 @@ def density_picture(
     if not first.all():
         colours, alpha = _over(colours, alpha, theme.dim, _opacity(density(xy[~first], view, reach)))
     image = colours & np.uint32(0x00FFFFFF) | np.round(255.0 * alpha).astype(np.uint32) << np.uint32(24)
-    unit = f"environments within {REACH:g} pixels"
+    unit = f"environments within {pixels} pixels"
     rgba = np.zeros(0, dtype=np.uint32)  # points have no colours
     return image, Colouring(
         rgba, "continuous", label="Density", low=low, high=high, unit=unit, log=True, palette=palette
     )
 
 
-def _opacity(counted: NDArray[np.float32]) -> NDArray[np.float32]:
+def _opacity(counted: NDArray[np.float64]) -> NDArray[np.float64]:
     part = np.clip((counted - FAINT) / (FULL - FAINT), 0.0, 1.0)
-    smooth: NDArray[np.float32] = part * part * (3.0 - 2.0 * part)
+    smooth: NDArray[np.float64] = part * part * (3.0 - 2.0 * part)
     return smooth
 
 
 def _over(
-    above: NDArray[np.uint32], alpha: NDArray[np.float32], below: str, other: NDArray[np.float32]
-) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+    above: NDArray[np.uint32], alpha: NDArray[np.float64], below: str, other: NDArray[np.float64]
+) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
     """Packed colours of opacity ``alpha`` over the colour ``below`` of opacity ``other``."""
     whole = alpha + (1.0 - alpha) * other
     share = np.divide(alpha, whole, out=np.zeros_like(alpha), where=whole > 0)[..., None]

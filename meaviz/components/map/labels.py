@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter
 
 from meaviz.components.map.layers import View
 from meaviz.components.map.legend import shorten
@@ -18,12 +19,18 @@ from meaviz.style.palette import Theme
 
 MOST = 300  # names that are looked for a place, the largest
 LONGEST = 30  # letters
-CELLS = 64  # a side of the plane, in which points are counted
-GAP = 3  # pixels around a name that others keep free
+CELLS, SMOOTHING = 64, 3.0  # a side of the plane in which points are counted, and how far a count spreads, in cells
+GAP = 4  # pixels beside a name that others keep free
+BESIDE = 8  # pixels between a place and a name beside it
+COARSE = 4  # pixels of a cell in which points are looked for under a name
+LINE = 1.25  # height of a line, in letters
 HALO = 4  # pixels
 SMALL, LARGE, WIDE_FRAME = 12, 14, 900  # pixels: letters of a map up to this wide, and beyond
 _WIDTHS = {0.4: " iljtfrI.,:;'|!()[]-/·", 0.95: "mwMW%@…—"}  # of a bold letter, in its height; never too little
 _OTHER_WIDTH, _CAPITAL, _BEYOND_LATIN = 0.63, 0.74, 1.05
+
+
+_Box = tuple[float, float, float, float]  # left, right, bottom, top in pixels from the lower left
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,9 @@ def label_texts(count: int, names: Sequence[str] = ()) -> tuple[tuple[str, ...],
 def densest_places(xy: NDArray[np.float32], codes: NDArray[np.integer], count: int) -> NDArray[np.float64]:
     """Where the points of each code lie densest: the place (count, 2) of one of them, NaN for a code without any.
 
-    ``codes`` (N,) below 0 and points ``xy`` (N, 2) without a place belong to none. The plane is counted in cells of a
-    64th of its sides: of the three by three cells that hold most points of a code, the point nearest to their mean.
+    ``codes`` (N,) below 0 and points ``xy`` (N, 2) without a place belong to none. The points of a code are counted in
+    cells of a 64th of the plane's sides, and the square roots of the counts smoothed, lest a pile of copies outweighs
+    the rest: around the cell where that gives most, the point nearest to the mean of those up to one cell away.
     """
     places = np.full((count, 2), np.nan)
     rows = np.flatnonzero((codes >= 0) & (codes < count) & np.isfinite(xy).all(axis=1))
@@ -71,12 +79,13 @@ def densest_places(xy: NDArray[np.float32], codes: NDArray[np.integer], count: i
         if members.size:
             i, j = cells[members].T
             counts = np.bincount(i * CELLS + j, minlength=CELLS**2).reshape(CELLS, CELLS)
-            around = uniform_filter(counts.astype(np.float64), 3, mode="constant")
-            around[counts == 0] = -1.0  # the middle holds some itself
-            a, b = divmod(int(np.round(around, 6).argmax()), CELLS)
-            near = members[(np.abs(i - a) <= 1) & (np.abs(j - b) <= 1)]
-            away = (xy[near] - xy[near].mean(axis=0)) / side
-            places[code] = xy[near[int((away**2).sum(axis=1).argmin())]]
+            around = gaussian_filter(np.sqrt(counts), SMOOTHING, mode="constant")
+            around[counts == 0] = -1.0  # it holds some itself
+            a, b = divmod(int(np.round(around, 9).argmax()), CELLS)
+            near = xy[members[(np.abs(i - a) <= 1) & (np.abs(j - b) <= 1)]]
+            away = (((near - near.mean(axis=0)) / side) ** 2).sum(axis=1)
+            first = np.lexsort((*near.T, np.round(away, 9)))[0]  # of equals always the same, whatever their order
+            places[code] = near[first]
     return places
 
 
@@ -99,44 +108,84 @@ def letter_height(view: View) -> int:
     return SMALL if view.width <= WIDE_FRAME else LARGE
 
 
+def occupied(xy: NDArray[np.float32], view: View) -> NDArray[np.int64]:
+    """Cells of COARSE pixels with a point of ``xy`` (N, 2), counted from the lower left: (rows + 1, columns + 1)."""
+    shape = (view.height // COARSE + 1, view.width // COARSE + 1)
+    with np.errstate(invalid="ignore"):
+        column = np.floor((xy[:, 0] - view.x[0]) * view.scale[0] / COARSE)
+        row = np.floor((xy[:, 1] - view.y[0]) * view.scale[1] / COARSE)
+        inside = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
+    there = np.zeros(shape, dtype=np.int64)
+    there[row[inside].astype(np.int64), column[inside].astype(np.int64)] = 1
+    return np.pad(there.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+
+
+def _hidden(box: _Box, counted: NDArray[np.int64]) -> int:
+    """Occupied cells under a box."""
+    rows, columns = counted.shape[0] - 1, counted.shape[1] - 1
+    left, right = (int(np.clip(round(edge / COARSE), 0, columns)) for edge in box[:2])
+    low, high = (int(np.clip(round(edge / COARSE), 0, rows)) for edge in box[2:])
+    return int(counted[high, right] - counted[low, right] - counted[high, left] + counted[low, left])
+
+
 def place_labels(
-    places: NDArray[np.float64], order: Sequence[int], texts: Sequence[Sequence[str]], view: View
+    places: NDArray[np.float64],
+    order: Sequence[int],
+    texts: Sequence[Sequence[str]],
+    view: View,
+    counted: NDArray[np.int64] | None = None,
 ) -> list[Placed]:
     """Names on the part of the plane that is in ``view``, none on another.
 
     One after the other, in ``order``: the first of a name's ``texts`` that fits between those already there, or none.
-    A name stands at its place of ``places`` (C, 2), moved inwards where the edge of the view would cut it; one whose
-    place is out of view, or NaN, is left out. The same input gives the same names.
+    A name stands at its place of ``places`` (C, 2), or right beside it where another one is in the way, or where it
+    hides less than half as many cells with points, as ``counted`` by :func:`occupied`; and wholly in view. One whose place is out of view, or NaN, is left out.
+    The same input gives the same names.
     """
     letters = letter_height(view)
-    height = 1.25 * letters
+    height = LINE * letters
     placed: list[Placed] = []
-    taken = np.zeros((0, 4))  # left, right, bottom, top in pixels
+    taken = np.zeros((0, 4))
     per_x, per_y = view.scale
     for index in order:
         x, y = places[index]
         if not (view.x[0] <= x <= view.x[1] and view.y[0] <= y <= view.y[1]):
             continue
+        at = (x - view.x[0]) * per_x, (y - view.y[0]) * per_y
         for text in texts[index]:
             width = text_width(text, letters)
-            if width > view.width or height > view.height:
+            free = [box for box in _boxes(*at, width, height, view) if _apart(box, taken)]
+            if not free:
                 continue
-            right = float(np.clip((x - view.x[0]) * per_x, width / 2, view.width - width / 2))
-            up = float(np.clip((y - view.y[0]) * per_y, height / 2, view.height - height / 2))
-            reach_x, reach_y = width / 2 + GAP, height / 2
-            apart = (
-                (taken[:, 0] >= right + reach_x)
-                | (taken[:, 1] <= right - reach_x)
-                | (taken[:, 2] >= up + reach_y)
-                | (taken[:, 3] <= up - reach_y)
-            )
-            if apart.all():
-                box = [right - width / 2, right + width / 2, up - height / 2, up + height / 2]
-                taken = np.vstack([taken, box])
-                middle = view.x[0] + right / per_x, view.y[0] + up / per_y
-                placed.append(Placed(index, text, *middle, width, height))
-                break
+            box = free[0]
+            if counted is not None:
+                hidden = [_hidden(one, counted) for one in free]
+                if 2 * min(hidden) < hidden[0]:
+                    box = free[hidden.index(min(hidden))]
+            taken = np.vstack([taken, box])
+            middle = view.x[0] + (box[0] + box[1]) / 2 / per_x, view.y[0] + (box[2] + box[3]) / 2 / per_y
+            placed.append(Placed(index, text, *middle, width, height))
+            break
     return placed
+
+
+def _boxes(x: float, y: float, width: float, height: float, view: View) -> list[_Box]:
+    """Where a name of this size may stand: at (x, y), above, below, right, left; none if the view is too small."""
+    if width > view.width or height > view.height:
+        return []
+    up, aside = height / 2 + BESIDE, width / 2 + BESIDE
+    boxes = []
+    for dx, dy in ((0.0, 0.0), (0.0, up), (0.0, -up), (aside, 0.0), (-aside, 0.0)):
+        middle = float(np.clip(x + dx, width / 2, view.width - width / 2))
+        line = float(np.clip(y + dy, height / 2, view.height - height / 2))
+        boxes.append((middle - width / 2, middle + width / 2, line - height / 2, line + height / 2))
+    return boxes
+
+
+def _apart(box: _Box, taken: NDArray[np.float64]) -> bool:
+    left, right, low, high = box
+    beside = (taken[:, 0] >= right + GAP) | (taken[:, 1] <= left - GAP)
+    return bool((beside | (taken[:, 2] >= high) | (taken[:, 3] <= low)).all())
 
 
 class LabelLayer:
@@ -160,11 +209,12 @@ class LabelLayer:
         self._texts: Sequence[Sequence[str]] = ()
         self._places = np.zeros((0, 2))
         self._order: list[int] = []
+        self._xy = np.zeros((0, 2), dtype=np.float32)
         self._put([])
 
     def take(self, xy: NDArray[np.float32], codes: NDArray[np.integer], texts: Sequence[Sequence[str]]) -> None:
         """Name the points ``xy`` (N, 2) of each of the ``codes`` (N,) by one of its ``texts``; then look."""
-        self._texts = texts
+        self._texts, self._xy = texts, xy
         there = codes[(codes >= 0) & np.isfinite(xy).all(axis=1)]
         sizes = np.bincount(there, minlength=len(texts))
         self._order = np.argsort(-sizes, kind="stable")[:MOST].tolist()
@@ -179,12 +229,13 @@ class LabelLayer:
         letters = f"{letter_height(view)}px"
         for renderer in (self._halo, self._letters):
             renderer.glyph.text_font_size = letters
-        self._put(place_labels(self._places, self._order, self._texts, view))
+        counted = occupied(self._xy, view) if self._texts else None
+        self._put(place_labels(self._places, self._order, self._texts, view, counted))
 
     def style(self, theme: Theme) -> None:
         """Take the colours of ``theme``."""
         for renderer in (self._halo, self._letters):
-            renderer.glyph.update(text_color=theme.text, text_font=theme.font)
+            renderer.glyph.update(text_color=theme.text, text_font=value(theme.font))
         self._halo.glyph.text_outline_color = theme.raised
 
     def _put(self, placed: list[Placed]) -> None:

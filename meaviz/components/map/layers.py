@@ -19,6 +19,8 @@ from meaviz.components.map.hits import inside_box
 from meaviz.style.palette import Theme, pack
 
 SCATTER_MAX = 50_000
+USUAL_SIDE = 700.0  # pixels of a map, the square root of its area
+SCALES = (0.8, 1.35)  # of points on the smallest and the largest map
 OPACITY = (
     0.5,
     0.6,
@@ -45,6 +47,11 @@ class View:
         """Pixels per data unit along x and y."""
         return self.width / (self.x[1] - self.x[0]), self.height / (self.y[1] - self.y[0])
 
+    @property
+    def side(self) -> float:
+        """Pixels of a side if it were a square."""
+        return float(np.sqrt(self.width * self.height))
+
 
 def levels(n: int, selected: NDArray[np.bool_] | None, pruned: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Level of each of ``n`` points: 2 if selected (or nothing is), plus 1 unless pruned."""
@@ -53,9 +60,13 @@ def levels(n: int, selected: NDArray[np.bool_] | None, pruned: NDArray[np.bool_]
     return 2 * shown.astype(np.uint8) + kept.astype(np.uint8)
 
 
-def point_size(n: int) -> float:
-    """Diameter in pixels that suits ``n`` visible points: 8 for 200, 4 for 14,000, 2 from 180,000 on."""
-    return float(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0))
+def point_size(n: int, side: float = USUAL_SIDE) -> float:
+    """Diameter in pixels that suits ``n`` visible points: 8 for 200, 4 for 14,000, 2 from 180,000 on.
+
+    On a map whose ``side`` is longer or shorter than usual they are larger or smaller, though never below 2.
+    """
+    scale = np.clip(side / USUAL_SIDE, *SCALES)
+    return float(max(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0) * scale, 2.0))
 
 
 def size_classes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -112,9 +123,9 @@ class Layer(Protocol):
 class ScatterLayer:
     """Every point a disc, drawn by the graphics card."""
 
-    def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
+    def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
         self.source = ColumnDataSource({"x": [], "y": [], "fill": [], "size": []})
-        self._size = point_size(len(xy))
+        self._size = point_size(len(xy), view.side)
         self.renderer: GlyphRenderer = plot.scatter(
             "x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source
         )
@@ -135,7 +146,7 @@ class ScatterLayer:
 
     def look(self, view: View) -> bool:
         """Fit the size of the discs to what is in view; the browser has all points."""
-        size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))))
+        size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))), view.side)
         if abs(size - self._size) > 0.2:
             self._size = size
             if self._factors is None:
@@ -196,7 +207,7 @@ class RasterLayer:
 
 def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
     """The way of drawing that suits the number of points ``xy`` (N, 2)."""
-    return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
+    return ScatterLayer(plot, xy, view) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
 
 
 def picture(
@@ -264,7 +275,7 @@ def _aggregate(
     )
     count, row = pixels["count"].data, pixels["row"].data
     last = np.where(np.isnan(row), -1, row).astype(np.int32)
-    size = point_size(int(count.sum()))
+    size = point_size(int(count.sum()), view.side)
     discs = [_disc(size * factor) for factor in ((1.0,) if sizes is None else SIZES)]
     start = np.cumsum([0, *(len(cover) for _, cover in discs)])
     offsets, cover = (np.concatenate(parts) for parts in zip(*discs, strict=True))

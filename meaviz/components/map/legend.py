@@ -20,6 +20,7 @@ _BESIDE = {
     "right": f"{GAP}px",
     "top": f"{TOP}px",
     "height": f"calc(100% - {2 * TOP}px)",
+    **dict.fromkeys(("background", "border", "border-radius", "padding", "max-height"), "unset"),
 }
 _STYLESHEET = """
 :host { pointer-events: none; overflow: hidden }
@@ -103,7 +104,7 @@ def floating_card(theme: Theme) -> dict[str, str]:
         "background": f"color-mix(in srgb, {theme.raised} 88%, transparent)",
         "border": f"1px solid {theme.border}",
         "border-radius": "8px",
-        "padding": "8px 10px",
+        "padding": "8px 0 8px 10px",
         "box-sizing": "border-box",
     }
 

@@ -84,7 +84,7 @@ def _points(axes: Any, shown: MapPicture, theme: Theme) -> Colouring:
     level = shown.level[rows]
     colours = shade(shown.colouring.rgba[rows], level, theme, np.asarray(OPACITY)[level])
     factors = np.ones(len(rows)) if shown.sizes is None else np.asarray(SIZES)[shown.sizes[rows]]
-    points = point_size(len(rows)) * factors * 72.0 / SCREEN * WIDTH * SCREEN / view.width
+    points = point_size(len(rows), view.side) * factors * 72.0 / SCREEN * WIDTH * SCREEN / view.width
     axes.scatter(x[rows], y[rows], s=points**2, c=colours.view(np.uint8).reshape(-1, 4) / 255.0, linewidths=0)
     return shown.colouring
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meaviz.components.map.density import REACH, density, density_picture
+from meaviz.components.map.density import LEAST, MOST, density, density_picture, reach_of
 from meaviz.components.map.layers import View, levels
 from meaviz.components.map.legend import bar_ticks
 from meaviz.style.palette import DARK, LIGHT, pack
 
+REACH = 4.0
 VIEW = View((0.0, 10.0), (0.0, 8.0), 100, 80)  # 10 pixels a unit
 
 
@@ -18,35 +19,46 @@ def channels(image):
 
 
 def test_a_lone_environment_makes_a_peak_of_one_where_it_lies():
-    around = density(np.array([[2.05, 7.05], [np.nan, 1.0]], dtype=np.float32), VIEW)
+    around = density(np.array([[2.05, 7.05], [np.nan, 1.0]], dtype=np.float32), VIEW, REACH)
     assert around.shape == (80, 100)
     assert np.unravel_index(around.argmax(), around.shape) == (70, 20)
-    assert around.max() == pytest.approx(1.0, rel=0.03)  # pixels are coarse beside the window
-    assert around.sum() == pytest.approx(np.pi * REACH**2, rel=1e-4)  # counts once in the whole
+    assert around.max() == pytest.approx(1.0)
+    np.testing.assert_allclose(around[70, 20:27], 1 - np.arange(7) ** 2 / 32 * (np.arange(7) < 6), atol=1e-9)
+    assert around.sum() == pytest.approx(np.pi * REACH**2, rel=0.01)  # counts once in the whole
 
 
 def test_within_a_region_of_one_density_it_is_the_count_within_the_reach():
     x, y = np.meshgrid(np.arange(0.05, 10, 0.1), np.arange(0.05, 8, 0.1))  # one a pixel
-    around = density(np.column_stack([x.ravel(), y.ravel()]).astype(np.float32), VIEW)
+    around = density(np.column_stack([x.ravel(), y.ravel()]).astype(np.float32), VIEW, REACH)
     inside = around[20:60, 20:80]
-    np.testing.assert_allclose(inside, np.pi * REACH**2, rtol=1e-3)
+    np.testing.assert_allclose(inside, np.pi * REACH**2, rtol=0.01)
 
 
 def test_what_lies_just_out_of_view_counts_inside():
-    inside = density(np.array([[-0.05, 4.05]], dtype=np.float32), VIEW)
-    shifted = density(np.array([[0.05, 4.05]], dtype=np.float32), View((0.1, 10.1), (0.0, 8.0), 100, 80))
+    inside = density(np.array([[-0.05, 4.05]], dtype=np.float32), VIEW, REACH)
+    shifted = density(np.array([[0.05, 4.05]], dtype=np.float32), View((0.1, 10.1), (0.0, 8.0), 100, 80), REACH)
     np.testing.assert_allclose(inside, shifted, atol=1e-6)
     assert inside[40, 0] > 0.5
-    assert not density(np.array([[-5, 4], [3, 90]], dtype=np.float32), VIEW).any()
+    assert not density(np.array([[-5, 4], [3, 90]], dtype=np.float32), VIEW, REACH).any()
+
+
+def test_the_more_are_in_view_the_finer_it_is_counted():
+    xy = np.random.default_rng(0).uniform(0, 8, size=(300_000, 2)).astype(np.float32)
+    close = View((0.0, 0.02), (0.0, 0.02), 700, 700)
+    assert [reach_of(xy, View(close.x, close.y, 100, 80)), reach_of(xy, close)] == [MOST, MOST]
+    assert reach_of(xy, VIEW) == LEAST
+    assert LEAST < reach_of(xy[:20_000], View(VIEW.x, VIEW.y, 700, 700)) < MOST
+    assert reach_of(xy[:0], VIEW) == MOST
 
 
 def test_colours_follow_the_logarithm_of_the_count():
     xy = np.repeat([[2.05, 4.05], [5.05, 4.05], [8.05, 4.05]], [1, 10, 100], axis=0).astype(np.float32)
     image, colouring = density_picture(xy, levels(len(xy), None, None), VIEW, LIGHT)
-    counted = density(xy, VIEW)
+    reach = reach_of(xy, VIEW)
+    counted = density(xy, VIEW, reach)
     assert (colouring.low, colouring.high) == (1.0, pytest.approx(counted.max()))
     assert colouring.log
-    assert colouring.unit == "environments within 4 pixels"
+    assert colouring.unit == f"environments within {reach} pixels"
     table = pack(colouring.palette)
     place = [int(np.flatnonzero(table == image[40, column])[0]) / (len(table) - 1) for column in (20, 50, 80)]
     assert place == pytest.approx([0.0, 0.5, 1.0], abs=0.01)
@@ -62,7 +74,7 @@ def test_a_selection_is_counted_and_the_rest_is_grey():
         image, colouring = density_picture(xy, level, VIEW, LIGHT)
         assert image[40, 20] == pack(colouring.palette)[-1]
         assert image[40, 80] == pack([LIGHT.dim])[0]
-        assert colouring.high == pytest.approx(density(xy[:30], VIEW).max())
+        assert colouring.high == pytest.approx(density(xy[:30], VIEW, reach_of(xy, VIEW)).max())
 
 
 def test_no_colour_is_lost_on_its_ground():

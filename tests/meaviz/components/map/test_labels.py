@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meaviz.components.map.labels import (
+    BESIDE,
     LARGE,
     SMALL,
     LabelLayer,
     densest_places,
     label_texts,
     letter_height,
+    occupied,
     place_labels,
     text_width,
 )
@@ -84,15 +86,37 @@ def test_names_far_apart_all_stand_at_their_places():
     np.testing.assert_allclose([(one.x, one.y) for one in placed], places)
 
 
-def test_the_first_comes_first_and_others_shrink_or_hide_until_the_view_is_closer():
-    # 50 pixels a unit: "cluster 1" is some 60 pixels wide, a number 8
-    places = np.array([[5.0, 5.0], [5.9, 5.0], [5.1, 5.0]])
-    assert shown(place_labels(places, [0, 1, 2], ONE, VIEW)) == [(0, "cluster 1"), (1, "2")]
-    assert shown(place_labels(places, [2, 1, 0], ONE, VIEW)) == [(2, "cluster 3"), (1, "2")]
-    close = View((4.8, 5.8), (4.8, 5.8), 500, 500)  # ten times as close; the second is out of view
-    assert shown(place_labels(places, [0, 1, 2], ONE, close)) == [(0, "cluster 1"), (2, "3")]
-    closer = View((4.95, 5.15), (4.95, 5.15), 500, 500)
+def test_where_there_is_no_room_names_stand_beside_their_place():
+    placed = place_labels(np.full((4, 2), 5.0), [2, 0, 1, 3], (*ONE, ("cluster 4", "4")), VIEW)
+    assert shown(placed) == [(2, "cluster 3"), (0, "cluster 1"), (1, "cluster 2")]
+    lines = [(one.y - 5.0) * VIEW.scale[1] for one in placed]
+    assert lines == pytest.approx([0.0, 15 / 2 + BESIDE, -15 / 2 - BESIDE])  # there, above, below; the fourth is hidden
+
+
+def test_names_shrink_or_hide_until_the_view_is_closer():
+    line = View((0.0, 10.0), (0.0, 10.0), 100, 16)  # room for one line; "cluster 1" is 57 pixels wide
+    places = np.array([[5.0, 5.0], [9.5, 5.0], [5.2, 5.0]])
+    assert shown(place_labels(places, [0, 1, 2], ONE, line)) == [(0, "cluster 1"), (1, "2")]
+    assert shown(place_labels(places, [2, 1, 0], ONE, line)) == [(2, "cluster 3"), (1, "2")]
+    closer = View((4.8, 5.4), (4.0, 6.0), 300, 16)  # the second is out of view, the third 100 pixels from the first
     assert shown(place_labels(places, [0, 1, 2], ONE, closer)) == [(0, "cluster 1"), (2, "cluster 3")]
+
+
+def test_a_name_stands_beside_what_it_would_hide_and_on_what_it_cannot_but_hide():
+    line = np.column_stack([np.linspace(1, 9, 400), np.full(400, 5.0)]).astype(np.float32)
+    x, y = np.meshgrid(np.arange(0, 10, 0.05), np.arange(0, 10, 0.05))
+    places = np.array([[5.0, 5.0]])
+    for xy, moved in ((line, True), (np.column_stack([x.ravel(), y.ravel()]).astype(np.float32), False)):
+        (one,) = place_labels(places, [0], [("cluster 1",)], VIEW, occupied(xy, VIEW))
+        assert one.x == pytest.approx(5.0)
+        assert (one.y - 5.0) * 50 == pytest.approx(one.height / 2 + BESIDE if moved else 0.0)
+
+
+def test_occupied_cells_by_hand():
+    xy = np.array([[0.02, 0.02], [0.03, 0.01], [9.98, 9.98], [5.0, 0.0], [11, 1], [np.nan, 1]], dtype=np.float32)
+    counted = occupied(xy, VIEW)  # cells of four pixels, 50 pixels a unit
+    assert counted[-1, -1] == 3
+    assert (counted[1, 1], counted[0, 0], counted[1, 62], counted[1, 63]) == (1, 0, 1, 2)
 
 
 def test_a_name_at_the_edge_is_moved_inwards():
@@ -115,7 +139,8 @@ def test_names_never_overlap_nor_leave_the_view_and_come_out_the_same(seed, coun
     texts = label_texts(count, ["".join(rng.choice(list("abW 1ü"), rng.integers(0, 20))) for _ in range(count)])
     order = rng.permutation(count).tolist()
     view = View((0.0, 10.0), (0.0, 10.0), int(rng.integers(100, 1500)), int(rng.integers(100, 900)))
-    placed = place_labels(places, order, texts, view)
+    counted = occupied(rng.uniform(0, 10, size=(300, 2)).astype(np.float32), view)
+    placed = place_labels(places, order, texts, view, counted)
     found = boxes(placed, view)
     assert (found[:, [0, 2]] >= -1e-6).all()
     assert (found[:, 1] <= view.width + 1e-6).all()
@@ -129,7 +154,7 @@ def test_names_never_overlap_nor_leave_the_view_and_come_out_the_same(seed, coun
         assert apart.all()
     ranks = [order.index(one.index) for one in placed]
     assert ranks == sorted(ranks)
-    assert placed == place_labels(places, order, texts, view)
+    assert placed == place_labels(places, order, texts, view, counted)
     if count and ((places[order[0]] >= 0) & (places[order[0]] <= 10)).all():
         assert placed[0].index == order[0]  # nothing stands in the way of the first
 
