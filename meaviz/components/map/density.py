@@ -27,8 +27,8 @@ def density(xy: NDArray[np.float32], view: View, reach: float) -> NDArray[np.flo
     """Environments around each pixel of ``view`` (height, width), the lowest y first.
 
     Each of the points ``xy`` (N, 2), NaN for none, counts by 1 - d² / 2 ``reach``² at the distance of d pixels, and not
-    at all where that is below 0: alone it makes a peak of 1, and within a region of one density the sum is the number of
-    environments within ``reach``. Points outside the view count as far as they reach into it.
+    at all where that is below 0: alone it makes a peak of 1, and within a region of one density the sum is the number
+    of environments within ``reach``. Points outside the view count as far as they reach into it.
     """
     from scipy.signal import oaconvolve  # here, for it takes a while, and most maps show points
 

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from meaviz.components.map.layers import View
 from meaviz.components.map.legend import shorten
 from meaviz.style.palette import Theme
+from meaviz.style.text import plain
 
 MOST = 300  # names that are looked for a place, the largest
 LONGEST = 30  # letters
@@ -139,8 +140,8 @@ def place_labels(
 
     One after the other, in ``order``: the first of a name's ``texts`` that fits between those already there, or none.
     A name stands at its place of ``places`` (C, 2), or right beside it where another one is in the way, or where it
-    hides less than half as many cells with points, as ``counted`` by :func:`occupied`; and wholly in view. One whose place is out of view, or NaN, is left out.
-    The same input gives the same names.
+    hides less than half as many cells with points, as ``counted`` by :func:`occupied`; and wholly in view. One whose
+    place is out of view, or NaN, is left out. The same input gives the same names.
     """
     letters = letter_height(view)
     height = LINE * letters
@@ -240,4 +241,8 @@ class LabelLayer:
 
     def _put(self, placed: list[Placed]) -> None:
         self.shown = placed
-        self._source.data = {name: [getattr(one, name) for one in placed] for name in ("x", "y", "text")}
+        self._source.data = {
+            "x": [one.x for one in placed],
+            "y": [one.y for one in placed],
+            "text": [plain(one.text) for one in placed],
+        }
