@@ -23,7 +23,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.leaving import leaving
 from meaviz.session.places import Places
-from meaviz.style.page import FILL, HEAD_BUTTON, page_theme
+from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 
 TITLE = "MEAViz"
@@ -152,10 +152,13 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     columns = Splitter(pane="columns", label="Width of the map", initial=COLUMNS, low=25, high=75)
     rows = Splitter(pane="rows", label="Height of map and 3D view", orientation="horizontal", initial=ROWS, low=30)
     the_map = MapView(session, workflow)
+    map_pane = _panel(the_map, "map", before("columns", COLUMNS))
+    structure_pane = _panel(StructureView(session, workflow), "structure", after("columns", COLUMNS))
+    _let_map_grow(session, map_pane, structure_pane)
     upper = pn.Row(
-        _panel(the_map, "map", before("columns", COLUMNS)),
+        map_pane,
         columns,
-        _panel(StructureView(session, workflow), "structure", after("columns", COLUMNS)),
+        structure_pane,
         styles=before("rows", ROWS),
         **FILL,
     )
@@ -212,21 +215,25 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
     selection = session.selection
 
     def let_go() -> None:
-        if selection.any:
+        if session.appearance.whole:
+            session.appearance.whole = False
+        elif selection.any:
             selection.clear()
         else:
             selection.inspected = -1
 
     shortcuts.add("t", "Light or dark", lambda: setattr(page, "dark_theme", not page.dark_theme))
-    shortcuts.add("Escape", "Clear the selection, then let go of the environment", let_go, "Environments")
+    shortcuts.add(
+        "Escape", "Leave the whole window; clear the selection; let go of the environment", let_go, "Environments"
+    )
     shortcuts.add(
         "ArrowRight", "Next environment of the selection, or of all", lambda: selection.step_through(1), "Environments"
     )
     shortcuts.add("ArrowLeft", "The one before", lambda: selection.step_through(-1), "Environments")
     shortcuts.add(
-        "f", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
+        "x", "Flag the selection, or the environment in 3D", lambda: session.flag_selection(True), "Environments"
     )
-    shortcuts.add("Shift+f", "Take their flags back", lambda: session.flag_selection(False), "Environments")
+    shortcuts.add("Shift+x", "Take their flags back", lambda: session.flag_selection(False), "Environments")
     for group, notes in NOTES.items():
         for keys, title in notes:
             shortcuts.note(keys, title, group)
@@ -234,10 +241,15 @@ def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> N
 
 def _add_map_keys(shortcuts: Shortcuts, session: Session, the_map: MapView) -> None:
     """Keys of map and selection."""
-    selection = session.selection
+    selection, appearance = session.selection, session.appearance
+
+    def toggle_whole() -> None:
+        appearance.whole = not appearance.whole
+
     for key, title, act in (
+        ("f", "The map in the whole window, and back", toggle_whole),
         ("/", "Search", the_map.type_search),
-        ("m", "What a selection does: new, add, remove, overlap", the_map.next_mode),
+        ("m", "What a selection does: new, add, remove, overlap", the_map.tools.next_mode),
         ("z", "Undo the last selection", partial(selection.move_in_history, -1)),
         ("Shift+z", "Redo it", partial(selection.move_in_history, 1)),
         ("i", "Invert the selection", selection.invert),
@@ -274,11 +286,29 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
             places[chosen].append(view(session, workflow))
 
     show(menu.active)
+
+    def bring(index: int) -> None:
+        session.appearance.whole = False  # or what is asked for would lie under the map
+        menu.active = index
+
     opened = held(lambda event: show(event.new))
     menu.param.watch(opened, "active")
     for index, (key, (title, _)) in enumerate(zip(TAB_KEYS, TABS, strict=False)):
-        shortcuts.add(key, f"The tab {title}", partial(setattr, menu, "active", index), "Tabs")
+        shortcuts.add(key, f"The tab {title}", partial(bring, index), "Tabs")
     return pn.Column(menu, *places, **FILL)
+
+
+def _let_map_grow(session: Session, map_pane: pmui.Paper, structure_pane: pmui.Paper) -> None:
+    """Let the map take the whole window, and the 3D view float on it once there is something in it."""
+
+    def arrange(*events: object) -> None:
+        whole, inspected = session.appearance.whole, session.selection.inspected >= 0
+        map_pane.css_classes = ["pane-map", *(["whole"] if whole else [])]
+        floats = ["floats" if inspected else "waits"] if whole else []
+        structure_pane.css_classes = ["pane-structure", *floats]
+
+    session.appearance.param.watch(held(arrange), "whole")
+    session.selection.param.watch(held(arrange), "inspected")
 
 
 def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
@@ -288,5 +318,5 @@ def _panel(view: Any, name: str, styles: dict[str, str]) -> pmui.Paper:
         variant="outlined",
         styles={**styles, "overflow": "hidden" if name == "map" else "auto"},
         css_classes=[f"pane-{name}"],
-        **FILL,
+        **{**FILL, "stylesheets": [*FILL["stylesheets"], WHOLE_CSS]},
     )

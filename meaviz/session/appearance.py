@@ -19,6 +19,8 @@ class Appearance(param.Parameterized):
     axes: tuple[str, str] = param.Tuple(default=PLACES, doc="Properties along x and y of the map.")
     atoms_by: str = param.String(default=ELEMENT, doc="What colours the atoms in 3D.")
     show_pruned: bool = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
+    labels: bool = param.Boolean(default=True, doc="Name the clusters on the map.")
+    whole: bool = param.Boolean(default=False, doc="The map takes the whole window.")
     dark: bool = param.Boolean(default=False)
 
     def __init__(self, **params: object) -> None:

@@ -64,6 +64,23 @@ kbd { font: inherit; font-size: 12px; padding: 1px 7px; border: 1px solid curren
 SHRINKS = ":host, .paper { min-height: 0 !important; min-width: 0 !important }"
 FILL: dict[str, Any] = {"sizing_mode": "stretch_both", "margin": 0, "stylesheets": [SHRINKS]}
 
+# the map's pane over the page, and on it the 3D view where there is something in it; above the page's head and drawer
+WHOLE_CSS = """
+:host(.whole) { position: fixed !important; inset: 0; z-index: 1210; width: auto !important; height: auto !important }
+:host(.floats), :host(.waits) {
+  position: fixed !important; right: 10px; bottom: 10px; z-index: 1211;
+  width: 364px !important; height: 42% !important }
+:host(.waits) { visibility: hidden }
+:host(.whole) .MuiPaper-root { border: none; border-radius: 0 }
+"""
+FLOATING_CSS = """
+:host(.whole) > .map-plane { position: absolute !important; inset: 0; width: 100% !important; height: 100% !important }
+:host(.whole) > .map-tools {
+  position: absolute; left: 10px; top: 10px; z-index: 2; width: min(860px, 100% - 230px) !important; max-height: 60%;
+  box-sizing: border-box; border-radius: 8px; border: 1px solid var(--mui-palette-divider, #d5dae0);
+  background: color-mix(in srgb, var(--mui-palette-background-paper, #fff) 88%, transparent) }
+"""
+
 FACTS_CSS = """
 :host(.empty) { opacity: 0.75; font-size: 14px }
 dl.facts { display: grid; gap: 2px 10px; grid-template-columns: max-content minmax(0, 1fr) max-content minmax(0, 1fr) }

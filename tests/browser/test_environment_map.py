@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,9 @@ from playwright.sync_api import Page, expect
 
 from meaviz.components.map.environment_map import EnvironmentMap, warm
 from meaviz.components.map.figure import NAME
+from meaviz.components.map.labels import label_texts
 from meaviz.components.map.layers import SCATTER_MAX
-from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, palette
+from meaviz.style.palette import DARK, LIGHT, NEUTRAL, SEQUENTIAL, Colouring, palette
 from tests.support.browser import (
     BrowserLog,
     Served,
@@ -35,6 +37,12 @@ pytestmark = pytest.mark.browser
 
 CENTRES = np.array([[-10.0, 0.0], [10.0, 0.0], [0.0, 12.0]])  # three square blobs, 4 wide, far from each other
 TIP = "view.model.center.find((one) => one.type == 'Label')"
+NAMES = "view.model.renderers.findLast((one) => one.glyph.type == 'Text')"
+WIDTHS = f"""arg.map((text) => {{
+  const context = document.createElement("canvas").getContext("2d"), {{glyph}} = {NAMES};
+  context.font = `bold ${{glyph.text_font_size.value}} ${{glyph.text_font.value}}`;
+  return context.measureText(text).width;
+}})"""
 IMAGE_WIDTH = "view.model.renderers[0].data_source.get_column('dw')[0]"
 FAR_AWAY = (0.0, -1.0)  # no point within 3 units
 
@@ -313,18 +321,6 @@ def test_recolouring_changes_the_pixels_and_the_legend(stage):
     expect(stage.page.get_by_text("alpha")).not_to_be_visible()
 
 
-def test_legend_lists_the_largest_the_noise_and_how_many_more(stage):
-    n = len(stage.xy)
-    codes = np.minimum(np.arange(n) % 40, np.arange(n)[::-1] % 40) - 1
-    stage.run(lambda: stage.map.set_colouring(Colouring.categorical(codes, [f"C{i}" for i in range(40)])))
-    counts = np.bincount(codes + 1)
-    largest = 1 + int(counts[1:].argmax())
-    expect(stage.page.get_by_text(f"C{largest - 1}  {counts[largest]:,}", exact=True)).to_be_visible()
-    expect(stage.page.get_by_text(f"Unclustered  {counts[0]:,}")).to_be_visible()
-    more = int((counts[1:] > 0).sum()) - 10
-    expect(stage.page.get_by_text(f"+ {more} more")).to_be_visible()
-
-
 def test_colour_bar_replaces_the_legend(stage):
     values = stage.xy[:, 0].astype(float)  # blob 0 low, blob 1 high
     colouring = Colouring.continuous(values, label="Energy", unit="eV")
@@ -337,6 +333,47 @@ def test_colour_bar_replaces_the_legend(stage):
     for i in (0, 60, 120, 180, 230):
         assert (np.abs(bar - rgb(colouring.palette[i])).max(axis=1) < 8).sum() > 10  # the bar itself
     assert (np.abs(bar - rgb(LIGHT.text)).max(axis=1) < 90).sum() > 60  # its labels
+
+
+@pytest.mark.parametrize("stage", [3_000], indirect=True, ids=["scatter"])
+def test_density_counts_pixels_and_ends_with_the_next_colouring(stage):
+    stage.run(stage.map.set_density)
+    expect(stage.page.get_by_text(re.compile(r"Density \(environments within \d pixels\)"))).to_be_visible()
+    expect(stage.page.get_by_text("alpha")).not_to_be_visible()
+    around = stage.colours_around(CENTRES[0])
+    assert share(around, palette(3)[0], 30) == 0  # no point has a colour of its own
+    assert min(np.abs(around - rgb(colour)).max(axis=1).min() for colour in SEQUENTIAL[60:]) < 6
+    mask, _ = stage.select(circle(CENTRES[1], 4.0))
+    np.testing.assert_array_equal(mask, stage.blob == 1)
+    stage.run(lambda: stage.map.set_selection(stage.blob == 1))
+    stage.wait_for_colour(CENTRES[0], LIGHT.dim)
+    stage.run(lambda: stage.map.set_selection(None))
+    stage.run(lambda: stage.map.set_colouring(Colouring.categorical(stage.blob, ["alpha", "beta", "gamma"])))
+    stage.wait_for_colour(CENTRES[0], palette(3)[0])
+    expect(stage.page.get_by_text("Density")).not_to_be_visible()
+
+
+@pytest.mark.parametrize("stage", [3_000], indirect=True, ids=["scatter"])
+def test_names_are_as_wide_as_is_reckoned_with_and_more_appear_on_a_closer_view(stage):
+    codes = np.where(stage.blob == 1, np.where(stage.xy[:, 0] > 10, 1, 3), stage.blob)
+    names = ["alpha", "a long name, with words mm", "gamma", "another long name, WWW"]
+    stage.run(lambda: stage.map.set_labels(codes, label_texts(4, names)))
+
+    def on_page():
+        return figure_eval(stage.page, NAME, f"Array.from({NAMES}.data_source.data.text)")
+
+    assert on_page() == [one.text for one in stage.map.labels]
+    assert {"1 alpha", "3 gamma"} < set(on_page())
+    assert len({"2 a long name, with words mm", "4 another long name, WWW"} & set(on_page())) == 1  # no room for both
+    stage.run(lambda: stage.map.zoom_to(stage.blob == 1))
+    wait_until(stage.page, lambda: set(on_page()) == {"2 a long name, with words mm", "4 another long name, WWW"})
+    measured = figure_eval(stage.page, NAME, WIDTHS, on_page())
+    assert all(0 < width <= one.width for width, one in zip(measured, stage.map.labels, strict=True))
+    dark = stage.colours_around((stage.map.labels[0].x, stage.map.labels[0].y), 8)
+    assert share(dark, LIGHT.text) > 0.05  # letters
+    assert share(dark, LIGHT.raised, 20) > 0.05  # and their halo
+    stage.run(lambda: stage.map.set_labels(None))
+    assert on_page() == []
 
 
 def test_selected_points_stay_in_colour_and_the_others_turn_grey(stage):
@@ -384,9 +421,9 @@ def test_hover_asks_for_the_resting_pointer_only(stage):
 def test_dark_theme(stage):
     box = stage.at(FAR_AWAY)[0]
     stage.run(lambda: stage.map.param.update(dark=True))
-    stage.wait_for_colour(FAR_AWAY, DARK.surface)
+    stage.wait_for_colour(FAR_AWAY, DARK.raised)
     pixels = stage.pixels()
-    assert np.abs(pixels[round(box[1]), round(box[0])] - rgb(DARK.surface)).max() < 3
+    assert np.abs(pixels[round(box[1]), round(box[0])] - rgb(DARK.raised)).max() < 3
     stage.wait_for_colour(CENTRES[0], palette(3)[0])
     stage.run(lambda: stage.map.set_selection(stage.blob == 1))
     stage.wait_for_colour(CENTRES[0], DARK.dim)

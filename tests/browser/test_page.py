@@ -16,9 +16,12 @@ from meaviz.components.splitter import Splitter, after, before
 from meaviz.views import TABS
 from tests.support.browser import (
     Served,
+    data_to_page,
+    drag,
     figure_eval,
     open_page,
     wait_idle,
+    wait_still,
     wait_until,
 )
 from tests.support.whole_page import LEFT_AT, App, panes
@@ -30,6 +33,7 @@ FOCUS_IN_DIALOG = """() => {
     if (node.closest("[role=dialog]")) return true;
   return false;
 }"""
+SQUARE = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 SPAN = "view.frame.x_range.end - view.frame.x_range.start"
 FOLLOWS = "Math.abs(view.el.getBoundingClientRect().width - view.bbox.width) < 2"
 
@@ -84,7 +88,7 @@ def test_the_list_of_keys_holds_the_focus_and_gives_it_back(app: App) -> None:
     for _ in range(4):
         page.keyboard.press("Tab")
         assert page.evaluate(FOCUS_IN_DIALOG)
-    page.keyboard.press("f")
+    page.keyboard.press("x")
     page.keyboard.press("Escape")
     expect(keys).to_have_count(0)
     expect(opener).to_be_focused()
@@ -97,15 +101,15 @@ def test_keys_of_environments(app: App) -> None:
     page, session = app.page, app.session
     page.keyboard.press("ArrowRight")
     wait_until(page, lambda: session.selection.inspected == 0, what="the first environment")
-    page.keyboard.press("f")
+    page.keyboard.press("x")
     wait_until(page, lambda: session.judging.flags.any(), what="a flag")
     assert np.flatnonzero(session.judging.flags).tolist() == [0]
-    page.keyboard.press("Shift+F")
+    page.keyboard.press("Shift+X")
     wait_until(page, lambda: not session.judging.flags.any(), what="no flag")
     page.keyboard.press("Escape")
     wait_until(page, lambda: session.selection.inspected == -1, what="nothing inspected")
     page.get_by_label("Files").fill("")
-    page.get_by_label("Files").press_sequentially("f?")
+    page.get_by_label("Files").press_sequentially("xf?")
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert not session.judging.flags.any()
     page.get_by_label("Files").fill("")
@@ -145,6 +149,47 @@ def test_keys_of_the_inbox_and_of_the_page_together(app: App) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     listed.focus()
     app.tab(1)
+
+
+@pytest.mark.browser
+def test_the_map_takes_the_whole_window_and_gives_it_back(app: App) -> None:
+    """With its selection, legend and facts; not while somebody types."""
+    page, session = app.page, app.session
+    before, xy = panes(page), session.data.survey.projection.xy
+    search = page.get_by_role("textbox", name="Search")
+    search.fill("")
+    search.press_sequentially("f")
+    assert search.input_value() == "f"
+    assert not session.appearance.whole
+    search.fill("")
+    search.evaluate("(field) => field.blur()")
+
+    page.keyboard.press("f")
+    wait_until(page, lambda: panes(page)[0] == [0, 0, 1280, 720], what="the map over the whole window")
+    wait_until(page, lambda: figure_eval(page, "map", "view.bbox.width") > 1270, what="a figure as wide")
+    wait_still(page)
+    expect(page.locator(".map-legend")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Colour by")).to_be_visible()
+    places = data_to_page(page, "map", xy)
+    legend = page.locator(".map-legend").bounding_box()
+    assert max(x for x, _ in places) < legend["x"]  # everything is in sight, and nothing under the legend
+    blob = xy[session.data.survey.clusters.labels == 0]
+    drag(page, data_to_page(page, "map", [blob.mean(axis=0) + corner for corner in SQUARE]))
+    wait_until(page, lambda: session.selection.mask.any(), what="a lasso")
+    row = int(np.flatnonzero(session.selection.mask)[0])
+    page.mouse.click(*data_to_page(page, "map", xy[row : row + 1])[0])
+    wait_until(page, lambda: session.selection.inspected >= 0, what="an environment")
+    wait_until(page, lambda: panes(page)[1][2:] == [1270, 710], what="3D view and facts on the map")
+    expect(page.locator(".pane-structure").get_by_text("structure", exact=True)).to_be_visible()
+
+    page.keyboard.press("Escape")
+    wait_until(page, lambda: panes(page) == before, what="the panes as before")
+    assert session.selection.mask.any()  # the key did this one thing
+    assert session.selection.inspected >= 0
+    page.get_by_role("button", name="The map in the whole window").click()
+    wait_until(page, lambda: session.appearance.whole, what="the whole window by the button")
+    app.tab(2)  # what is asked for comes into sight
+    wait_until(page, lambda: panes(page) == before, what="the panes as before")
 
 
 @pytest.mark.browser

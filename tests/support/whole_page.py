@@ -78,6 +78,7 @@ class App:
         self.tab(0)
 
     def _forget(self) -> None:
+        self.session.appearance.whole = False
         self.session.selection.clear()
         self.session.selection.inspected = self.session.judging.candidate = -1
 

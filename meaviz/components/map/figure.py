@@ -25,6 +25,7 @@ NAME = "map"  # for those who look for the figure in the browser
 MARGIN = 0.04  # of the extent, around all points
 UNLAID_SIZE = (800, 600)  # pixels, until the browser has laid the figure out
 SMALLEST_SIDE, LARGEST_SIDE = 100, 4000  # pixels
+SPARE = (0.16, 0.17)  # of width and height, right and above, where legend and tools float over the whole window
 
 _STYLESHEET = ".bk-Canvas { --outline-style: none }"  # no dotted frame around the map after a click
 _TOOLBAR_STYLESHEET = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool
@@ -38,7 +39,7 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
 
     ``ticks`` says that the coordinates themselves have a meaning.
 
-    The browser tests no point against box and lasso: that is done on all points, in ``selection.py``.
+    The browser tests no point against box and lasso: that is done on all points, in ``hits.py``.
     """
     x_range, y_range = (_range_around(column) for column in xy.T)
     plot = figure(
@@ -73,8 +74,8 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
 def apply_theme(plot: figure, theme: Theme) -> None:
     """Give the figure, its axes, and the shapes drawn by its tools the colours of ``theme``."""
     plot.styles = {"--bokeh-icon-color": theme.muted}
-    plot.background_fill_color = theme.surface
-    plot.border_fill_color = theme.surface
+    plot.background_fill_color = theme.raised  # the map lies on a card
+    plot.border_fill_color = theme.raised
     plot.outline_line_color = None
     plot.axis.axis_label_text_color = theme.muted
     plot.axis.axis_label_text_font = theme.font
@@ -116,11 +117,38 @@ def view_of(plot: figure) -> View:
     return View((x.start, x.end), (y.start, y.end), width, height)
 
 
-def extent(values: NDArray[np.floating]) -> tuple[float, float]:
-    """The range of an axis on which all finite ``values`` lie, with a margin."""
+def extent(values: NDArray[np.floating], spare: float = 0.0) -> tuple[float, float]:
+    """The range of an axis on which all finite ``values`` lie, with a margin, and a ``spare`` share of it beyond."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = MARGIN * (high - low) or 1.0
-    return low - margin, high + margin
+    low, high = low - margin, high + margin
+    return low, high + (high - low) * spare / (1.0 - spare)
+
+
+def shows_all(plot: figure) -> bool:
+    """Whether the view is what a reset goes back to."""
+    return all(
+        np.allclose((axis.start, axis.end), (axis.reset_start, axis.reset_end))
+        for axis in (cast(Any, plot.x_range), cast(Any, plot.y_range))
+    )
+
+
+def show_all(plot: figure, xy: NDArray[np.floating], spare: tuple[float, float], *, look: bool) -> None:
+    """Let a reset go back to all of ``xy`` (N, 2) with ``spare`` room right and above; ``look`` goes there now."""
+    for axis, column, more in zip((plot.x_range, plot.y_range), xy.T, spare, strict=True):
+        start, end = extent(column, more)
+        axis.update(reset_start=start, reset_end=end, **({"start": start, "end": end} if look else {}))
+
+
+def enclose(plot: figure, xy: NDArray[np.floating], whole: NDArray[np.floating], spare: tuple[float, float]) -> None:
+    """Let the view hold ``xy`` (K, 2), of one point its surroundings within ``whole`` (N, 2)."""
+    for axis, column, every, more in zip((plot.x_range, plot.y_range), xy.T, whole.T, spare, strict=True):
+        start, end = extent(column, more)
+        if not np.nanmax(column) > np.nanmin(column):
+            (low, high), (first, last) = extent(every), extent(column)
+            middle, reach = (first + last) / 2, 0.02 * (high - low)
+            start, end = middle - reach, middle + reach
+        axis.update(start=start, end=end)
 
 
 def _range_around(values: NDArray[np.float32]) -> Range1d:

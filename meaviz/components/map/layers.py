@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numba as nb
 import numpy as np
-from bokeh.models import ColumnDataSource
+from bokeh.models import ColumnDataSource, GlyphRenderer
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -19,6 +19,8 @@ from meaviz.components.map.hits import inside_box
 from meaviz.style.palette import Theme, pack
 
 SCATTER_MAX = 50_000
+USUAL_SIDE = 700.0  # pixels of a map, the square root of its area
+SCALES = (0.8, 1.35)  # of points on the smallest and the largest map
 OPACITY = (
     0.5,
     0.6,
@@ -45,6 +47,11 @@ class View:
         """Pixels per data unit along x and y."""
         return self.width / (self.x[1] - self.x[0]), self.height / (self.y[1] - self.y[0])
 
+    @property
+    def side(self) -> float:
+        """Pixels of a side if it were a square."""
+        return float(np.sqrt(self.width * self.height))
+
 
 def levels(n: int, selected: NDArray[np.bool_] | None, pruned: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Level of each of ``n`` points: 2 if selected (or nothing is), plus 1 unless pruned."""
@@ -53,9 +60,13 @@ def levels(n: int, selected: NDArray[np.bool_] | None, pruned: NDArray[np.bool_]
     return 2 * shown.astype(np.uint8) + kept.astype(np.uint8)
 
 
-def point_size(n: int) -> float:
-    """Diameter in pixels that suits ``n`` visible points: 8 for 200, 4 for 14,000, 2 from 180,000 on."""
-    return float(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0))
+def point_size(n: int, side: float = USUAL_SIDE) -> float:
+    """Diameter in pixels that suits ``n`` visible points: 8 for 200, 4 for 14,000, 2 from 180,000 on.
+
+    On a map whose ``side`` is longer or shorter than usual they are larger or smaller, though never below 2.
+    """
+    scale = np.clip(side / USUAL_SIDE, *SCALES)
+    return float(max(np.clip(12.5 - 2.0 * np.log10(max(n, 1)), 2.0, 9.0) * scale, 2.0))
 
 
 def size_classes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -92,7 +103,9 @@ def _towards(rgba: NDArray[np.uint32], colour: str, share: float) -> NDArray[np.
 
 
 class Layer(Protocol):
-    """What the map asks of either way of drawing."""
+    """What the map asks of every way of drawing."""
+
+    renderer: GlyphRenderer
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
         """Take other coordinates (N, 2), NaN for a point that is not drawn, and size classes (N,); then arrange."""
@@ -110,10 +123,12 @@ class Layer(Protocol):
 class ScatterLayer:
     """Every point a disc, drawn by the graphics card."""
 
-    def __init__(self, plot: figure, xy: NDArray[np.float32]) -> None:
+    def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
         self.source = ColumnDataSource({"x": [], "y": [], "fill": [], "size": []})
-        self._size = point_size(len(xy))
-        self._discs = plot.scatter("x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source)
+        self._size = point_size(len(xy), view.side)
+        self.renderer: GlyphRenderer = plot.scatter(
+            "x", "y", fill_color="fill", line_color=None, size=self._size, source=self.source
+        )
         self.place(xy, None)
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
@@ -121,7 +136,7 @@ class ScatterLayer:
         self._xy = xy
         self._shuffled = _shuffle(xy)
         self._factors = None if sizes is None else np.asarray(SIZES, dtype=np.float32)[sizes]
-        self._discs.glyph.size = self._size if sizes is None else "size"
+        self.renderer.glyph.size = self._size if sizes is None else "size"
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; sent with the next paint."""
@@ -131,11 +146,11 @@ class ScatterLayer:
 
     def look(self, view: View) -> bool:
         """Fit the size of the discs to what is in view; the browser has all points."""
-        size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))))
+        size = point_size(int(np.count_nonzero(inside_box(self._xy, view.x, view.y))), view.side)
         if abs(size - self._size) > 0.2:
             self._size = size
             if self._factors is None:
-                self._discs.glyph.size = size
+                self.renderer.glyph.size = size
             else:
                 self.source.data["size"] = size * self._factors[self._rows]
         return False
@@ -160,7 +175,7 @@ class RasterLayer:
         self._view = view
         self.place(xy, None)
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
-        plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
+        self.renderer: GlyphRenderer = plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
         """Take other coordinates and size classes; aggregated with the next paint."""
@@ -192,7 +207,7 @@ class RasterLayer:
 
 def make_layer(plot: figure, xy: NDArray[np.float32], view: View) -> Layer:
     """The way of drawing that suits the number of points ``xy`` (N, 2)."""
-    return ScatterLayer(plot, xy) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
+    return ScatterLayer(plot, xy, view) if len(xy) <= SCATTER_MAX else RasterLayer(plot, xy, view)
 
 
 def picture(
@@ -260,7 +275,7 @@ def _aggregate(
     )
     count, row = pixels["count"].data, pixels["row"].data
     last = np.where(np.isnan(row), -1, row).astype(np.int32)
-    size = point_size(int(count.sum()))
+    size = point_size(int(count.sum()), view.side)
     discs = [_disc(size * factor) for factor in ((1.0,) if sizes is None else SIZES)]
     start = np.cumsum([0, *(len(cover) for _, cover in discs)])
     offsets, cover = (np.concatenate(parts) for parts in zip(*discs, strict=True))

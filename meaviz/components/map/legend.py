@@ -14,6 +14,14 @@ MOST_ENTRIES = 12
 LONGEST_NAME = 22
 WIDTH = 200  # reserved at the right, so that the map keeps its shape when the colouring changes
 TOP, GAP = 6, 6  # pixels above and below the legend, and beside it
+UNDER_TOOLS = 46  # pixels from above where it floats, below the tools of the map
+_BESIDE = {
+    "position": "absolute",
+    "right": f"{GAP}px",
+    "top": f"{TOP}px",
+    "height": f"calc(100% - {2 * TOP}px)",
+    **dict.fromkeys(("background", "border", "border-radius", "padding", "max-height"), "unset"),
+}
 _STYLESHEET = """
 :host { pointer-events: none; overflow: hidden }
 div:has(> .legend) { height: 100% }
@@ -90,6 +98,17 @@ def listed_entries(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     return categories[:room] + noise, categories[room:]
 
 
+def floating_card(theme: Theme) -> dict[str, str]:
+    """Styles of what floats on the map."""
+    return {
+        "background": f"color-mix(in srgb, {theme.raised} 88%, transparent)",
+        "border": f"1px solid {theme.border}",
+        "border-radius": "8px",
+        "padding": "8px 0 8px 10px",
+        "box-sizing": "border-box",
+    }
+
+
 class MapLegend:
     """The legend at the right side of a map.
 
@@ -104,13 +123,13 @@ class MapLegend:
             width=WIDTH - 2 * GAP,
             css_classes=["map-legend"],
             stylesheets=[_STYLESHEET],
-            styles={
-                "position": "absolute",
-                "right": f"{GAP}px",
-                "top": f"{TOP}px",
-                "height": f"calc(100% - {2 * TOP}px)",
-            },
+            styles=_BESIDE,
         )
+
+    def set_floating(self, floating: bool, theme: Theme) -> None:
+        """Lie on the map, as a card in the colours of ``theme``, or beside it."""
+        card = {"top": f"{UNDER_TOOLS}px", "height": "auto", "max-height": f"calc(100% - {2 * UNDER_TOOLS}px)"}
+        self.pane.styles = {**_BESIDE, **card, **floating_card(theme)} if floating else _BESIDE
 
     def show(self, colouring: Colouring | None, theme: Theme) -> None:
         """Explain ``colouring``; None explains nothing."""

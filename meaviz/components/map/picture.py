@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meaviz.components.map.density import density_picture
+from meaviz.components.map.labels import HALO, Placed, letter_height
 from meaviz.components.map.layers import OPACITY, SCATTER_MAX, SIZES, View, picture, point_size, shade
 from meaviz.components.map.legend import bar_ticks, listed_entries, shorten
 from meaviz.style.palette import Colouring, Theme
@@ -25,12 +28,13 @@ class MapPicture:
 
     xy: NDArray[np.float32]  # (N, 2), NaN for points without a place
     shown: NDArray[np.bool_] | None  # (N,) points that are drawn, None for all
-    colouring: Colouring
+    colouring: Colouring | None  # None colours the plane by density
     level: NDArray[np.uint8]  # (N,), see map_layers.levels
     sizes: NDArray[np.uint8] | None  # (N,) size classes
     view: View
     labels: tuple[str, str]
     ticks: bool
+    names: Sequence[Placed] = ()  # on the map
 
 
 def draw(shown: MapPicture, format: Literal["png", "svg"], theme: Theme) -> bytes:
@@ -48,9 +52,10 @@ def draw(shown: MapPicture, format: Literal["png", "svg"], theme: Theme) -> byte
         axes.set_facecolor(theme.surface)
         axes.set_xlim(*view.x)
         axes.set_ylim(*view.y)
-        _points(axes, shown, theme)
+        colouring = _points(axes, shown, theme)
+        _names(axes, shown, theme)
         _style(axes, shown, theme)
-        _legend(figure, axes, shown.colouring, theme)
+        _legend(figure, axes, colouring, theme)
         stream = io.BytesIO()
         figure.savefig(
             stream, format=format, facecolor=theme.surface, metadata={"Date": None} if format == "svg" else {}
@@ -58,23 +63,42 @@ def draw(shown: MapPicture, format: Literal["png", "svg"], theme: Theme) -> byte
     return stream.getvalue()
 
 
-def _points(axes: Any, shown: MapPicture, theme: Theme) -> None:
+def _points(axes: Any, shown: MapPicture, theme: Theme) -> Colouring:
+    """The points or their density, and what the colours mean."""
     view = shown.view
     xy = shown.xy if shown.shown is None else np.where(shown.shown[:, None], shown.xy, np.float32(np.nan))
     x, y = xy.T
     inside = (x >= view.x[0]) & (x <= view.x[1]) & (y >= view.y[0]) & (y <= view.y[1])
+    fine = View(view.x, view.y, 2 * view.width, 2 * view.height)
+    frame: dict[str, Any] = {"origin": "lower", "extent": (*view.x, *view.y), "aspect": "auto"}
+    if shown.colouring is None:
+        image, colouring = density_picture(xy, shown.level, view, theme, 2)
+        axes.imshow(image.view(np.uint8).reshape(*image.shape, 4), interpolation="none", **frame)
+        return colouring
     if len(xy) > SCATTER_MAX:
-        fine = View(view.x, view.y, 2 * view.width, 2 * view.height)
-        image = picture(xy, shown.colouring.rgba, shown.level, shown.sizes, fine, theme)
-        axes.imshow(image, origin="lower", extent=(*view.x, *view.y), aspect="auto", interpolation="none")
-        return
+        drawn = picture(xy, shown.colouring.rgba, shown.level, shown.sizes, fine, theme)
+        axes.imshow(drawn, interpolation="none", **frame)
+        return shown.colouring
     rows = np.random.default_rng(0).permutation(np.flatnonzero(inside))
     rows = rows[np.argsort(shown.level[rows], kind="stable")]
     level = shown.level[rows]
     colours = shade(shown.colouring.rgba[rows], level, theme, np.asarray(OPACITY)[level])
     factors = np.ones(len(rows)) if shown.sizes is None else np.asarray(SIZES)[shown.sizes[rows]]
-    points = point_size(len(rows)) * factors * 72.0 / SCREEN * WIDTH * SCREEN / view.width
+    points = point_size(len(rows), view.side) * factors * 72.0 / SCREEN * WIDTH * SCREEN / view.width
     axes.scatter(x[rows], y[rows], s=points**2, c=colours.view(np.uint8).reshape(-1, 4) / 255.0, linewidths=0)
+    return shown.colouring
+
+
+def _names(axes: Any, shown: MapPicture, theme: Theme) -> None:
+    from matplotlib.patheffects import withStroke
+
+    point = 72.0 * WIDTH / shown.view.width  # of a pixel
+    halo = withStroke(linewidth=HALO * point, foreground=theme.surface)
+    for one in shown.names:
+        axes.text(
+            one.x, one.y, one.text, ha="center", va="center", color=theme.text, weight="bold", parse_math=False,
+            fontsize=letter_height(shown.view) * point, path_effects=[halo], clip_on=True,
+        )  # fmt: skip
 
 
 def _style(axes: Any, shown: MapPicture, theme: Theme) -> None:

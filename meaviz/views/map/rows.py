@@ -15,7 +15,7 @@ from meaviz.session import Session
 from meaviz.session.appearance import PLACES, QUICK
 from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.style.text import TextPane, plain
-from meaviz.views.shared.buttons import small_button
+from meaviz.views.shared.buttons import small_button, toggle
 
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 6, 0, 0)}
 MOST_CHOICES = 400  # categories offered one by one
@@ -81,7 +81,7 @@ class MapRow(pn.viewable.Viewer):
 
 
 class ViewRow(MapRow):
-    """Axes, sizes, and the picture as a file."""
+    """Axes, sizes, names of the clusters, and the picture as a file."""
 
     def __init__(self, session: Session, picture: Callable[[str], io.BytesIO]) -> None:
         self._picture = picture
@@ -112,7 +112,10 @@ class ViewRow(MapRow):
             )
             for kind in ("png", "svg")
         ]
-        return [self._x, self._y, self._size, self.act("UMAP", self._back), *files]
+        named = self.session.appearance.labels
+        names = toggle("Labels", "Name the clusters on the map", value=named, margin=(6, 6, 0, 0))
+        names.link(self.session.appearance, value="labels", bidirectional=True)
+        return [self._x, self._y, self._size, self.act("UMAP", self._back), names, *files]
 
     def offer(self, *events: object) -> None:
         """All properties that are numbers."""

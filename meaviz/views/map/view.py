@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 from meaviz.components.map import layers as map_layers
 from meaviz.components.map.environment_map import EnvironmentMap
+from meaviz.components.map.labels import label_texts
 from meaviz.components.map.picture import MapPicture, draw
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
-from meaviz.session.appearance import PLACES, QUICK
-from meaviz.style.page import COUNT_CSS, SEGMENT
+from meaviz.session.appearance import DENSITY, PLACES, QUICK
+from meaviz.session.data import STEPS
+from meaviz.style.page import FLOATING_CSS
 from meaviz.style.palette import Colouring, theme
-from meaviz.style.text import TextPane, caption, join, markup
+from meaviz.style.text import TextPane, caption
 from meaviz.views.map.rows import FilterRow, KeptRow, ViewRow
-from meaviz.views.shared.buttons import icon_button, small_button, toggle
+from meaviz.views.map.tools import SelectionTools
+from meaviz.views.shared.buttons import small_button, toggle
 from meaviz.views.shared.colours import choices, colour
-from meaviz.views.shared.feedback import keep_state
 
 QUICK_NOTE = "Quick map: principal components; the learned map follows"
 EMPTY = "The map appears here once the steps on the left have run."
-MODES = {"New": "replace", "Add": "add", "Remove": "remove", "Overlap": "intersect"}
+FAILED = "There is no map yet: {}"
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
 
 
@@ -40,7 +42,7 @@ class MapView(pn.viewable.Viewer):
         super().__init__()
         self.session, selection = session, session.selection
         self.map = EnvironmentMap(on_select=selection.select, on_tap=self._tap, hover=self._hover)
-        self.map.clear(EMPTY)
+        self.tools = SelectionTools(session, self.map, self.zoom)
         self._drawn: object = None  # the places that are on the map
         self._sizes: NDArray[Any] | None = None
         self._colour = pmui.Select(
@@ -68,7 +70,7 @@ class MapView(pn.viewable.Viewer):
         rows = {
             "View": ViewRow(session, self.picture),
             "Filter": FilterRow(session),
-            "Kept": KeptRow(session, self.mode),
+            "Kept": KeptRow(session, lambda: self.tools.mode),
         }
         toggles = {row: toggle(title, **above) for title, row in rows.items()}
 
@@ -90,36 +92,21 @@ class MapView(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=(4, 8, 0, 8),
         )
-        self._mode = pmui.RadioButtonGroup(
-            options=MODES,
-            value="replace",
-            size="small",
-            sx=SEGMENT,
-            margin=(0, 6, 0, 0),
-            description="What a box, lasso, polygon or search does; keys: Shift adds, Ctrl removes, both intersect",
-        )
-        self._undo = icon_button("undo", "Undo the last selection", lambda: selection.move_in_history(-1))
-        self._redo = icon_button("redo", "Redo the selection", lambda: selection.move_in_history(1))
-        self._buttons = [
-            icon_button("clear", "Select nothing", selection.clear),
-            icon_button("flip", "Invert the selection", selection.invert),
-            icon_button("hub", "Grow to whole clusters", selection.grow),
-            icon_button("center_focus_strong", "Zoom to the selection", held(self.zoom)),
-        ]
-        self._flag = small_button("Flag", lambda: session.flag_selection(True), color="error", disabled=True)
-        self._unflag = small_button("Unflag", lambda: session.flag_selection(False), disabled=True)
-        self._count = TextPane("", margin=(4, 4), stylesheets=[COUNT_CSS])
-        tools = (self._mode, self._undo, self._redo, *self._buttons, self._flag, self._unflag, self._count)
-        second = pn.FlexBox(*tools, align_items="center", gap="3px", sizing_mode="stretch_width", margin=(4, 8, 4, 8))
         self._problem = TextPane("", visible=False, margin=(0, 12), css_classes=["search-problem"])
         self._note = caption(visible=False, margin=(0, 12), css_classes=["quick-map"])
-        self._layout = pn.Column(
-            first, second, *rows.values(), self._problem, self._note, self.map, sizing_mode="stretch_both", margin=0
+        above_map = pn.Column(
+            first,
+            self.tools,
+            *rows.values(),
+            self._problem,
+            self._note,
+            css_classes=["map-tools"],
+            sizing_mode="stretch_width",
+            margin=0,
         )
+        self._layout = pn.Column(above_map, self.map, sizing_mode="stretch_both", margin=0, stylesheets=[FLOATING_CSS])
         self._colour.param.watch(self._choose_colour, "value")
         self._search.param.watch(lambda event: self._find(), "enter_pressed")
-        self._mode.param.watch(held(lambda event: setattr(self.map, "mode", event.new)), "value")
-        self.map.param.watch(lambda event: setattr(self._mode, "value", event.new), "mode")
         session.data.param.watch(held(self._show_sight), "sight")
         session.appearance.param.watch(held(self._show_axes), "axes")
         session.data.param.watch(self._offer_colours, "properties")
@@ -132,21 +119,14 @@ class MapView(pn.viewable.Viewer):
         session.planning.param.watch(held(self._show_plan), "plan")
         session.appearance.param.watch(held(self._show_plan), "show_pruned")
         session.appearance.param.watch(held(lambda event: setattr(self.map, "dark", event.new)), "dark")
-        keep_state(self._allow, self._undo, self._redo)
+        session.appearance.param.watch(held(self._name), "labels")
+        session.appearance.param.watch(held(self._float), "whole")
+        session.activity.param.watch(self._show_activity, ["running", "progress", "problem"])
         self._show_sight()
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""
         return self._layout
-
-    def mode(self) -> str:
-        """What a selection does to the one that is there."""
-        return str(self._mode.value)
-
-    def next_mode(self) -> None:
-        """Let a selection do the next thing to the one that is there: new, add, remove, overlap, new."""
-        ways = list(MODES.values())
-        self._mode.value = ways[(ways.index(self._mode.value) + 1) % len(ways)]
 
     def type_search(self) -> None:
         """Put the cursor into the search field."""
@@ -166,12 +146,13 @@ class MapView(pn.viewable.Viewer):
         shown = MapPicture(
             xy=xy,
             shown=session.selection.shown,
-            colouring=colour(session, session.appearance.colour_by),
+            colouring=None if session.appearance.colour_by == DENSITY else self.colours(),
             level=map_layers.levels(len(xy), session.selection.mask, self._pruned()),
             sizes=self._sizes,
             view=view,
             labels=labels,
             ticks=ticks,
+            names=self.map.labels,
         )
         return io.BytesIO(draw(shown, "svg" if format == "svg" else "png", theme(session.appearance.dark)))
 
@@ -196,20 +177,17 @@ class MapView(pn.viewable.Viewer):
     def _show_sight(self, *events: object) -> None:
         """Another map, none, or more that is known of the points on it."""
         sight = self.session.data.sight
-        for widget in (*self._buttons, self._only):
-            widget.disabled = sight is None
-        for widget in (self._flag, self._unflag):
-            widget.disabled = self.session.judging.flags is None
+        self._only.disabled = sight is None
         self._note.object = QUICK_NOTE if sight is not None and sight.quick else ""
         self._note.visible = bool(self._note.object)
         if sight is None:
-            self.map.clear(EMPTY)
-            self._show_selection()
+            self._show_activity()
             return
         self._offer_colours()
         if self._drawn is sight.projection and self.map.view is not None:
             self._recolour()
             self._resize()
+            self._name()
             self._show_plan()
         else:
             self._drawn = sight.projection
@@ -233,6 +211,7 @@ class MapView(pn.viewable.Viewer):
             return
         self._recolour()
         self._resize()
+        self._name()
         self._show_filters()
         self._show_plan()
         self._show_selection()
@@ -249,9 +228,23 @@ class MapView(pn.viewable.Viewer):
         return self._ready and self.map.view is not None
 
     def _recolour(self, *events: object) -> None:
-        if self._drawable:
-            self._colour.value = self.session.appearance.colour_by
-            self.map.set_colouring(colour(self.session, self.session.appearance.colour_by))
+        if not self._drawable:
+            return
+        self._colour.value = name = self.session.appearance.colour_by
+        if name == DENSITY:
+            self.map.set_density()
+        else:
+            self.map.set_colouring(colour(self.session, name))
+
+    def _name(self, *events: object) -> None:
+        """Write the clusters' names on the map, where they are known and wanted."""
+        sight = self.session.data.sight
+        if not self._drawable or sight is None:
+            return
+        if sight.clusters is None or not self.session.appearance.labels:
+            self.map.set_labels(None)
+        else:
+            self.map.set_labels(sight.clusters.labels, label_texts(sight.clusters.n_clusters))
 
     def _resize(self, *events: object) -> None:
         name, known = self.session.appearance.size_by, self.session.data.properties
@@ -264,38 +257,14 @@ class MapView(pn.viewable.Viewer):
         if self._drawable and (shown is not None or events):
             self.map.set_shown(shown)
             self.map.zoom_to(shown)
-        self._show_count()
-
-    def _allow(self, *events: object) -> None:
-        selection = self.session.selection
-        self._undo.disabled = selection.mask is None or not selection.history.can_undo
-        self._redo.disabled = selection.mask is None or not selection.history.can_redo
 
     def _show_selection(self, *events: object) -> None:
         selection = self.session.selection
-        self._allow()
-        self._show_count()
         if selection.mask is None or not self._drawable:
             return
         self.map.set_selection(selection.mask if selection.any else None)
         if self.session.appearance.colour_by in ("flag", "selected"):
             self._recolour()
-
-    def _show_count(self) -> None:
-        selection, flags = self.session.selection, self.session.judging.flags
-        if selection.mask is None:
-            self._count.object = ""
-            return
-        count = len(selection.mask)
-        facts = {
-            f"of {count:,} selected": int(selection.mask.sum()),
-            "flagged": int(flags.sum()) if flags is not None else 0,
-        }
-        if selection.shown is not None:
-            facts["filtered out"] = count - int(selection.shown.sum())
-        text = join((markup("<b>{:,}</b> {}", number, what) for what, number in facts.items()), " · ")
-        widest = " · ".join(f"{count:,} {what}" for what in facts)
-        self._count.object = markup('<div class="count" data-widest="{}">{}</div>', widest, text)
 
     def _show_plan(self, *events: object) -> None:
         if self._drawable:  # else the new map follows in a moment
@@ -307,6 +276,23 @@ class MapView(pn.viewable.Viewer):
         if self._drawable:
             self.map.set_marker(self.session.selection.inspected)
 
+    def _float(self, *events: object) -> None:
+        """The map in the whole window, its tools and its legend on it; or in its pane."""
+        whole = self.session.appearance.whole
+        self._layout.css_classes = ["whole"] if whole else []
+        self.map.floating = whole
+
+    def _show_activity(self, *events: object) -> None:
+        """In place of a map that is not there yet: what is being done for it, or what went wrong."""
+        activity = self.session.activity
+        if self.session.data.sight is not None:
+            return
+        step, problem = activity.problem
+        if activity.running in STEPS and activity.progress[1]:
+            self.map.clear(f"{activity.words}; the map follows.")
+        else:
+            self.map.clear(FAILED.format(problem) if problem and step in STEPS else EMPTY)
+
     # ---- what the user does
 
     def _choose_colour(self, event: Any) -> None:
@@ -314,7 +300,7 @@ class MapView(pn.viewable.Viewer):
             self.session.appearance.colour_by = event.new
 
     def _find(self) -> None:
-        self._attempt(lambda: self.session.selection.search(self._search.value_input, self.mode()))
+        self._attempt(lambda: self.session.selection.search(self._search.value_input, self.tools.mode))
 
     def _show_only(self) -> None:
         selection, text = self.session.selection, self._search.value_input

@@ -18,7 +18,7 @@ def choices(session: Session) -> dict[str, list[tuple[str, str]]]:
         return {}
     first = [(properties.title_of(name), name) for name in FIRST if name in properties]
     rest = [(properties.title_of(name), name) for name in properties if name not in FIRST]
-    return {"Often used": [*first, ("Density on the map", DENSITY)], "All properties": sorted(rest)}
+    return {"Often used": [*first, ("Map density", DENSITY)], "All properties": sorted(rest)}
 
 
 def colour(session: Session, name: str) -> Colouring:

@@ -54,6 +54,10 @@ def test_points_shrink_as_they_get_more():
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[2] == pytest.approx(4.2, abs=0.1)
     assert (sizes[0], sizes[-1]) == (9.0, 2.0)
+    assert [point_size(200, side) / point_size(200) for side in (100, 700, 800, 5000)] == pytest.approx(
+        [0.8, 1, 8 / 7, 1.35]
+    )
+    assert point_size(1_000_000, 100) == 2.0
 
 
 def test_shade_by_level():
@@ -73,7 +77,7 @@ def test_raster_draws_a_disc_where_the_point_is():
     assert (xs.mean(), ys.mean()) == pytest.approx((20, 70), abs=0.01)
     diameter = np.ptp(xs) + 1
     assert diameter == np.ptp(ys) + 1
-    assert point_size(1) <= diameter <= point_size(1) + 2
+    assert point_size(1, VIEW.side) <= diameter <= point_size(1, VIEW.side) + 2
     assert image[70, 20].tolist() == [255, 0, 0, round(255 * OPACITY[3])]
 
 
@@ -118,7 +122,7 @@ def test_recolouring_needs_no_new_aggregation(monkeypatch):
 def test_scatter_keeps_rows_and_colours_together():
     xy = np.arange(20, dtype=np.float32).reshape(10, 2)
     rgba = pack([f"#{i:06X}" for i in range(10)])
-    layer = ScatterLayer(figure(), xy)
+    layer = ScatterLayer(figure(), xy, VIEW)
     level = np.array([3, 1] * 5, dtype=np.uint8)
     layer.arrange(level)
     layer.paint(rgba, LIGHT)
