@@ -16,15 +16,17 @@ import numpy as np
 from ase import Atoms
 
 from meagraph.files import atomic_path
-from tests.support.made_sets.ions import ions
-from tests.support.made_sets.metal import metal
-from tests.support.made_sets.molecules import molecules
+from tests.support.made_sets import ions, metal, molecules
 from tests.support.made_sets.truth import TRUTH, UNKNOWN
 
 VERSION = 1  # of the files; a set of another version is made anew
-SETS: dict[str, Callable[[int], list[Atoms]]] = {"metal": metal, "molecules": molecules, "ions": ions}
+SETS: dict[str, Callable[[int], list[Atoms]]] = {
+    "metal": metal.metal,
+    "molecules": molecules.molecules,
+    "ions": ions.ions,
+}
 
-__all__ = ["SETS", "TRUTH", "UNKNOWN", "counts", "made_set"]
+__all__ = ["SETS", "TRUTH", "UNKNOWN", "counts", "ions", "made_set", "metal", "molecules"]
 
 
 def made_set(name: str, folder: str | Path, *, seed: int = 0) -> Path:

@@ -17,7 +17,6 @@ from ase.filters import FrechetCellFilter
 from ase.geometry import find_mic
 from ase.lattice.cubic import FaceCenteredCubic
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.neighborlist import neighbor_list
 from ase.optimize import FIRE
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ LATTICE = 3.61  # Å, of fcc
 EXPANSION = 1.7e-5  # 1/K
 NEAREST = LATTICE / np.sqrt(2)  # Å, of 12 neighbours
 STEP, FRICTION = 4.0 * units.fs, 0.01 / units.fs
-SETTLE, APART = 60, 60  # steps before the first frame, and from one to the next
+SETTLE, APART = 50, 40  # steps before the first frame, and from one to the next
 MELT, FREEZE, MARGIN = 4000.0, 1250.0, 5.0  # K, K, and Å on either side of the border
 A15 = [  # two sites: 12 neighbours, and 14
     *((0, 0, 0), (0.5, 0.5, 0.5)),
@@ -95,20 +94,22 @@ def grain_boundary() -> Atoms:
 
     An atom is of the boundary where its neighbours are not those of fcc: see :func:`close_packed`.
     """
-    grain = FaceCenteredCubic([[3, 1, 0], [-1, 3, 0], [0, 0, 1]], size=(3, 1, 2), symbol="Cu", latticeconstant=LATTICE)
+    axes = [[3, 1, 0], [-1, 3, 0], [0, 0, 1]]
+    grain = FaceCenteredCubic("Cu", directions=axes, size=(3, 2, 2), latticeconstant=LATTICE)
     width = grain.cell[0, 0]
-    mirrored = grain.copy()
+    mirrored, shared = grain.copy(), grain[grain.positions[:, 0] < 0.01]
     mirrored.positions[:, 0] = 2 * width - mirrored.positions[:, 0]
-    both = grain + mirrored
+    shared.positions[:, 0] += width  # the mirror plane between the grains; the other is at 0
+    both = grain + mirrored + shared
     both.set_cell([2 * width, *grain.cell.lengths()[1:]])
     both.pbc = True
-    both.wrap(eps=1e-6)
-    first, second = neighbor_list("ij", both, 0.5 * NEAREST)  # atoms of the mirror planes are there twice
-    del both[sorted({int(j) for i, j in zip(first, second, strict=True) if i < j})]
+    first, second, apart = neighbor_list("ijD", both, 0.75 * NEAREST)  # an atom and its mirror image become one
+    once = first < second
+    both.positions[first[once]] += apart[once] / 2
+    del both[np.unique(second[once])]
     both.calc = EMT()
-    FIRE(FrechetCellFilter(both, mask=[True, False, False, False, False, False]), logfile=None).run(
-        fmax=0.02, steps=300
-    )
+    along = FrechetCellFilter(both, mask=[True, False, False, False, False, False])
+    FIRE(along, logfile=None).run(fmax=0.03, steps=150)
     both.calc = None
     truth = np.where(close_packed(both), "fcc", "grain-boundary")
     return known(both, truth, "grain_boundary")
@@ -135,9 +136,7 @@ def dynamics(
     moving.set_cell(atoms.cell * (1 + EXPANSION * kelvin), scale_atoms=True)
     sites = moving.get_positions()
     moving.positions = sites + springs(moving).displacements(kelvin, rng)
-    MaxwellBoltzmannDistribution(moving, temperature_K=kelvin, rng=rng)
-    moving.calc = EMT()
-    motion = Langevin(moving, STEP, temperature_K=kelvin, friction=FRICTION, rng=rng)
+    motion = langevin(moving, kelvin, rng)
     motion.run(settle - apart)
     found = []
     for _ in range(frames):
@@ -148,6 +147,14 @@ def dynamics(
     return found
 
 
+def langevin(atoms: Atoms, kelvin: float, rng: np.random.Generator) -> Langevin:
+    """Dynamics by EMT, from velocities drawn at the same temperature."""
+    spread = np.sqrt(atoms.get_masses() * units.kB * kelvin)[:, None]
+    atoms.set_momenta(spread * rng.standard_normal((len(atoms), 3)))
+    atoms.calc = EMT()
+    return Langevin(atoms, STEP, temperature_K=kelvin, friction=FRICTION, rng=rng, fixcm=False)
+
+
 def _moved(atoms: Atoms, sites: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far (n,) in Å each atom is from its site, apart from a shift of all."""
     shift, _ = find_mic(atoms.get_positions() - sites, atoms.cell, atoms.pbc)
@@ -155,12 +162,12 @@ def _moved(atoms: Atoms, sites: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _labelled(atoms: Atoms, kelvin: float) -> Atoms:
-    found = frame(atoms, atoms.get_potential_energy(), atoms.get_forces(), kelvin)
-    found.wrap()
-    return found
+    wrapped = atoms.copy()
+    wrapped.wrap()
+    return frame(wrapped, atoms.get_potential_energy(), atoms.get_forces(), kelvin)
 
 
-def melting(rng: np.random.Generator, frames: int = 3, repeats: tuple[int, int, int] = (3, 3, 14)) -> list[Atoms]:
+def melting(rng: np.random.Generator, frames: int = 3, repeats: tuple[int, int, int] = (3, 3, 12)) -> list[Atoms]:
     """A crystal of which one half was molten while the other was held, then both at one temperature.
 
     Within MARGIN of the two borders nothing is said. Raises RuntimeError where the halves are not what they should be.
@@ -174,23 +181,20 @@ def melting(rng: np.random.Generator, frames: int = 3, repeats: tuple[int, int, 
     atoms.set_cell([*atoms.cell.lengths()[:2], top])
     sites = atoms.get_positions()
     atoms.set_constraint(FixAtoms(mask=~upper))
-    atoms.calc = EMT()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=MELT, rng=rng)
-    Langevin(atoms, STEP, temperature_K=MELT, friction=FRICTION, rng=rng, fixcm=False).run(300)
+    langevin(atoms, MELT, rng).run(250)
     atoms.set_constraint()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=FREEZE, rng=rng)
-    motion = Langevin(atoms, STEP, temperature_K=FREEZE, friction=FRICTION, rng=rng)
-    motion.run(100)
+    motion = langevin(atoms, FREEZE, rng)
+    motion.run(60)
     found = []
     for _ in range(frames):
-        motion.run(100)
+        motion.run(60)
         shift, _ = find_mic(atoms.get_positions() - sites, atoms.cell, atoms.pbc)
         shift -= shift[~upper].mean(axis=0)
         height = (sites + shift)[:, 2] % top
         solid = (height > MARGIN) & (height < border - MARGIN)
         molten = (height > border + MARGIN) & (height < top - MARGIN)
         moved = np.linalg.norm(shift, axis=1)
-        if (solid & upper).any() or moved[solid].max() > 0.6 * NEAREST or np.median(moved[molten]) < NEAREST:
+        if (solid & upper).any() or moved[solid].max() > 0.6 * NEAREST or close_packed(atoms)[molten].mean() > 0.05:
             raise RuntimeError("the crystal and the melt are not apart")
         known(atoms, np.select([solid, molten], ["fcc", "liquid"], UNKNOWN), "melt_interface")
         found.append(_labelled(atoms, FREEZE))
