@@ -90,7 +90,7 @@ def _perfect() -> Iterator[tuple[str, Atoms]]:
 
 
 def ions(seed: int = 0) -> list[Atoms]:
-    """About 13,000 ions of six elements in eight crystals, by vacancies and at surfaces, at three temperatures."""
+    """About 14,000 ions of six elements in eight crystals, by vacancies and at surfaces, at three temperatures."""
     rng = np.random.default_rng(seed)
     found = []
     for kind, atoms in _perfect():

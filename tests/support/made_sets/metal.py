@@ -48,7 +48,7 @@ def nearest(coordination: int) -> float:
 
 
 def phases() -> dict[str, Atoms]:
-    """The ideal phases as supercells of about 100 atoms, at rest; A15 has two kinds of sites."""
+    """The ideal phases as supercells of 96 to 216 atoms, at rest; A15 has two kinds of sites."""
     cubic = 2 / np.sqrt(3) * nearest(8)
     a15 = Atoms("Cu8", scaled_positions=A15, cell=[cubic * 4 ** (1 / 3)] * 3, pbc=True).repeat(3)
     found = {
@@ -213,7 +213,7 @@ def displaced(atoms: Atoms, kelvin: float, frames: int, rng: np.random.Generator
 
 
 def metal(seed: int = 0, *, temperatures: Sequence[float] = TEMPERATURES) -> list[Atoms]:
-    """About 12,000 atoms of copper in the structures above, each but the melt at three temperatures."""
+    """About 13,000 atoms of copper in the structures above, each but the melt at three temperatures."""
     rng = np.random.default_rng(seed)
     found = []
     for name, atoms in phases().items():
