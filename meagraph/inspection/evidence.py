@@ -13,7 +13,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.inspection.naming import Evidence, Kind
 from meagraph.inspection.phases import MOST, PHASES, Phases
 
-ONE_SIDED = 0.3  # length of the mean direction to the nearest atoms at a surface; 0.07 beside a vacancy of bcc
+ONE_SIDED = 0.22  # length of the mean direction to the nearest atoms at a surface; 0.07 beside a vacancy of bcc
 ALONE = 0.2  # share of neighbours in a known phase below which an unresolved place is no defect of one
 STRAIN = 0.03  # relative change of the distances to the nearest atoms, from their median in the phase
 OUTER = 0.2  # share of all forces that are called low, and high

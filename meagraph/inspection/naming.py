@@ -87,12 +87,10 @@ def _sites(sites: _Shares, cluster: int) -> list[str]:
 
 def _first(words: list[str]) -> tuple[str, ...]:
     """The first PARTS of ``words`` that say something new: "liquid" says nothing after "liquid-like"."""
-    parts: list[str] = []
+    parts: dict[str, str] = {}
     for word in words:
-        plain = word.casefold()
-        if not any(plain.startswith(part.casefold()) or part.casefold().startswith(plain) for part in parts):
-            parts.append(word)
-    return tuple(parts[:PARTS])
+        parts.setdefault(word.casefold().split("-")[0], word)
+    return tuple(parts.values())[:PARTS]
 
 
 def _unlike(found: list[tuple[str, ...]], shares: list[_Shares]) -> tuple[str, ...]:

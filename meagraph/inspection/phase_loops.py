@@ -129,12 +129,14 @@ def _close_packed(joined: Indices) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _second_shell(i: int, index: Indices, to: Floats, out: Floats) -> bool:
+def _second_shell(i: int, index: Indices, distance: Floats, to: Floats, out: Floats) -> bool:
     """The four nearest atoms of the four nearest of atom ``i``, itself left out: whether these are twelve."""
     least = 0.01 * (to[i, 0] ** 2).sum()
     count = 0
     for a in range(4):
         j = index[i, a]
+        if not distance[j, 3] < np.inf:
+            return False
         for b in range(4):
             x, y, z = to[i, a, 0] + to[j, b, 0], to[i, a, 1] + to[j, b, 1], to[i, a, 2] + to[j, b, 2]
             if x * x + y * y + z * z > least:
@@ -158,7 +160,7 @@ def classify(index: Indices, distance: Floats, to: Floats) -> tuple[Codes, Codes
     for i in range(n):
         best, around = 0.0, to[i]
         far = distance[i, 3]
-        if far < np.inf and distance[index[i, :4], 3].max() < np.inf and _second_shell(i, index, to, shell):
+        if far < np.inf and _second_shell(i, index, distance, to, shell):
             gap = _bond(shell, 12, 24, joined, squares) / far * 0.61  # the second shell lies 1.63 times as far
             lattice = _close_packed(joined)
             if gap > best and lattice != UNRESOLVED:

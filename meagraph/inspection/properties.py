@@ -202,6 +202,10 @@ def _of_phases(evidence: Evidence) -> dict[str, Entry]:
     }
 
 
+def _named(clusters: Clusters, evidence: Evidence) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    return np.where(clusters.labels == NOISE, -1, clusters.labels), evidence.names(clusters)
+
+
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
     """Clusters as people read them: number, from 1, and name."""
     return tuple(f"{number} · {name}" for number, name in enumerate(names, 1))
@@ -221,7 +225,7 @@ def _of_survey(survey: Surveyed, evidence: Evidence | None) -> dict[str, Entry]:
             "",
             "environment",
             "category",
-            lambda: (np.where(clusters.labels == NOISE, -1, clusters.labels), evidence.names(clusters)),
+            partial(_named, clusters, evidence),
         )
     if outliers is not None:
         entries["score"] = Entry("Outlier score", "", "environment", "number", constant(outliers.score))
