@@ -32,7 +32,7 @@ def gather(dataset: AtomicDataset, phases: Phases) -> Evidence:
         Kind(codes, tuple(chemical_symbols[number] for number in dataset.species)),
         _strain(phases, dataset),
         _forces(dataset),
-        Kind(phases.coordination.astype(np.int64), tuple(f"{count} neighbours" for count in range(MOST + 1))),
+        _coordination(phases),
     )
     return Evidence(kinds, _sites(phases), phases)
 
@@ -46,6 +46,12 @@ def _order(phases: Phases) -> Kind:
     codes[unresolved & (phases.ordered < ALONE)] = LIQUID
     codes[unresolved & (phases.lopsided > ONE_SIDED)] = SURFACE
     return Kind(codes, ORDER)
+
+
+def _coordination(phases: Phases) -> Kind:
+    """Bonded atoms, where no phase says how many these are."""
+    words = ("no neighbours", "1 neighbour", *(f"{count} neighbours" for count in range(2, MOST + 1)))
+    return Kind(np.where(phases.phase > 0, len(words), phases.coordination.astype(np.int64)), words)
 
 
 def _sites(phases: Phases) -> Kind:

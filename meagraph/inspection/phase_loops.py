@@ -160,13 +160,13 @@ def classify(index: Indices, distance: Floats, to: Floats) -> tuple[Codes, Codes
     for i in range(n):
         best, around = 0.0, to[i]
         far = distance[i, 3]
-        if far < np.inf and _second_shell(i, index, distance, to, shell):
+        if 0.0 < far < np.inf and _second_shell(i, index, distance, to, shell):
             gap = _bond(shell, 12, 24, joined, squares) / far * 0.61  # the second shell lies 1.63 times as far
             lattice = _close_packed(joined)
             if gap > best and lattice != UNRESOLVED:
                 best, phase[i] = gap, DIAMOND if lattice == FCC else HEXAGONAL
         far = distance[i, 11]
-        if far < np.inf:
+        if 0.0 < far < np.inf:
             gap = _bond(around, 12, 24, joined, squares) / far
             lattice = _close_packed(joined)
             if gap > best and lattice != UNRESOLVED:
@@ -175,7 +175,7 @@ def classify(index: Indices, distance: Floats, to: Floats) -> tuple[Codes, Codes
             if gap > best and _made_of(joined, 12, FIVE, 12, FIVE):
                 best, phase[i], polyhedron[i] = gap, ICOSAHEDRAL, 12
         far = distance[i, 13]
-        if far < np.inf:
+        if 0.0 < far < np.inf:
             gap = _bond(around, 14, 36, joined, squares) / far
             if gap > best and _made_of(joined, 14, FOUR, 6, SIX):
                 best, phase[i], polyhedron[i] = gap, BCC, 0
@@ -183,12 +183,12 @@ def classify(index: Indices, distance: Floats, to: Floats) -> tuple[Codes, Codes
                 best, phase[i], polyhedron[i] = gap, FRANK_KASPER, 14
         for k in (15, 16):
             far = distance[i, k - 1]
-            if far < np.inf:
+            if 0.0 < far < np.inf:
                 gap = _bond(around, k, 3 * k - 6, joined, squares) / far
                 if gap > best and _made_of(joined, k, FIVE, 12, SIX):
                     best, phase[i], polyhedron[i] = gap, FRANK_KASPER, k
         far = distance[i, MOST - 1]
-        if far < np.inf:
+        if 0.0 < far < np.inf:
             gap = _bond(around, MOST, 60, joined, squares) / far
             if gap > best and _made_of(joined, MOST, SC_NEAR, 6, SC_FAR):
                 best, phase[i], polyhedron[i] = gap, SC, 0
@@ -215,9 +215,9 @@ def tell_polyhedra(phase: Codes, polyhedron: Codes, index: Indices) -> None:
             sixteen += other == 16
         if known < ENOUGH or (own == 12 and known == twelve):
             phase[i] = ICOSAHEDRAL if own == 12 else UNRESOLVED
-        elif own in (12, 14) and fourteen > 0 and fourteen + (twelve if own == 14 else 0) >= CLEAR * known:
+        elif (own == 12 or own == 14) and fourteen > 0 and fourteen + (twelve if own == 14 else 0) >= CLEAR * known:
             phase[i] = A15
-        elif own in (12, 16) and twelve + sixteen >= CLEAR * known:
+        elif (own == 12 or own == 16) and twelve + sixteen >= CLEAR * known:
             phase[i] = LAVES
         else:
             phase[i] = FRANK_KASPER

@@ -130,7 +130,9 @@ def test_what_is_gathered_is_read_from_the_dataset() -> None:
     phase = [0, 0, 3, 3, 7, 7, 7, 7]
     sites = [0, 0, 0, 0, 12, 14, 14, 14]
     lopsided = [0.5, 0.5, 0, 0, 0, 0, 0, 0]
-    evidence = gather(data, blank(8, phase=phase, polyhedron=sites, lopsided=lopsided, ordered=[1] * 8))
+    bonds = [9, 10, *[14] * 6]
+    known = blank(8, phase=phase, polyhedron=sites, lopsided=lopsided, ordered=[1] * 8, coordination=bonds)
+    evidence = gather(data, known)
     assert PHASES[3] == "bcc"
     assert evidence.names(clusters([1, 1, 2, 2, 0, 0, 0, 0])) == ("A15, 2 sites", "surface, 110", "bcc, surface, 100")
     assert evidence.names(clusters([1, 0, 1, 0, 1, 0, 1, 0])) == ("O", "Nb")
@@ -151,6 +153,12 @@ def test_unresolved_places_are_surfaces_defects_or_liquid_like() -> None:
         "defect",
         "mixed",
     )
+
+
+def test_bonds_are_counted_where_there_is_no_phase() -> None:
+    phases = blank(8, phase=[0, 0, 0, 0, 3, 3, 3, 3], coordination=[4, 4, 1, 1, 14, 14, 14, 14])
+    names = gather(dataset(["x"] * 4), phases).names(clusters([1, 1, 2, 2, 0, 0, 0, 0]))
+    assert names == ("bcc", "4 neighbours", "1 neighbour")
 
 
 def test_density_is_told_against_the_median_of_the_phase() -> None:
