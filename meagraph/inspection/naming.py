@@ -71,7 +71,8 @@ class _Shares:
         fits = np.flatnonzero((inside > HALF) & (inside >= MORE * outside))
         if not len(fits):
             return []
-        return self.words[fits[np.argmax((inside - outside)[fits])]].split(", ")
+        best = int(fits[np.argmax((inside - outside)[fits])])
+        return self.words[best].split(", ")
 
 
 def _sites(sites: _Shares, cluster: int) -> list[str]:

@@ -77,8 +77,8 @@ def find_phases(dataset: AtomicDataset, *, progress: Progress = silent) -> Phase
         coordination[rows] = (distance < BOND * (own[:, None] + own[index])).sum(axis=1)
         phase[rows], around[rows] = found, made
         progress(int(rows[-1]) + 1, n, "phases")
-    for structure in np.flatnonzero(first_equal != np.arange(dataset.n_structures)):
-        to, of = dataset.rows_of(structure), dataset.rows_of(first_equal[structure])
+    for structure in np.flatnonzero(first_equal != np.arange(dataset.n_structures)).tolist():
+        to, of = dataset.rows_of(structure), dataset.rows_of(int(first_equal[structure]))
         for column in (phase, polyhedron, around, coordination):
             column[to] = column[of]
     spacing, lopsided, ordered = (np.ascontiguousarray(column) for column in around.T)

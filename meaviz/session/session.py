@@ -162,9 +162,8 @@ class Session:
 
     def cluster_title(self, label: int) -> str:
         """Number and name of a cluster."""
-        names, known = (), self.data.properties
-        if known is not None and NAME in known:
-            names = known[NAME].names
+        known = self.data.properties
+        names = known[NAME].names if known is not None and NAME in known else ()
         return f"{cluster_name(label)} · {names[label]}" if 0 <= label < len(names) else cluster_name(label)
 
     def _properties(self) -> Properties:
