@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meagraph.errors import MEAGraphError
@@ -12,7 +12,10 @@ from meagraph.progress import Progress
 
 if TYPE_CHECKING:
     from meagraph.evaluation.coverage import Measures
+    from meagraph.latent.clustering import Clusters
     from meagraph.pruning.plan import PruningPlan
+
+LISTED = 30  # clusters that are named on the terminal
 
 
 class Bar:
@@ -56,6 +59,15 @@ def words(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def cluster_lines(clusters: Clusters, names: Sequence[str], *, first: int = 1) -> list[str]:
+    """The largest clusters as a table: number, from ``first``, environments, and what sets each apart."""
+    shown = list(zip(clusters.sizes.tolist(), names, strict=True))[:LISTED]
+    lines = [f"  {'cluster':>7}{'environments':>14}  name"]
+    lines += [f"  {number:>7}{size:>14,}  {name}" for number, (size, name) in enumerate(shown, first)]
+    more = clusters.n_clusters - len(shown)
+    return [*lines, *([f"  {'':>7}{'':>14}  and {more:,} more"] if more else [])]
 
 
 def plan_figures(plan: PruningPlan) -> dict[str, Any]:

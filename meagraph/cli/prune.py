@@ -51,6 +51,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
     from meagraph.latent.projection import project
+    from meagraph.pipeline.phasing import evidence
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
@@ -104,6 +105,7 @@ def _prune(options: argparse.Namespace) -> None:
                 projection,
                 plan,
                 options.export,
+                names=evidence(dataset).names(clusters),
                 settings={**settings, "seed": config.seed, "made_from": made_from},
                 measures=measures,
                 overwrite=options.overwrite,

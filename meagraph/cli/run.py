@@ -17,7 +17,7 @@ from meagraph.cli.options import (
     reading_options,
     training_options,
 )
-from meagraph.cli.output import Bar, cost_table, plan_figures, plan_lines
+from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace) -> None:
         **plan_figures(plan),
         "representatives": result.learned.condensed.size,
         "clusters": clusters.n_clusters,
+        "cluster_names": list(result.cluster_names),
         "clusters_lost": plan.summary.clusters_lost,
         "unclustered": int((clusters.labels < 0).sum()),
         "outlier_candidates": len(result.survey.outliers.candidates),
@@ -95,6 +96,8 @@ def _run(options: argparse.Namespace) -> None:
     )
     if alike:
         print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
+    for line in cluster_lines(clusters, result.cluster_names):
+        print(line)
     for line in plan_lines(plan):
         print(line)
     if figures["clusters_lost"]:

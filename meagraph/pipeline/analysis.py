@@ -20,6 +20,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
 from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
@@ -29,6 +30,7 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
+from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -58,7 +60,17 @@ class Analysis(Shown):
     @cached_property
     def properties(self) -> Properties:
         """What is known of each environment, by name; ``properties.find("fmax > 5")`` is a mask (N,)."""
-        return Properties(self.dataset, self.survey, self.learned.condensed)
+        return Properties(self.dataset, self.survey, self.learned.condensed, evidence=self.evidence)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Phases, groups and all else that clusters can be named by."""
+        return evidence(self.dataset)
+
+    @cached_property
+    def cluster_names(self) -> tuple[str, ...]:
+        """In a few words, what sets each of the C clusters apart."""
+        return self.evidence.names(self.survey.clusters)
 
     def to_dataframe(
         self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
@@ -69,7 +81,15 @@ class Analysis(Shown):
         ``attrs["units"]`` gives the unit of each column. Raises MEAGraphError for rows, columns or a plan that do not
         fit, and where pandas is not installed.
         """
-        return to_dataframe(self.dataset, self.survey, self.learned.condensed, rows=rows, columns=columns, plan=plan)
+        return to_dataframe(
+            self.dataset,
+            self.survey,
+            self.learned.condensed,
+            rows=rows,
+            columns=columns,
+            plan=plan,
+            evidence=self.evidence,
+        )
 
     def _title(self) -> str:
         return f"{type(self).__name__} of {self.dataset.name}"
@@ -92,7 +112,7 @@ class Analysis(Shown):
         counts = count_clusters(self.survey.clusters, self.dataset, plan)
         return [
             map_image(self.survey.projection.xy, layers, f"Map of {self.dataset.name}"),
-            html_table(counts.table(), ROWS),
+            html_table(counts.table(self.cluster_names), ROWS),
         ]
 
 
@@ -163,9 +183,10 @@ def analyse(
         cache=cache,
         progress=part(progress, 0.25, 0.6),
     )
-    return Analysis(
-        dataset, descriptors, learned, look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 1.0))
-    )
+    seen = look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 0.95))
+    if cache:
+        phases(dataset, progress=part(progress, 0.95, 1.0))
+    return Analysis(dataset, descriptors, learned, seen)
 
 
 def look(

@@ -172,6 +172,7 @@ def export(
         analysis.survey.projection,
         plan,
         directory,
+        names=analysis.cluster_names,
         settings={**describe_settings(analysis), **(details or {})},
         measures=measures,
         cost=cost,

@@ -16,6 +16,7 @@ from typing import Any
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
+from meagraph.inspection.naming import Evidence
 from meagraph.model.checkpoint import frame_of
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import look
@@ -28,7 +29,7 @@ from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
 from meaviz.components.map import environment_map, hits
-from meaviz.jobs.shared import one_description, one_model, one_survey
+from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
 
 PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
 DRAWING = (environment_map.__name__,)  # what is compiled for it
@@ -71,6 +72,7 @@ class Receiver:
     learned: Callable[[Learned], object]
     part: Callable[[Sight], object]
     survey: Callable[[Survey], object]
+    evidence: Callable[[Evidence], object]
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ class Chain:
         )
         found = one_survey(self.dataset, self.learned, found)
         get_ready(self.dataset.n_environments, progress)
+        self.hand.give(self.receiver.evidence, one_evidence(self.dataset, progress))
         self.hand.give(self.receiver.survey, found)
 
 

@@ -258,6 +258,7 @@ class Workflow:
             learned=session.set_learned,
             part=session.set_part,
             survey=session.set_survey,
+            evidence=lambda found: session.data.param.update(evidence=found),
         )
 
     def _take(self, found: Opened) -> None:
@@ -267,6 +268,7 @@ class Workflow:
         if known is not None:
             session.set_descriptors(known.descriptors, found.quick)
             session.set_learned(known.learned)
+            session.data.evidence = found.evidence
             session.set_survey(known.survey)
 
     def _start(self, step: str, work: Callable[[Progress], None], hand: Hand) -> None:

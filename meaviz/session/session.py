@@ -14,7 +14,7 @@ from param.parameterized import batch_call_watchers
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.inspection.properties import Properties
+from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight, continues
@@ -153,12 +153,18 @@ class Session:
             "force": with_unit(float(np.linalg.norm(data.forces[row])), "eV/Å"),
         }
         if sight is not None and sight.clusters is not None:
-            facts["cluster"] = cluster_name(int(sight.clusters.labels[row]))
+            facts["cluster"] = self.cluster_title(int(sight.clusters.labels[row]))
         if sight is not None and sight.outliers is not None:
             facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
         if self.judging.judgements is not None:
             facts["judged"] = self.judging.verdicts(row)
         return facts
+
+    def cluster_title(self, label: int) -> str:
+        """Number and name of a cluster."""
+        known = self.data.properties
+        names = known[NAME].names if known is not None and NAME in known else ()
+        return f"{cluster_name(label)} · {names[label]}" if 0 <= label < len(names) else cluster_name(label)
 
     def _properties(self) -> Properties:
         """What is known of each environment of the map, and what is being done with it."""
@@ -188,6 +194,7 @@ class Session:
             self.data.sight,
             None if learned is None else learned.condensed,
             quick=None if quick is None else quick.projection,
+            evidence=self.data.evidence,
             live=live,
         )
 

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.properties import NAME
 from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import NOISE
 from meagraph.latent.exemplars import extremes
@@ -42,6 +43,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
             "label": range(n + 1),
             "colour": [*palette(n), NEUTRAL],
             "cluster": [*(cluster_name(label) for label in range(n)), cluster_name(NOISE)],
+            "name": [*(known[NAME].names if NAME in known else [""] * n), ""],
             "size": sizes,
             "share": [round(100 * size / found.dataset.n_environments, 1) for size in sizes],
             "groups": [_groups(inside.groups_of(label)) for label in range(n + 1)],

@@ -20,6 +20,7 @@ from meaviz.views.shared.feedback import keep_state
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),
     "cluster": ("Cluster", 100),
+    "name": ("Name", 170),
     CENTRAL: ("Central", 84),
     EDGE: ("Edge", 72),
     "size": ("Environments", 120),
@@ -35,7 +36,7 @@ AFTER = {
     "flagged": ("Flagged", 90),
 }
 MEAN = 165  # width of a column of means
-WORDS = ("cluster", "groups")  # the other columns are numbers
+WORDS = ("cluster", "name", "groups")  # the other columns are numbers
 FIRST = ("force", "energy", "volume")  # properties whose means are shown
 ROW = 54  # pixels
 LOOK = """

@@ -234,6 +234,10 @@ def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "Traceback" not in said.err
     lines = said.out.splitlines()
     assert "environments in none" in lines[0]
+    named = [line for line in lines if line.startswith("  ")]
+    assert named[0].split() == ["cluster", "environments", "name"]
+    assert len(named) == 1 + int(lines[0].split()[0])
+    lines = [line for line in lines if line not in named]
     assert lines[1] == "chosen   58 of 145 environments (40.0%)"
     assert lines[2].startswith("kept     ")
     assert lines[2].endswith("by the rule 'any'")

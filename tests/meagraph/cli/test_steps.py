@@ -178,6 +178,28 @@ def test_help_says_what_is_read_and_written(step: str, capsys: pytest.CaptureFix
     assert "--json" in text
 
 
+# Names
+
+
+def test_clusters_are_named_where_the_structures_are_given(
+    done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "named.csv"
+    command = [*done.cluster("--structures", str(done.data)), "--out", str(out)]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    _, about = read_table(out, "clusters", "cluster")
+    assert len(set(about["names"])) == len(about["names"]) == len(about["sizes"])
+    told = [line.split(maxsplit=2) for line in lines[2 : 2 + len(about["names"])]]
+    assert told == [
+        [str(label), f"{size:,}", name]
+        for label, (size, name) in enumerate(zip(about["sizes"], about["names"], strict=True))
+    ]
+    other = tmp_path / "other.xyz"
+    other.write_text(Path(done.data).read_text() * 2)
+    refused(capsys, [*done.cluster("--structures", str(other)), "--out", str(tmp_path / "x.csv")], "same order")
+
+
 # Stability
 
 
