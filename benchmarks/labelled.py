@@ -67,9 +67,10 @@ def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int
                 pass
         embedding = embed(model, graph, rate=config.pooling_rate)
         near = nearest_neighbours(embedding.values, config.clustering.neighbours)
-        found[f"MEAGraph, Leiden (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
+        found[f"MEAGraph, hierarchy (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
         if state == "trained":
-            for method, name in (("hdbscan", "HDBSCAN"), ("components", "components (published)")):
+            others = {"leiden": "Leiden", "hdbscan": "HDBSCAN", "components": "components (published)"}
+            for method, name in others.items():
                 settings = replace(config.clustering, method=method)
                 found[f"MEAGraph, {name}, trained"] = cluster(embedding, near, condensed, settings).labels
     for name, rows in (("unit columns", points), ("standardised", StandardScaler().fit_transform(points))):

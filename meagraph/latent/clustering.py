@@ -110,6 +110,12 @@ class Clusters(Shown):
         """(N,) the cluster of each environment; C, one bin for all of them, for those in none."""
         return np.where(self.labels == NOISE, self.n_clusters, self.labels)
 
+    @cached_property
+    def by_size(self) -> list[int]:
+        """The clusters, largest first."""
+        order: list[int] = np.argsort(-self.sizes, kind="stable").tolist()
+        return order
+
     def count(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Environments (C + 1,) in each cluster, those in none last; with a ``mask`` (N,) these alone."""
         bins = self.bins if mask is None else self.bins[mask]
@@ -117,12 +123,10 @@ class Clusters(Shown):
 
     def _facts(self) -> Facts:
         total, none = len(self.labels), int((self.labels == NOISE).sum())
+        largest = self.sizes[self.by_size[:LISTED]]
         return [
             ("clusters", f"{self.n_clusters:,} of {total:,} environments; {none:,} in none"),
-            (
-                "sizes",
-                ", ".join(f"{size:,}" for size in self.sizes[:LISTED]) + (", …" if self.n_clusters > LISTED else ""),
-            ),
+            ("sizes", ", ".join(f"{size:,}" for size in largest) + (", …" if self.n_clusters > LISTED else "")),
             ("method", self.method),
             *((name, brief(value)) for name, value in self.settings.items()),
         ]

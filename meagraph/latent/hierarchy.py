@@ -71,6 +71,16 @@ class Hierarchy:
             place[cluster] = place[self.parent[cluster]]
         return place
 
+    def stops(self, every: int = 24, step: float = 1.08) -> list[int]:
+        """Numbers of clusters, ascending, for somebody who goes from coarse to fine.
+
+        Each one up to ``every``, from there on each ``step`` times the one before, the finest, and the default.
+        """
+        found = [*range(min(1, self.finest), min(every, self.finest) + 1)]
+        while found and found[-1] < self.finest:
+            found.append(min(max(found[-1] + 1, round(found[-1] * step)), self.finest))
+        return sorted({*found, self.default})
+
     def count_at(self, level: float) -> int:
         """How many clusters there are at a ``level`` from 0, one cluster, to 1, the finest: F to its power."""
         return max(1, round(self.finest**level)) if self.finest else 0

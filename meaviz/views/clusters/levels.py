@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from meagraph.latent.hierarchy import Hierarchy
 from meaviz.session import Session
 from meaviz.style.text import caption
 
-EVERY, STEP = (
-    24,
-    1.08,
-)  # up to so many clusters each number has its place on the slider; from there on, each this much more
 NO_LEVELS = "These clusters have no levels. The method hierarchy, step 4, gives some."
 
 
@@ -25,7 +19,7 @@ class LevelSlider(pn.viewable.Viewer):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self._counts = np.ones(1, dtype=np.int64)  # clusters at each place of the slider
+        self._counts = [1]  # clusters at each place of the slider
         self._following = False
         self.slider = pmui.IntSlider(
             label="Clusters, from coarse to fine",
@@ -56,8 +50,9 @@ class LevelSlider(pn.viewable.Viewer):
         self.none.visible = survey is not None and tree is None
         if survey is None or tree is None:
             return
-        self._counts = counts_of(tree, survey.clusters.n_clusters)
-        at, first = (int(np.searchsorted(self._counts, count)) for count in (survey.clusters.n_clusters, tree.default))
+        shown = survey.clusters.n_clusters
+        self._counts = sorted({*tree.stops(), shown})
+        at, first = self._counts.index(shown), self._counts.index(tree.default)
         self._following = True
         marks = [{"value": first, "label": f"{tree.default}"}]
         self.slider.param.update(start=0, end=max(len(self._counts) - 1, 1), value=at, marks=marks)
@@ -65,17 +60,9 @@ class LevelSlider(pn.viewable.Viewer):
         self._name()
 
     def _name(self, *events: object) -> None:
-        count = int(self._counts[min(self.slider.value, len(self._counts) - 1)])
+        count = self._counts[min(self.slider.value, len(self._counts) - 1)]
         self.slider.label = f"Clusters, from coarse to fine: {count} of at most {self._counts[-1]}"
 
     def _move(self, event: Any) -> None:
         if not self._following and event.new is not None:
-            self.session.set_level(int(self._counts[min(int(event.new), len(self._counts) - 1)]))
-
-
-def counts_of(tree: Hierarchy, shown: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Ascending numbers of clusters from 1 to the finest, the default and the ``shown`` one among them."""
-    counts = [*range(1, min(EVERY, tree.finest) + 1)]
-    while counts[-1] < tree.finest:
-        counts.append(min(max(counts[-1] + 1, round(counts[-1] * STEP)), tree.finest))
-    return np.unique(np.array([*counts, tree.default, shown], dtype=np.int64))
+            self.session.set_level(self._counts[min(int(event.new), len(self._counts) - 1)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -50,8 +49,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
             "candidates": clusters.count(found.survey.outliers.score >= 1.0),
         }
     )
-    by_size = [*np.argsort(-clusters.sizes, kind="stable"), n]
-    table = table.iloc[by_size]
+    table = table.iloc[[*clusters.by_size, n]]
     return table[table["size"] > 0].reset_index(drop=True)
 
 
@@ -66,8 +64,7 @@ def pictures(
     found = session.data.found
     clusters = found.survey.clusters
     ends = extremes(clusters, found.learned.condensed, found.survey.embedding.values)
-    largest = np.argsort(-clusters.sizes, kind="stable")[:PICTURED]
-    shown = [*largest.tolist(), clusters.n_clusters]
+    shown = [*clusters.by_size[:PICTURED], clusters.n_clusters]
     return {
         column: {
             label: (int(rows[label]), drawn.get(int(rows[label])) or picture(session, int(rows[label]), PICTURE))

@@ -75,6 +75,14 @@ def test_a_level_that_there_is_not() -> None:
         Hierarchy(np.zeros(2, dtype=np.int64), np.array([0, 1]), np.zeros(2), 1)
 
 
+def test_stops_from_coarse_to_fine() -> None:
+    """One by one up to 3, from there on half as many again, and the default."""
+    line = Hierarchy(np.arange(20), np.maximum(np.arange(20) - 1, 0), np.zeros(20), 8)
+    assert line.stops(every=3, step=1.5) == [1, 2, 3, 4, 6, 8, 9, 14, 20]
+    assert line.stops() == [*range(1, 21)]
+    assert Hierarchy(np.zeros(3, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1), 1).stops() == [1]
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[csr_matrix, np.ndarray, np.ndarray, np.ndarray]:
     """A random graph, communities, places and environments of its rows."""
