@@ -17,13 +17,14 @@ from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, htm
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.hierarchy import Hierarchy, agglomerate
-from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, shared_neighbours, umap_layout
 from meagraph.model.results import Embedding
 
 NOISE = -1
 HIERARCHY = "hierarchy"
 STARTS = 3  # attempts of Leiden
-FINE = 20.0  # resolution of the finest level: about a hundred communities of 1,500 representatives, 250 of 20,000
+FINE = 20.0  # resolution of Leiden at the finest level; of fewer representatives one for EACH, at least COARSEST
+EACH, COARSEST = 100, 2.0
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -198,12 +199,13 @@ class Found(NamedTuple):
 def nested(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
-    """A hierarchy over fine Leiden communities of UMAP's graph of the latent neighbours."""
+    """A hierarchy over fine Leiden communities of the graph of shared latent neighbours."""
     rows = np.zeros(condensed.size, dtype=np.int64)
     graph = csr_matrix((condensed.size, condensed.size))
     if condensed.size >= 3:
-        graph = fuzzy_graph(neighbours)
-        rows = communities(graph, resolution=FINE, seed=seed, starts=1)
+        graph = shared_neighbours(neighbours)
+        resolution = min(FINE, max(COARSEST, condensed.size / EACH))
+        rows = communities(graph, resolution=resolution, seed=seed, starts=1)
     tree = agglomerate(graph, rows, neighbours.values, condensed.multiplicity)
     settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
     return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)

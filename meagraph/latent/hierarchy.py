@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from meagraph.errors import MEAGraphError
 
 NOWHERE = -1  # the community of a row without neighbours
-APART = 0.05  # connection below which two clusters are told apart by default
+APART = 0.3  # connection below which two clusters are told apart by default
 SMALLEST = 1e-12
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from scipy.spatial import KDTree
 
 EPOCHS = 200  # of UMAP's layout
+_BLOCK = 2000  # rows whose shared neighbours are counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,28 @@ def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:
         knn_dists=neighbours.distance,
     )
     return csr_matrix(graph)
+
+
+def shared_neighbours(neighbours: Neighbours) -> csr_matrix:
+    """How many of their nearest rows two neighbours share, over all that either has, as a symmetric matrix (M, M).
+
+    1 for twins in one cloud, near 0 across a gap, whatever the density and however close the nearest row is: a row and
+    its near copies do not weigh more than what lies around them. Source: Levine et al., Cell 162, 184, 2015.
+    """
+    size, count = neighbours.index.shape
+    rows = np.repeat(np.arange(size), count)
+    near = csr_matrix((np.ones(size * count, np.float32), (rows, neighbours.index.ravel())), (size, size))
+    either = csr_matrix(near + near.T)
+    either.setdiag(0)
+    either.eliminate_zeros()
+    either.data[:] = 1.0
+    parts = []
+    for start in range(0, size, _BLOCK):  # all rows that share any are many times the neighbours
+        among = either[start : start + _BLOCK]
+        parts.append((near[start : start + _BLOCK] @ near.T).multiply(among))
+    shared = csr_matrix(vstack(parts))
+    shared.data = (shared.data / (2 * count - shared.data)).astype(np.float64)
+    return shared
 
 
 def umap_layout(neighbours: Neighbours, *, components: int, min_dist: float, seed: int) -> NDArray[np.float64]:

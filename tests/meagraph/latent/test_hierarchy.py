@@ -147,7 +147,7 @@ def test_blobs_are_found_from_coarse_to_fine(seed: int) -> None:
     for count, truth in ((3, blob // 2), (6, blob)):
         found = clusters_of(values, clusters=count)
         assert found.n_clusters == count
-        assert adjusted_rand_score(truth, found.labels) == 1.0
+        assert adjusted_rand_score(truth, found.labels) >= 0.98
         np.testing.assert_array_equal(found.sizes, np.bincount(found.labels))
     assert (clusters_of(values).labels >= 0).all()  # also of those that the similarity graph leaves alone
 
@@ -155,11 +155,15 @@ def test_blobs_are_found_from_coarse_to_fine(seed: int) -> None:
 def test_the_level_by_default_does_not_hang_on_copies_nor_on_perturbed_ones() -> None:
     values, blob = places()
     usual = clusters_of(values)
-    assert adjusted_rand_score(blob, usual.labels) == 1.0
+    assert usual.n_clusters == 6
+    assert adjusted_rand_score(blob, usual.labels) >= 0.98
     np.testing.assert_array_equal(clusters_of(np.tile(values, (10, 1))).labels, np.tile(usual.labels, 10))
     rng = np.random.default_rng(1)
-    near = np.tile(values, (10, 1)) + rng.normal(scale=0.02, size=(10 * len(values), 8))
-    assert adjusted_rand_score(np.tile(usual.labels, 10), clusters_of(near).labels) >= 0.9
+    for scale in (0.005, 0.02, 0.1):
+        near = np.tile(values, (10, 1)) + rng.normal(scale=scale, size=(10 * len(values), 8))
+        again = clusters_of(near)
+        assert again.n_clusters == 6
+        assert adjusted_rand_score(np.tile(usual.labels, 10), again.labels) >= 0.95
 
 
 def test_the_same_input_gives_the_same_hierarchy() -> None:
