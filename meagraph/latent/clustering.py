@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,7 +17,14 @@ from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, htm
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.hierarchy import Hierarchy, agglomerate
-from meagraph.latent.neighbours import Neighbours, fuzzy_graph, shared_neighbours, umap_layout
+from meagraph.latent.neighbours import (
+    Neighbours,
+    fuzzy_graph,
+    near_copies,
+    nearest_neighbours,
+    shared_neighbours,
+    umap_layout,
+)
 from meagraph.model.results import Embedding
 
 NOISE = -1
@@ -25,6 +32,7 @@ HIERARCHY = "hierarchy"
 STARTS = 3  # attempts of Leiden
 FINE = 20.0  # resolution of Leiden at the finest level; of fewer representatives one for EACH, at least COARSEST
 EACH, COARSEST = 100, 2.0
+THINNED = 0.8  # share of the representatives that are no near copies, above which all are nodes
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -199,14 +207,20 @@ class Found(NamedTuple):
 def nested(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
-    """A hierarchy over fine Leiden communities of the graph of shared latent neighbours."""
-    rows = np.zeros(condensed.size, dtype=np.int64)
-    graph = csr_matrix((condensed.size, condensed.size))
-    if condensed.size >= 3:
+    """A hierarchy over fine Leiden communities of the graph of shared latent neighbours; near copies are one node."""
+    kept, node = np.unique(near_copies(neighbours), return_inverse=True)
+    if len(kept) > THINNED * condensed.size:
+        kept, node = np.arange(condensed.size), np.arange(condensed.size)
+    else:
+        neighbours = nearest_neighbours(neighbours.values[kept], config.neighbours)
+    rows, graph = np.zeros(len(kept), dtype=np.int64), csr_matrix((len(kept), len(kept)))
+    if len(kept) >= 3:
         graph = shared_neighbours(neighbours)
-        resolution = min(FINE, max(COARSEST, condensed.size / EACH))
+        resolution = min(FINE, max(COARSEST, len(kept) / EACH))
         rows = communities(graph, resolution=resolution, seed=seed, starts=1)
-    tree = agglomerate(graph, rows, neighbours.values, condensed.multiplicity)
+    weights = np.bincount(node, weights=condensed.multiplicity)
+    tree = agglomerate(graph, rows, neighbours.values, weights)
+    tree = replace(tree, fine=tree.fine[node])
     settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
     return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)
 

@@ -1,15 +1,17 @@
 """Clusters from coarse to fine: fine communities, joined two at a time by how strongly they are connected.
 
-The connection of two clusters is the weight of the edges between them over what chance would give them, W 2m / (k k')
-with k the sums of their degrees and 2m that of all: it depends neither on their sizes nor on how many copies there are.
-Joining always the two of strongest connection (Bonald, Charpentier, Galland and Hollocou, "Hierarchical graph
-clustering using node pair sampling", arXiv 1806.01664) gives connections that only fall, and cuts that are nested.
+The connection of two clusters is the weight W of the edges between them over the degrees k and k' of both, their sums:
+W 2m^(2p - 1) / (k k')^p, with 2m that of all. It does not depend on how many copies there are. With p = 1 it compares
+what joins them with what chance would (Bonald, Charpentier, Galland and Hollocou, "Hierarchical graph clustering using
+node pair sampling", arXiv 1806.01664); with p = 1/2 it is a cosine, by which small
+clusters stay apart longest. Joining always the two of strongest connection gives nested cuts.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,8 @@ from scipy.sparse import csr_matrix
 from meagraph.errors import MEAGraphError
 
 NOWHERE = -1  # the community of a row without neighbours
-APART = 0.3  # connection below which two clusters are told apart by default
+POWER = 0.75  # p of the connection; benchmarks: between 1/2 and 1 it agrees best with labels, weighted or balanced
+APART = 0.1  # connection below which two clusters are told apart by default
 SMALLEST = 1e-12
 
 
@@ -33,7 +36,7 @@ class Hierarchy:
 
     fine: NDArray[np.int64]  # (M,) at the finest level, 0 .. F-1; -1 for one without neighbours
     parent: NDArray[np.int64]  # (F,) the cluster that each splits off from; its own number for the first
-    strength: NDArray[np.float64]  # (F,) connection to the parent, ascending from the second on; 0 for the first
+    strength: NDArray[np.float64]  # (F,) the lowest connection at which it is joined, ascending; 0 for the first
     default: int  # clusters at the level that is shown first
 
     def __post_init__(self) -> None:
@@ -90,9 +93,10 @@ def agglomerate(
     graph: csr_matrix,
     fine: NDArray[np.integer],
     values: NDArray[np.floating],
-    weights: NDArray[np.integer],
+    weights: NDArray[Any],
     *,
     apart: float = APART,
+    power: float = POWER,
 ) -> Hierarchy:
     """The hierarchy over the communities ``fine`` (M,) of the symmetric weighted ``graph`` (M, M).
 
@@ -106,7 +110,7 @@ def agglomerate(
     labels[inside] = compact
     if not len(found):
         return Hierarchy(labels, np.zeros(0, dtype=np.int64), np.zeros(0), 0)
-    pairs, strength = _merge(_between(graph, labels, len(found)), _means(values[inside], compact))
+    pairs, strength = _merge(_between(graph, labels, len(found)), _means(values[inside], compact), power)
     size = np.bincount(compact, weights=np.asarray(weights)[inside], minlength=len(found))
     number, parent = _numbered(pairs, size)
     ordered = np.concatenate([[0.0], strength[::-1]])
@@ -132,15 +136,17 @@ def _means(values: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[n
     return np.column_stack([total / count[:, None], count])
 
 
-def _merge(joint: NDArray[np.float64], means: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _merge(
+    joint: NDArray[np.float64], means: NDArray[np.float64], power: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Which two clusters become one, step by step, under the first one's number: (F-1, 2), and their connection."""
     count = len(joint)
     joint, degree = joint.copy(), np.maximum(joint.sum(axis=1), SMALLEST)
-    total = degree.sum()
+    total = degree.sum() ** (2 * power - 1)
     middle, rows = means[:, :-1].copy(), means[:, -1].copy()
     alive = np.ones(count, dtype=bool)
     pairs, strength = np.zeros((count - 1, 2), dtype=np.int64), np.zeros(count - 1)
-    connection = joint / np.outer(degree, degree) * total
+    connection = joint / np.outer(degree, degree) ** power * total
     np.fill_diagonal(connection, -1.0)
     for step in range(count - 1):
         flat = int(connection.argmax())
@@ -156,7 +162,7 @@ def _merge(joint: NDArray[np.float64], means: NDArray[np.float64]) -> tuple[NDAr
         joint[one] += joint[other]
         joint[:, one] = joint[one]
         alive[other] = False
-        connection[one] = np.where(alive, joint[one] / (degree[one] * degree) * total, -1.0)
+        connection[one] = np.where(alive, joint[one] / (degree[one] * degree) ** power * total, -1.0)
         connection[one, one] = -1.0
         connection[:, one] = connection[one]
         connection[other], connection[:, other] = -1.0, -1.0

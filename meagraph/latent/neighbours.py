@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 from scipy.spatial import KDTree
 
 EPOCHS = 200  # of UMAP's layout
+NEAR = 1 / 3  # of the distance to the last neighbour: nearer rows are copies
 _BLOCK = 2000  # rows whose shared neighbours are counted at a time
 
 
@@ -88,6 +89,21 @@ def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:
         knn_dists=neighbours.distance,
     )
     return csr_matrix(graph)
+
+
+def near_copies(neighbours: Neighbours) -> NDArray[np.int64]:
+    """For each row (M,) the row that stands for it: an earlier one much nearer than its neighbours reach, or itself.
+
+    Copies of a dataset that differ by a little are so many rows in the place of one.
+    """
+    reach = NEAR * neighbours.distance[:, -1]
+    owner = np.full(len(reach), -1, dtype=np.int64)
+    for row, near in enumerate(neighbours.index):
+        if owner[row] < 0:
+            close = near[neighbours.distance[row] < reach[row]]
+            owner[close[owner[close] < 0]] = row
+            owner[row] = row
+    return owner
 
 
 def shared_neighbours(neighbours: Neighbours) -> csr_matrix:

@@ -32,7 +32,7 @@ def test_a_chain_of_two_pairs_by_hand() -> None:
     Of environments there are 1, 1, 1, 3: the second pair keeps the number of both, and 3 that of its pair.
     """
     chain = symmetric(4, (0, 1, 4.0), (2, 3, 4.0), (1, 2, 1.0))
-    found = agglomerate(chain, np.arange(4), np.zeros((4, 1)), np.array([1, 1, 1, 3]), apart=0.3)
+    found = agglomerate(chain, np.arange(4), np.zeros((4, 1)), np.array([1, 1, 1, 3]), apart=0.3, power=1.0)
     assert found.strength.tolist() == pytest.approx([0.0, 18 / 81, 3.6, 3.6])
     assert found.parent.tolist() == [0, 0, 0, 1]
     assert [found.labels(count).tolist() for count in (1, 2, 3, 4)] == [
@@ -42,13 +42,15 @@ def test_a_chain_of_two_pairs_by_hand() -> None:
         [1, 3, 2, 0],
     ]
     assert found.default == 2
+    cosine = agglomerate(chain, np.arange(4), np.zeros((4, 1)), np.array([1, 1, 1, 3]), power=0.5)
+    assert cosine.strength.tolist() == pytest.approx([0.0, 1 / 9, 4 / 20**0.5, 4 / 20**0.5])
     assert [found.count_at(level) for level in (0.0, 0.5, 1.0)] == [1, 2, 4]
 
 
 def test_edges_inside_a_community_hold_it_apart() -> None:
     """Rows 0, 1 and 2, 3 are communities; with edges of 9 inside, degrees are 19, 19 and 2, in all 40."""
     graph = symmetric(5, (0, 1, 9.0), (2, 3, 9.0), (1, 4, 1.0), (3, 4, 1.0))
-    found = agglomerate(graph, np.array([7, 7, 5, 5, 6]), np.zeros((5, 1)), np.ones(5, dtype=np.int64))
+    found = agglomerate(graph, np.array([7, 7, 5, 5, 6]), np.zeros((5, 1)), np.ones(5, dtype=np.int64), power=1.0)
     assert found.strength.tolist() == pytest.approx([0.0, 40 / (21 * 19), 40 / (19 * 2)])
     assert found.labels(3).tolist() == [1, 1, 0, 0, 2] or found.labels(3).tolist() == [0, 0, 1, 1, 2]
 
