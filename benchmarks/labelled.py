@@ -25,7 +25,8 @@ from meagraph.datasets import read_dataset
 from meagraph.files import write_json
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import similarity_graph
-from meagraph.latent.clustering import ClusteringConfig, cluster, communities
+from meagraph.latent.clustering import ClusteringConfig, cluster
+from meagraph.latent.communities import communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig

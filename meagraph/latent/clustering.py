@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, triu
+from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.hierarchy import Hierarchy, agglomerate
-from meagraph.latent.neighbours import (
-    Neighbours,
-    fuzzy_graph,
-    near_copies,
-    nearest_neighbours,
-    shared_neighbours,
-    umap_layout,
-)
+from meagraph.latent.communities import communities, nested_communities
+from meagraph.latent.hierarchy import Hierarchy
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
 from meagraph.model.results import Embedding
 
 NOISE = -1
 HIERARCHY = "hierarchy"
-STARTS = 3  # attempts of Leiden
-FINE = 20.0  # resolution of Leiden at the finest level; of fewer representatives one for EACH, at least COARSEST
-EACH, COARSEST = 100, 2.0
-THINNED = 0.8  # share of the representatives that are no near copies, above which all are nodes
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -207,20 +197,8 @@ class Found(NamedTuple):
 def nested(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
-    """A hierarchy over fine Leiden communities of the graph of shared latent neighbours; near copies are one node."""
-    kept, node = np.unique(near_copies(neighbours), return_inverse=True)
-    if len(kept) > THINNED * condensed.size:
-        kept, node = np.arange(condensed.size), np.arange(condensed.size)
-    else:
-        neighbours = nearest_neighbours(neighbours.values[kept], config.neighbours)
-    rows, graph = np.zeros(len(kept), dtype=np.int64), csr_matrix((len(kept), len(kept)))
-    if len(kept) >= 3:
-        graph = shared_neighbours(neighbours)
-        resolution = min(FINE, max(COARSEST, len(kept) / EACH))
-        rows = communities(graph, resolution=resolution, seed=seed, starts=1)
-    weights = np.bincount(node, weights=condensed.multiplicity)
-    tree = agglomerate(graph, rows, neighbours.values, weights)
-    tree = replace(tree, fine=tree.fine[node])
+    """Levels of a hierarchy over fine communities of the latent neighbours; nobody is left out."""
+    tree = nested_communities(neighbours, condensed.multiplicity, seed=seed)
     settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
     return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)
 
@@ -246,28 +224,6 @@ def component_labels(
     members = np.bincount(label, weights=multiplicity)
     alone = (members[label] == 1) | ~connected
     return np.where(alone, NOISE, label).astype(np.int64)
-
-
-def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int = STARTS) -> NDArray[np.int64]:
-    """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of a symmetric weighted ``graph`` (M, M): labels (M,).
-
-    The partition of highest modularity at ``resolution`` among ``starts`` attempts: a single one may end in a poor
-    optimum.
-    A row without neighbours belongs to none. The same graph and seed give the same labels.
-    """
-    from graspologic_native import leiden as partition
-
-    edges = triu(graph, 1).tocoo()
-    names = [str(row) for row in range(graph.shape[0])]
-    listed = zip(edges.row.tolist(), edges.col.tolist(), edges.data.tolist(), strict=True)
-    _, found = partition(
-        [(names[a], names[b], weight) for a, b, weight in listed],
-        resolution=resolution,
-        use_modularity=True,
-        trials=starts,
-        seed=seed,
-    )
-    return np.array([found.get(name, NOISE) for name in names], dtype=np.int64)
 
 
 def leiden(

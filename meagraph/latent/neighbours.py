@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 from scipy.spatial import KDTree
 
 EPOCHS = 200  # of UMAP's layout
-NEAR = 1 / 3  # of the distance to the last neighbour: nearer rows are copies
+REACH, NEAR = 12, 1 / 3  # rows nearer than this share of the distance to the REACHth neighbour are copies
 _BLOCK = 2000  # rows whose shared neighbours are counted at a time
 
 
@@ -92,11 +92,15 @@ def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:
 
 
 def near_copies(neighbours: Neighbours) -> NDArray[np.int64]:
-    """For each row (M,) the row that stands for it: an earlier one much nearer than its neighbours reach, or itself.
+    """For each row (M,) the row that stands for it: an earlier one much nearer than its REACHth neighbour, or itself.
 
-    Copies of a dataset that differ by a little are so many rows in the place of one.
+    Ten copies of a dataset that differ by a little are so many rows in the place of one. Of as few rows as there are
+    neighbours each stands for itself.
     """
-    reach = NEAR * neighbours.distance[:, -1]
+    size, count = neighbours.index.shape
+    if size <= count:
+        return np.arange(size)
+    reach = NEAR * neighbours.distance[:, min(REACH, count - 1)]
     owner = np.full(len(reach), -1, dtype=np.int64)
     for row, near in enumerate(neighbours.index):
         if owner[row] < 0:

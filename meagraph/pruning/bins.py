@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import FINE, NOISE, Clusters, communities
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.communities import FINE, communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
 
 FEWEST = 20  # representatives, below which clusters stay whole

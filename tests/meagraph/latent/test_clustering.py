@@ -14,7 +14,8 @@ from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, Found, cluster, communities
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, Found, cluster
+from meagraph.latent.communities import communities
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.results import Embedding

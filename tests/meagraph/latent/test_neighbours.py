@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meagraph.latent import neighbours
-from meagraph.latent.neighbours import Neighbours, nearest_neighbours, shared_neighbours
+from meagraph.latent.neighbours import Neighbours, near_copies, nearest_neighbours, shared_neighbours
 
 
 def line(places: list[float], count: int) -> Neighbours:
@@ -38,3 +38,15 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one in sets[other] or other in sets[one]
         jaccard = len(sets[one] & sets[other]) / len(sets[one] | sets[other])
         assert abs(whole[one, other] - jaccard) < 1e-6
+
+
+def test_near_copies_are_found_and_what_is_as_near_as_usual_is_not() -> None:
+    """Ten copies that differ by a hundredth of the distance between rows."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 4)) + 9.0 * np.eye(4)[0]
+    copies = np.tile(values, (10, 1)) + 0.001 * rng.normal(size=(600, 4))
+    owner = near_copies(nearest_neighbours(copies, 45))
+    np.testing.assert_array_equal(owner, np.tile(np.arange(60), 10))
+    kept = len(set(near_copies(nearest_neighbours(values, 20))))
+    assert kept > 0.8 * 60
+    np.testing.assert_array_equal(near_copies(nearest_neighbours(values, 60)), np.arange(60))

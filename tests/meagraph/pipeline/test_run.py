@@ -190,7 +190,6 @@ def test_only_what_depends_on_a_setting_is_computed_anew(
 def test_another_level_of_the_clusters_is_looked_up(known: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
     first = known.analysis
     forbid(monkeypatch, *COMPUTATIONS)
-    monkeypatch.setattr(analysis, "survey", lambda *_, **__: pytest.fail("computed anew"))
     config = replace(CONFIG, clustering=ClusteringConfig(clusters=2))
     found = run(known.path, config=config, pruning=PRUNING)
     assert found.config == config
