@@ -111,7 +111,7 @@ def agglomerate(
     if not len(found):
         return Hierarchy(labels, np.zeros(0, dtype=np.int64), np.zeros(0), 0)
     pairs, strength = _merge(_between(graph, labels, len(found)), _means(values[inside], compact), power)
-    size = np.bincount(compact, weights=np.asarray(weights)[inside], minlength=len(found))
+    size = np.bincount(compact, weights=np.asarray(weights)[inside], minlength=len(found)).astype(np.float64)
     number, parent = _numbered(pairs, size)
     ordered = np.concatenate([[0.0], strength[::-1]])
     default = 1 + int((ordered[1:] < apart).sum())
