@@ -26,8 +26,10 @@ def add_cluster(commands: Any) -> None:
         "cluster",
         help="step 4: groups of like environments",
         description="Group the environments of a latent space. Writes OUT, a table: structure, atom, cluster (-1: in "
-        "none). With --stability also how the clusters change along the setting that moves them most: the pooling "
-        "rate of 'components', for which --model is needed, or the resolution of 'leiden'.",
+        "none). By default these are a level of a hierarchy: --clusters or --level take another one, in which clusters "
+        "that do not split keep their numbers. With --stability also how the clusters change along the setting that "
+        "moves them most: the pooling rate of 'components', for which --model is needed, or the resolution of "
+        "'leiden'.",
         fill=_options,
     )
 
@@ -103,6 +105,10 @@ def _cluster(options: argparse.Namespace) -> None:
     }
     line = f"{found.n_clusters} clusters, {alone:,} of {total:,} environments in none"
     lines = [*(cluster_lines(found, names, first=0) if names else ()), *lines]
+    if found.hierarchy is not None:
+        tree = found.hierarchy
+        figures["levels"] = {"shown": found.n_clusters, "default": tree.default, "finest": tree.finest}
+        lines = [*lines, f"levels   1 to {tree.finest} clusters, {tree.default} by default (--clusters N)"]
     say(options.json, figures, line, *lines, *(f"wrote    {path}" for path in figures["files"]))
 
 
@@ -141,7 +147,7 @@ def _stability(
         near = neighbours.nearest(config.clustering.neighbours)
         return resolution_stability(latent.embedding, near, latent.condensed, seed=config.seed, progress=progress)
     if method != METHOD["pooling_rate"]:
-        raise MEAGraphError(f"--stability: expected --clusters {' or '.join(METHOD.values())}, got {method}.")
+        raise MEAGraphError(f"--stability: expected --clustering {' or '.join(METHOD.values())}, got {method}.")
     if options.model is None:
         raise MEAGraphError("--stability of 'components' encodes at every pooling rate; name the model with --model.")
     check_made_from(options.data, file.about, model=sha256_file(model_files(options.model)[0]))

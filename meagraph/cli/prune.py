@@ -10,11 +10,10 @@ from meagraph.cli.options import (
     add_common_options,
     add_data,
     add_out,
-    add_pruning_options,
     pipeline_config,
-    pruning_config,
 )
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 
 
 def add_prune(commands: Any) -> None:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from meagraph.cli.options import (
     add_common_options,
     add_data,
-    add_pruning_options,
     add_settings,
     add_training_options,
     pipeline_config,
-    pruning_config,
     reading_options,
     training_options,
 )
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ase import Atoms
 
@@ -90,6 +90,15 @@ class Analysis(Shown):
             plan=plan,
             evidence=self.evidence,
         )
+
+    def at(self, *, clusters: int | None = None, level: float | None = None) -> Self:
+        """The same with as many ``clusters``, or at a ``level`` from 0, coarse, to 1, fine; by default those at first.
+
+        Nothing is computed anew, and a cluster that does not split keeps its number. Raises MEAGraphError for a level
+        that there is not, and where the clusters were not made by the method "hierarchy".
+        """
+        clustering = replace(self.config.clustering, clusters=clusters, level=level)
+        return replace(self, survey=self.survey.at(clustering, self.learned.condensed))
 
     def _title(self) -> str:
         return f"{type(self).__name__} of {self.dataset.name}"
@@ -223,13 +232,14 @@ def look(
     if not cache:
         return result
     remember("map", _mapping(learned, made_by), lambda: result.projection, read=_read_places, write=_write_places)
-    return remember(
+    kept = remember(
         "survey",
         _looking(dataset, learned, made_by),
         lambda: result,
         read=partial(read_survey, config=made_by),
         write=write_survey,
     )
+    return kept.at(made_by.clustering, learned.condensed)
 
 
 def look_along_rates(
@@ -288,13 +298,14 @@ def _looking(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -
     return {
         **_mapping(learned, config),
         "survey": SURVEY_VERSION,
-        "clustering": asdict(config.clustering),
+        "clustering": asdict(replace(config.clustering, clusters=None, level=None)),  # all levels are in one file
         "labels": dataset.fingerprint,
     }
 
 
 def _known_survey(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Survey | None:
-    return recall("survey", _looking(dataset, learned, config), partial(read_survey, config=config))
+    known = recall("survey", _looking(dataset, learned, config), partial(read_survey, config=config))
+    return None if known is None else known.at(config.clustering, learned.condensed)
 
 
 def _read_places(path: Path) -> Projection:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown, brief
+from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
-from meagraph.latent.clustering import Clusters, cluster
+from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
+from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
@@ -50,6 +52,24 @@ class Survey(Shown):
     def quick(self) -> bool:
         """No: its map is the learned one."""
         return False
+
+    def at(self, clustering: ClusteringConfig, condensed: Condensed) -> Survey:
+        """The same with its clusters at the level that ``clustering`` asks for; all else stays as it is.
+
+        Raises MEAGraphError for a level that there is not, and where the clusters are no hierarchy's.
+        """
+        tree = self.clusters.hierarchy
+        config = replace(self.config, clustering=clustering)
+        if tree is None:
+            if clustering.clusters is None and clustering.level is None:
+                return replace(self, config=config)
+            raise MEAGraphError(
+                f"Clusters by {self.clusters.method!r} have no levels. Cluster by the method 'hierarchy' first."
+            )
+        count = clustering.count(tree)
+        known = self.clusters
+        clusters = known if count == known.n_clusters else cut(tree, count, condensed, known.settings)
+        return replace(self, clusters=clusters, config=config)
 
     def _facts(self) -> Facts:
         found = (("clusters", self.clusters), ("map", self.projection), ("outlier candidates", self.outliers))
@@ -139,6 +159,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "signals": [[signal.name, signal.template] for signal in signals],
         "within": result.ranking.within,
         "seed": result.ranking.seed,
+        "default": None if result.clusters.hierarchy is None else result.clusters.hierarchy.default,
     }
     arrays: dict[str, NDArray[Any]] = {
         "latent": result.embedding.values,
@@ -147,6 +168,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "connected": result.embedding.connected,
         "labels": result.clusters.labels,
         "sizes": result.clusters.sizes,
+        **_levels(result.clusters.hierarchy),
         "xy": result.projection.xy,
         "score": result.outliers.score,
         "unclustered": result.outliers.unclustered,
@@ -162,6 +184,11 @@ def write_survey(path: Path, result: Survey) -> None:
     write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
 
+def _levels(tree: Hierarchy | None) -> dict[str, NDArray[Any]]:
+    """What of a hierarchy lies in a file: it needs no computing for another level."""
+    return {} if tree is None else {"fine": tree.fine, "parent": tree.parent, "strength": tree.strength}
+
+
 def read_survey(path: Path, config: PipelineConfig) -> Survey:
     """Read what :func:`write_survey` wrote; it was made by ``config``, which is the key to its place in the cache."""
     data = read_arrays(path)
@@ -173,6 +200,9 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             zip(texts["signals"], arrays, strict=True)
         )
     )
+    tree = None
+    if texts["default"] is not None:
+        tree = Hierarchy(data["fine"], data["parent"], data["strength"], texts["default"])
     return Survey(
         embedding=Embedding(
             data["latent"],
@@ -182,7 +212,7 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             data["connected"],
             texts["by_distance"],
         ),
-        clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
+        clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"], tree),
         projection=Projection(data["xy"]),
         outliers=Outliers(
             data["score"],

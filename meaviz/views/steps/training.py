@@ -290,6 +290,8 @@ class MapStep(Step):
         data = self.session.data
         settings: dict[str, Any] = {
             "method": self.method.value,
+            "clusters": None,  # another map begins at its own level
+            "level": None,
             "resolution": self.resolution.value,
             "min_cluster_size": self.size.value,
             "min_samples": self.samples.value,

@@ -37,7 +37,7 @@ MADE_BY = PipelineConfig(
     graph=GraphConfig(lower=0.91, neighbours=7),
     training=TrainingConfig(epochs=33, patience=4),
     pooling_rate=0.4,
-    clustering=ClusteringConfig(resolution=0.07),
+    clustering=ClusteringConfig(method="leiden", resolution=0.07),
     projection=ProjectionConfig(n_neighbors=9),
     seed=11,
 )
