@@ -19,7 +19,16 @@ from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
 from meagraph.descriptors.chgnet_based import chgnet
-from meagraph.descriptors.context import Frame, beside_mean, find_frame, neighbour_pairs, rich_maker, with_context
+from meagraph.descriptors.context import (
+    Frame,
+    Shells,
+    beside_mean,
+    find_frame,
+    measure_shells,
+    neighbour_pairs,
+    rich_maker,
+    with_context,
+)
 from meagraph.descriptors.dscribe_based import acsf, acsf_width, soap, soap_width
 from meagraph.descriptors.elements import shared_columns
 from meagraph.descriptors.mace_based import mace
@@ -94,9 +103,10 @@ class Descriptors(Shown):
 
     def _line(self) -> str:
         cutoff = f", cutoff {self.cutoff:g} Å" if "r_cut" in self.parameters else ""
-        context = (
-            "" if self.frame is None else f", context of {self.frame.columns} (first shell {self.frame.shell:.2f} Å)"
-        )
+        context = ""
+        if self.frame is not None:
+            within = f" within {self.frame.cutoff:.1f} Å" if self.method == "soap" else ""
+            context = f", context of {self.frame.columns}{within} (first shell {self.frame.shell:.2f} Å)"
         return f"{self.method}, {self.own.shape[1]} columns{cutoff}{context}"
 
 
@@ -169,10 +179,11 @@ def _with_context(
     progress: Progress,
 ) -> tuple[Maker, Frame]:
     """The maker of own columns and context, and the frame of the latter."""
-    rich = rich_maker(config, species or dataset.species)
+    shells = measure_shells(dataset) if like is None else Shells(like.shell, like.cutoff)
+    rich = rich_maker(config, species or dataset.species, shells.cutoff)
     if like is None:
         progress(0, 1, "frame of the descriptors")
-        like = find_frame(dataset, lambda chosen: filling.compute(dataset, chosen, rich or own))
+        like = find_frame(dataset, shells, lambda chosen: filling.compute(dataset, chosen, rich or own))
     return with_context(own, rich, like), like
 
 
@@ -180,7 +191,9 @@ def _finished(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
     """``found`` with what hangs on its frame."""
     if found.frame is None:
         return found
-    named = {"context": {"columns": found.frame.columns, "frame": found.frame.digest}}
+    lengths = {"cutoff": found.frame.cutoff} if found.method == "soap" else {}
+    shell = {"first_shell": round(found.frame.shell, 3)}
+    named = {"context": {"columns": found.frame.columns, **lengths, **shell, "frame": found.frame.digest}}
     pairs = neighbour_pairs(dataset, found.frame.shell)
     return replace(found, parameters={**found.parameters, **named}, pairs=pairs)
 
@@ -191,7 +204,9 @@ def _ready_made(dataset: AtomicDataset, config: DescriptorConfig, context: bool,
     named = {"source": config.source, "width": values.shape[1], "sha256": digest}
     if not context:
         return Descriptors(values, config.method, named, config)
-    frame = like or find_frame(dataset, lambda chosen: (values[_rows(dataset, index)] for index in chosen))
+    frame = like or find_frame(
+        dataset, measure_shells(dataset), lambda chosen: (values[_rows(dataset, index)] for index in chosen)
+    )
     turned = np.concatenate(
         [
             frame.turned(beside_mean(values[_rows(dataset, index)], atoms, frame.shell))

@@ -35,10 +35,20 @@ SHELL = 13  # neighbours within the first shell: between the 12 of fcc and hcp a
 FARTHEST = 1.65  # times the distance of the nearest neighbour that the shell reaches at most
 FADE = 1.4  # times the shell at which a neighbour counts no more in the mean
 BONDED = 1.1  # times the shell up to which two atoms are neighbours
+WITHIN = 28  # neighbours within the cutoff: two shells and a half of bcc
+USUAL = 5.0  # Å, the cutoff where most environments have fewer neighbours
 LOOK = 9.0  # Å within which neighbours are looked for
 PAIRS = 200_000  # of neighbours kept, to learn from
 LEARNED = 30_000  # environments they are taken from
 EXACT = 2048  # columns up to which principal directions are found exactly
+
+
+@dataclass(frozen=True)
+class Shells:
+    """Two lengths of a dataset, in Å: they follow from how many neighbours there are, whatever the elements."""
+
+    first: float  # of the shell of first neighbours: the median distance of the SHELL-th, not far beyond the nearest
+    cutoff: float  # of the descriptor: the median distance of the WITHIN-th neighbour
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +56,7 @@ class Frame:
     """How D columns of an environment and D of the mean become k of its context."""
 
     shell: float  # Å, of the first neighbours; 0 where no structure has any
+    cutoff: float  # Å, of SOAP; other descriptors have their own
     norms: NDArray[np.float32]  # (2 D,) root mean square of each column, 1 for a column of zeros
     centre: NDArray[np.float32]  # (2 D,) mean of the scaled columns
     axes: NDArray[np.float32]  # (2 D, k) orthonormal
@@ -58,7 +69,7 @@ class Frame:
     @property
     def digest(self) -> str:
         """A short name of exactly this frame."""
-        found = hashlib.sha256(np.float64(self.shell).tobytes())
+        found = hashlib.sha256(np.array([self.shell, self.cutoff]).tobytes())
         for array in (self.norms, self.centre, self.axes):
             found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()[:16]
@@ -70,7 +81,7 @@ class Frame:
     def as_text(self) -> dict[str, Any]:
         """For JSON."""
         arrays = {name: text_of_array(getattr(self, name)) for name in ("norms", "centre", "axes")}
-        return {"shell": self.shell, **arrays}
+        return {"shell": self.shell, "cutoff": self.cutoff, **arrays}
 
     @staticmethod
     def from_text(stored: Mapping[str, Any]) -> Frame:
@@ -78,7 +89,7 @@ class Frame:
         norms, centre, axes = (array_from_text(stored[name], np.float32) for name in ("norms", "centre", "axes"))
         if axes.ndim != 2 or norms.shape != (len(axes),) or centre.shape != norms.shape:
             raise ValueError(f"a frame of {norms.shape}, {centre.shape} and {axes.shape} columns")
-        return Frame(float(stored["shell"]), norms, centre, axes)
+        return Frame(float(stored["shell"]), float(stored["cutoff"]), norms, centre, axes)
 
 
 def rich_config(config: DescriptorConfig, n_species: int) -> DescriptorConfig:
@@ -92,23 +103,24 @@ def rich_config(config: DescriptorConfig, n_species: int) -> DescriptorConfig:
     return config
 
 
-def rich_maker(config: DescriptorConfig, species: tuple[int, ...]) -> Maker | None:
+def rich_maker(config: DescriptorConfig, species: tuple[int, ...], cutoff: float) -> Maker | None:
     """What computes the columns of the context where they are others than those of ``config``; None where not."""
     richer = rich_config(config, len(species))
-    return None if richer == config else soap(richer, species)[1]
+    return soap(replace(richer, r_cut=cutoff), species)[1] if config.method == "soap" else None
 
 
-def find_frame(dataset: AtomicDataset, rows_of: Callable[[Sequence[int]], Iterator[NDArray[np.floating]]]) -> Frame:
+def find_frame(
+    dataset: AtomicDataset, shells: Shells, rows_of: Callable[[Sequence[int]], Iterator[NDArray[np.floating]]]
+) -> Frame:
     """The frame of ``dataset``; ``rows_of`` gives the columns (n, D) of the structures of these numbers.
 
     The same for a dataset with copies of its structures.
     """
     chosen = sample(dataset, SAMPLE)
     structures = [dataset.structures[index] for index in chosen]
-    shell = first_shell([dataset.structures[index] for index in sample(dataset, MEASURED)])
     raw = np.concatenate(
         [
-            beside_mean(np.asarray(rows, dtype=np.float64), atoms, shell)
+            beside_mean(np.asarray(rows, dtype=np.float64), atoms, shells.first)
             for rows, atoms in zip(rows_of(chosen), structures, strict=True)
         ]
     )
@@ -121,7 +133,9 @@ def find_frame(dataset: AtomicDataset, rows_of: Callable[[Sequence[int]], Iterat
     raw -= centre
     axes = _leading(raw, min(COLUMNS, *raw.shape))
     axes *= np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
-    return Frame(shell, norms.astype(np.float32), centre.astype(np.float32), axes.astype(np.float32))
+    return Frame(
+        shells.first, shells.cutoff, norms.astype(np.float32), centre.astype(np.float32), axes.astype(np.float32)
+    )
 
 
 def _leading(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -142,26 +156,27 @@ def sample(dataset: AtomicDataset, environments: int) -> list[int]:
     return [int(index) for index in np.sort(distinct[order[within]])]
 
 
-def first_shell(structures: Sequence[Atoms]) -> float:
-    """Radius in Å of the shell of first neighbours: the median distance of the SHELL-th, but not far beyond the first.
-
-    0 where no atom has a neighbour.
-    """
-    first, last = [], []
-    for atoms in structures:
-        i, _, d = neighbours(atoms, LOOK if len(atoms) < 200 else 0.75 * LOOK)
+def measure_shells(dataset: AtomicDataset) -> Shells:
+    """How far the neighbours of a sample of ``dataset`` are; the same for a dataset with copies of its structures."""
+    first: list[NDArray[np.float64]] = []
+    shell: list[NDArray[np.float64]] = []
+    wide: list[NDArray[np.float64]] = []
+    for index in sample(dataset, MEASURED):
+        atoms = dataset.structures[index]
+        i, _, d = neighbours(atoms, LOOK)
         if len(i) == 0:
             continue
         order = np.lexsort((d, i))
         count = np.bincount(i, minlength=len(atoms))
-        begin = (np.cumsum(count) - count)[count > 0]
+        begin, count = (np.cumsum(count) - count)[count > 0], count[count > 0]
         first.append(d[order][begin])
-        enough = np.minimum(count[count > 0], SHELL) - 1
-        last.append(np.where(count[count > 0] >= SHELL, d[order][begin + enough], np.inf))
+        for found, wanted in ((shell, SHELL), (wide, WITHIN)):
+            last = d[order][begin + np.minimum(count, wanted) - 1]
+            found.append(np.where(count >= wanted, last, np.inf))
     if not first:
-        return 0.0
-    nearest = float(np.median(np.concatenate(first)))
-    return min(float(np.median(np.concatenate(last))), FARTHEST * nearest)
+        return Shells(0.0, USUAL)
+    nearest, near, far = (float(np.median(np.concatenate(found))) for found in (first, shell, wide))
+    return Shells(min(near, FARTHEST * nearest), round(far, 1) if np.isfinite(far) else USUAL)
 
 
 def neighbours(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

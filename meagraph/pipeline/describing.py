@@ -14,7 +14,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 3
-CONTEXT_VERSION = 1
+CONTEXT_VERSION = 2
 
 
 def describe(
