@@ -170,7 +170,7 @@ def test_the_layer_shows_the_largest_of_what_is_drawn():
     layer = LabelLayer(figure())
     layer.take(xy, codes, label_texts(2))
     layer.look(VIEW)
-    assert shown(layer.shown) == [(1, "cluster 2")]  # three points before two
+    assert shown(layer.shown) == [(1, "cluster 2"), (0, "cluster 1")]  # three points before two
     hidden = xy.copy()
     hidden[2:5] = np.nan
     layer.take(hidden, codes, label_texts(2))
