@@ -25,7 +25,8 @@ from meagraph.datasets import read_dataset
 from meagraph.files import write_json
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.graph.similarity import similarity_graph
-from meagraph.latent.clustering import ClusteringConfig, cluster, communities
+from meagraph.latent.clustering import ClusteringConfig, cluster
+from meagraph.latent.communities import communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.settings import ModelConfig
@@ -67,9 +68,10 @@ def ours(values: NDArray[np.float32], structure_of: NDArray[np.int64], seed: int
                 pass
         embedding = embed(model, graph, rate=config.pooling_rate)
         near = nearest_neighbours(embedding.values, config.clustering.neighbours)
-        found[f"MEAGraph, Leiden (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
+        found[f"MEAGraph, hierarchy (default), {state}"] = cluster(embedding, near, condensed, config.clustering).labels
         if state == "trained":
-            for method, name in (("hdbscan", "HDBSCAN"), ("components", "components (published)")):
+            others = {"leiden": "Leiden", "hdbscan": "HDBSCAN", "components": "components (published)"}
+            for method, name in others.items():
                 settings = replace(config.clustering, method=method)
                 found[f"MEAGraph, {name}, trained"] = cluster(embedding, near, condensed, settings).labels
     for name, rows in (("unit columns", points), ("standardised", StandardScaler().fit_transform(points))):

@@ -3,7 +3,7 @@
 ``python benchmarks/latency.py [SIZE ...]`` shows the whole app with a made-up dataset of that many environments (blobs
 in the plane with clusters, groups, energies and forces; nothing is computed), drives a real browser, and measures the
 time from the end of the gesture (the button let go, the last turn of the wheel, the click) to the first frame that
-shows the new picture: lasso, box, recolouring, zoom by the wheel. Median of several.
+shows the new picture: lasso, box, recolouring, zoom by the wheel, another level of the clusters. Median of several.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ COLOURS = ("energy", "group", "force", "cluster")
 WATCH = """
 try { localStorage["meaviz.tour"] ??= "seen" } catch {}
 window.gestureEnd = 0
-for (const type of ["pointerup", "wheel"])
+for (const type of ["pointerup", "wheel", "keyup"])
   window.addEventListener(type, () => { window.gestureEnd = performance.now() }, {capture: true})
 """
 NEXT_PICTURE = """([name, fields]) => {
@@ -93,6 +93,11 @@ def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]
     figures["recolour"] = timed(page, recolour, repeats)
     if len(xy) > environment_map.map_layers.SCATTER_MAX:
         figures["zoom"] = timed(page, zoom, repeats)  # below, the browser has all points and nothing is sent
+    session.appearance.colour_by = "cluster"
+    page.get_by_role("tab", name="Clusters").click()
+    slider = page.get_by_role("slider", name="from coarse to fine")
+    slider.focus()
+    figures["level"] = timed(page, lambda step: page.keyboard.press("ArrowRight"), repeats)
     return figures
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.evaluation.force_error import Cost, Prepared, cost, prepare
+from meagraph.evaluation.equations import Prepared, prepare
+from meagraph.evaluation.force_error import Cost, cost
 from meagraph.files import write_json
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import Clusters, cluster

@@ -24,10 +24,11 @@ COMPILED = ("numba", "umap-learn", "pynndescent", "meaviz", "quests")
 
 @functools.cache
 def begin(*modules: str) -> subprocess.Popen[bytes] | None:
-    """Run ``warm()`` of ``modules`` in a process of its own, once; not at all where that was done before."""
-    if _marker(*modules).is_file():
+    """Run ``warm()`` of ``modules`` in a process of its own, once; not for those for which it was done before."""
+    missing = [module for module in modules if not _marker(module).is_file()]
+    if not missing:
         return None
-    command = [sys.executable, "-m", "meagraph.compiling", *modules]
+    command = [sys.executable, "-m", "meagraph.compiling", *missing]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -39,17 +40,17 @@ def finish(*modules: str, progress: Progress = silent) -> None:
         time.sleep(0.1)
 
 
-def _marker(*modules: str) -> Path:
-    """The file that says that everything is compiled, for these versions and this place."""
+def _marker(module: str) -> Path:
+    """The file that says that a module is compiled, for these versions; it lies where numba was told to keep code."""
     key = content_key(
         {
-            "modules": modules,
+            "module": module,
             "versions": [_version(name) for name in COMPILED],
             "python": [sys.prefix, *sys.version_info[:3]],
-            "folder": os.environ.get("NUMBA_CACHE_DIR"),
         }
     )
-    return cache_directory("compiled") / key
+    place = os.environ.get("NUMBA_CACHE_DIR")
+    return (Path(place, "meaviz") if place else cache_directory("compiled")) / key
 
 
 def _version(name: str) -> str | None:
@@ -63,5 +64,5 @@ def _version(name: str) -> str | None:
 if __name__ == "__main__":
     for module in sys.argv[1:]:
         importlib.import_module(module).warm()
-    with atomic_path(_marker(*sys.argv[1:])):
-        pass
+        with atomic_path(_marker(module)):
+            pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -83,3 +84,17 @@ def sha256_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_of_array(array: NDArray[Any]) -> dict[str, Any]:
+    """An array for JSON, exactly: its type, shape, and bytes as base64."""
+    whole = np.ascontiguousarray(array)
+    return {"type": whole.dtype.str, "shape": list(whole.shape), "base64": base64.b64encode(whole.data).decode()}
+
+
+def array_from_text(stored: Mapping[str, Any], dtype: Any) -> NDArray[Any]:
+    """The inverse of :func:`text_of_array`. Raises ValueError, KeyError or TypeError for no array of ``dtype``."""
+    if np.dtype(stored["type"]) != np.dtype(dtype):
+        raise ValueError(f"an array of {stored['type']}, expected {np.dtype(dtype)}")
+    flat = np.frombuffer(base64.b64decode(stored["base64"], validate=True), dtype=dtype)
+    return flat.reshape([int(size) for size in stored["shape"]])

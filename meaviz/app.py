@@ -21,6 +21,7 @@ from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.leaving import leaving
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -119,8 +120,8 @@ def build(
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
     ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
-    be opened from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the caller's
-    own can be watched, and is shown as it is where it has a dataset.
+    be opened or written from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the
+    caller's own can be watched, and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
@@ -137,8 +138,9 @@ def build(
     if pn.state.curdoc is not None:
 
         def end(context: Any) -> None:
-            workflow.cancel()
+            workflow.end()
             session.uploads.close()
+            leaving().ended()
 
         pn.state.on_session_destroyed(end)
     return page

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--root",
         metavar="DIR",
-        help="folder that files are opened from in the app, and none outside it (default: any, starting here)",
+        help="folder that the app opens and writes files in, and none outside it (default: any, starting here)",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")

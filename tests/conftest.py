@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import ase.io
@@ -20,17 +20,19 @@ from meagraph.pipeline.survey import Survey
 from tests.support import results
 from tests.support.finished import Finished, finish
 from tests.support.structures import niobium_structures
+from tests.support.threads import wait_for_jobs
 from tests.support.weights import Weights
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has an empty cache, and never touches the user's."""
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test has an empty cache, and never touches the user's; no job of the app goes on when it has ended."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEAVIZ_CACHE", str(folder))
-    return folder
+    yield folder
+    wait_for_jobs()
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +77,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, structures: tuple[Atoms, 
 @pytest.fixture
 def known(finished: Finished, own_cache: Path) -> Finished:
     """The same, with the test's cache as that analysis left it: to analyse it again computes nothing."""
-    shutil.copytree(finished.cache, own_cache, dirs_exist_ok=True)  # an earlier page may write there already
+    shutil.copytree(finished.cache, own_cache, dirs_exist_ok=True)  # another fixture may have begun to write there
     return finished
 
 

@@ -7,11 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.inputs import add_latent, refuse_onto, refuse_without, rows_of
-from meagraph.cli.options import add_common_options, add_settings, pipeline_config
-from meagraph.cli.output import Bar, say
+from meagraph.cli.options import add_common_options, add_reading_options, add_settings, pipeline_config, reading_options
+from meagraph.cli.output import Bar, cluster_lines, say
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
+    from meagraph.latent.clustering import Clusters
     from meagraph.latent.neighbours import Neighbours
     from meagraph.latent.stability import Stability
     from meagraph.pipeline.config import PipelineConfig
@@ -25,8 +26,10 @@ def add_cluster(commands: Any) -> None:
         "cluster",
         help="step 4: groups of like environments",
         description="Group the environments of a latent space. Writes OUT, a table: structure, atom, cluster (-1: in "
-        "none). With --stability also how the clusters change along the setting that moves them most: the pooling "
-        "rate of 'components', for which --model is needed, or the resolution of 'leiden'.",
+        "none). By default these are a level of a hierarchy: --clusters or --level take another one, in which clusters "
+        "that do not split keep their numbers. With --stability also how the clusters change along the setting that "
+        "moves them most: the pooling rate of 'components', for which --model is needed, or the resolution of "
+        "'leiden'.",
         fill=_options,
     )
 
@@ -39,8 +42,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="FILE", help="for the stability of 'components': the model of the latent space"
     )
+    parser.add_argument(
+        "--structures", nargs="+", metavar="DATA", help="the files that were described, to name the clusters by"
+    )
     add_common_options(parser, cache=False)
     add_settings(parser, "clustering")
+    add_reading_options(parser)
 
 
 def _cluster(options: argparse.Namespace) -> None:
@@ -52,7 +59,8 @@ def _cluster(options: argparse.Namespace) -> None:
     from meagraph.step_files.latent import read_latent
     from meagraph.step_files.tables import claim_table, read_clusters, write_table
 
-    read = [options.data, *with_details(options.onto), *(model_files(options.model) if options.model else ())]
+    read = [options.data, *(options.structures or ()), *with_details(options.onto)]
+    read += model_files(options.model) if options.model else ()
     for path in filter(None, (options.out, options.stability)):
         claim_table(path, inputs=read, overwrite=options.overwrite)
     if options.stability and os.path.realpath(options.out) == os.path.realpath(options.stability):
@@ -80,9 +88,11 @@ def _cluster(options: argparse.Namespace) -> None:
                 _write_curve(options.stability, curve, curve_of, overwrite=options.overwrite)
                 figures["stability"] = {"plateau": curve.plateau, "suggestion": curve.suggestion}
                 lines = _curve_lines(curve)
+    names = _names(options, file, found)
     columns = {**rows_of(file.offsets), "cluster": found.labels}
     about = {"table": "clusters", "dataset": file.about["dataset"], "method": found.method, "settings": found.settings}
     about |= {"sizes": found.sizes.tolist(), "made_from": made_from}
+    about |= {"names": list(names)} if names else {}
     write_table(options.out, columns, about, overwrite=options.overwrite)
     total, alone = len(found.labels), int((found.labels < 0).sum())
     figures |= {
@@ -90,10 +100,34 @@ def _cluster(options: argparse.Namespace) -> None:
         "clusters": found.n_clusters,
         "sizes": found.sizes.tolist(),
         "unclustered": alone,
+        **({"names": list(names)} if names else {}),
         "files": [options.out, *filter(None, [options.stability])],
     }
     line = f"{found.n_clusters} clusters, {alone:,} of {total:,} environments in none"
+    lines = [*(cluster_lines(found, names, first=0) if names else ()), *lines]
+    if found.hierarchy is not None:
+        tree = found.hierarchy
+        figures["levels"] = {"shown": found.n_clusters, "default": tree.default, "finest": tree.finest}
+        lines = [*lines, f"levels   1 to {tree.finest} clusters, {tree.default} by default (--clusters N)"]
     say(options.json, figures, line, *lines, *(f"wrote    {path}" for path in figures["files"]))
+
+
+def _names(options: argparse.Namespace, file: LatentFile, found: Clusters) -> tuple[str, ...]:
+    """What sets each cluster apart, where the structures are given. Raises MEAGraphError for those of another space."""
+    from meagraph.datasets import read_dataset
+    from meagraph.pipeline.phasing import evidence
+
+    if not options.structures:
+        return ()
+    with Bar("names") as progress:
+        dataset = read_dataset(options.structures, progress=progress, **reading_options(options))
+        if dataset.offsets.tolist() != file.offsets.tolist():
+            raise MEAGraphError(
+                f"{', '.join(options.structures)}: expected the {len(file.offsets) - 1:,} structures that "
+                f"{options.data} was made from, but these are {dataset.n_structures:,} or have other sizes. Give the "
+                "same files in the same order."
+            )
+        return evidence(dataset, progress=progress).names(found)
 
 
 def _stability(
@@ -113,7 +147,7 @@ def _stability(
         near = neighbours.nearest(config.clustering.neighbours)
         return resolution_stability(latent.embedding, near, latent.condensed, seed=config.seed, progress=progress)
     if method != METHOD["pooling_rate"]:
-        raise MEAGraphError(f"--stability: expected --clusters {' or '.join(METHOD.values())}, got {method}.")
+        raise MEAGraphError(f"--stability: expected --clustering {' or '.join(METHOD.values())}, got {method}.")
     if options.model is None:
         raise MEAGraphError("--stability of 'components' encodes at every pooling rate; name the model with --model.")
     check_made_from(options.data, file.about, model=sha256_file(model_files(options.model)[0]))

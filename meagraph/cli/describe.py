@@ -32,6 +32,11 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_out(parser, "OUT.npy", "file for the descriptors")
     add_common_options(parser, seed=False)
     add_settings(parser, "descriptors")
+    parser.add_argument(
+        "--like",
+        metavar="FILE",
+        help="a model, or descriptors, whose frame the context is to be in (default: a frame of these data)",
+    )
     add_data(parser)
 
 
@@ -39,17 +44,22 @@ def _describe(options: argparse.Namespace) -> None:
     from meagraph.datasets import read_dataset
     from meagraph.pipeline.describing import describe
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_suffix, claim
-    from meagraph.step_files.descriptors import DESCRIPTORS, write_described
+    from meagraph.step_files.checks import check_suffix, claim, with_details
+    from meagraph.step_files.descriptors import DESCRIPTORS, frame_in, write_described
 
     check_suffix(options.out, ".npy")
     config = pipeline_config(options)
-    read = [*options.data, config.descriptors.source]
+    read = [*options.data, config.descriptors.source, *with_details(options.like)]
     beside = claim(options.out, DESCRIPTORS, inputs=read, overwrite=options.overwrite)
     with Bar("describe") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
         descriptors = describe(
-            dataset, config.descriptors, cache=not options.no_cache, progress=part(progress, 0.3, 1.0)
+            dataset,
+            config.descriptors,
+            context=config.context,
+            like=frame_in(options.like),
+            cache=not options.no_cache,
+            progress=part(progress, 0.3, 1.0),
         )
         write_described(options.out, dataset, descriptors, overwrite=options.overwrite)
     size, width = descriptors.values.shape

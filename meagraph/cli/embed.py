@@ -47,7 +47,7 @@ def _embed(options: argparse.Namespace) -> None:
     from meagraph.graph.similarity import GraphConfig
     from meagraph.latent.placement import place
     from meagraph.latent.space import latent_space
-    from meagraph.model.checkpoint import load_model, model_files, read_details
+    from meagraph.model.checkpoint import load_agreement, load_model, model_files, read_details
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.learning import learn
     from meagraph.progress import part
@@ -81,6 +81,7 @@ def _embed(options: argparse.Namespace) -> None:
                 learned.condensed,
                 graph=config.graph,
                 rate=config.pooling_rate,
+                agreement=learned.agreement,
                 progress=part(progress, 0.6, 1.0),
             )
         about["made_from"] = made_from
@@ -107,7 +108,14 @@ def _embed(options: argparse.Namespace) -> None:
     check_made_from(options.onto, reference.about, model=made_from["model"])
     with Bar("embed") as progress:
         model, _ = load_model(options.model)
-        found = place(model, reference.latent, described.descriptors, budget=config.budget, progress=progress)
+        found = place(
+            model,
+            reference.latent,
+            described.descriptors,
+            agreement=load_agreement(options.model),
+            budget=config.budget,
+            progress=progress,
+        )
     made_from["reference"] = reference.sha256
     about["made_from"] = made_from
     write_latent(options.out, reference.latent, described.offsets, about, found, overwrite=options.overwrite)

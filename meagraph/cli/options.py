@@ -7,11 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from meagraph.errors import MEAGraphError
-
 if TYPE_CHECKING:
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.pruning.settings import PruningConfig
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class Setting:
     choices: Callable[[], tuple[str, ...]] | None = None
     metavar: str | None = None
     shown: str = "%(default)s"  # the default, in the help
+    kind: Callable[[str], Any] | None = None  # of a field that may be None
 
     @property
     def destination(self) -> str:
@@ -43,12 +41,20 @@ def _clusterings() -> tuple[str, ...]:
     return tuple(METHODS)
 
 
+def _number_of_clusters(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        hint = f"; the method is named by --clustering {text}" if text in _clusterings() else ""
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}{hint}") from None
+
+
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "descriptors": (
         Setting(
             "--descriptor",
             "descriptors.method",
-            "snap and mace need the extras of these names",
+            "snap, mace and chgnet need the extras of these names",
             _descriptors,
         ),
         Setting(
@@ -77,7 +83,23 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "embedding": (Setting("--rate", "pooling_rate", "pooling rate"),),
     "clustering": (
-        Setting("--clusters", "clustering.method", "how environments are grouped", _clusterings),
+        Setting("--clustering", "clustering.method", "how environments are grouped", _clusterings),
+        Setting(
+            "--clusters",
+            "clustering.clusters",
+            "of hierarchy: as many clusters",
+            metavar="N",
+            shown="those that stand apart",
+            kind=_number_of_clusters,
+        ),
+        Setting(
+            "--level",
+            "clustering.level",
+            "of hierarchy, instead of --clusters: from 0, coarse, to 1, fine",
+            metavar="L",
+            shown="none",
+            kind=float,
+        ),
         Setting("--resolution", "clustering.resolution", "of Leiden: more clusters the larger it is"),
         Setting("--min-cluster-size", "clustering.min_cluster_size", "of HDBSCAN: environments at least"),
     ),
@@ -95,13 +117,21 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
     usual = PipelineConfig()
     for name in names:
         group = parser.add_argument_group(name)
+        if name == "descriptors":
+            group.add_argument(
+                "--descriptor-preset",
+                choices=("default", "published"),
+                default=None,
+                help="published: SOAP of 3 radial functions and degree 3 within 5 Å, without the context; clusters and "
+                "map are then found in the latent space of the published model (default: with the context)",
+            )
         for setting in SETTINGS[name]:
             value: Any = usual
             for step in setting.field.split("."):
                 value = getattr(value, step)
             group.add_argument(
                 setting.flag,
-                type=type(value),
+                type=setting.kind or type(value),
                 default=None if otherwise else value,
                 choices=setting.choices() if setting.choices else None,
                 metavar=setting.metavar,
@@ -143,6 +173,8 @@ def pipeline_config(options: argparse.Namespace, usual: PipelineConfig | None = 
         part, _, name = setting.field.rpartition(".")
         changes.setdefault(part, {})[name] = getattr(options, setting.destination)
     top = changes.pop("", {})
+    if getattr(options, "descriptor_preset", None) == "published":
+        top["context"] = False
     config = replace(config, **top, **{part: replace(getattr(config, part), **new) for part, new in changes.items()})
     return replace(config, seed=options.seed) if hasattr(options, "seed") else config
 
@@ -233,110 +265,3 @@ def reading_options(options: argparse.Namespace) -> dict[str, Any]:
         *("on_error", "max_atoms", "elements", "units"),
     )
     return {name: getattr(options, name) for name in names} | {"max_bytes": int(options.max_size * 2**30)}
-
-
-def add_pruning_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the pruning plan; :func:`pruning_config` collects them again."""
-    from meagraph.pruning.ranking import WITHIN
-    from meagraph.pruning.selectors import SELECTORS
-    from meagraph.pruning.settings import RULES, UNITS, PruningConfig
-
-    usual = PruningConfig()
-    group = parser.add_argument_group("pruning")
-    group.add_argument(
-        "--keep", type=float, default=usual.keep, metavar="F", help="fraction of environments (default: %(default)s)"
-    )
-    group.add_argument(
-        "--number", type=int, metavar="N", help="keep so many, instead of a fraction; of what, says --unit"
-    )
-    group.add_argument(
-        "--unit",
-        choices=UNITS,
-        default=usual.unit,
-        help="environments chosen, or at most so many structures, or structures with at most so many atoms "
-        "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--selector", default=usual.selector, choices=tuple(SELECTORS), help="which come first (default: %(default)s)"
-    )
-    group.add_argument(
-        "--alpha",
-        type=float,
-        default=usual.alpha,
-        help="a part's share grows like (size x variety)^(alpha/2) (default: %(default)s)",
-    )
-    group.add_argument(
-        "--within",
-        default=usual.within,
-        choices=tuple(WITHIN),
-        help="order inside a part of a cluster; mixed: one farthest point in four, others at random "
-        "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--keep-cluster",
-        action="append",
-        default=[],
-        metavar="LABEL=F",
-        help="keep this fraction of this cluster (-1: of those in none); the others share the rest",
-    )
-    group.add_argument(
-        "--rule",
-        default=usual.rule,
-        choices=RULES,
-        help="when a structure stays: cover takes those that add most to what is lacking; else by its chosen "
-        "environments (default: %(default)s)",
-    )
-    group.add_argument(
-        "--at-least",
-        type=float,
-        metavar="PERCENT",
-        help="of the rule at-least: of a structure's environments, so many must be chosen (default: 100 × F)",
-    )
-    group.add_argument(
-        "--until-covered",
-        type=float,
-        metavar="PERCENT",
-        help="of the rule cover: go on until so much is covered (default: until the budget is spent)",
-    )
-    group.add_argument(
-        "--fewest",
-        default=usual.fewest,
-        choices=UNITS[:0:-1],
-        help="what cover spends as few of as it can (default: %(default)s)",
-    )
-    group.add_argument(
-        "--protect",
-        action="append",
-        default=[],
-        metavar="GROUP",
-        help="keep this group whole (isolated atoms always are)",
-    )
-
-
-def pruning_config(options: argparse.Namespace) -> PruningConfig:
-    """The settings of the plan. Raises MEAGraphError for values out of range."""
-    from meagraph.pruning.settings import PruningConfig
-
-    return PruningConfig(
-        keep=options.keep,
-        number=options.number,
-        unit=options.unit,
-        alpha=options.alpha,
-        selector=options.selector,
-        within=options.within,
-        fractions=tuple(_by_hand(text) for text in options.keep_cluster),
-        rule=options.rule,
-        at_least=options.at_least,
-        until_covered=options.until_covered,
-        fewest=options.fewest,
-        protected=tuple(dict.fromkeys(options.protect)),
-        seed=options.seed,
-    )
-
-
-def _by_hand(text: str) -> tuple[int, float]:
-    label, _, part = text.partition("=")
-    try:
-        return int(label), float(part)
-    except ValueError as error:
-        raise MEAGraphError(f"--keep-cluster: expected LABEL=F, as in 3=0.5, got {text!r}.") from error

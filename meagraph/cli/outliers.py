@@ -54,7 +54,7 @@ def _outliers(options: argparse.Namespace) -> None:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         latent = file.latent
         clusters = clusters_of(options, file, config)
-        points = unit_columns(described.descriptors.values)
+        points = unit_columns(described.descriptors.own)
         found = score_outliers(
             points,
             latent.condensed,

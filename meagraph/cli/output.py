@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meagraph.errors import MEAGraphError
@@ -12,7 +12,10 @@ from meagraph.progress import Progress
 
 if TYPE_CHECKING:
     from meagraph.evaluation.coverage import Measures
+    from meagraph.latent.clustering import Clusters
     from meagraph.pruning.plan import PruningPlan
+
+LISTED = 30  # clusters that are named on the terminal
 
 
 class Bar:
@@ -58,6 +61,15 @@ def words(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def cluster_lines(clusters: Clusters, names: Sequence[str], *, first: int = 1) -> list[str]:
+    """The largest clusters as a table: number, from ``first``, environments, and what sets each apart."""
+    shown = list(zip(clusters.sizes.tolist(), names, strict=True))[:LISTED]
+    lines = [f"  {'cluster':>7}{'environments':>14}  name"]
+    lines += [f"  {number:>7}{size:>14,}  {name}" for number, (size, name) in enumerate(shown, first)]
+    more = clusters.n_clusters - len(shown)
+    return [*lines, *([f"  {'':>7}{'':>14}  and {more:,} more"] if more else [])]
+
+
 def plan_figures(plan: PruningPlan) -> dict[str, Any]:
     """What a plan comes to, for JSON."""
     summary = plan.summary
@@ -96,13 +108,19 @@ def quests_table(figures: dict[str, Any], caption: str) -> str:
 
 def cost_table(figures: dict[str, Any], draws: int) -> str:
     """Errors of the quick force field as text."""
-    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{'force RMSE':>12}{'worst group':>13}"]
+    from ase.units import GPa
+
+    heads = f"{'force RMSE':>12}{'worst group':>13}{'energy RMSE':>13}{'stress RMSE':>13}"
+    rows = [f"{'quick force field fitted to':<30}{'environments':>13}{heads}"]
     for name, label in (
         ("kept", "kept structures"),
         ("random", f"random ones (median of {draws})"),
         ("whole", "everything"),
     ):
         one = {key: value[0] if isinstance(value, list) else value for key, value in figures[name].items()}
-        worst = "–" if one["worst"] is None else f"{one['worst']:.4f}"
-        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{worst:>13}")
-    return "\n".join([*rows, "  eV/Å, on structures held out of all fits; it ranks plans and forecasts no other model"])
+        stress = None if one["stress_rmse"] is None else one["stress_rmse"] / GPa
+        others = (one["worst"], one["energy_rmse"], stress)
+        words = "".join(f"{'–' if value is None else f'{value:.4f}':>13}" for value in others)
+        rows.append(f"  {label:<28}{one['environments']:>13,.0f}{one['rmse']:>12.4f}{words}")
+    units = "  eV/Å, eV per atom, GPa, on structures held out of all fits; it ranks plans and forecasts no other model"
+    return "\n".join([*rows, units])

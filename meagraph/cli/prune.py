@@ -10,11 +10,10 @@ from meagraph.cli.options import (
     add_common_options,
     add_data,
     add_out,
-    add_pruning_options,
     pipeline_config,
-    pruning_config,
 )
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 
 
 def add_prune(commands: Any) -> None:
@@ -51,6 +50,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
     from meagraph.latent.projection import project
+    from meagraph.pipeline.phasing import evidence
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
@@ -69,7 +69,7 @@ def _prune(options: argparse.Namespace) -> None:
             check_target(dataset, options.export, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
-        points = unit_columns(described.descriptors.values)
+        points = unit_columns(described.descriptors.own)
         bins = fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed)
         ranking = rank_for(
             pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.6)
@@ -104,6 +104,7 @@ def _prune(options: argparse.Namespace) -> None:
                 projection,
                 plan,
                 options.export,
+                names=evidence(dataset).names(clusters),
                 settings={**settings, "seed": config.seed, "made_from": made_from},
                 measures=measures,
                 overwrite=options.overwrite,

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from meagraph.cli.options import (
     add_common_options,
     add_data,
-    add_pruning_options,
     add_settings,
     add_training_options,
     pipeline_config,
-    pruning_config,
     reading_options,
     training_options,
 )
-from meagraph.cli.output import Bar, cost_table, plan_figures, plan_lines
+from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -77,6 +76,7 @@ def _run(options: argparse.Namespace) -> None:
         **plan_figures(plan),
         "representatives": result.learned.condensed.size,
         "clusters": clusters.n_clusters,
+        "cluster_names": list(result.cluster_names),
         "clusters_lost": plan.summary.clusters_lost,
         "unclustered": int((clusters.labels < 0).sum()),
         "outlier_candidates": len(result.survey.outliers.candidates),
@@ -95,6 +95,8 @@ def _run(options: argparse.Namespace) -> None:
     )
     if alike:
         print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
+    for line in cluster_lines(clusters, result.cluster_names):
+        print(line)
     for line in plan_lines(plan):
         print(line)
     if figures["clusters_lost"]:

@@ -13,7 +13,7 @@ from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats import READERS, format_of
 from meagraph.datasets.formats.by_ase import LABELLED, ase_format
 from meagraph.datasets.formats.cp2k_xyz import holds_positions
-from meagraph.datasets.storage import SourceTexts, head_of, inner_name, is_archive
+from meagraph.datasets.storage import SourceTexts, cp2k_companions, head_of, inner_name, is_archive
 from meagraph.files import stored_in
 
 EXTXYZ_SUFFIXES = (".xyz", ".extxyz", ".exyz")
@@ -67,6 +67,12 @@ def _files(name: str, texts: SourceTexts, format: str | None) -> list[Input]:
         raise DatasetError(f"{name}: expected a file, but it does not exist: {stored} is no archive. Check the path.")
     # The archive itself stands for its files: locate() unpacks it when asked for what is in it.
     place = texts.locate(path / "_").parent if path.is_file() and is_archive(path) else texts.locate(path)
+    within = next((part for part in (place, *place.parents) if stored != path and part.is_file()), None)
+    if within is not None and is_archive(within):
+        raise DatasetError(
+            f"{name}: expected a file of {stored}, but {within.name} is an archive within that archive, and those are "
+            "not opened. Unpack the outer one."
+        )
     if not os.path.exists(place):
         raise DatasetError(f"{name}: expected a member of {stored}, but it has none of that name. Check the path.")
     if place.is_dir():
@@ -89,9 +95,10 @@ def _of_folder(folder: Path, name: str, format: str | None) -> list[Input]:
     listed = ", ".join(passed[:NAMED]) + more
     if not found:
         there = f"{listed} are of no format that has them" if passed else "it is empty"
+        packed = " Archives inside are not opened: unpack them." if any(is_archive(Path(one)) for one in passed) else ""
         raise DatasetError(
-            f"{name}: expected files with energies or forces in this folder, but {there}. Name the files themselves, "
-            "or their format (--format)."
+            f"{name}: expected files with energies or forces in this folder, but {there}.{packed} Name the files "
+            "themselves, or their format (--format)."
         )
     if passed:
         found[0] = replace(found[0], notes=(f"Passed over in {name}: {listed}.",))
@@ -107,22 +114,21 @@ def _walk(folder: Path, format: str | None) -> Iterator[tuple[Path, bool]]:
             return
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     names = {path.name for path in entries}
+    beside = {other for path in entries for other in cp2k_companions(path).values()}
     for path in entries:
         if path.is_dir():
             if not path.is_symlink():
                 yield from _walk(path, format)
-        elif whole is not None and path.suffix.lower() == ".json":
-            continue  # read with its folder
+        elif (whole is not None and path.suffix.lower() == ".json") or path in beside:
+            continue  # read with its folder, with the file beside it
         elif path.name.startswith("vasprun.xml") and any(other.startswith("OUTCAR") for other in names):
             yield path, False  # the same calculation
         else:
-            yield path, path.is_file() and (format is not None or _has_labels(path))
+            yield path, path.is_file() and not is_archive(path) and (format is not None or _has_labels(path))
 
 
 def _has_labels(file: Path) -> bool:
     inner = inner_name(file)
-    if is_archive(file):
-        return False
     try:
         head = head_of(file, str(file))
     except DatasetError:

@@ -21,15 +21,14 @@ from meagraph.datasets.labels import Keys
 from meagraph.datasets.options import MAX_BYTES, ReadOptions, element_names
 from meagraph.datasets.storage import (
     DECOMPRESS,
-    folder_sha256,
     head_of,
     inner_name,
     is_archive,
+    place_sha256,
     plain_file,
     source_text,
 )
 from meagraph.datasets.structures import dataset_from_structures
-from meagraph.files import sha256_file
 from meagraph.progress import Progress, part, silent
 
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
@@ -177,7 +176,7 @@ def _read_file(
                 raise DatasetError(
                     f"{one.name}: expected structures, but this {name} file has none. Give another file."
                 )
-            sha256 = folder_sha256(plain) if folder else sha256_file(one.file)
+            sha256 = place_sha256(one.file, name)
     return Source(one.name, sha256, name, len(frames.structures) + len(frames.quarantined), tuple(notes)), frames
 
 

@@ -6,10 +6,11 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import re
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -118,25 +119,43 @@ class SourceTexts(AbstractContextManager["SourceTexts"]):
         return self._unpacked[key] / place.relative_to(file)
 
 
-def stored_sha256(path: str | Path) -> str | None:
+def stored_sha256(path: str | Path, format: str) -> str | None:
     """SHA-256 of a source's bytes as stored, as :class:`Source` has it; None where it is not there any more."""
     try:
         with SourceTexts() as texts:
-            place = texts.locate(path)
-            if place.is_dir():
-                return folder_sha256(place)
-            return sha256_file(place)
+            return place_sha256(texts.locate(path), format)
     except (OSError, DatasetError):
         return None
 
 
-def folder_sha256(folder: Path) -> str:
-    """SHA-256 of a folder: of the names and hashes of all files in it that are not hidden."""
+def place_sha256(place: Path, format: str) -> str:
+    """SHA-256 of a file; of a folder, and of a file with companions, that of the names and hashes of all files.
+
+    Hidden files of a folder do not count.
+    """
+    if place.is_dir():
+        paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
+        inner = [path.relative_to(place) for path in paths]
+        shown = [not any(part.startswith(".") for part in name.parts) for name in inner]
+        return _names_and_hashes((n.as_posix(), path) for n, path, ok in zip(inner, paths, shown, strict=True) if ok)
+    beside = cp2k_companions(place).values() if format == "cp2k-xyz" else ()
+    return _names_and_hashes((file.name, file) for file in (place, *beside)) if beside else sha256_file(place)
+
+
+def cp2k_companions(positions: Path) -> dict[str, Path]:
+    """What CP2K wrote beside ``x-pos-1.xyz``, as far as it is there: "forces" ``x-frc-1.xyz``, "cell" ``x-1.cell``."""
+    parts = re.fullmatch(r"(.*)-pos-(\d+)\.xyz", positions.name)
+    if parts is None:
+        return {}
+    run, number = parts.groups()
+    names = {"forces": f"{run}-frc-{number}.xyz", "cell": f"{run}-{number}.cell"}
+    return {what: path for what, name in names.items() if (path := positions.with_name(name)).is_file()}
+
+
+def _names_and_hashes(files: Iterable[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in inner.parts):
-            digest.update(f"{inner.as_posix()}\0{sha256_file(path)}\n".encode("utf-8", "surrogateescape"))
+    for name, path in files:
+        digest.update(f"{name}\0{sha256_file(path)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

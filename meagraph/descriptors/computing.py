@@ -6,8 +6,8 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import filling
+from meagraph.descriptors.chgnet_based import chgnet
+from meagraph.descriptors.context import Frame, beside_mean, find_frame, neighbour_pairs, rich_maker, with_context
 from meagraph.descriptors.dscribe_based import acsf, acsf_width, soap, soap_width
 from meagraph.descriptors.elements import shared_columns
 from meagraph.descriptors.mace_based import mace
@@ -26,7 +28,7 @@ from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
 from meagraph.descriptors.snap import snap, snap_width
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
-from meagraph.files import write_json
+from meagraph.files import array_from_text, text_of_array, write_json
 from meagraph.progress import Progress, silent
 
 METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
@@ -34,6 +36,7 @@ METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str,
     "acsf": acsf,
     "snap": snap,
     "mace": mace,
+    "chgnet": chgnet,
 }
 """Settings and species to the parameters that the values depend on, and what computes them."""
 
@@ -50,10 +53,22 @@ WIDTHS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], int]] = {
 class Descriptors(Shown):
     """One vector per environment and what made it."""
 
-    values: NDArray[np.float32]  # (N, D), memory-mapped where it comes from the cache
+    values: NDArray[np.float32]  # (N, D + k), memory-mapped where it comes from the cache; the context comes last
     method: str
     parameters: dict[str, Any] = field(default_factory=dict)  # everything that the values depend on but the atoms
     config: DescriptorConfig | None = None  # the settings that made them; None where they were read from a file
+    frame: Frame | None = None  # of the context; None where there is none
+    pairs: NDArray[np.int32] | None = None  # (P, 2) environments that are neighbours of each other, with a frame
+
+    @property
+    def own(self) -> NDArray[np.float32]:
+        """The descriptor itself, (N, D)."""
+        return self.values if self.frame is None else self.values[:, : -self.frame.columns]
+
+    @property
+    def context(self) -> NDArray[np.float32] | None:
+        """The context (N, k) of each environment, see :mod:`meagraph.descriptors.context`; None where there is none."""
+        return None if self.frame is None else self.values[:, -self.frame.columns :]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,13 +88,16 @@ class Descriptors(Shown):
     def _facts(self) -> Facts:
         return [
             ("method", self.method),
-            ("values", f"{len(self.values):,} environments, {self.values.shape[1]} columns"),
+            ("values", f"{len(self.values):,} environments, {self.own.shape[1]} columns"),
             *((name, brief(value)) for name, value in self.parameters.items()),
         ]
 
     def _line(self) -> str:
         cutoff = f", cutoff {self.cutoff:g} Å" if "r_cut" in self.parameters else ""
-        return f"{self.method}, {self.values.shape[1]} columns{cutoff}"
+        context = (
+            "" if self.frame is None else f", context of {self.frame.columns} (first shell {self.frame.shell:.2f} Å)"
+        )
+        return f"{self.method}, {self.own.shape[1]} columns{cutoff}{context}"
 
 
 def recipe(
@@ -105,33 +123,124 @@ def compute_descriptors(
     config: DescriptorConfig | None = None,
     *,
     species: tuple[int, ...] | None = None,
+    context: bool = False,
+    like: Frame | None = None,
     into: Path | None = None,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
 
-    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``into`` the
-    values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on where it stopped,
-    of two runs that want the same file the second waits, and one that is there already is taken as it is. Raises
-    MEAGraphError naming the structure where a descriptor cannot be computed.
+    ``species`` (atomic numbers) default to those of the dataset; a loaded model may ask for more. With ``context``
+    (:mod:`meagraph.descriptors.context`) come k columns more, in the frame ``like`` or else in one of this dataset.
+    With ``into`` the values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on
+    where it stopped, of two runs that want the same file the second waits, and one that is there already is taken as it
+    is. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
     """
     config = config or DescriptorConfig()
     if config.method in READY_MADE:
-        values = read_ready_made(dataset, config.method, config.source)
-        digest = hashlib.sha256(values.data).hexdigest()
-        found = {"source": config.source, "width": values.shape[1], "sha256": digest}
-        return Descriptors(values, config.method, found, config)
+        return _ready_made(dataset, config, context, like)
     parameters, maker = recipe(dataset, config, species)
     workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
+    frame = None
     if into is None:
-        return Descriptors(filling.fill(dataset, maker, progress, workers=workers), config.method, parameters, config)
+        if context:
+            maker, frame = _with_context(dataset, config, maker, species, like, progress)
+        values = filling.fill(dataset, maker, progress, workers=workers)
+        return _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
     with filling.alone(into, progress):
-        known = read_values(into, dataset)  # another run may have made them while this one waited
-        if known is None:
-            filling.fill_file(into, dataset, maker, progress, workers=workers)
-            write_json(into.with_suffix(".json"), {"method": config.method, **parameters, "dataset": dataset.name})
-            known = np.load(into, mmap_mode="r", allow_pickle=False)
-    return Descriptors(known, config.method, parameters, config)
+        known = recall_values(into, dataset, config, parameters, context)
+        if known is not None:  # another run may have made them while this one waited
+            return known
+        if context:
+            maker, frame = _with_context(dataset, config, maker, species, like, progress)
+        filling.fill_file(into, dataset, maker, progress, workers=workers)
+        values = np.load(into, mmap_mode="r", allow_pickle=False)
+        found = _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
+        write_json(into.with_suffix(".json"), {**found.identity, "dataset": dataset.name, **context_texts(found)})
+    return found
+
+
+def _with_context(
+    dataset: AtomicDataset,
+    config: DescriptorConfig,
+    own: Maker,
+    species: tuple[int, ...] | None,
+    like: Frame | None,
+    progress: Progress,
+) -> tuple[Maker, Frame]:
+    """The maker of own columns and context, and the frame of the latter."""
+    rich = rich_maker(config, species or dataset.species)
+    if like is None:
+        progress(0, 1, "frame of the descriptors")
+        like = find_frame(dataset, lambda chosen: filling.compute(dataset, chosen, rich or own))
+    return with_context(own, rich, like), like
+
+
+def _finished(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
+    """``found`` with what hangs on its frame."""
+    if found.frame is None:
+        return found
+    named = {"context": {"columns": found.frame.columns, "frame": found.frame.digest}}
+    pairs = neighbour_pairs(dataset, found.frame.shell)
+    return replace(found, parameters={**found.parameters, **named}, pairs=pairs)
+
+
+def _ready_made(dataset: AtomicDataset, config: DescriptorConfig, context: bool, like: Frame | None) -> Descriptors:
+    values = read_ready_made(dataset, config.method, config.source)
+    digest = hashlib.sha256(values.data).hexdigest()
+    named = {"source": config.source, "width": values.shape[1], "sha256": digest}
+    if not context:
+        return Descriptors(values, config.method, named, config)
+    frame = like or find_frame(dataset, lambda chosen: (values[_rows(dataset, index)] for index in chosen))
+    turned = np.concatenate(
+        [
+            frame.turned(beside_mean(values[_rows(dataset, index)], atoms, frame.shell))
+            for index, atoms in enumerate(dataset.structures)
+        ]
+    )
+    return _finished(dataset, Descriptors(np.hstack([values, turned]), config.method, named, config, frame))
+
+
+def _rows(dataset: AtomicDataset, structure: int) -> slice:
+    return slice(int(dataset.offsets[structure]), int(dataset.offsets[structure + 1]))
+
+
+def context_texts(descriptors: Descriptors) -> dict[str, Any]:
+    """The frame of the context and the pairs, for JSON; empty where there is no context."""
+    if descriptors.frame is None or descriptors.pairs is None:
+        return {}
+    return {"frame": descriptors.frame.as_text(), "pairs": text_of_array(descriptors.pairs)}
+
+
+def context_from(texts: Mapping[str, Any]) -> tuple[Frame | None, NDArray[np.int32] | None]:
+    """The inverse of :func:`context_texts`. Raises ValueError, KeyError or TypeError for what it never wrote."""
+    if "frame" not in texts:
+        return None, None
+    pairs = array_from_text(texts["pairs"], np.int32)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(f"pairs of shape {pairs.shape}, expected (P, 2)")
+    return Frame.from_text(texts["frame"]), pairs
+
+
+def recall_values(
+    path: Path, dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any], context: bool
+) -> Descriptors | None:
+    """What :func:`compute_descriptors` left at ``path``, memory-mapped; None where that is nothing whole."""
+    values = read_values(path, dataset)
+    if values is None:
+        return None
+    found = Descriptors(values, config.method, parameters, config)
+    if not context:
+        return found
+    texts = read_cached(path.with_suffix(".json"), lambda file: json.loads(file.read_text(encoding="utf-8")))
+    try:
+        frame, pairs = context_from(texts or {})
+        named = {"context": (texts or {})["context"]}
+    except (ValueError, KeyError, TypeError):
+        return None
+    if frame is None or frame.columns >= values.shape[1]:
+        return None
+    return replace(found, frame=frame, pairs=pairs, parameters={**parameters, **named})
 
 
 def read_values(path: Path, dataset: AtomicDataset) -> NDArray[np.float32] | None:

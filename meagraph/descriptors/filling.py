@@ -8,7 +8,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def fill(
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
     for chunk in _chunks(distinct[done:], dataset.sizes):
         heard = math.inf
-        for index, computed in zip(chunk, _compute(dataset, chunk, maker, workers), strict=True):
+        for index, computed in zip(chunk, compute(dataset, chunk, maker, workers=workers), strict=True):
             if values is None:
                 shape = (dataset.n_environments, computed.shape[1])
                 values = np.empty(shape, dtype=np.float32) if partial is None else partial.create(shape)
@@ -173,8 +173,8 @@ def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDA
         first = last
 
 
-def _compute(
-    dataset: AtomicDataset, indices: NDArray[np.intp], maker: Maker, workers: int
+def compute(
+    dataset: AtomicDataset, indices: Sequence[int] | NDArray[np.intp], maker: Maker, *, workers: int = 1
 ) -> Iterator[NDArray[np.floating]]:
     """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
     structures = [dataset.structures[index] for index in indices]
@@ -191,7 +191,11 @@ def _compute(
 
 
 def _together(
-    dataset: AtomicDataset, indices: NDArray[np.intp], structures: list[Atoms], maker: Maker, workers: int
+    dataset: AtomicDataset,
+    indices: Sequence[int] | NDArray[np.intp],
+    structures: list[Atoms],
+    maker: Maker,
+    workers: int,
 ) -> Iterator[NDArray[np.floating]]:
     """What ``maker`` makes of ``structures``; after a failure one by one, to find the frame."""
     done = 0

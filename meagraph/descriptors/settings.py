@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "acsf": Kind("ACSF", ("r_cut", "n_max", "l_max")),
     "snap": Kind("SNAP", ("r_cut", "l_max")),
     "mace": Kind("MACE", source="the path of a MACE model", parallel_above=100_000),  # they gain little, threads do
+    "chgnet": Kind("CHGNet"),
     "array": Kind("Array in the file", source="the name of a per-atom array"),
     "npy": Kind("NumPy file", source="the path of a .npy file"),
 }
@@ -41,8 +42,9 @@ class DescriptorConfig:
     """Which descriptor: a name of KINDS and its parameters (lengths in Å), or ready-made values.
 
     ``snap`` takes twojmax = 2 ``l_max`` and has no ``n_max``; ``mace`` takes everything from the model file at the
-    path ``source``; ``array`` takes the per-atom array named ``source`` from the dataset's files; ``npy`` the NumPy
-    file at the path ``source``, a row for each environment in the order of the dataset.
+    path ``source``, ``chgnet`` from the model in its package; ``array`` takes the per-atom array named ``source`` from
+    the dataset's files; ``npy`` the NumPy file at the path ``source``, a row for each environment in the order of the
+    dataset.
     """
 
     method: str = "soap"

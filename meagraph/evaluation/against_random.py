@@ -7,14 +7,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ase.units import GPa
 from numpy.typing import NDArray
 
 from meagraph.display.cards import Facts, Shown, Table, html_table
-from meagraph.evaluation.force_error import Cost, Prepared, cost
+from meagraph.evaluation.equations import Prepared
+from meagraph.evaluation.force_error import Cost, cost
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
 SEEDS = tuple(range(5))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the errors that :class:`Cost` has, as people read it."""
+
+    title: str  # with its unit
+    name: str  # of the attribute
+    factor: float
+    digits: int
+
+    def text(self, costs: Sequence[Cost]) -> str:
+        """The median of what is known; a dash where nothing is."""
+        values = np.array([getattr(cost, self.name) for cost in costs])
+        values = values[np.isfinite(values)]
+        return f"{self.factor * np.median(values):.{self.digits}f}" if len(values) else "–"
+
+
+FIGURES = (
+    Figure("force RMSE / meV/Å", "rmse", 1e3, 1),
+    Figure("force MAE / meV/Å", "mae", 1e3, 1),
+    Figure("99 % below / meV/Å", "p99", 1e3, 1),
+    Figure("mean of groups / meV/Å", "macro", 1e3, 1),
+    Figure("worst group / meV/Å", "worst", 1e3, 1),
+    Figure("energy RMSE / meV/atom", "energy_rmse", 1e3, 1),
+    Figure("stress RMSE / GPa", "stress_rmse", 1 / GPa, 2),
+)
+"""What is told of a cost, in this order."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,28 +57,15 @@ class PlanCost(Shown):
     whole: Cost  # everything but the held-out structures
 
     def table(self) -> Table:
-        """The errors in meV/Å and meV per atom, of random selections their median; a dash where none is known."""
-        columns = {
-            "force RMSE / meV/Å": "rmse",
-            "force MAE / meV/Å": "mae",
-            "99 % below / meV/Å": "p99",
-            "mean of groups / meV/Å": "macro",
-            "worst group / meV/Å": "worst",
-            "energy RMSE / meV/atom": "energy_rmse",
-        }
+        """The errors in meV/Å, meV per atom and GPa, of random selections their median; a dash where none is known."""
         of = {"kept structures": [self.kept], "random structures (median)": self.random, "all data": [self.whole]}
 
-        def cell(costs: Sequence[Cost], name: str) -> str:
-            values = np.array([getattr(cost, name) for cost in costs])
-            values = values[np.isfinite(values)]
-            return f"{1e3 * np.median(values):.1f}" if len(values) else "–"
-
         rows = [
-            (name, f"{costs[0].environments:,}", *(cell(costs, column) for column in columns.values()))
+            (name, f"{costs[0].environments:,}", *(figure.text(costs) for figure in FIGURES))
             for name, costs in of.items()
             if costs
         ]
-        return Table(("fitted to", "environments", *columns), tuple(rows))
+        return Table(("fitted to", "environments", *(figure.title for figure in FIGURES)), tuple(rows))
 
     def _title(self) -> str:
         return "Errors of a quick force field on structures held out of every fit"
@@ -56,15 +73,18 @@ class PlanCost(Shown):
     def _facts(self) -> Facts:
         return [
             (f"fitted to {name}", f"force RMSE {rmse} meV/Å, worst group {worst} meV/Å ({environments} environments)")
-            for name, environments, rmse, _, _, _, worst, _ in self.table().rows
+            for name, environments, rmse, _, _, _, worst, *_ in self.table().rows
         ]
 
     def _parts(self) -> list[str]:
         return [html_table(self.table())]
 
     def figures(self) -> dict[str, Any]:
-        """JSON-like: errors in eV/Å and eV per atom, None where unknown; of random ones the median, least, largest."""
-        names = ("environments", "structures", "rmse", "mae", "p99", "macro", "worst", "energy_rmse")
+        """JSON-like: errors in eV/Å, eV per atom and eV/Å³, None where unknown.
+
+        Of random selections the median, the least and the largest.
+        """
+        names = ("environments", "structures", *(figure.name for figure in FIGURES))
 
         def known(value: float) -> float | None:
             return value if np.isfinite(value) else None

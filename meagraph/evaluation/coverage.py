@@ -6,7 +6,7 @@ looks at representatives and their multiplicities.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -61,6 +61,10 @@ class Yardstick:
     clusters: Parts
     elements: Parts
     extremes: dict[str, NDArray[np.int64]]  # rows of the most extreme environments, by name
+
+    def by(self, clusters: Clusters) -> Yardstick:
+        """The same with other ``clusters`` of the same environments."""
+        return replace(self, clusters=_clusters(clusters))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,7 +149,6 @@ def yardstick(
     near = csr_matrix((np.ones(len(first), dtype=np.int32), (first, second)), shape=(condensed.size, condensed.size))
     progress(400, 1000, "entropy")
     symbols = tuple(chemical_symbols[number] for number in dataset.species)
-    labels = (*(str(label) for label in range(clusters.n_clusters)), UNCLUSTERED)
     names, group = np.unique(dataset.groups, return_inverse=True)
     return Yardstick(
         condensed=condensed,
@@ -156,10 +159,14 @@ def yardstick(
         bandwidth=width,
         kernel=gaussian_kernel(rows[nodes.representatives], width),
         groups=_parts(tuple(str(name) for name in names), group[dataset.structure_of]),
-        clusters=_parts(labels, clusters.bins),
+        clusters=_clusters(clusters),
         elements=_parts(symbols, np.searchsorted(dataset.species, dataset.numbers)),
         extremes=_extremes(dataset, part(progress, 0.5, 1.0)),
     )
+
+
+def _clusters(clusters: Clusters) -> Parts:
+    return _parts((*(str(label) for label in range(clusters.n_clusters)), UNCLUSTERED), clusters.bins)
 
 
 def _parts(names: tuple[str, ...], code: NDArray[np.int64]) -> Parts:

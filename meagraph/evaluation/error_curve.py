@@ -13,7 +13,8 @@ from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import random_structures
 from meagraph.evaluation.coverage import Measures, Yardstick, measure
-from meagraph.evaluation.force_error import Cost, Prepared, cost
+from meagraph.evaluation.equations import Prepared
+from meagraph.evaluation.force_error import Cost, cost
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking

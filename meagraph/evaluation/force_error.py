@@ -1,59 +1,27 @@
 """What a plan costs: the error that a quick linear force field makes on structures it has never seen.
 
 The basis is that of :mod:`meagraph.force_field.field`, the fit plain weighted least squares. All rows are computed once
-(:func:`prepare`); the error of any plan is then one small solve (:func:`cost`), and that of random selections of
-the same size (:func:`random_band`) says whether the plan is worth anything. The figures rank plans of one dataset;
-they are no forecast of the error of a neural force field.
+(:func:`meagraph.evaluation.equations.prepare`); the error of any plan is then one small solve (:func:`cost`), and that
+of random selections of the same size (:func:`random_band`) says whether the plan is worth anything. The figures rank
+plans of one dataset; they are no forecast of the error of a neural force field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
-from meagraph.force_field.field import new_field, usual_distance
-from meagraph.progress import Progress, silent
+from meagraph.evaluation.equations import Prepared, Rows, Stressed, blocks
 
-TEST = 0.3  # of the structures are held out
-SPLITTABLE = 3  # structures from which a group gives some to the test
-CAP = 60_000  # environments in fit and test together
 ENERGY_WEIGHT = 3.0  # 1/Å: an error of 1 eV an atom counts as much as one of 3 eV/Å
 RIDGE = 1e-6  # of the mean diagonal of the normal equations, columns scaled to unit mean square, but for rare ones
 FORCELESS = 1e-6  # eV/Å: a group whose test forces are all smaller says nothing
-_BLOCK = 4096  # environments
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """The linear equations of some structures: n environments of s structures, W coefficients, Z elements."""
-
-    environments: NDArray[np.int64]  # (n,) in the dataset
-    structures: NDArray[np.int64]  # (s,) in the dataset
-    structure_of: NDArray[np.int64]  # (n,) into structures
-    features: NDArray[np.float32]  # (n, 3, W) Å^-1 what multiplies the coefficients in the forces; 0 where unknown
-    forces: NDArray[np.float64]  # (n, 3) eV/Å, 0 where unknown
-    known: NDArray[np.bool_]  # (n,) whether the force is known
-    energy_features: NDArray[np.float64]  # (s, W) per atom
-    composition: NDArray[np.float64]  # (s, Z) share of each element
-    energy: NDArray[np.float64]  # (s,) eV per atom, NaN where missing
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """All that :func:`cost` needs of a dataset."""
-
-    fit: Rows
-    test: Rows
-    groups: NDArray[np.str_]  # (n,) group of each test environment
-    scale: NDArray[np.float64]  # (W,) root mean square of the columns of the fit's forces, at least the usual one
-    shape: tuple[int, int]  # N, S of the dataset
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,6 +37,7 @@ class Cost(Shown):
     energy_rmse: float  # eV per atom; NaN where the fit or the test has no energies
     coefficients: NDArray[np.float64]  # (W,)
     offsets: NDArray[np.float64]  # (Z,) eV, energy of each element on top
+    stress_rmse: float = float("nan")  # eV/Å³, of the six components; NaN where the test has no stress
 
     @property
     def macro(self) -> float:
@@ -86,127 +55,6 @@ class Cost(Shown):
         return self.groups.get(self.worst_group, float("nan"))
 
 
-def prepare(
-    dataset: AtomicDataset,
-    *,
-    test: float = TEST,
-    cap: int = CAP,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Prepared:
-    """Compute the equations of all structures and hold out a share ``test`` of them.
-
-    The split is by structure: of each group of at least SPLITTABLE structures, about that share and at least one are
-    held out; smaller groups are never tested. Equal structures are on one side. Of a dataset of more than ``cap``
-    environments a random sample of structures is taken that holds about as many, so that memory (12 W bytes an
-    environment; W = 103 for one element, 222 for two, 967 at most) and time stay bounded; a plan is then judged by what
-    it keeps of the sample. Raises MEAGraphError where there are no forces, no neighbours, or no structures to hold out.
-    """
-    if not 0.0 < test < 1.0:
-        raise MEAGraphError(f"The share of held-out structures must lie between 0 and 1, got {test}.")
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(dataset.n_structures)
-    usual = usual_distance(dataset, order)
-    if not usual > 0.0 or not np.isfinite(dataset.forces).any():
-        raise MEAGraphError(
-            "The cost of a plan expects forces on atoms with neighbours within 4.5 Å, but the dataset has none. "
-            "Name the forces when reading (--forces-key), or judge the plan by its coverage."
-        )
-    field = new_field(dataset.species, usual)
-    sizes = dataset.sizes
-    sample = np.sort(order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), cap, side="right")))])
-    held = _held_out(dataset, sample, test, rng)
-    if not held.any() or held.all():
-        raise MEAGraphError(
-            f"The cost of a plan expects a group of at least {SPLITTABLE} different structures, some to fit and some "
-            f"to test, but the {len(sample)} structures have none. Add data, or give fewer groups."
-        )
-    total, done = int(sizes[sample].sum()), 0
-    parts = []
-    for structures in (sample[~held], sample[held]):
-        rows = _empty(dataset, structures, field.width)
-        first = 0
-        for place, index in enumerate(structures):
-            atoms = dataset.structures[index]
-            found = field.neighbourhoods(atoms)
-            here = slice(first, first + len(atoms))
-            first = here.stop
-            rows.energy_features[place] = found.energy_features(field) / len(atoms)
-            if rows.known[here].any():
-                rows.features[here] = found.force_features(field) * rows.known[here, None, None]
-            done += len(atoms)
-            if place % 64 == 0:
-                progress(done, total, "quick force field")
-        parts.append(rows)
-    fit, tested = parts
-    groups = dataset.groups[tested.structures][tested.structure_of]
-    return Prepared(fit, tested, groups, _scale(fit), (dataset.n_environments, dataset.n_structures))
-
-
-def _held_out(
-    dataset: AtomicDataset, sample: NDArray[np.int64], test: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Which structures of the ``sample`` (s,) are for the test: (s,)."""
-    keys = np.array(dataset.structure_keys)[sample]
-    distinct, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    groups = dataset.groups[sample][first]
-    held = np.zeros(len(distinct), dtype=bool)
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        if len(rows) >= SPLITTABLE:
-            rows = rows[np.argsort(first[rows])]
-            count = min(len(rows) - 1, max(1, round(test * len(rows))))
-            held[rng.choice(rows, count, replace=False)] = True
-    return np.asarray(held[inverse])
-
-
-def _empty(dataset: AtomicDataset, structures: NDArray[np.int64], width: int) -> Rows:
-    """The equations of ``structures`` without their features."""
-    sizes = dataset.sizes[structures]
-    structure_of = np.repeat(np.arange(len(structures)), sizes)
-    within = np.arange(len(structure_of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    environments = dataset.offsets[structures][structure_of] + within
-    forces = dataset.forces[environments]
-    known = np.isfinite(forces).all(axis=1)
-    kinds = np.searchsorted(dataset.species, dataset.numbers[environments])
-    counts = np.zeros((len(structures), len(dataset.species)))
-    np.add.at(counts, (structure_of, kinds), 1.0)
-    return Rows(
-        environments=environments,
-        structures=structures,
-        structure_of=structure_of,
-        features=np.zeros((len(environments), 3, width), dtype=np.float32),
-        forces=np.where(known[:, None], forces, 0.0),
-        known=known,
-        energy_features=np.zeros((len(structures), width)),
-        composition=counts / sizes[:, None],
-        energy=dataset.energy[structures] / sizes,
-    )
-
-
-def _blocks(rows: Rows, chosen: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Features (3b, W) and forces (3b,) of ``chosen`` environments, block by block in double precision."""
-    for start in range(0, len(chosen), _BLOCK):
-        part = chosen[start : start + _BLOCK]
-        features = rows.features[part].astype(np.float64)
-        yield features.reshape(-1, features.shape[2]), rows.forces[part].ravel()
-
-
-def _scale(rows: Rows) -> NDArray[np.float64]:
-    """The unit (W,) of each column: its root mean square, at least the median of those that do not vanish.
-
-    A column that hardly ever says anything, such as two atoms closer than any in the fit, would have a tiny unit: the
-    ridge would leave its coefficient free, and one such pair in the test could cost more than everything else.
-    """
-    square = np.zeros(rows.features.shape[2])
-    count = 0
-    for features, _ in _blocks(rows, np.flatnonzero(rows.known)):
-        square += np.einsum("nw,nw->w", features, features)
-        count += len(features)
-    scale = np.sqrt(square / max(count, 1))
-    return np.maximum(scale, np.median(scale[scale > 0.0])) if scale.any() else np.ones_like(scale)
-
-
 def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
     """Fit the force field to what a plan keeps and test it on the held-out structures.
 
@@ -216,7 +64,8 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
         Σ_i |F_i - F̂_i|² + ENERGY_WEIGHT² Σ_i (e_s(i) - ê_s(i))²,
 
     with e the energy per atom, ê with a free offset for each element, plus the ridge: a kept environment brings its
-    force and its share of its structure's energy. Raises MEAGraphError for a mask of another shape, and where fewer
+    force and its share of its structure's energy. Stress takes no part in the fit; that of the test is predicted, as
+    the derivative of ê by strain over the volume. Raises MEAGraphError for a mask of another shape, and where fewer
     force components are kept than the field has coefficients.
     """
     environments, structures = prepared.shape
@@ -249,6 +98,7 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
         energy_rmse=_energy_error(prepared.test, coefficients, offsets),
         coefficients=coefficients,
         offsets=offsets,
+        stress_rmse=_stress_error(prepared.stressed, coefficients),
     )
 
 
@@ -280,7 +130,7 @@ def _solve(
     fit, scale = prepared.fit, prepared.scale
     gram = np.zeros((len(scale), len(scale)))
     right = np.zeros(len(scale))
-    for features, forces in _blocks(fit, chosen):
+    for features, forces in blocks(fit, chosen):
         gram += features.T @ features
         right += features.T @ forces
     gram /= np.outer(scale, scale)
@@ -301,8 +151,8 @@ def _solve(
 
 def _force_errors(test: Rows, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Errors (k, 3) in eV/Å of the k known forces of the test; one row of NaN where there are none."""
-    blocks = _blocks(test, np.flatnonzero(test.known))
-    found = [(features @ coefficients - forces).reshape(-1, 3) for features, forces in blocks]
+    known = blocks(test, np.flatnonzero(test.known))
+    found = [(features @ coefficients - forces).reshape(-1, 3) for features, forces in known]
     return np.concatenate(found) if found else np.full((1, 3), np.nan)
 
 
@@ -325,3 +175,10 @@ def _energy_error(test: Rows, coefficients: NDArray[np.float64], offsets: NDArra
         return float("nan")
     found = test.energy_features[used] @ coefficients + test.composition[used] @ offsets
     return float(np.sqrt(((found - test.energy[used]) ** 2).mean()))
+
+
+def _stress_error(test: Stressed | None, coefficients: NDArray[np.float64]) -> float:
+    """RMSE in eV/Å³ of the components over the structures of the test whose stress is known."""
+    if test is None:
+        return float("nan")
+    return float(np.sqrt(((test.features @ coefficients - test.stress) ** 2).mean()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -53,6 +53,7 @@ def report_html(
     plan: PruningPlan,
     *,
     settings: Mapping[str, Any],
+    names: Sequence[str] = (),
     measures: Measures | None = None,
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
@@ -60,8 +61,8 @@ def report_html(
 ) -> str:
     """The page as text; it refers to nothing outside itself and holds no script.
 
-    ``settings`` are JSON-like, nested or not. ``cost`` and ``quests`` must be those of ``plan``; they and ``curves``
-    are left out where they were not computed.
+    ``names`` (C,) say what sets each cluster apart. ``settings`` are JSON-like, nested or not. ``cost`` and ``quests``
+    must be those of ``plan``; they and ``curves`` are left out where they were not computed.
     """
     sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
@@ -72,7 +73,9 @@ def report_html(
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
-    labels = [*(str(number + 1) for number in range(clusters.n_clusters)), "unclustered"]
+    numbers = range(1, clusters.n_clusters + 1)
+    named = (f"{number} {name}" for number, name in zip(numbers, names, strict=True)) if names else map(str, numbers)
+    labels = [*named, "unclustered"]
     bars = _bars("group", by_group(plan, dataset))
     bars += _bars("cluster", by_cluster(plan, dataset, clusters, labels))
     sections = [

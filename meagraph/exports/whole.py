@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def export_with_report(
     directory: str | Path,
     *,
     settings: Mapping[str, Any],
+    names: Sequence[str] = (),
     measures: Measures | None = None,
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
@@ -45,6 +46,7 @@ def export_with_report(
         projection,
         plan,
         settings=settings,
+        names=names,
         measures=measures,
         cost=cost if cost is not None and cost.plan is plan else None,
         curves=curves,

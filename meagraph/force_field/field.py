@@ -109,9 +109,19 @@ class Neighbourhoods:
 
     def force_features(self, field: Field) -> NDArray[np.float64]:
         """What multiplies the coefficients in the forces: (n, 3, W)."""
-        out = np.zeros((len(self.density), 3, field.width))
-        loops.force_features(self.pairs, field.basis, self.moment, self.density, out)
-        return out
+        return self._gradients(field, 0)[0]
+
+    def gradients(self, field: Field) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same (n, 3, W), and what multiplies the coefficients in the derivative by strain in eV: (6, W).
+
+        That over the volume is the stress as ASE signs it, xx yy zz yz xz xy.
+        """
+        return self._gradients(field, 6)
+
+    def _gradients(self, field: Field, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        out, virial = np.zeros((len(self.density), 3, field.width)), np.zeros((rows, field.width))
+        loops.force_features(self.pairs, field.basis, self.moment, self.density, out, virial)
+        return out, virial
 
     def forces(
         self, field: Field, coefficients: NDArray[np.float64], slopes: NDArray[np.float64]

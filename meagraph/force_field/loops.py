@@ -126,8 +126,31 @@ def energy_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats,
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def force_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats, out: Floats) -> None:
-    """Add what multiplies the coefficients in the forces to ``out`` (n, 3, W): minus the gradients of the energy."""
+def _share(pairs: Pairs, p: int, f: int, slope: Floats, out: Floats, virial: Floats) -> None:
+    """Add the ``slope`` (3,) of the energy along the vector of pair ``p`` to its atoms' forces and to the virial."""
+    i, j = pairs.center[p], pairs.other[p]
+    if i != j:  # an image of the atom itself moves with it
+        for d in range(3):
+            out[i, d, f] += slope[d]
+            out[j, d, f] -= slope[d]
+    if virial.shape[0]:
+        x, y, z = pairs.vector[p, 0], pairs.vector[p, 1], pairs.vector[p, 2]
+        virial[0, f] += slope[0] * x
+        virial[1, f] += slope[1] * y
+        virial[2, f] += slope[2] * z
+        virial[3, f] += slope[1] * z
+        virial[4, f] += slope[0] * z
+        virial[5, f] += slope[0] * y
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def force_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats, out: Floats, virial: Floats) -> None:
+    """Add what multiplies the coefficients in the forces to ``out`` (n, 3, W): minus the gradients of the energy.
+
+    Likewise to ``virial`` (6, W), unless it has no rows, the derivatives of the energy by strain: sums over all pairs
+    of the vector times the gradient by it, in Voigt's order xx yy zz yz xz xy. No energy changes as all turns, so these
+    are symmetric.
+    """
     radial, embedded, angular = basis.radial, basis.embedded, basis.angular
     size = basis.counts.size
     value, slope = np.empty(radial + embedded + angular), np.empty(radial + embedded + angular)
@@ -136,9 +159,10 @@ def force_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats, 
     levels = basis.degrees[-1] + 1
     block = angular * (angular + 1) // 2 * levels
     turn, tilt = np.empty((angular, levels)), np.empty((angular, levels, 3))
+    pull = np.empty(3)
     for p in range(pairs.center.size):
-        i, j, r, weight = pairs.center[p], pairs.other[p], pairs.distance[p], pairs.weight[p]
-        if r <= 1e-8 or i == j:  # an image of the atom itself moves with it
+        i, r, weight = pairs.center[p], pairs.distance[p], pairs.weight[p]
+        if r <= 1e-8 or (i == pairs.other[p] and not virial.shape[0]):
             continue
         for d in range(3):
             unit[d] = pairs.vector[p, d] / r
@@ -153,8 +177,8 @@ def force_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats, 
                 f = start + pairs.species[i] * embedded + k
                 step = 0.5 * weight * slope[c] / np.sqrt(density[i, k])
             for d in range(3):
-                out[i, d, f] += step * unit[d]
-                out[j, d, f] -= step * unit[d]
+                pull[d] = step * unit[d]
+            _share(pairs, p, f, pull, out, virial)
         turn[:] = 0.0
         tilt[:] = 0.0
         for a in range(angular):
@@ -175,9 +199,8 @@ def force_features(pairs: Pairs, basis: Basis, moment: Floats, density: Floats, 
                     radially = steep[a] * turn[b, degree] + steep[b] * turn[a, degree]
                     for d in range(3):
                         across = near[a] * tilt[b, degree, d] + near[b] * tilt[a, degree, d]
-                        step = weight * (radially * unit[d] + across)
-                        out[i, d, f] += step
-                        out[j, d, f] -= step
+                        pull[d] = weight * (radially * unit[d] + across)
+                    _share(pairs, p, f, pull, out, virial)
                     f += 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,9 +30,13 @@ class ClusterCounts:
         row = self.groups[label]
         return {self.group_names[code]: int(row[code]) for code in np.argsort(-row, kind="stable") if row[code]}
 
-    def table(self) -> Table:
-        """In words: size, share, groups inside, and what the plan keeps; clusters without members are left out."""
-        heads: tuple[str, ...] = ("cluster", "environments", "share", "structures", "groups")
+    def table(self, names: Sequence[str] = ()) -> Table:
+        """In words: size, share, groups inside, and what the plan keeps; clusters without members are left out.
+
+        ``names`` (C,) are shown where they are given.
+        """
+        first = ("cluster", "name") if names else ("cluster",)
+        heads: tuple[str, ...] = (*first, "environments", "share", "structures", "groups")
         if self.kept is not None:
             heads = (*heads, "chosen", "in kept structures")
         total, none = int(self.environments.sum()), len(self.environments) - 1
@@ -40,7 +45,8 @@ class ClusterCounts:
             size = int(self.environments[label])
             inside = self.groups_of(label)
             name = "none" if label == none else str(label)
-            row = [name, f"{size:,}", percent(size, total), f"{self.structures[label]:,}", counted(inside)]
+            named = ["" if label == none else names[label]] if names else []
+            row = [name, *named, f"{size:,}", percent(size, total), f"{self.structures[label]:,}", counted(inside)]
             if self.chosen is not None and self.kept is not None:
                 row += [f"{self.chosen[label]:,}", f"{self.kept[label]:,} ({percent(self.kept[label], size)})"]
             rows.append(tuple(row))

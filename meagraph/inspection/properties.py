@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
+from meagraph.inspection.columns import Entry, constant, of_dataset, of_files
 from meagraph.inspection.conditions import ExpressionError, evaluate
+from meagraph.inspection.naming import Evidence
+from meagraph.inspection.phases import PHASES
 from meagraph.inspection.property import Property
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
 
-MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
+CLUSTER, NAME = "cluster", "cluster_name"
 LATENT = 6  # principal latent components that are offered
 MEASURED = {  # signals of the outlier score whose value is a property of its own: name, title, unit
     "short distance": ("nearest_distance", "Nearest atom", "Å"),
@@ -56,15 +56,6 @@ class Surveyed(Protocol):
         """Scores and their signals."""
 
 
-@dataclass(frozen=True)
-class _Entry:
-    title: str
-    unit: str
-    level: Literal["environment", "structure"]
-    kind: Literal["number", "category"]
-    make: Callable[[], Any] = field(compare=False)  # numbers (N,) or (S,); of categories (codes, names)
-
-
 class Properties(Mapping[str, Property]):
     """All properties of a dataset, and of its survey where there is one; each is computed when first asked for."""
 
@@ -75,20 +66,26 @@ class Properties(Mapping[str, Property]):
         condensed: Condensed | None = None,
         *,
         quick: Projection | None = None,
+        evidence: Evidence | None = None,
         live: Mapping[str, Callable[[], Property]] | None = None,
     ) -> None:
-        """``quick`` is the map of principal components; ``live`` are properties that change, computed each time."""
+        """``quick`` is the map of principal components; ``live`` are properties that change, computed each time.
+
+        ``evidence`` is what clusters can be named by; phases are among it.
+        """
         self._dataset = dataset
         self._live = dict(live or {})
-        self._entries = _of_dataset(dataset)
+        self._entries = of_dataset(dataset)
+        if evidence is not None:
+            self._entries |= _of_phases(evidence)
         if survey is not None:
-            self._entries |= _of_survey(survey)
+            self._entries |= _of_survey(survey, evidence)
             if condensed is not None and survey.embedding is not None:
                 self._entries |= _of_latent_space(survey.embedding, condensed)
         if quick is not None:
             self._entries |= _places("pca", "Principal component", quick)
         self._entries |= {
-            name: entry for name, entry in _of_files(dataset).items() if name not in self._entries
+            name: entry for name, entry in of_files(dataset).items() if name not in self._entries
         }  # our names first: theirs may mean anything
         self._made: dict[str, Property] = {}
 
@@ -110,7 +107,10 @@ class Properties(Mapping[str, Property]):
             values, names = made if entry.kind == "category" else (np.asarray(made, dtype=np.float64), ())
             if entry.level == "structure":
                 values = values[self._dataset.structure_of]
-            self._made[name] = Property(name, entry.title, entry.unit, entry.level, entry.kind, values, tuple(names))
+            titles = _numbered(self[NAME].names) if name == CLUSTER and NAME in self else ()
+            self._made[name] = Property(
+                name, entry.title, entry.unit, entry.level, entry.kind, values, tuple(names), titles
+            )
         return self._made[name]
 
     def __repr__(self) -> str:
@@ -142,8 +142,9 @@ class Properties(Mapping[str, Property]):
     def find(self, text: str) -> NDArray[np.bool_]:
         """Environments (N,) that a search means.
 
-        A whole number is a structure's index; the name of a group, a file or a cluster, or the symbol of an element,
-        is all of it (``*`` stands for anything); all else is a condition (see :mod:`meagraph.inspection.conditions`).
+        A whole number is a structure's index; the name of a group, a file, a phase or a cluster, or the symbol of an
+        element, is all of it (``*`` stands for anything); all else is a condition
+        (see :mod:`meagraph.inspection.conditions`).
         Raises ExpressionError for a condition that is not understood, MEAGraphError for a structure that is not there.
         """
         text = text.strip()
@@ -154,7 +155,7 @@ class Properties(Mapping[str, Property]):
                     f"There is no structure {text}: the dataset has structures 0 to {data.n_structures - 1:,}."
                 )
             return np.asarray(data.structure_of == int(text))
-        for name in ("element", "group", "file"):
+        for name in ("element", "group", "file", *(name for name in (NAME, "phase") if name in self)):
             found = self[name]
             hits = [code for code, known in enumerate(found.names) if _matches(known, text)]
             if hits:
@@ -194,89 +195,63 @@ def _matches(name: str, text: str) -> bool:
     return name == text or ("*" in text and fnmatchcase(name, text.replace("[", "[[]")))
 
 
-def _of_dataset(data: AtomicDataset) -> dict[str, _Entry]:
-    sizes = data.sizes
-
-    def forces() -> NDArray[np.float64]:
-        length: NDArray[np.float64] = np.linalg.norm(data.forces, axis=1)
-        return length
-
-    def per_structure(values: NDArray[np.float64], reduce: np.ufunc) -> NDArray[np.float64]:
-        return np.asarray(reduce.reduceat(values, data.offsets[:-1]))
-
-    def files() -> tuple[NDArray[np.int64], list[str]]:
-        return data.source_index.astype(np.int64), [Path(s.path).name or data.name for s in data.sources]
-
-    def elements() -> tuple[NDArray[np.int64], list[str]]:
-        species = np.asarray(data.species)
-        return np.searchsorted(species, data.numbers), [chemical_symbols[z] for z in species]
-
-    def formulas() -> tuple[NDArray[np.int64], list[str]]:
-        return _codes(np.array([atoms.get_chemical_formula() for atoms in data.structures]))
-
-    def volumes() -> NDArray[np.float64]:
-        return np.array([a.cell.volume / len(a) if a.cell.rank == 3 else np.nan for a in data.structures])
-
-    entries = {
-        "group": _Entry("Group", "", "structure", "category", lambda: _codes(data.groups)),
-        "element": _Entry("Element", "", "environment", "category", elements),
-        "formula": _Entry("Formula", "", "structure", "category", formulas),
-        "file": _Entry("File", "", "structure", "category", files),
-        "environment": _Entry("Environment", "", "environment", "number", lambda: np.arange(data.n_environments)),
-        "structure": _Entry("Structure", "", "structure", "number", lambda: np.arange(data.n_structures)),
-        "frame": _Entry("Frame in its file", "", "structure", "number", lambda: data.frame_index),
-        "atom": _Entry("Atom", "", "environment", "number", lambda: data.atom_of),
-        "n_atoms": _Entry("Atoms in the structure", "", "structure", "number", lambda: sizes),
-        "energy": _Entry("Energy per atom", "eV/atom", "structure", "number", lambda: data.energy / sizes),
-        "force": _Entry("Force", "eV/Å", "environment", "number", forces),
-        "fmax": _Entry("Largest force", "eV/Å", "structure", "number", lambda: per_structure(forces(), np.maximum)),
-        "net_force": _Entry(
-            "Net force",
-            "eV/Å",
-            "structure",
-            "number",
-            lambda: np.linalg.norm(np.add.reduceat(data.forces, data.offsets[:-1], axis=0), axis=1),
-        ),
-        "volume": _Entry("Volume per atom", "Å³", "structure", "number", volumes),
+def _of_phases(evidence: Evidence) -> dict[str, Entry]:
+    found = evidence.phases
+    return {
+        "phase": Entry("Phase", "", "environment", "category", lambda: (found.phase.astype(np.int64), PHASES)),
     }
-    if np.isfinite(data.stress).any():
-        entries["pressure"] = _Entry("Pressure", "GPa", "structure", "number", lambda: data.pressures)
-    return entries
 
 
-def _of_survey(survey: Surveyed) -> dict[str, _Entry]:
-    entries: dict[str, _Entry] = {}
+def _named(clusters: Clusters, evidence: Evidence) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    return np.where(clusters.labels == NOISE, -1, clusters.labels), evidence.names(clusters)
+
+
+def _numbered(names: Sequence[str]) -> tuple[str, ...]:
+    """Clusters as people read them: number, from 1, and name."""
+    return tuple(f"{number} · {name}" for number, name in enumerate(names, 1))
+
+
+def _of_survey(survey: Surveyed, evidence: Evidence | None) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
     clusters, outliers = survey.clusters, survey.outliers
     if clusters is not None:
         labels, names = clusters.labels, [str(number + 1) for number in range(clusters.n_clusters)]
-        entries["cluster"] = _Entry(
+        entries["cluster"] = Entry(
             "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
         )
+    if clusters is not None and evidence is not None:
+        entries[NAME] = Entry(
+            "Name of the cluster",
+            "",
+            "environment",
+            "category",
+            partial(_named, clusters, evidence),
+        )
     if outliers is not None:
-        entries["score"] = _Entry("Outlier score", "", "environment", "number", _constant(outliers.score))
+        entries["score"] = Entry("Outlier score", "", "environment", "number", constant(outliers.score))
     if not survey.quick:
         entries |= _places("umap", "UMAP", survey.projection)
     for signal in () if outliers is None else outliers.signals:
         name = signal.name.replace(" ", "_").replace("-", "_")
         if signal.name in MEASURED:
             own, title, unit = MEASURED[signal.name]
-            entries[own] = _Entry(title, unit, "environment", "number", _constant(signal.value))
+            entries[own] = Entry(title, unit, "environment", "number", constant(signal.value))
         title = f"Suspicion: {signal.name}"
-        entries[f"by_{name}"] = _Entry(title, "decades", "environment", "number", _constant(signal.rarity))
+        entries[f"by_{name}"] = Entry(title, "decades", "environment", "number", constant(signal.rarity))
     return entries
 
 
-def _places(name: str, title: str, projection: Projection) -> dict[str, _Entry]:
+def _places(name: str, title: str, projection: Projection) -> dict[str, Entry]:
     """The two coordinates of a map."""
     return {
-        f"{name}_{axis + 1}": _Entry(
-            f"{title} {axis + 1}", "", "environment", "number", _constant(projection.xy[:, axis])
+        f"{name}_{axis + 1}": Entry(
+            f"{title} {axis + 1}", "", "environment", "number", constant(projection.xy[:, axis])
         )
         for axis in (0, 1)
     }
 
 
-def _of_latent_space(embedding: Embedding, condensed: Condensed) -> dict[str, _Entry]:
+def _of_latent_space(embedding: Embedding, condensed: Condensed) -> dict[str, Entry]:
     made: list[NDArray[np.float64]] = []
 
     def component(number: int) -> NDArray[np.float64]:
@@ -287,12 +262,12 @@ def _of_latent_space(embedding: Embedding, condensed: Condensed) -> dict[str, _E
     count = min(LATENT, *embedding.values.shape)
     of = condensed.assignment
     entries = {
-        f"latent_{number + 1}": _Entry(
+        f"latent_{number + 1}": Entry(
             f"Latent component {number + 1}", "", "environment", "number", partial(component, number)
         )
         for number in range(count)
     }
-    entries["twins"] = _Entry(
+    entries["twins"] = Entry(
         "Environments with the same representative", "", "environment", "number", lambda: condensed.multiplicity[of]
     )
     return entries
@@ -309,37 +284,3 @@ def principal_components(values: NDArray[np.floating], weights: NDArray[np.integ
     axes = axes[:, ::-1][:, :count]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     return np.asarray(centred @ axes)
-
-
-def _of_files(data: AtomicDataset) -> dict[str, _Entry]:
-    """Scalars of all frames (ASE's ``info``) and per-atom scalars (``arrays``), where every structure has them."""
-    first = data.structures[0]
-    entries: dict[str, _Entry] = {}
-    for key in first.info:
-        if not key.isidentifier() or key in ("energy", "config_type"):
-            continue
-        values = [atoms.info.get(key) for atoms in data.structures]
-        if all(isinstance(v, int | float | np.integer | np.floating | np.bool_) for v in values):
-            entries[key] = _Entry(key, "", "structure", "number", _constant(np.array(values, dtype=np.float64)))
-        elif all(isinstance(v, str) for v in values) and len(set(values)) <= MOST_CATEGORIES:
-            entries[key] = _Entry(key, "", "structure", "category", _constant(_codes(np.array(values))))
-    for key in first.arrays:
-        if not key.isidentifier() or key in ("numbers", "positions"):
-            continue
-        columns = [atoms.arrays.get(key, np.empty((0, 0))) for atoms in data.structures]
-        if all(column.ndim == 1 and column.dtype.kind in "fiub" for column in columns):
-            entries[key] = _Entry(key, "", "environment", "number", partial(_gathered, columns))
-    return entries
-
-
-def _gathered(columns: list[NDArray[Any]]) -> NDArray[np.float64]:
-    return np.concatenate(columns).astype(np.float64)
-
-
-def _constant(made: Any) -> Callable[[], Any]:
-    return lambda: made
-
-
-def _codes(texts: NDArray[np.str_]) -> tuple[NDArray[np.int64], list[str]]:
-    names, codes = np.unique(texts, return_inverse=True)
-    return codes.astype(np.int64), [str(name) for name in names]

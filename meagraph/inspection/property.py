@@ -21,6 +21,7 @@ class Property:
     kind: Literal["number", "category"]
     values: NDArray[Any]  # (N,) float64; of categories the int64 code, -1 for none
     names: tuple[str, ...] = ()  # of the categories
+    titles: tuple[str, ...] = ()  # how they are shown, where that says more than their names
 
     @property
     def label(self) -> str:

@@ -16,7 +16,8 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.inspection.clusters import count_clusters
-from meagraph.inspection.properties import Properties, Surveyed
+from meagraph.inspection.naming import Evidence
+from meagraph.inspection.properties import NAME, Properties, Surveyed
 from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import NOISE, Clusters
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WHOLE = {"environment", "structure", "frame", "atom", "n_atoms", "twins"}  # properties that are whole numbers
+UNCLUSTERED = "unclustered"  # what is in no cluster, among names
 MEANS = ("energy", "force")  # properties of clusters that are usually shown
 
 
@@ -55,6 +57,7 @@ def to_dataframe(
     rows: str = "environments",
     columns: Sequence[str] | None = None,
     plan: PruningPlan | None = None,
+    evidence: Evidence | None = None,
 ) -> pd.DataFrame:
     """A table of ``rows``: a name of ROWS.
 
@@ -63,7 +66,8 @@ def to_dataframe(
     pandas categoricals, numbers float64 but for counts and indices. ``cluster`` is the label from 0 by falling size, -1
     for none.
 
-    ``clusters`` (a row for each that has members, by its label, what is in none last) have ``environments``,
+    ``clusters`` (a row for each that has members, by its label, what is in none last) have ``name`` where there is
+    ``evidence`` to name them by, ``environments``,
     ``share`` of all environments, ``structures`` with a member, ``representatives``, the most frequent ``group`` and
     its ``group_share``, outlier ``candidates``, and the mean and, as ``..._spread``, the standard deviation of the
     properties named in ``columns``, by default energy and force.
@@ -83,7 +87,7 @@ def to_dataframe(
             f"Expected a plan of {dataset.n_environments:,} environments, but it is one of {len(plan.keep):,}. Give "
             "the plan of this dataset."
         )
-    known = _Known(dataset, survey, condensed, Properties(dataset, survey, condensed), plan)
+    known = _Known(dataset, survey, condensed, Properties(dataset, survey, condensed, evidence=evidence), plan)
     index, made = ROWS[rows](known, _named(known.properties, rows, columns))
     data = {name: values for name, (values, _) in made.items()}
     table = pandas.DataFrame(data, index=pandas.Index(index, name=rows.removesuffix("s")))
@@ -131,7 +135,10 @@ def _clusters(known: _Known, names: Sequence[str]) -> tuple[NDArray[np.int64], C
     clusters, dataset = known.survey.clusters, known.dataset
     count = clusters.n_clusters + 1
     found = count_clusters(clusters, dataset, known.plan)
-    made: Columns = {
+    made: Columns = {}
+    if NAME in known.properties:
+        made["name"] = (np.array([*known.properties[NAME].names, UNCLUSTERED], dtype=object), "")
+    made |= {
         "environments": (found.environments, ""),
         "share": (found.environments / dataset.n_environments, ""),
         "structures": (found.structures, ""),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, contingency
+from meagraph.latent.clustering import HIERARCHY, METHODS, NOISE, ClusteringConfig, Clusters, contingency
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
@@ -27,12 +29,15 @@ def cluster_stability(
 ) -> NDArray[np.float64]:
     """The mean Jaccard similarity (C,) of each cluster to its likest one among those of random parts of the data.
 
-    Each run clusters a share SHARE of the representatives, drawn without replacement, by the same method and settings.
+    Each run clusters a share SHARE of the representatives, drawn without replacement, by the same method and settings;
+    a hierarchy is taken at the level of as many clusters.
     1: always found again; as a rule of thumb 0.75 and more is stable, below 0.6 a cluster should not be trusted
     (Hennig, Comput. Stat. Data Anal. 52, 258, 2007). Environments count, not representatives. NaN for a cluster that
     was never drawn.
     """
     labels = clusters.labels[condensed.representatives]
+    if config.method == HIERARCHY and clusters.n_clusters:
+        config = replace(config, clusters=clusters.n_clusters, level=None)
     rng = np.random.default_rng(seed)
     found = np.full((runs, clusters.n_clusters), np.nan)
     for run in range(runs):
@@ -61,7 +66,8 @@ def _cluster_part(
     alone = Condensed(
         itself, itself, np.zeros(len(rows)), condensed.multiplicity[rows], condensed.epsilon, condensed.diameter
     )
-    return METHODS[config.method](part, nearest_neighbours(part.values, config.neighbours), alone, config, seed)[0]
+    near = nearest_neighbours(part.values, config.neighbours, by_distance=embedding.by_distance)
+    return METHODS[config.method](part, near, alone, config, seed).labels
 
 
 def likest(

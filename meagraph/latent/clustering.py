@@ -6,21 +6,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, triu
+from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
+from meagraph.latent.communities import communities, nested_communities
+from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
 from meagraph.model.results import Embedding
 
 NOISE = -1
-STARTS = 3  # attempts of Leiden
+HIERARCHY = "hierarchy"
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -29,13 +31,16 @@ DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 class ClusteringConfig:
     """How environments are grouped: a method of METHODS, and its settings.
 
-    Leiden and HDBSCAN: ``neighbours`` in the latent space that each representative is joined to. Leiden:
+    All but components: ``neighbours`` in the latent space that each representative is joined to. Hierarchy: as many
+    ``clusters`` as are wanted, or a ``level`` from 0, coarse, to 1, fine; by default those that stand apart. Leiden:
     ``resolution``, more clusters the larger it is. HDBSCAN: ``min_cluster_size`` environments at least, ``min_samples``
     neighbours that smooth the density, and ``largest``, the share of all environments beyond which a cluster is taken
     apart: one that holds nearly all says nothing.
     """
 
-    method: str = "leiden"
+    method: str = "hierarchy"
+    clusters: int | None = None
+    level: float | None = None
     neighbours: int = 45
     resolution: float = 0.05
     min_cluster_size: int = 60
@@ -45,6 +50,7 @@ class ClusteringConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise MEAGraphError(f"Unknown clustering method {self.method!r}; choose from {', '.join(METHODS)}.")
+        self._check_level()
         if not 0.0 < self.resolution < math.inf:
             raise MEAGraphError(f"The resolution of Leiden must be positive, got {self.resolution}.")
         if self.neighbours < 2:
@@ -57,15 +63,41 @@ class ClusteringConfig:
                 f"{self.min_cluster_size} and {self.min_samples}."
             )
 
+    def _check_level(self) -> None:
+        if self.clusters is None and self.level is None:
+            return
+        if self.method != HIERARCHY:
+            raise MEAGraphError(
+                f"A number of clusters or a level belongs to the method {HIERARCHY!r}, but the method is "
+                f"{self.method!r}. Leave it out, or take that method."
+            )
+        if self.clusters is not None and self.level is not None:
+            raise MEAGraphError("Both a number of clusters and a level were given. Leave one out.")
+        if self.clusters is not None and self.clusters < 1:
+            raise MEAGraphError(f"The number of clusters must be at least 1, got {self.clusters}.")
+        if self.level is not None and not 0.0 <= self.level <= 1.0:
+            raise MEAGraphError(f"The level must lie between 0, coarse, and 1, fine, got {self.level}.")
+
+    def count(self, hierarchy: Hierarchy) -> int:
+        """How many clusters of ``hierarchy`` these settings ask for."""
+        if self.clusters is not None:
+            return self.clusters
+        return hierarchy.default if self.level is None else hierarchy.count_at(self.level)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clusters(Shown):
-    """Clusters, largest first; environments in none (noise, singletons) carry the label -1."""
+    """Clusters of N environments; those in none (noise, singletons) carry the label -1.
+
+    The largest come first; those of a hierarchy in the order in which they split off, so that another level of it
+    leaves them their numbers.
+    """
 
     labels: NDArray[np.int64]  # (N,) 0 .. C-1, or -1
-    sizes: NDArray[np.int64]  # (C,) environments, descending
+    sizes: NDArray[np.int64]  # (C,) environments
     method: str
     settings: dict[str, Any] = field(default_factory=dict)
+    hierarchy: Hierarchy | None = None  # that they are a level of
 
     @property
     def n_clusters(self) -> int:
@@ -77,6 +109,12 @@ class Clusters(Shown):
         """(N,) the cluster of each environment; C, one bin for all of them, for those in none."""
         return np.where(self.labels == NOISE, self.n_clusters, self.labels)
 
+    @cached_property
+    def by_size(self) -> list[int]:
+        """The clusters, largest first."""
+        order: list[int] = np.argsort(-self.sizes, kind="stable").tolist()
+        return order
+
     def count(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Environments (C + 1,) in each cluster, those in none last; with a ``mask`` (N,) these alone."""
         bins = self.bins if mask is None else self.bins[mask]
@@ -84,12 +122,10 @@ class Clusters(Shown):
 
     def _facts(self) -> Facts:
         total, none = len(self.labels), int((self.labels == NOISE).sum())
+        largest = self.sizes[self.by_size[:LISTED]]
         return [
             ("clusters", f"{self.n_clusters:,} of {total:,} environments; {none:,} in none"),
-            (
-                "sizes",
-                ", ".join(f"{size:,}" for size in self.sizes[:LISTED]) + (", …" if self.n_clusters > LISTED else ""),
-            ),
+            ("sizes", ", ".join(f"{size:,}" for size in largest) + (", …" if self.n_clusters > LISTED else "")),
             ("method", self.method),
             *((name, brief(value)) for name, value in self.settings.items()),
         ]
@@ -124,9 +160,20 @@ def cluster(
     """
     config = config or ClusteringConfig()
     near = neighbours.nearest(config.neighbours)
-    labels, settings = METHODS[config.method](embedding, near, condensed, config, seed)
-    labels, sizes = ordered_labels(labels, condensed)
-    return Clusters(labels[condensed.assignment], sizes, config.method, {**settings, "pooling_rate": embedding.rate})
+    found = METHODS[config.method](embedding, near, condensed, config, seed)
+    settings = {**found.settings, "pooling_rate": embedding.rate}
+    if found.hierarchy is not None:
+        return cut(found.hierarchy, config.count(found.hierarchy), condensed, settings)
+    labels, sizes = ordered_labels(found.labels, condensed)
+    return Clusters(labels[condensed.assignment], sizes, config.method, settings)
+
+
+def cut(hierarchy: Hierarchy, count: int, condensed: Condensed, settings: dict[str, Any]) -> Clusters:
+    """The level of ``count`` clusters. Raises MEAGraphError where there is none."""
+    labels = hierarchy.labels(count)
+    inside = labels != NOISE
+    sizes = np.bincount(labels[inside], weights=condensed.multiplicity[inside], minlength=count).astype(np.int64)
+    return Clusters(labels[condensed.assignment], sizes, HIERARCHY, settings, hierarchy)
 
 
 def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -139,14 +186,28 @@ def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.minimum(multiplicity, most)
 
 
-Found = tuple[NDArray[np.int64], dict[str, Any]]
+class Found(NamedTuple):
+    """What a method finds."""
+
+    labels: NDArray[np.int64]  # (M,) of the representatives, -1 for those in none
+    settings: dict[str, Any]
+    hierarchy: Hierarchy | None = None  # that the labels are a level of
+
+
+def nested(
+    embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
+) -> Found:
+    """Levels of a hierarchy over fine communities of the latent neighbours; nobody is left out."""
+    tree = nested_communities(neighbours, condensed.multiplicity, seed=seed)
+    settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
+    return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)
 
 
 def components(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
     """Connected components of the graph the last pooling leaves, as published; singletons belong to none."""
-    return component_labels(embedding.edge_index, embedding.connected, condensed.multiplicity), {}
+    return Found(component_labels(embedding.edge_index, embedding.connected, condensed.multiplicity), {})
 
 
 def component_labels(
@@ -165,28 +226,6 @@ def component_labels(
     return np.where(alone, NOISE, label).astype(np.int64)
 
 
-def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int = STARTS) -> NDArray[np.int64]:
-    """Leiden communities (Traag et al., Sci. Rep. 9, 5233, 2019) of a symmetric weighted ``graph`` (M, M): labels (M,).
-
-    The partition of highest modularity at ``resolution`` among ``starts`` attempts: a single one may end in a poor
-    optimum.
-    A row without neighbours belongs to none. The same graph and seed give the same labels.
-    """
-    from graspologic_native import leiden as partition
-
-    edges = triu(graph, 1).tocoo()
-    names = [str(row) for row in range(graph.shape[0])]
-    listed = zip(edges.row.tolist(), edges.col.tolist(), edges.data.tolist(), strict=True)
-    _, found = partition(
-        [(names[a], names[b], weight) for a, b, weight in listed],
-        resolution=resolution,
-        use_modularity=True,
-        trials=starts,
-        seed=seed,
-    )
-    return np.array([found.get(name, NOISE) for name in names], dtype=np.int64)
-
-
 def leiden(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
@@ -195,10 +234,10 @@ def leiden(
     Representatives that the similarity graph leaves isolated, the published singletons, belong to none.
     """
     if condensed.size < 3:
-        return np.where(embedding.connected, 0, NOISE).astype(np.int64), {}
+        return Found(np.where(embedding.connected, 0, NOISE).astype(np.int64), {})
     label = communities(fuzzy_graph(neighbours), resolution=config.resolution, seed=seed)
     settings = {"resolution": config.resolution, "neighbours": neighbours.index.shape[1], "seed": seed}
-    return np.where(embedding.connected, label, NOISE), settings
+    return Found(np.where(embedding.connected, label, NOISE), settings)
 
 
 def hdbscan(
@@ -234,10 +273,11 @@ def hdbscan(
         "dimensions": DIMENSIONS,
         "seed": seed,
     }
-    return np.asarray(found, dtype=np.int64), settings
+    return Found(np.asarray(found, dtype=np.int64), settings)
 
 
 METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig, int], Found]] = {
+    HIERARCHY: nested,
     "leiden": leiden,
     "hdbscan": hdbscan,
     "components": components,

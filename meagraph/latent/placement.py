@@ -16,12 +16,14 @@ from scipy.spatial import KDTree
 
 from meagraph.descriptors import Descriptors, check_same_descriptors
 from meagraph.display.cards import Shown
+from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.neighbours import weights_among
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent
+from meagraph.model.agreement import Agreement
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
@@ -54,18 +56,20 @@ def place(
     reference: Latent,
     descriptors: Descriptors,
     *,
+    agreement: Agreement | None = None,
     budget: int = BUDGET,
     progress: Progress = silent,
 ) -> Placement:
     """Set ``descriptors`` (N, D) into the latent space that ``model`` made of ``reference``.
 
-    An environment within the reference's epsilon of a representative counts as one more for which that stands.
+    An environment within the reference's epsilon of a representative counts as one more for which that stands. The
+    ``agreement`` is that of the model, where its latent space has one.
     Raises MEAGraphError for descriptors of another kind, naming the difference.
     """
     from meagraph.model.autoencoder import embed_beside
 
     check_same_descriptors(reference.descriptors, descriptors)
-    points = ScaledRows(descriptors.values, reference.norms)
+    points = ScaledRows(descriptors.own, reference.norms)
     condensed = condense(points, budget=budget, progress=part(progress, 0.0, 0.4))
     rows = points[condensed.representatives]
     window = distance_window(reference.rows, reference.condensed, reference.graph)
@@ -76,7 +80,11 @@ def place(
 
     values = reference.embedding.values[nearest]
     new = np.flatnonzero(~known)
-    if len(new):
+    if len(new) and reference.embedding.by_distance:
+        if agreement is None or descriptors.context is None:
+            raise MEAGraphError("The reference was embedded by the context of environments, which is not given here.")
+        values[new] = agreement(descriptors.context[condensed.representatives[new]])
+    elif len(new):
         graph = reference.similarity_graph(part(progress, 0.7, 0.9))
         norms = column_norms(reference.rows, np.where(graph.connected, graph.multiplicity, 0))
         among = ~known[edge_index[1]]
@@ -138,7 +146,12 @@ def place_on_map(
     places = centres[placement.nearest]
     new = ~placement.known
     if new.any():
-        index, weight = weights_among(placement.values[new], reference.embedding.values, n_neighbors)
+        index, weight = weights_among(
+            placement.values[new],
+            reference.embedding.values,
+            n_neighbors,
+            by_distance=reference.embedding.by_distance,
+        )
         places[new] = (weight[:, :, None] * centres[index]).sum(axis=1)
     return Projection(around(places, placement.condensed, usual_gap(centres)).astype(np.float32))
 
@@ -152,7 +165,8 @@ def inherit_clusters(placement: Placement, reference: Latent, clusters: Clusters
     nearest = placement.nearest.copy()
     new = ~placement.known
     if new.any():
-        nearest[new] = weights_among(placement.values[new], reference.embedding.values, 1)[0][:, 0]
+        known, by_distance = reference.embedding.values, reference.embedding.by_distance
+        nearest[new] = weights_among(placement.values[new], known, 1, by_distance=by_distance)[0][:, 0]
     labels = clusters.labels[reference.condensed.first][nearest]
     labels = np.where(placement.connected, labels, NOISE)[placement.condensed.assignment]
     sizes = np.bincount(labels[labels != NOISE], minlength=clusters.n_clusters)

@@ -57,7 +57,7 @@ def project(
     return Projection(around(places, condensed, usual_gap(places)).astype(np.float32))
 
 
-def principal_plane(points: Points) -> Projection:
+def principal_plane(points: Points | NDArray[np.float32]) -> Projection:
     """The first two principal components of descriptors ``points`` (N, D): a map that no model is needed for.
 
     The axes are those of the rows, or of 50,000 of them at equal distances; the sign is such that the largest entry of

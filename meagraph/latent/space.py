@@ -12,6 +12,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.model.agreement import Agreement
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
@@ -43,16 +44,24 @@ def latent_space(
     *,
     graph: GraphConfig,
     rate: float,
+    agreement: Agreement | None = None,
     progress: Progress = silent,
 ) -> Latent:
-    """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1)."""
+    """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1).
+
+    With an ``agreement`` the latent values are those that it makes of the context, compared by distance.
+    """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
-    norms = column_norms(descriptors.values)
-    rows = ScaledRows(descriptors.values, norms)[condensed.representatives]
+    norms = column_norms(descriptors.own)
+    rows = ScaledRows(descriptors.own, norms)[condensed.representatives]
     found = _graph(rows, condensed, graph, progress)
     error = reconstruction_errors(model, found, rate=rate)
-    return Latent(embed(model, found, rate=rate), condensed, rows, norms, graph, descriptors.identity, error)
+    embedding = embed(model, found, rate=rate)
+    if agreement is not None and descriptors.context is not None:
+        values = agreement(descriptors.context[condensed.representatives])
+        embedding = replace(embedding, values=values, by_distance=True)
+    return Latent(embedding, condensed, rows, norms, graph, descriptors.identity, error)
 
 
 def _graph(rows: NDArray[np.float64], condensed: Condensed, config: GraphConfig, progress: Progress) -> SimilarityGraph:

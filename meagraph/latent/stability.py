@@ -21,7 +21,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed
 from meagraph.graph.similarity import SimilarityGraph
-from meagraph.latent.clustering import NOISE, Clusters, communities, component_labels, ordered_labels
+from meagraph.latent.clustering import NOISE, Clusters, component_labels, ordered_labels
+from meagraph.latent.communities import communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent

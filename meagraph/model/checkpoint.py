@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
+from meagraph.model.agreement import Agreement
 from meagraph.model.results import EpochRecord
 from meagraph.model.settings import ModelConfig
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = "meagraph-model-1"
 TRAINING_FORMAT = "meagraph-training-1"
 SUFFIX = ".safetensors"
+PREFIX = "agreement."  # of the names of its weights
 
 
 def model_files(path: str | Path) -> tuple[Path, Path]:
@@ -29,15 +34,19 @@ def model_files(path: str | Path) -> tuple[Path, Path]:
     return stem.with_name(stem.name + SUFFIX), stem.with_name(stem.name + ".json")
 
 
-def save_model(path: str | Path, model: MEAGraph, **details: Any) -> Path:
+def save_model(path: str | Path, model: MEAGraph, agreement: Agreement | None = None, **details: Any) -> Path:
     """Write weights to ``path`` (safetensors) and the model's shape with ``details`` to the .json beside it."""
+    import torch
     from safetensors.torch import save_file
+
+    added = {} if agreement is None else agreement.arrays()
+    tensors = {PREFIX + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in added.items()}
 
     weights, beside = model_files(path)
     # the weights come last: whoever finds them finds the whole pair
     write_json(beside, {"format": FORMAT, "model": asdict(model.config), **details})
     with atomic_path(weights) as temporary:
-        save_file(model.state_dict(), temporary)
+        save_file({**model.state_dict(), **tensors}, temporary)
     return weights
 
 
@@ -76,10 +85,42 @@ def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
     weights, _ = model_files(path)
     model = MEAGraph(shape)
     try:
-        model.load_state_dict(load_file(weights))
+        stored = load_file(weights)
+        model.load_state_dict({name: value for name, value in stored.items() if not name.startswith(PREFIX)})
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise _unusable(weights, error) from error
     return model, details
+
+
+def load_agreement(path: str | Path) -> Agreement | None:
+    """What the checkpoint at ``path`` keeps of the agreement of neighbours, None where nothing; without PyTorch.
+
+    Raises MEAGraphError if it is not a MEAGraph checkpoint.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    weights, _ = model_files(path)
+    try:
+        with safe_open(weights, framework="np") as stored:
+            names = [name for name in stored.keys() if name.startswith(PREFIX)]  # noqa: SIM118 - not a dictionary
+            found = {name.removeprefix(PREFIX): stored.get_tensor(name) for name in names}
+        return Agreement.from_arrays(found) if found else None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
+        raise _unusable(weights, error) from error
+
+
+def frame_of(model_path: str | Path | None) -> Frame | None:
+    """The frame of the context that the model at this path was trained in; None where it has none, or no path.
+
+    Raises MEAGraphError where there is no such model.
+    """
+    if model_path is None:
+        return None
+    _, details = read_details(model_path)
+    try:
+        return Frame.from_text(details["frame"]) if "frame" in details else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise MEAGraphError(f"{model_path}: expected a frame of the context in its details: {error}.") from error
 
 
 @dataclass(frozen=True, eq=False)

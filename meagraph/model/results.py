@@ -40,3 +40,4 @@ class Embedding(Shown):
     score: NDArray[np.float32]  # (E,) their score in the last layer
     rate: float  # pooling rate
     connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
+    by_distance: bool = False  # rows are compared by their distance; else, as published, by direction alone

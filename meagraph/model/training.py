@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import time
@@ -22,6 +21,7 @@ from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_los
 from meagraph.model.checkpoint import TrainingState, read_training, save_training
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
+from meagraph.model.threads import one_thread
 from meagraph.progress import Progress, silent
 
 IMPROVEMENT = 0.02  # a loss lower by less than this share is no progress
@@ -147,7 +147,7 @@ def one_epoch(
         rates = rng.uniform(0.0, 1.0, len(model.encoder)).tolist()
         batch = data.batch(structures)
         if batch is not None:
-            with _one_thread():
+            with one_thread():
                 size, loss = _step(model, optimiser, batch, rates, device)
             if not math.isfinite(loss):
                 raise MEAGraphError(
@@ -204,7 +204,7 @@ class _Judge:
         if not self._batches:
             return None
         model.eval()
-        with torch.no_grad(), _one_thread():
+        with torch.no_grad(), one_thread():
             found = [_loss(model, graph, rate, self._device) for graph, rate in self._batches]
         return sum(size * loss.item() for size, loss in found) / sum(size for size, _ in found)
 
@@ -256,17 +256,6 @@ def _restore(optimiser: torch.optim.Optimizer, moments: Weights) -> None:
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: a batch is small, and threads that wait for each other cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def batch_graph(

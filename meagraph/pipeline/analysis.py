@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ase import Atoms
 
@@ -20,14 +20,17 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
 from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
+from meagraph.model.checkpoint import frame_of
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
+from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
@@ -57,7 +60,17 @@ class Analysis(Shown):
     @cached_property
     def properties(self) -> Properties:
         """What is known of each environment, by name; ``properties.find("fmax > 5")`` is a mask (N,)."""
-        return Properties(self.dataset, self.survey, self.learned.condensed)
+        return Properties(self.dataset, self.survey, self.learned.condensed, evidence=self.evidence)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Phases, groups and all else that clusters can be named by."""
+        return evidence(self.dataset)
+
+    @cached_property
+    def cluster_names(self) -> tuple[str, ...]:
+        """In a few words, what sets each of the C clusters apart."""
+        return self.evidence.names(self.survey.clusters)
 
     def to_dataframe(
         self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
@@ -68,7 +81,24 @@ class Analysis(Shown):
         ``attrs["units"]`` gives the unit of each column. Raises MEAGraphError for rows, columns or a plan that do not
         fit, and where pandas is not installed.
         """
-        return to_dataframe(self.dataset, self.survey, self.learned.condensed, rows=rows, columns=columns, plan=plan)
+        return to_dataframe(
+            self.dataset,
+            self.survey,
+            self.learned.condensed,
+            rows=rows,
+            columns=columns,
+            plan=plan,
+            evidence=self.evidence,
+        )
+
+    def at(self, *, clusters: int | None = None, level: float | None = None) -> Self:
+        """The same with as many ``clusters``, or at a ``level`` from 0, coarse, to 1, fine; by default those at first.
+
+        Nothing is computed anew, and a cluster that does not split keeps its number. Raises MEAGraphError for a level
+        that there is not, and where the clusters were not made by the method "hierarchy".
+        """
+        clustering = replace(self.config.clustering, clusters=clusters, level=level)
+        return replace(self, survey=self.survey.at(clustering, self.learned.condensed))
 
     def _title(self) -> str:
         return f"{type(self).__name__} of {self.dataset.name}"
@@ -91,7 +121,7 @@ class Analysis(Shown):
         counts = count_clusters(self.survey.clusters, self.dataset, plan)
         return [
             map_image(self.survey.projection.xy, layers, f"Map of {self.dataset.name}"),
-            html_table(counts.table(), ROWS),
+            html_table(counts.table(self.cluster_names), ROWS),
         ]
 
 
@@ -142,7 +172,15 @@ def analyse(
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
-    descriptors = describe(dataset, config.descriptors, cache=cache, progress=part(progress, 0.1, 0.25))
+    like = frame_of(model_path)
+    descriptors = describe(
+        dataset,
+        config.descriptors,
+        context=config.context and (model_path is None or like is not None),
+        like=like,
+        cache=cache,
+        progress=part(progress, 0.1, 0.25),
+    )
     learned = learn(
         dataset,
         descriptors,
@@ -154,9 +192,10 @@ def analyse(
         cache=cache,
         progress=part(progress, 0.25, 0.6),
     )
-    return Analysis(
-        dataset, descriptors, learned, look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 1.0))
-    )
+    seen = look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 0.95))
+    if cache:
+        phases(dataset, progress=part(progress, 0.95, 1.0))
+    return Analysis(dataset, descriptors, learned, seen)
 
 
 def look(
@@ -184,6 +223,7 @@ def look(
         learned.points,
         learned.condensed,
         made_by,
+        latent=learned.latent,
         places=places,
         quick=quick,
         on_part=on_part,
@@ -192,13 +232,14 @@ def look(
     if not cache:
         return result
     remember("map", _mapping(learned, made_by), lambda: result.projection, read=_read_places, write=_write_places)
-    return remember(
+    kept = remember(
         "survey",
         _looking(dataset, learned, made_by),
         lambda: result,
         read=partial(read_survey, config=made_by),
         write=write_survey,
     )
+    return kept.at(made_by.clustering, learned.condensed)
 
 
 def look_along_rates(
@@ -218,7 +259,7 @@ def look_along_rates(
 
 def recall_analysis(dataset: AtomicDataset, config: PipelineConfig) -> Analysis | None:
     """Everything up to the map where all of it is in the cache, at once; None where a step must be computed."""
-    descriptors = recall_descriptors(dataset, config.descriptors)
+    descriptors = recall_descriptors(dataset, config.descriptors, context=config.context)
     if descriptors is None:
         return None
     learned = recall_learned(dataset, descriptors, config)
@@ -257,13 +298,14 @@ def _looking(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -
     return {
         **_mapping(learned, config),
         "survey": SURVEY_VERSION,
-        "clustering": asdict(config.clustering),
+        "clustering": asdict(replace(config.clustering, clusters=None, level=None)),  # all levels are in one file
         "labels": dataset.fingerprint,
     }
 
 
 def _known_survey(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Survey | None:
-    return recall("survey", _looking(dataset, learned, config), partial(read_survey, config=config))
+    known = recall("survey", _looking(dataset, learned, config), partial(read_survey, config=config))
+    return None if known is None else known.at(config.clustering, learned.condensed)
 
 
 def _read_places(path: Path) -> Projection:

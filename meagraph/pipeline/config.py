@@ -15,9 +15,14 @@ from meagraph.model.settings import TrainingConfig
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """Every setting between a dataset and its map; the one ``seed`` serves all steps."""
+    """Every setting between a dataset and its map; the one ``seed`` serves all steps.
+
+    With ``context`` clusters and map are found in the latent space in which neighbouring atoms agree
+    (:mod:`meagraph.model.agreement`); without, in that of the published model.
+    """
 
     descriptors: DescriptorConfig = field(default_factory=DescriptorConfig)
+    context: bool = True
     budget: int = BUDGET  # representatives at most
     graph: GraphConfig = field(default_factory=GraphConfig)
     widths: tuple[int, ...] = (128, 64, 32)

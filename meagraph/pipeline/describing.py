@@ -8,11 +8,13 @@ from typing import Any
 from meagraph.cache import place
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import READY_MADE, DescriptorConfig, Descriptors, compute_descriptors
-from meagraph.descriptors.computing import read_values, recipe
+from meagraph.descriptors.computing import recall_values, recipe
+from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 3
+CONTEXT_VERSION = 1
 
 
 def describe(
@@ -20,27 +22,34 @@ def describe(
     config: DescriptorConfig | None = None,
     *,
     species: tuple[int, ...] | None = None,
+    context: bool = False,
+    like: Frame | None = None,
     cache: bool = True,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment, as :func:`compute_descriptors` computes them.
 
     With ``cache`` the values are kept on disk under a hash of the structures and all parameters, and memory-mapped when
-    asked for again. Ready-made values are never cached.
+    asked for again. Ready-made values are never cached. ``like`` is the frame of a reference, where the context is to
+    be in that one.
     """
     config = config or DescriptorConfig()
     if not cache or config.method in READY_MADE:
-        return compute_descriptors(dataset, config, species=species, progress=progress)
+        return compute_descriptors(dataset, config, species=species, context=context, like=like, progress=progress)
     parameters, _ = recipe(dataset, config, species)
-    stored = _stored(dataset, config, parameters)
-    known = read_values(stored, dataset)
+    stored = _stored(dataset, config, parameters, context, like)
+    known = recall_values(stored, dataset, config, parameters, context)
     if known is not None:
         progress(1, 1, "descriptors from the cache")
-        return Descriptors(known, config.method, parameters, config)
-    return compute_descriptors(dataset, config, species=species, into=stored, progress=progress)
+        return known
+    return compute_descriptors(
+        dataset, config, species=species, context=context, like=like, into=stored, progress=progress
+    )
 
 
-def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Descriptors | None:
+def recall_descriptors(
+    dataset: AtomicDataset, config: DescriptorConfig, *, context: bool = False, like: Frame | None = None
+) -> Descriptors | None:
     """What :func:`describe` left in the cache, None where it has not been asked for them yet.
 
     Whether the settings fit the dataset is for :func:`describe` to say.
@@ -51,15 +60,17 @@ def recall_descriptors(dataset: AtomicDataset, config: DescriptorConfig) -> Desc
         parameters, _ = recipe(dataset, config)
     except MEAGraphError:
         return None
-    values = read_values(_stored(dataset, config, parameters), dataset)
-    return None if values is None else Descriptors(values, config.method, parameters, config)
+    return recall_values(_stored(dataset, config, parameters, context, like), dataset, config, parameters, context)
 
 
-def _stored(dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any]) -> Path:
+def _stored(
+    dataset: AtomicDataset, config: DescriptorConfig, parameters: dict[str, Any], context: bool, like: Frame | None
+) -> Path:
     depends = {
         "version": CACHE_VERSION,
         "structures": dataset.structure_keys,
         "method": config.method,
         "parameters": parameters,
+        **({"context": CONTEXT_VERSION, "like": like and like.digest} if context else {}),
     }
     return place("descriptors", depends, ".npy")

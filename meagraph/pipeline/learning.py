@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from meagraph import compiling
 from meagraph.cache import content_key, place, read_cached, recall, remember
 from meagraph.datasets.layout import Layout
@@ -18,7 +21,8 @@ from meagraph.files import sha256_file
 from meagraph.graph.condensation import Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.graph.similarity import GraphConfig
 from meagraph.memory import free
-from meagraph.model.checkpoint import load_model, model_files, read_details, read_training, save_model
+from meagraph.model.agreement import Agreement, learn_agreement
+from meagraph.model.checkpoint import load_agreement, load_model, model_files, read_details, read_training, save_model
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
@@ -28,7 +32,7 @@ from meagraph.progress import Progress, part, silent
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-CACHE_VERSION = 7
+CACHE_VERSION = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +47,15 @@ class Learned(Shown):
     key: str  # of everything that the weights depend on
     source: str  # "trained", "fine-tuned from" a file, "cache", or the file it was loaded from
     config: PipelineConfig  # that made it; of a loaded model those of its training, as far as the file tells
+    agreement: Agreement | None = None  # what clusters and map are found by; None: the model's own latent space
+    context: NDArray[np.float32] | None = None  # (N, k) what it is applied to
+
+    @property
+    def latent(self) -> NDArray[np.float32] | None:
+        """Latent values (M, H) of the representatives in which neighbouring atoms agree; None without a context."""
+        if self.agreement is None or self.context is None:
+            return None
+        return self.agreement(self.context[self.condensed.representatives])
 
     def _title(self) -> str:
         return "Model"
@@ -98,8 +111,8 @@ def learn(
         progress(1, 1, "model from the cache")
         return known
     if trains:
-        check_room(config, descriptors.values.shape[1], len(descriptors.parameters.get("species", ())))
-    points = scaled_rows(descriptors.values)
+        check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
+    points = scaled_rows(descriptors.own)
     condensed = remember(
         "condensed",
         _condensing(dataset, descriptors, config),
@@ -121,7 +134,27 @@ def learn(
     if not trains:
         key = content_key({"for": content_key(depends), "loaded": start})
         made_by = trained_with(model.config, details, config)
-        return Learned(model.config, lambda: model, (), points, condensed, key, str(model_path), made_by)
+        return Learned(
+            model.config,
+            lambda: model,
+            (),
+            points,
+            condensed,
+            key,
+            str(model_path),
+            made_by,
+            agreement=load_agreement(str(model_path)),
+            context=descriptors.context,
+        )
+    agreement = None
+    if descriptors.context is not None and descriptors.pairs is not None:
+        agreement = learn_agreement(
+            descriptors.context,
+            descriptors.pairs,
+            condensed.representatives,
+            seed=config.seed,
+            progress=part(progress, 0.3, 0.5),
+        )
     state = place("training", depends, ".safetensors") if cache else None
     if state is not None and read_cached(state, read_training) is None:
         state.unlink(missing_ok=True)
@@ -136,7 +169,7 @@ def learn(
         seed=config.seed,
         device=device,
         state=state,
-        progress=part(progress, 0.3, 1.0),
+        progress=part(progress, 0.5, 1.0),
     ):
         records.append(record)
         if on_epoch is not None:
@@ -150,6 +183,8 @@ def learn(
         key=content_key(depends),
         source=f"fine-tuned from {model_path}" if fine_tune else "trained",
         config=replace(config, widths=model.config.widths, kernels=model.config.kernels),
+        agreement=agreement,
+        context=descriptors.context,
     )
     if state is not None:
         store_model(place("model", depends, ".safetensors"), learned, descriptors)
@@ -212,11 +247,13 @@ def _recall(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, s
         shape=shape,
         load=functools.cache(lambda: load_model(path)[0]),
         history=tuple(EpochRecord(**record) for record in details.get("history", [])),
-        points=scaled_rows(descriptors.values),
+        points=scaled_rows(descriptors.own),
         condensed=condensed,
         key=content_key(depends),
         source="cache",
         config=replace(config, widths=shape.widths, kernels=shape.kernels),
+        agreement=load_agreement(path),
+        context=descriptors.context,
     )
 
 
@@ -240,7 +277,9 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, **
     return save_model(
         path,
         learned.load(),
+        learned.agreement,
         descriptors=descriptors.identity,
+        **({} if descriptors.frame is None else {"frame": descriptors.frame.as_text()}),
         budget=learned.config.budget,
         graph=asdict(learned.config.graph),
         training=asdict(learned.config.training),

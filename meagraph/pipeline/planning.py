@@ -16,8 +16,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import SEEDS, PlanCost
 from meagraph.evaluation.against_random import evaluate as against_random
 from meagraph.evaluation.coverage import Measures, measure, yardstick
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves
-from meagraph.evaluation.force_error import Prepared, prepare
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
@@ -172,6 +172,7 @@ def export(
         analysis.survey.projection,
         plan,
         directory,
+        names=analysis.cluster_names,
         settings={**describe_settings(analysis), **(details or {})},
         measures=measures,
         cost=cost,

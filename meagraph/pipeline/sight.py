@@ -20,7 +20,7 @@ from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
 from meagraph.pipeline.config import PipelineConfig
 
-QUICK_VERSION = 1
+QUICK_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def quick_sight(
     places = remember(
         "quick",
         _depends(dataset, descriptors),
-        lambda: principal_plane(scaled_rows(descriptors.values)),
+        lambda: principal_plane(scaled_rows(descriptors.own) if descriptors.context is None else descriptors.context),
         read=_read,
         write=_write,
         use=cache and descriptors.method not in READY_MADE,

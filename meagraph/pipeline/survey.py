@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown, brief
+from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
-from meagraph.latent.clustering import Clusters, cluster
+from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
+from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
@@ -32,7 +34,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 2  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 3  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +53,24 @@ class Survey(Shown):
         """No: its map is the learned one."""
         return False
 
+    def at(self, clustering: ClusteringConfig, condensed: Condensed) -> Survey:
+        """The same with its clusters at the level that ``clustering`` asks for; all else stays as it is.
+
+        Raises MEAGraphError for a level that there is not, and where the clusters are no hierarchy's.
+        """
+        tree = self.clusters.hierarchy
+        config = replace(self.config, clustering=clustering)
+        if tree is None:
+            if clustering.clusters is None and clustering.level is None:
+                return replace(self, config=config)
+            raise MEAGraphError(
+                f"Clusters by {self.clusters.method!r} have no levels. Cluster by the method 'hierarchy' first."
+            )
+        count = clustering.count(tree)
+        known = self.clusters
+        clusters = known if count == known.n_clusters else cut(tree, count, condensed, known.settings)
+        return replace(self, clusters=clusters, config=config)
+
     def _facts(self) -> Facts:
         found = (("clusters", self.clusters), ("map", self.projection), ("outlier candidates", self.outliers))
         return [*((name, brief(value)) for name, value in found), ("ranking", f"by {self.ranking.selector}")]
@@ -63,6 +83,7 @@ def survey(
     condensed: Condensed,
     config: PipelineConfig,
     *,
+    latent: NDArray[np.float32] | None = None,
     places: Projection | None = None,
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
@@ -70,14 +91,16 @@ def survey(
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm. ``places`` is the map where it is known: it hangs
-    on the model, the pooling rate and ``config.projection``, not on the clusters. ``on_part`` is told of clusters, on
-    the map ``quick`` where there is that, then of the map, then of outliers; the ranking comes with the survey.
+    ``points`` (N, D) are the descriptors with columns of unit norm; ``latent`` (M, H) are values of the representatives
+    that clusters and map are found by, to be compared by distance, in place of those of the ``model``. ``places`` is
+    the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on the clusters.
+    ``on_part`` is told of clusters, on the map ``quick`` where there is that, then of the map, then of outliers; the
+    ranking comes with the survey.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
-    embedding = embed(model, found, rate=config.pooling_rate)
+    embedding = with_values(embed(model, found, rate=config.pooling_rate), latent)
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -114,9 +137,15 @@ def survey(
     return Survey(embedding, clusters, places, outliers, ranking, config)
 
 
+def with_values(embedding: Embedding, latent: NDArray[np.float32] | None) -> Embedding:
+    """The ``embedding`` with other ``latent`` values (M, H), compared by distance; itself where there are none."""
+    return embedding if latent is None else replace(embedding, values=latent, by_distance=True)
+
+
 def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    return nearest_neighbours(embedding.values, max(config.projection.n_neighbors, config.clustering.neighbours))
+    count = max(config.projection.n_neighbors, config.clustering.neighbours)
+    return nearest_neighbours(embedding.values, count, by_distance=embedding.by_distance)
 
 
 def write_survey(path: Path, result: Survey) -> None:
@@ -124,11 +153,13 @@ def write_survey(path: Path, result: Survey) -> None:
     signals = result.outliers.signals
     texts = {
         "rate": result.embedding.rate,
+        "by_distance": result.embedding.by_distance,
         "method": result.clusters.method,
         "settings": result.clusters.settings,
         "signals": [[signal.name, signal.template] for signal in signals],
         "within": result.ranking.within,
         "seed": result.ranking.seed,
+        "default": None if result.clusters.hierarchy is None else result.clusters.hierarchy.default,
     }
     arrays: dict[str, NDArray[Any]] = {
         "latent": result.embedding.values,
@@ -137,6 +168,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "connected": result.embedding.connected,
         "labels": result.clusters.labels,
         "sizes": result.clusters.sizes,
+        **_levels(result.clusters.hierarchy),
         "xy": result.projection.xy,
         "score": result.outliers.score,
         "unclustered": result.outliers.unclustered,
@@ -152,6 +184,11 @@ def write_survey(path: Path, result: Survey) -> None:
     write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
 
+def _levels(tree: Hierarchy | None) -> dict[str, NDArray[Any]]:
+    """What of a hierarchy lies in a file: it needs no computing for another level."""
+    return {} if tree is None else {"fine": tree.fine, "parent": tree.parent, "strength": tree.strength}
+
+
 def read_survey(path: Path, config: PipelineConfig) -> Survey:
     """Read what :func:`write_survey` wrote; it was made by ``config``, which is the key to its place in the cache."""
     data = read_arrays(path)
@@ -163,9 +200,19 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             zip(texts["signals"], arrays, strict=True)
         )
     )
+    tree = None
+    if texts["default"] is not None:
+        tree = Hierarchy(data["fine"], data["parent"], data["strength"], texts["default"])
     return Survey(
-        embedding=Embedding(data["latent"], data["edge_index"], data["edge_score"], texts["rate"], data["connected"]),
-        clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"]),
+        embedding=Embedding(
+            data["latent"],
+            data["edge_index"],
+            data["edge_score"],
+            texts["rate"],
+            data["connected"],
+            texts["by_distance"],
+        ),
+        clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"], tree),
         projection=Projection(data["xy"]),
         outliers=Outliers(
             data["score"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,11 @@ class PruningPlan(Shown):
             clusters=len(clusters),
             clusters_lost=int((clusters == 0).sum()),
         )
+
+    def counted(self, clusters: Clusters) -> PruningPlan:
+        """The same plan counted by other ``clusters`` of the same environments."""
+        per_cluster = np.bincount(clusters.bins[self.keep], minlength=clusters.n_clusters + 1)
+        return replace(self, per_cluster=per_cluster)
 
     def atoms(self) -> list[Atoms]:
         """Copies of the structures that stay, in file order. Raises MEAGraphError for a plan without its dataset."""
@@ -265,11 +270,5 @@ def prune(
             low, high = (middle, high) if counts[found].sum() <= wanted else (low, middle)
         keep = choice.environments(low)
         structures = whole(keep, low / dataset.n_environments)
-    return PruningPlan(
-        keep=keep,
-        structures=structures,
-        protected=protected,
-        config=config,
-        per_cluster=np.bincount(clusters.bins[keep], minlength=clusters.n_clusters + 1),
-        dataset=dataset,
-    )
+    nobody = np.zeros(clusters.n_clusters + 1, dtype=np.int64)
+    return PruningPlan(keep, structures, protected, config, nobody, dataset).counted(clusters)

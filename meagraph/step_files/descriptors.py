@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
+from meagraph.descriptors.computing import context_from, context_texts
+from meagraph.descriptors.context import Frame
+from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, sha256_file, write_json
 from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
 
@@ -55,6 +58,7 @@ def write_described(
             "format": DESCRIPTORS,
             "sha256": sha256_file(temporary),
             "descriptors": descriptors.identity,
+            **context_texts(descriptors),
             "dataset": dataset.name,
             "fingerprint": dataset.fingerprint,
             "sources": [
@@ -82,8 +86,9 @@ def read_described(path: str | Path) -> Described:
         values = np.load(path, mmap_mode="r", allow_pickle=False)
         identity = dict(details["descriptors"])
         structures = details["structures"]
+        frame, pairs = context_from(details)
         found = Described(
-            Descriptors(values, identity.pop("method"), identity),
+            Descriptors(values, identity.pop("method"), identity, frame=frame, pairs=pairs),
             details["dataset"],
             details["sources"],
             np.concatenate([[0], np.cumsum(structures["atoms"])]).astype(np.int64),
@@ -92,8 +97,28 @@ def read_described(path: str | Path) -> Described:
             details["fingerprint"],
             details["sha256"],
         )
+        if frame is not None and (values.ndim != 2 or values.shape[1] <= frame.columns):
+            raise ValueError(f"a context of {frame.columns} columns, but values of shape {values.shape}")
         if values.ndim != 2 or len(values) != found.offsets[-1]:
             raise ValueError(f"{found.offsets[-1]} environments, but values of shape {values.shape}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unusable(Path(path), what, step, error) from error
     return found
+
+
+def frame_in(path: str | Path | None) -> Frame | None:
+    """The frame of the context in a file of descriptors or a model, None for None.
+
+    Raises MEAGraphError where the file has none.
+    """
+    if path is None:
+        return None
+    if Path(path).suffix == ".npy":
+        frame = read_described(path).descriptors.frame
+    else:
+        from meagraph.model.checkpoint import frame_of
+
+        frame = frame_of(path)
+    if frame is None:
+        raise MEAGraphError(f"{path}: expected a frame of the context, but it was made without. Leave out --like.")
+    return frame

@@ -59,6 +59,7 @@ def write_latent(
     texts = {
         "format": LATENT,
         "rate": latent.embedding.rate,
+        "by_distance": latent.embedding.by_distance,
         "graph": asdict(latent.graph),
         "descriptors": latent.descriptors,
         **about,
@@ -92,7 +93,14 @@ def read_latent(path: str | Path) -> LatentFile:
         if about["format"] != LATENT:
             raise ValueError(f"its format is {about['format']!r}, expected {LATENT!r}")
         latent = Latent(
-            Embedding(data["latent"], data["edge_index"], data["edge_score"], about["rate"], data["connected"]),
+            Embedding(
+                data["latent"],
+                data["edge_index"],
+                data["edge_score"],
+                about["rate"],
+                data["connected"],
+                bool(about.get("by_distance", False)),
+            ),
             condensed_from(data),
             data["rows"],
             data["norms"],

@@ -1,4 +1,4 @@
-"""Files from the user's own machine: dropped anywhere on the page, or chosen with a button."""
+"""Files and folders from the user's own machine: dropped anywhere on the page, or chosen with a button."""
 
 from __future__ import annotations
 

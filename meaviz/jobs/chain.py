@@ -16,6 +16,8 @@ from typing import Any
 from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
+from meagraph.inspection.naming import Evidence
+from meagraph.model.checkpoint import frame_of
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import look
 from meagraph.pipeline.compiled import LEARNING, RANKING
@@ -27,7 +29,7 @@ from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
 from meaviz.components.map import environment_map, hits
-from meaviz.jobs.shared import one_description, one_model, one_survey
+from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
 
 PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
 DRAWING = (environment_map.__name__,)  # what is compiled for it
@@ -70,6 +72,7 @@ class Receiver:
     learned: Callable[[Learned], object]
     part: Callable[[Sight], object]
     survey: Callable[[Survey], object]
+    evidence: Callable[[Evidence], object]
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,31 @@ class Chain:
 
     def run(self, progress: Progress) -> None:
         """Compute step by step. Raises what the steps raise; what was handed over before stays."""
-        described = self if self.descriptors is not None else self._describe(progress)
+        described = self if self._described else self._describe(progress)
         taught = described if described.learned is not None else described._learn(progress)
         taught._look(progress)
 
+    @property
+    def _described(self) -> bool:
+        """Whether the descriptors are there, in the frame of the model that is to be loaded where that has one."""
+        if self.descriptors is None or (start := self.training.get("model_path")) is None:
+            return self.descriptors is not None
+        frames = (self.descriptors.frame, frame_of(start))
+        first, second = (None if frame is None else frame.digest for frame in frames)
+        return first == second
+
     def _describe(self, progress: Progress) -> Chain:
         self.hand.give(self.receiver.begins, "descriptors")
-        found = one_description(self.dataset, describe(self.dataset, self.config.descriptors, progress=progress))
+        start = self.training.get("model_path")
+        like = frame_of(start)  # of a model that was trained elsewhere
+        found = describe(
+            self.dataset,
+            self.config.descriptors,
+            context=self.config.context and (start is None or like is not None),
+            like=like,
+            progress=progress,
+        )
+        found = one_description(self.dataset, found)
         quick = quick_sight(self.dataset, found, self.config)
         hits.warm()
         self.hand.give(self.receiver.descriptors, found, quick)
@@ -134,6 +155,7 @@ class Chain:
         )
         found = one_survey(self.dataset, self.learned, found)
         get_ready(self.dataset.n_environments, progress)
+        self.hand.give(self.receiver.evidence, one_evidence(self.dataset, progress))
         self.hand.give(self.receiver.survey, found)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from meagraph.errors import MEAGraphError
-from meagraph.outliers import Explanation, Reference, explain, ordinary_reference
-from meagraph.pipeline.survey import Survey
+from meagraph.outliers import Explanation, Outliers, Reference, explain, ordinary_reference
 from meagraph.progress import Progress
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
@@ -16,7 +15,7 @@ class Explainer:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._wanted = -1
-        self._known: tuple[Survey | None, Reference | None] = None, None
+        self._known: tuple[Outliers | None, Reference | None] = None, None
         self._runner = JobRunner(lambda fraction, message: None)
         session.judging.param.watch(self._ask, "candidate")
 
@@ -29,22 +28,23 @@ class Explainer:
 
     def _start(self, row: int) -> None:
         analysis = self.session.data.found
-        dataset, learned, survey = analysis.dataset, analysis.learned, analysis.survey
-        known = self._known[1] if self._known[0] is survey else None
+        dataset, learned, outliers = analysis.dataset, analysis.learned, analysis.survey.outliers
+        known = self._known[1] if self._known[0] is outliers else None
 
         def work(progress: Progress) -> tuple[Reference, Explanation]:
-            reference = known or ordinary_reference(learned.points, learned.condensed, survey.outliers, dataset)
-            return reference, explain(row, reference, learned.points, survey.outliers, dataset)
+            reference = known or ordinary_reference(learned.points, learned.condensed, outliers, dataset)
+            return reference, explain(row, reference, learned.points, outliers, dataset)
 
         def done(result: tuple[Reference, Explanation] | None, message: str = "") -> None:
-            if self._wanted != row or self.session.data.survey is not survey:
+            survey = self.session.data.survey
+            if self._wanted != row or survey is None or survey.outliers is not outliers:
                 if self._wanted >= 0:
                     self._start(self._wanted)
                 return
             if result is None:
                 self.session.activity.problem = ("outliers", message)
                 return
-            self._known = survey, result[0]
+            self._known = outliers, result[0]
             self.session.judging.explanation = result[1]
 
         try:

@@ -12,12 +12,13 @@ from typing import Any
 from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
 from meagraph.datasets.label_table import SETTINGS, LabelTable, label_table
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.sight import Sight, recall_quick
 from meagraph.progress import Progress, silent
 from meaviz.jobs.chain import get_ready
-from meaviz.jobs.shared import one_analysis, open_dataset
+from meaviz.jobs.shared import one_analysis, one_evidence, open_dataset
 
 POLL = 0.05  # s
 
@@ -29,6 +30,7 @@ class Opened:
     dataset: AtomicDataset
     analysis: Analysis | None = None  # None where a step must be computed
     quick: Sight | None = None
+    evidence: Evidence | None = None
 
 
 def open_files(
@@ -55,7 +57,8 @@ def open_files(
         return Opened(dataset)
     get_ready(dataset.n_environments, progress)
     found = one_analysis(found)
-    return Opened(dataset, found, recall_quick(dataset, found.descriptors, found.config))
+    known = one_evidence(dataset, progress)
+    return Opened(dataset, found, recall_quick(dataset, found.descriptors, found.config), known)
 
 
 def names_in(dataset: AtomicDataset, reading: Mapping[str, Any]) -> LabelTable:

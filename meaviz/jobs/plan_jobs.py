@@ -10,8 +10,9 @@ from meagraph import compiling
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves, cost_curves
-from meagraph.evaluation.force_error import Prepared, cost, prepare
+from meagraph.evaluation.force_error import cost
 from meagraph.evaluation.quests import QuestsConfig
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.compiled import FORCE_FIELD
@@ -171,14 +172,16 @@ class PlanJobs:
         if gauge is None:
             return None, None
         same_split = gauge.of.dataset is analysis.dataset and gauge.of.config.seed == analysis.config.seed
-        same_map = gauge.of.survey is analysis.survey
-        return gauge.prepared if same_split else None, gauge.stick if same_map else None
+        if gauge.of.survey.embedding is not analysis.survey.embedding:
+            return gauge.prepared if same_split else None, None
+        return gauge.prepared if same_split else None, gauge.stick.by(analysis.survey.clusters)
 
     def _if_still(self, analysis: Analysis, take: Callable[[T], object]) -> Callable[[T], None]:
-        """``take`` a result of ``analysis`` while that is what the session shows, else drop it."""
+        """``take`` a result of ``analysis`` while the session shows its map, at whatever level, else drop it."""
 
         def guarded(result: T) -> None:
-            if self.session.data.survey is analysis.survey:
+            survey = self.session.data.survey
+            if survey is not None and survey.embedding is analysis.survey.embedding:
                 take(result)
 
         return guarded

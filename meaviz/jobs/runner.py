@@ -40,40 +40,33 @@ def held(update: Callable[..., object]) -> Callable[..., None]:
     return run
 
 
-class Job:
-    """One piece of work in a thread."""
+class Job(threading.Thread):
+    """One piece of work in a thread of its own."""
 
     def __init__(self, work: Callable[[Progress], Any]) -> None:
+        super().__init__(name="job", daemon=True)
+        self._work = work
         self.fraction = 0.0
         self.message = ""
         self.result: Any = None
         self.error: BaseException | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        self._cancelled = threading.Event()
 
     def cancel(self) -> None:
         """Ask the work to stop at its next report of progress."""
-        self._stop.set()
+        self._cancelled.set()
 
-    @property
-    def alive(self) -> bool:
-        """Still at work."""
-        return self._thread.is_alive()
-
-    def _run(self, work: Callable[[Progress], Any]) -> None:
+    def run(self) -> None:
+        """Do the work; what it returns or raises is kept."""
         try:
-            self.result = work(self._report)
-            if self._stop.is_set():
+            self.result = self._work(self._report)
+            if self._cancelled.is_set():
                 raise Cancelled
         except BaseException as error:
             self.error = error
 
     def _report(self, done: int, total: int, message: str) -> None:
-        if self._stop.is_set():
+        if self._cancelled.is_set():
             raise Cancelled
         self.fraction, self.message = done / max(total, 1), message
 
@@ -123,7 +116,7 @@ class JobRunner:
     def _poll(self, job: Job, on_done: Callable[[Any], None], on_failed: Callable[[str], None]) -> None:
         if job is not self._job:
             return
-        if job.alive:
+        if job.is_alive():
             self._on_progress(job.fraction, job.message)
             return
         self._poller.stop()

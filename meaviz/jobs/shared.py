@@ -18,8 +18,10 @@ from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
+from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
 
@@ -76,7 +78,7 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
 
 def _unchanged(dataset: AtomicDataset) -> bool:
     """Its files are there and hold what was read."""
-    return all(stored_sha256(one.path) == one.sha256 for one in dataset.sources)
+    return all(stored_sha256(one.path, one.format) == one.sha256 for one in dataset.sources)
 
 
 def one_analysis(found: Analysis) -> Analysis:
@@ -96,6 +98,16 @@ def one_description(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
 def one_model(found: Learned) -> Learned:
     """The one model of this training that came in this way."""
     return shared().one(("model", found.key, found.source, found.config), found)
+
+
+def one_evidence(dataset: AtomicDataset, progress: Progress = silent) -> Evidence:
+    """The phases of these structures, and what else their clusters are named by."""
+    key = ("evidence", dataset.fingerprint)
+    known: Evidence | None = shared().find(key)
+    if known is None:
+        phases(dataset, progress=progress)
+        known = shared().one(key, evidence(dataset))
+    return known
 
 
 def one_survey(dataset: AtomicDataset, learned: Learned, found: Survey) -> Survey:

@@ -111,10 +111,16 @@ class Workflow:
         self._job.cancel()
         self.plans.cancel()
 
+    def end(self) -> None:
+        """Stop everything: nobody looks any more."""
+        self.cancel()
+        self._names.cancel()
+
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.
 
-        Raises MEAGraphError where there is no model or no path, and for any other file in the way.
+        Raises MEAGraphError where there is no model or no path, for one outside the root, and for any other file in
+        the way.
         """
         dataset, learned, descriptors = (
             self.session.data.dataset,
@@ -125,7 +131,7 @@ class Workflow:
             raise MEAGraphError("There is no model yet. Train one first.")
         if not path.strip():
             raise MEAGraphError("Name the file to save the model in, for example niobium.safetensors.")
-        weights, beside = model_files(Path(path.strip()).expanduser())
+        weights, beside = model_files(self.session.places.written(path))
         claim(weights, FORMAT, inputs=[source.path for source in dataset.sources], remedy="Choose another name.")
         if not overwrite and (weights.exists() or beside.exists()):
             raise MEAGraphError(
@@ -138,7 +144,7 @@ class Workflow:
             raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
 
     def export(self, directory: str, *, overwrite: bool) -> None:
-        """Write the kept structures, index and manifest of the current plan into ``directory``."""
+        """Write the kept structures, index and manifest of the current plan into ``directory``, under the root."""
         planning, analysis, flags = self.session.planning, self.session.data.analysis, self.session.judging.flags
         plan, figures = planning.plan, planning.figures
         if analysis is None or plan is None or flags is None:
@@ -146,6 +152,11 @@ class Workflow:
             return
         if not directory.strip():
             self._job.fail(EXPORT, "Name the folder to export to.")
+            return
+        try:
+            folder = self.session.places.written(directory)
+        except MEAGraphError as error:
+            self._job.fail(EXPORT, str(error))
             return
         dataset = analysis.dataset
         flagged = [
@@ -164,9 +175,7 @@ class Workflow:
         }
         self._job.start(
             EXPORT,
-            lambda progress: export(
-                analysis, plan, Path(directory).expanduser(), **known, overwrite=overwrite, progress=progress
-            ),
+            lambda progress: export(analysis, plan, folder, **known, overwrite=overwrite, progress=progress),
             lambda files: planning.param.update(exported=files),
         )
 
@@ -249,6 +258,7 @@ class Workflow:
             learned=session.set_learned,
             part=session.set_part,
             survey=session.set_survey,
+            evidence=lambda found: session.data.param.update(evidence=found),
         )
 
     def _take(self, found: Opened) -> None:
@@ -258,6 +268,7 @@ class Workflow:
         if known is not None:
             session.set_descriptors(known.descriptors, found.quick)
             session.set_learned(known.learned)
+            session.data.evidence = found.evidence
             session.set_survey(known.survey)
 
     def _start(self, step: str, work: Callable[[Progress], None], hand: Hand) -> None:

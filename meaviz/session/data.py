@@ -15,6 +15,7 @@ from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.findings import Findings
+from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.stability import Stability
@@ -27,7 +28,7 @@ from meagraph.pipeline.survey import Survey
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None, "labels": None, "findings": None},
+    "data": {"dataset": None, "properties": None, "labels": None, "findings": None, "evidence": None},
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
     "map": {"survey": None, "cluster_stability": None},
@@ -61,6 +62,9 @@ class Data(param.Parameterized):
     )
     findings: Findings | None = param.ClassSelector(
         class_=Findings, allow_None=True, doc="What a look through the dataset finds; of labels alone at first."
+    )
+    evidence: Evidence | None = param.ClassSelector(
+        class_=Evidence, allow_None=True, doc="Phases, and what else clusters are named by."
     )
     descriptors: Descriptors | None = param.ClassSelector(class_=Descriptors, allow_None=True)
     quick: Sight | None = param.ClassSelector(

@@ -1,7 +1,8 @@
-"""Where files may be opened from: what lies under a folder, what completes a path, what leaves a root."""
+"""Where files may be opened and written: what lies under a folder, what completes a path, what leaves a root."""
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meagraph.errors import MEAGraphError
+from meagraph.files import stored_in
 
 MOST = 200  # entries of a folder that are listed
 
@@ -33,7 +35,8 @@ class Listed:
 
 @dataclass(frozen=True)
 class Places:
-    """The folder that relative paths start from; where ``confined``, nothing outside it is listed or opened.
+    """The folder that relative paths start from; where ``confined``, nothing outside it is listed, opened
+    or written.
 
     Links count as what they lead to, so none leads out.
     """
@@ -53,6 +56,17 @@ class Places:
 
     def path_of(self, text: str) -> Path:
         """The file or folder that ``text`` names. Raises MEAGraphError for one outside a root that confines."""
+        return self._inside(text, "Copy it there")
+
+    def written(self, text: str) -> Path:
+        """Where a file or folder of this name is to be written: under a root that confines, else as it is typed.
+
+        Raises MEAGraphError for a place outside that root.
+        """
+        path = self._inside(text, "Choose a place there")
+        return path if self.confined else Path(text.strip()).expanduser()
+
+    def _inside(self, text: str, remedy: str) -> Path:
         try:
             path = self.root / Path(text.strip()).expanduser()
             real = path.resolve()
@@ -62,13 +76,29 @@ class Places:
             return path
         if not real.is_relative_to(self.root):
             raise MEAGraphError(
-                f"{text}: expected a file under {self.root}, but it lies outside. Copy it there, or start meaviz with "
+                f"{text}: expected a file under {self.root}, but it lies outside. {remedy}, or start meaviz with "
                 "another --root."
             )
         return real
 
+    def openable(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Files, folders, patterns and archives as they may be opened.
+
+        Raises MEAGraphError where one lies outside a root that confines, or leads out by a link in a folder or by what
+        a pattern stands for.
+        """
+        found = []
+        for text in paths:
+            path = self.path_of(text)
+            if self.confined:
+                for match in _matches(path):
+                    for link in _links(self.path_of(match)):
+                        self.path_of(link)
+            found.append(str(path) if self.confined or text[0] == "~" else text)
+        return tuple(found)
+
     def paths_in(self, text: str) -> tuple[str, ...]:
-        """The paths that ``text`` names, separated by commas unless all of it is one. Raises as :meth:`path_of`."""
+        """The paths that ``text`` names, separated by commas unless all of it is one. Raises as :meth:`openable`."""
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if len(parts) > 1:
             try:
@@ -76,7 +106,7 @@ class Places:
                     parts = [text.strip()]
             except (MEAGraphError, OSError):
                 pass
-        return tuple(str(self.path_of(part)) if self.confined or part[0] == "~" else part for part in parts)
+        return self.openable(parts)
 
     def listed(self, folder: Path, *, begins: str = "", most: int = MOST) -> Listed:
         """What ``folder`` holds whose name ``begins`` so, hidden ones only where that has a dot.
@@ -132,5 +162,20 @@ class Places:
 
 
 def missing(paths: Sequence[str]) -> bool:
-    """One of ``paths`` is not there any more."""
-    return not all(os.path.exists(path) for path in paths)
+    """One of ``paths``, which may be patterns or members of archives, is not there any more."""
+    return not all(stored_in(path) or glob.glob(path, recursive=True) for path in paths)
+
+
+def _matches(path: Path) -> list[str]:
+    """What a pattern stands for, or the path itself."""
+    if stored_in(path) is None and glob.has_magic(str(path)):
+        return glob.glob(str(path), recursive=True)
+    return [str(path)]
+
+
+def _links(folder: Path) -> list[str]:
+    """The links in a folder and in those below it; none of a file."""
+    found = []
+    for here, folders, files in os.walk(folder):
+        found += [path for name in (*folders, *files) if os.path.islink(path := os.path.join(here, name))]
+    return found

@@ -92,6 +92,18 @@ class Planning(param.Parameterized):
         self.param.update(settings=settings, rankings=(analysis.survey.ranking,))
         self._replan()
 
+    def renew_clusters(self) -> None:
+        """The same map has other clusters: fractions and plans that were set by cluster are no more."""
+        clusters = self._data.found.survey.clusters
+        stay = {name: plan.counted(clusters) for name, plan in self.plans.items() if not plan.config.fractions}
+        compared = self.compared if set(self.compared) - {""} <= set(stay) else ("", "")
+        self.param.update(plans=stay, compared=compared, exported=None)
+        if self.settings.fractions:
+            self.param.update(settings=replace(self.settings, fractions=()))
+            self._replan()
+        elif self.plan is not None:
+            self.plan = self.plan.counted(clusters)
+
     def clear_all(self) -> None:
         """There is no map any more."""
         self.param.update(

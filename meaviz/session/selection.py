@@ -136,6 +136,15 @@ class Selection(param.Parameterized):
         if shown is not None:
             self._take(self.mask & shown)
 
+    def renew_filters(self) -> None:
+        """Filter anew by properties that have changed; what is then hidden leaves the selection."""
+        if self._data.properties is None or self.mask is None or self.shown is None:
+            return
+        shown = self.filters.mask(self._data.properties)
+        if shown is not None and not np.array_equal(shown, self.shown):
+            self.shown = shown
+            self._take(self.mask & shown)
+
     # ---- names
 
     def keep(self, name: str) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from param.parameterized import batch_call_watchers
+from param.parameterized import Event, batch_call_watchers
 
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
-from meagraph.inspection.properties import Properties
+from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight, continues
@@ -29,6 +30,24 @@ from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
 from meaviz.session.uploads import Uploads
+
+
+def another_level(*events: Event) -> bool:
+    """Whether these events tell of nothing but another level of the clusters on the same map."""
+    surveys = [(event.old, event.new) for event in events]
+    return bool(surveys) and all(
+        isinstance(old, Survey) and isinstance(new, Survey) and old.embedding is new.embedding for old, new in surveys
+    )
+
+
+def on_another_map(update: Callable[..., object]) -> Callable[..., None]:
+    """Let a watcher of the survey be told of other maps only, not of other levels of the clusters on the same one."""
+
+    def run(*events: Event) -> None:
+        if not another_level(*events):
+            update(*events)
+
+    return run
 
 
 class Session:
@@ -94,6 +113,22 @@ class Session:
             self.judging.start(judgements)
             self.planning.start(self.data.found)
 
+    def set_level(self, count: int) -> None:
+        """Show ``count`` clusters of the hierarchy; selection and judgements stay, and so do plans of no cluster.
+
+        Raises MEAGraphError for a level that there is not.
+        """
+        survey, learned = self.data.survey, self.data.learned
+        if survey is None or learned is None or count == survey.clusters.n_clusters:
+            return
+        clustering = replace(survey.config.clustering, clusters=count, level=None)
+        moved = survey.at(clustering, learned.condensed)
+        with self.together():
+            self.data.param.update(survey=moved, sight=moved, cluster_stability=None)
+            self.data.properties = self._properties()
+            self.selection.renew_filters()
+            self.planning.renew_clusters()
+
     @contextmanager
     def _replacing(self, step: str) -> Iterator[None]:
         """Forget what ``step`` left behind and all that came of it; what is set within takes its place."""
@@ -153,12 +188,18 @@ class Session:
             "force": with_unit(float(np.linalg.norm(data.forces[row])), "eV/Å"),
         }
         if sight is not None and sight.clusters is not None:
-            facts["cluster"] = cluster_name(int(sight.clusters.labels[row]))
+            facts["cluster"] = self.cluster_title(int(sight.clusters.labels[row]))
         if sight is not None and sight.outliers is not None:
             facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
         if self.judging.judgements is not None:
             facts["judged"] = self.judging.verdicts(row)
         return facts
+
+    def cluster_title(self, label: int) -> str:
+        """Number and name of a cluster."""
+        known = self.data.properties
+        names = known[NAME].names if known is not None and NAME in known else ()
+        return f"{cluster_name(label)} · {names[label]}" if 0 <= label < len(names) else cluster_name(label)
 
     def _properties(self) -> Properties:
         """What is known of each environment of the map, and what is being done with it."""
@@ -188,6 +229,7 @@ class Session:
             self.data.sight,
             None if learned is None else learned.condensed,
             quick=None if quick is None else quick.projection,
+            evidence=self.data.evidence,
             live=live,
         )
 
@@ -201,7 +243,7 @@ class Session:
 
 
 def cluster_name(label: int) -> str:
-    """What a cluster is called in the app: its number by falling size, from 1."""
+    """What a cluster is called in the app: its number, from 1."""
     return "unclustered" if label < 0 else f"{label + 1}"
 
 

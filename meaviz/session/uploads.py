@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,24 @@ from pathlib import Path
 from meagraph.errors import MEAGraphError
 
 LIMIT = 2_000_000_000  # bytes, of all files of a session together
+MOST = 10_000  # files that come together
+NAMED = 3  # files that a message names
 
 
 @dataclass
 class Batch:
     """Files that come together, part by part, in order."""
 
+    folder: Path
     paths: tuple[Path, ...]
     sizes: tuple[int, ...]  # bytes that each is to have
     file: int = 0  # that comes now
     done: int = 0  # bytes of it that are there
+
+    @property
+    def opened(self) -> tuple[Path, ...]:
+        """What is opened of it: its files, but for those in folders, which are opened as folders."""
+        return tuple(dict.fromkeys(self.folder / path.relative_to(self.folder).parts[0] for path in self.paths))
 
     @property
     def share(self) -> float:
@@ -58,16 +66,21 @@ class Uploads:
         self._held = 0  # bytes
 
     def begin(self, files: Sequence[tuple[str, int]]) -> Batch:
-        """Make room for files of these names and sizes. Raises MEAGraphError for what is too large or has no name."""
-        names = [_plain(name) for name, _ in files]
+        """Make room for files of these names and sizes; ``runs/a.xyz`` comes into a folder ``runs``.
+
+        Raises MEAGraphError for what is too large, too many or has no name of its own.
+        """
+        names = [_inner(name) for name, _ in files]
         sizes = [int(size) for _, size in files]
-        twice = next((name for name in names if names.count(name) > 1), "")
+        twice = next((name for name, count in Counter(names).items() if count > 1), "")
         if not names or twice or min(sizes) < 0:
             raise MEAGraphError(f"Expected files of different names, got {twice or 'none'} twice. Bring them apart.")
-        if self._held + sum(sizes) > self.limit:
+        if self._held + sum(sizes) > self.limit or len(names) > MOST:
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
             raise MEAGraphError(
-                f"{', '.join(names)}: {sum(sizes) / 1e6:,.1f} MB; at most {self.limit / 1e6:,.0f} MB may be brought in "
-                "a session. Copy the files to where meaviz runs and open them by their path."
+                f"{', '.join(names[:NAMED])}{more}: {sum(sizes) / 1e6:,.1f} MB; at most {self.limit / 1e6:,.0f} MB may "
+                f"be brought in a session, and {MOST:,} files at once. Copy the files to where meaviz runs and open "
+                "them by their path."
             )
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="meaviz-")
@@ -75,7 +88,9 @@ class Uploads:
         self._held += sum(sizes)
         folder = Path(self._folder.name) / str(self._batches)
         folder.mkdir()
-        batch = Batch(tuple(folder / name for name in names), tuple(sizes))
+        batch = Batch(folder, tuple(folder / name for name in names), tuple(sizes))
+        for path in batch.paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
         batch._advance()
         return batch
 
@@ -96,9 +111,13 @@ class Uploads:
             self._folder, self._held = None, 0
 
 
-def _plain(name: str) -> str:
-    """The last part of a file's name. Raises MEAGraphError where nothing of it is left."""
-    last = os.path.basename(name.replace("\\", "/")).strip()
-    if last in ("", ".", "..") or any(ord(letter) < 32 for letter in last):
+def _inner(name: str) -> str:
+    """A file's name within the folder that was brought; of a path that leads elsewhere only its last part.
+
+    Raises MEAGraphError where nothing of it is left.
+    """
+    parts = [part.strip() for part in name.replace("\\", "/").split("/")]
+    if parts[-1] in ("", ".", "..") or any(ord(letter) < 32 for letter in name):
         raise MEAGraphError(f"Expected a file with a name, got {name!r}. Rename it.")
-    return last
+    elsewhere = any(part in ("", ".", "..") for part in parts) or ":" in parts[0]
+    return parts[-1] if elsewhere else "/".join(parts)

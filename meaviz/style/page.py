@@ -34,7 +34,8 @@ TIP_LETS_THROUGH = (
     "button { pointer-events: auto !important } button.Mui-disabled { pointer-events: none !important }"
 )
 SEGMENT = {"& .MuiToggleButton-root": {**DENSE, "whiteSpace": "nowrap"}}
-DENSE_CHOICE = {"& .MuiSelect-select": {"padding": "6px 12px !important"}}  # as high as the other fields
+# as high as the other fields; a long choice ends before the arrow
+DENSE_CHOICE = {"& .MuiSelect-select": {"padding": "6px 32px 6px 12px !important"}}
 DENSE_FIELD = {
     "& .MuiOutlinedInput-root": {"paddingTop": "0 !important", "paddingBottom": "0 !important"},
     "& .MuiInputBase-input": {"padding": "4px 12px !important"},

@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
-from meagraph.evaluation.against_random import PlanCost
+from meagraph.evaluation.against_random import FIGURES, Figure, PlanCost
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.charts.cost_chart import CostChart
@@ -32,14 +32,6 @@ EXACT = (
 )
 USED = {"all environments": None, "20,000 of each set": 20_000, "5,000 of each set": 5_000}
 STALE = markup('<p class="empty">Of an earlier plan; measure again for this one.</p>')
-ROWS = (  # name, attribute of Cost, factor
-    ("force RMSE / meV/Å", "rmse", 1e3),
-    ("force MAE / meV/Å", "mae", 1e3),
-    ("99 % below / meV/Å", "p99", 1e3),
-    ("mean of groups / meV/Å", "macro", 1e3),
-    ("worst group / meV/Å", "worst", 1e3),
-    ("energy RMSE / meV/atom", "energy_rmse", 1e3),
-)
 
 
 class CostView(pn.viewable.Viewer):
@@ -160,10 +152,10 @@ def cost_table(found: PlanCost) -> Markup:
     rows = join(
         markup(
             "<tr><th>{}</th>{}</tr>",
-            title,
-            join(markup("<td>{}</td>", show(figures[key][name], factor)) for _, key, show in sets),
+            figure.title,
+            join(markup("<td>{}</td>", show(figures[key][figure.name], figure)) for _, key, show in sets),
         )
-        for title, name, factor in ROWS
+        for figure in FIGURES
     )
     return markup(
         '<table class="costs" tabindex="0"><tr>{}</tr><tr><th>environments</th>{}</tr>{}</table>'
@@ -194,10 +186,10 @@ def quests_table(found: QuestsMeasures) -> Markup:
     )
 
 
-def _one(value: float | None, factor: float) -> str:
-    return "–" if value is None else f"{factor * value:.1f}"
+def _one(value: float | None, figure: Figure) -> str:
+    return "–" if value is None else f"{figure.factor * value:.{figure.digits}f}"
 
 
-def _range(values: Sequence[float | None], factor: float) -> Markup | str:
-    known = [factor * value for value in values if value is not None]
-    return markup("{:.1f} <small>({:.1f} to {:.1f})</small>", *known) if len(known) == len(values) else "–"
+def _range(values: Sequence[float | None], figure: Figure) -> Markup | str:
+    known = [_one(value, figure) for value in values if value is not None]
+    return markup("{} <small>({} to {})</small>", *known) if len(known) == len(values) else "–"

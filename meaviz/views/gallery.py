@@ -32,6 +32,7 @@ class GalleryView(pn.viewable.Viewer):
         self.session = session
         self._colours = AtomColours(session)
         self._seed = 0
+        self._listed: object = None  # the map whose clusters are listed
         self.gallery = Gallery(sizing_mode="stretch_width", margin=(4, 12))
         self.cluster = pmui.Select(label="Cluster", options={}, size="small", width=240, margin=(6, 8, 0, 12))
         again = small_button(
@@ -75,8 +76,11 @@ class GalleryView(pn.viewable.Viewer):
         if alone:
             sizes[cluster_name(-1)] = (-1, alone)
         options = {f"{name} ({size:,} environments)": label for name, (label, size) in sizes.items()}
-        self._seed = 0
-        self.cluster.param.update(options=options, value=next(iter(options.values())))
+        same_map = survey.embedding is self._listed
+        self._listed, self._seed = survey.embedding, self._seed if same_map else 0
+        stays = same_map and self.cluster.value in options.values()
+        value = self.cluster.value if stays else next(iter(options.values()))
+        self.cluster.param.update(options=options, value=value)
         self._draw()
 
     def draw_others(self) -> None:

@@ -11,7 +11,7 @@ from meagraph.inspection.summaries import Histogram, histogram
 from meaviz.components.charts.histogram import HistogramChart
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
-from meaviz.session import Session
+from meaviz.session import Session, on_another_map
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
 from meaviz.style.text import TextPane, markup
 
@@ -41,7 +41,7 @@ class HistogramsView(pn.viewable.Viewer):
         self._row = pn.Row(**FILL)
         self._layout = pn.Column(self.choice, self._hint, self._row, **FILL)
         self.choice.param.watch(held(self._draw), "value")
-        session.data.param.watch(held(self._offer), ["dataset", "sight"])
+        session.data.param.watch(held(on_another_map(self._offer)), ["dataset", "sight"])
         session.selection.param.watch(held(self._select), "mask")
         session.appearance.param.watch(held(self._restyle), "dark")
         self._offer()

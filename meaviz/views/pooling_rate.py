@@ -144,6 +144,7 @@ class StabilityView(pn.viewable.Viewer):
         """Make the map at this rate, with the clusters that it shows now or with the published ones."""
         data = self.session.data
         clustering = (data.survey.config if data.survey is not None else data.next_config).clustering
+        clustering = replace(clustering, clusters=None, level=None)  # another map begins at its own level
         if published:
             clustering = replace(clustering, method=PUBLISHED)
         data.next_config = data.config_of_next_map(pooling_rate=round(self.rate.value, 2), clustering=clustering)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meagraph.inspection.listing import LARGEST, Level, Listing
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
-from meaviz.session import Session, cluster_name
+from meaviz.session import Session, another_level, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.style.text import TextPane, markup
 
@@ -108,7 +108,7 @@ class TableView(pn.viewable.Viewer):
         known = self.session.data.properties
         return [] if known is None else [name for name in COLUMNS[self._level.value] if name in known]
 
-    def _start(self, *events: object) -> None:
+    def _start(self, *events: Any) -> None:
         data = self.session.data
         there = data.dataset is not None and data.properties is not None
         self._tables, self._rows = {}, []
@@ -117,7 +117,9 @@ class TableView(pn.viewable.Viewer):
             self._tables = {level: Listing(level, data.dataset, data.properties, outliers) for level in COLUMNS}
         self._empty.visible, self._holder.visible = not there, there
         self._restyle()
-        if there:
+        if there and another_level(*events):
+            self._fill()
+        elif there:
             self._offer()
 
     def _restyle(self, *events: object) -> None:

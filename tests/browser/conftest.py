@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import CHROMIUM_ARGUMENTS, BrowserLog, Served, find_chromium, fresh_page
+from tests.support.browser import CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, BrowserLog, Served, find_chromium, fresh_page
 from tests.support.required import unavailable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
         unavailable("playwright is not installed (pip install playwright)")
     expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGUMENTS, *DRAWN_DIRECTLY])
         yield browser
         browser.close()
 

@@ -13,6 +13,7 @@ import pytest
 from ase import Atoms
 from playwright.sync_api import Page, expect
 
+from meagraph.datasets import read_dataset
 from meaviz.app import build
 from meaviz.session import Session
 from meaviz.session.places import Places
@@ -32,9 +33,16 @@ DROP = """([name, data]) => {
 
 @pytest.fixture
 def folder(tmp_path: Path, known: Finished, structures: tuple[Atoms, ...]) -> Path:
-    """A root with a file, one without usual labels and a folder with another, beside a file outside."""
+    """A root with a file, one without usual labels, a folder with another and one with two, beside a file outside.
+
+    The two hold what the file holds.
+    """
     root = tmp_path / "root"
     (root / "sub").mkdir(parents=True)
+    (root / "two").mkdir()
+    frames = (known.path.read_bytes(), read_dataset(known.path).frame_span)
+    for name, (first, last) in (("a", (0, 4)), ("b", (5, len(frames[1]) - 1))):
+        (root / "two" / f"{name}.extxyz").write_bytes(frames[0][frames[1][first, 0] : frames[1][last, 1]])
     shutil.copy(known.path, root / NAME)
     shutil.copy(known.path, tmp_path / "outside.extxyz")
     shutil.copy(known.path, root / "sub" / "deep.extxyz")
@@ -63,10 +71,13 @@ def test_files_are_opened_in_every_way(
     page.goto(served.url)
     wait_idle(page)
 
-    def opened(name: str) -> None:
+    def opened(*names: str) -> None:
+        name = names[0]
+
         def there() -> bool:
             data, survey = session.data.dataset, session.data.survey
-            return data is not None and survey is not None and Path(data.sources[0].path).name == name
+            found = () if data is None else tuple(Path(source.path).name for source in data.sources)
+            return survey is not None and found == names
 
         wait_until(page, there, what=name)
         wait_idle(page)
@@ -84,6 +95,11 @@ def test_files_are_opened_in_every_way(
     field.press("Enter")
     opened(NAME)
     expect(page.get_by_text("nb <b>one", exact=True).first).to_be_visible()
+
+    # a folder by its path, as the command line reads it
+    field.fill("two")
+    field.press("Enter")
+    opened("a.extxyz", "b.extxyz")
 
     # Tab goes into a folder; what lies outside is neither offered nor opened
     field.fill("")
@@ -113,6 +129,25 @@ def test_files_are_opened_in_every_way(
     listed.press("Enter")
     opened("deep.extxyz")
 
+    # a folder chosen while its files are listed
+    page.get_by_role("button", name="Browse", exact=True).click()
+    listed.focus()
+    listed.press("Backspace")
+    expect(listed.get_by_role("option").nth(1)).to_contain_text("two")
+    listed.press("ArrowDown")
+    listed.press("Enter")
+    expect(listed.get_by_role("option").first).to_contain_text("a.extxyz")
+    page.get_by_role("button", name="Open this folder").click()
+    opened("a.extxyz", "b.extxyz")
+
+    # a folder of the user's own machine
+    page.locator("input[type=file]").nth(1).set_input_files(folder / "two")
+    expect(page.get_by_role("status").filter(has_text="two: all there")).to_be_visible()
+    wait_until(
+        page, lambda: session.uploads.holds(session.data.dataset.sources[0].path), what="the folder that was brought"
+    )
+    opened("a.extxyz", "b.extxyz")
+
     # dropped: it comes whole, into a folder that goes with the session, and is not listed as opened before
     content = known.path.read_bytes()
     page.evaluate(DROP, ["dropped.extxyz", base64.b64encode(content).decode()])
@@ -120,7 +155,8 @@ def test_files_are_opened_in_every_way(
     dropped = Path(session.data.dataset.sources[0].path)
     assert dropped.read_bytes() == content
     assert not dropped.is_relative_to(folder)
-    assert [Path(one.paths[0]).name for one in read_recent()] == ["deep.extxyz", NAME, known.path.name]
+    before = [Path(one.paths[0]).name for one in read_recent()]
+    assert before == ["two", "deep.extxyz", NAME, known.path.name]
 
     # larger than the limit: refused, and nothing changes
     served.run(lambda: session.uploads.__setattr__("limit", len(content)))

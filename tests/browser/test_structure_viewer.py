@@ -123,9 +123,26 @@ class Room:
     log: BrowserLog
     column: pn.Column
 
-    def enter(self) -> Shown:
-        """A new viewer of 500 x 400 pixels with text below it, in place of the last one."""
+    def visit(self, atoms: ase.Atoms | None) -> Iterator[Shown]:
+        """A new viewer for one test, which fails on what page or server have logged as an error."""
+        self.page.mouse.move(0, 0)
+        self.page.evaluate("() => { __meaviz_debug.length = 0; document.activeElement?.blur(); }")
+        self.log.requests.clear()
+        self.log.console.clear()
+        result = self.served.run(lambda: self._enter(atoms))
+        result.settle()
+        yield result
+        self.served.run(self.column.clear)
+        wait_idle(self.page)
+        assert not self.log.errors, f"errors on the page: {self.log.errors}"
+        assert not self.log.external(), f"requests to other hosts: {self.log.external()}"
+        assert not self.served.errors, f"the server logged errors: {self.served.errors}"
+
+    def _enter(self, atoms: ase.Atoms | None) -> Shown:
+        """A viewer of 500 x 400 pixels with text below it, in place of the last one."""
         viewer, clicks = StructureViewer(width=500, height=400), []
+        if atoms is not None:
+            viewer.show(atoms)
         viewer.param.watch(lambda event: clicks.append(event.new), "clicked", onlychanged=False)
         self.column[:] = [viewer, "below"]
         return Shown(self.page, self.served, self.log, [viewer], clicks)
@@ -150,20 +167,15 @@ def room(chromium: Any) -> Iterator[Room]:
 
 
 @pytest.fixture
+def empty(room: Room) -> Iterator[Shown]:
+    """A viewer that shows nothing yet: it lets the page draw what else there is, and opens seconds later."""
+    yield from room.visit(None)
+
+
+@pytest.fixture
 def shown(room: Room) -> Iterator[Shown]:
-    """A viewer on the page that serves all tests; a test fails on what page or server have logged as an error."""
-    room.page.mouse.move(0, 0)
-    room.page.evaluate("() => { __meaviz_debug.length = 0; document.activeElement?.blur(); }")
-    room.log.requests.clear()
-    room.log.console.clear()
-    result = room.served.run(room.enter)
-    result.settle()
-    yield result
-    room.served.run(room.column.clear)
-    wait_idle(room.page)
-    assert not room.log.errors, f"errors on the page: {room.log.errors}"
-    assert not room.log.external(), f"requests to other hosts: {room.log.external()}"
-    assert not room.served.errors, f"the server logged errors: {room.served.errors}"
+    """A viewer that opens at once, for it has an atom to show."""
+    yield from room.visit(ase.Atoms("He"))
 
 
 def carbons(*positions: tuple[float, float, float]) -> ase.Atoms:
@@ -296,29 +308,29 @@ def test_missing_nglview_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
 # In the browser
 
 
-def test_placeholder_then_atoms_in_light_and_dark(shown: Shown) -> None:
-    notice = shown.page.locator(".viewer .notice")
+def test_placeholder_then_atoms_in_light_and_dark(empty: Shown) -> None:
+    notice = empty.page.locator(".viewer .notice")
     assert notice.inner_text() == "Click a point on the map to see its environment here"
-    shown.set(placeholder="nothing <b>yet</b>", caption="<i>plain</i>\nsecond line")
+    empty.set(placeholder="nothing <b>yet</b>", caption="<i>plain</i>\nsecond line")
     assert notice.inner_text() == "nothing <b>yet</b>"
-    assert shown.page.locator(".viewer .caption").inner_text() == "<i>plain</i>\nsecond line"
-    assert len(np.unique(shown.picture()[:150].reshape(-1, 3), axis=0)) == 1
+    assert empty.page.locator(".viewer .caption").inner_text() == "<i>plain</i>\nsecond line"
+    assert len(np.unique(empty.picture()[:150].reshape(-1, 3), axis=0)) == 1
 
-    shown.show(bulk("NaCl", "rocksalt", 5.64, cubic=True))
+    empty.show(bulk("NaCl", "rocksalt", 5.64, cubic=True))
     assert not notice.is_visible()
-    light = shown.picture()
+    light = empty.picture()
     assert len(np.unique(light.reshape(-1, 3), axis=0)) > 500
     assert light[3, 3].tolist() == [255, 255, 255]
-    shown.set(dark=True)
-    assert shown.picture()[3, 3].tolist() == [0x14, 0x17, 0x1B]
-    shown.set(background_color="#203040")
-    assert shown.picture()[3, 3].tolist() == [0x20, 0x30, 0x40]
+    empty.set(dark=True)
+    assert empty.picture()[3, 3].tolist() == [0x14, 0x17, 0x1B]
+    empty.set(background_color="#203040")
+    assert empty.picture()[3, 3].tolist() == [0x20, 0x30, 0x40]
 
-    shown.served.run(shown.viewer.clear)
-    shown.settle()
+    empty.served.run(empty.viewer.clear)
+    empty.settle()
     assert notice.is_visible()
-    assert shown.page.evaluate(COUNTS)["components"] == 0
-    assert any("structure-viewer-" in url for url in shown.log.requests)
+    assert empty.page.evaluate(COUNTS)["components"] == 0
+    assert any("structure-viewer-" in url for url in empty.log.requests)
 
 
 def test_chosen_environment_stands_out_from_the_rest(shown: Shown) -> None:
@@ -508,9 +520,10 @@ def test_removed_viewers_give_their_graphics_context_back(
     open_page(page, served)
     for at in range(20):  # more than the 16 contexts a browser keeps
         shown = Shown(page, served, browser_log, [StructureViewer(width=300, height=200)], at=at)
+        shown.viewer.show(molecule("CH4"))  # before it is there, for it to open at once
         served.run(lambda shown=shown: layout.__setitem__(slice(None), [shown.viewer]))
         page.wait_for_function("(at) => __meaviz_debug.length > at", arg=at)
-        shown.show(molecule("CH4"))
+        shown.settle()
     assert page.locator(".viewer canvas").count() == 1
     assert len(np.unique(shown.picture().reshape(-1, 3), axis=0)) > 100
     lost = "() => __meaviz_debug.map(({stage}) => stage.viewer.renderer.getContext().isContextLost())"

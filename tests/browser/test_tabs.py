@@ -80,6 +80,30 @@ def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
 
 
 @pytest.mark.browser
+def test_the_slider_from_coarse_to_fine(app: App) -> None:
+    """Keys move it; table, map and plan follow, and what is selected stays."""
+    page, session = app.page, app.session
+    usual = session.data.survey.clusters.n_clusters
+    index = [title for title, _ in TABS].index("Clusters")
+    app.tab(index)
+    rows = page.locator(f".tab-{index} .tabulator-row")
+    expect(rows).to_have_count(usual)
+    mask = session.data.survey.clusters.labels == 1
+    app.served.run(lambda: session.selection.select(mask))
+    slider = page.get_by_role("slider", name="from coarse to fine")
+    slider.focus()
+    for key, count in (("ArrowRight", usual + 1), ("ArrowLeft", usual), ("ArrowLeft", usual - 1), ("Home", 1)):
+        page.keyboard.press(key)
+        wait_until(page, lambda n=count: session.data.survey.clusters.n_clusters == n, what=f"{count} clusters")
+        expect(rows).to_have_count(count)
+        expect(page.get_by_text(f"to fine: {count} of at most")).to_have_count(1)
+        assert len(session.planning.plan.per_cluster) == count + 1
+        np.testing.assert_array_equal(session.selection.mask, mask)
+    app.served.run(lambda: session.set_level(usual))
+    expect(rows).to_have_count(usual)
+
+
+@pytest.mark.browser
 def test_quests_by_its_button(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the package the page says what to install; with it, what it measures of the plan."""
     page = app.page

@@ -17,10 +17,10 @@ from tests.support import ROOT
 from tests.support.warming import compiled_functions, dispatchers
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache of its own, and modules of the test that can be imported by the other process."""
-    monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / "cache"))
+    """No place for compiled code but the test's cache, and modules that the other process can import."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     compiling.begin.cache_clear()
@@ -37,6 +37,22 @@ def test_it_runs_once_and_leaves_a_marker(fresh: Path) -> None:
     assert compiling.begin("useful") is None
     compiling.finish("useful")
     assert (fresh / "log").read_text() == "x"
+
+
+def test_what_is_compiled_is_known_one_by_one_and_where_the_code_is(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(fresh / "code"))
+    for name in ("one", "two"):
+        (fresh / f"{name}.py").write_text(f"def warm():\n    open({str(fresh / 'log')!r}, 'a').write({name!r})\n")
+    compiling.finish("one")
+    compiling.finish("one", "two")
+    assert (fresh / "log").read_text() == "onetwo"
+    assert not (fresh / "cache" / "compiled").exists()
+    compiling.begin.cache_clear()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(fresh / "elsewhere"))
+    compiling.finish("two")
+    assert (fresh / "log").read_text() == "onetwotwo"
 
 
 def test_a_failure_leaves_no_marker(fresh: Path) -> None:

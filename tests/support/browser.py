@@ -7,10 +7,12 @@ Coordinates called "page pixels" are CSS pixels from the top left of the viewpor
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -21,6 +23,8 @@ from urllib.parse import urlsplit
 
 import bokeh.io.doc
 import panel as pn
+
+from tests.support.threads import wait_for_jobs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -52,6 +56,8 @@ CHROMIUM_ARGUMENTS = (
     # nothing but the test server can be reached, even by mistake
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+# for tests, at half the work: only WebGL goes through a graphics card that software plays, all else is drawn directly
+DRAWN_DIRECTLY = ("--disable-gpu-compositing", "--disable-accelerated-2d-canvas")
 IDLE = "() => window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
 STILL = """() => {
   const walk = (root) => root.getAnimations().every((one) =>
@@ -197,12 +203,13 @@ class Served:
         return future.result(timeout)
 
     def stop(self) -> None:
-        """Stop the server and wait for its thread."""
+        """Stop the server, cancel what its sessions are computing, and wait for both."""
         for name in self.loggers:
             logging.getLogger(name).removeHandler(self._log)
         served = [session.document for session in self.sessions]
         self._thread.stop()
         self._thread.join(20)
+        wait_for_jobs(cancel=True)  # nothing begins any more
         # where a callback raised, Bokeh leaves its document as the current one of the whole process
         current = [(entry, entry()) for entry in bokeh.io.doc._PATCHED_CURDOCS]
         bokeh.io.doc._PATCHED_CURDOCS[:] = [
@@ -246,6 +253,7 @@ def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
+            faulthandler.dump_traceback(sys.__stderr__)  # where the server and its jobs are
             raise AssertionError(f"still not true after {timeout} s: {what or condition}")
         page.wait_for_timeout(20)
 

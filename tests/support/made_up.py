@@ -9,6 +9,7 @@ from meagraph.datasets import AtomicDataset, Source
 from meagraph.descriptors import Descriptors
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.clustering import Clusters
+from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import Stability
 from meagraph.model.results import Embedding
@@ -21,6 +22,7 @@ from meagraph.pruning.ranking import Ranking
 from meaviz.session import Session
 
 BLOBS = 12
+PARTS = 10
 
 
 def session_of(n: int, atoms_each: int = 100) -> Session:
@@ -46,11 +48,12 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
     )
     centres = rng.uniform(-10, 10, (BLOBS, 2))
     blob = rng.integers(0, BLOBS, n)
+    m = min(n, 20_000)
+    blob = blob[np.arange(n) % m]  # that of the representative
     xy = (centres[blob] + rng.normal(0, 1.2, (n, 2))).astype(np.float32)
     sizes = np.bincount(blob, minlength=BLOBS)
     order = np.argsort(-sizes)
     labels = np.argsort(order)[blob]
-    m = min(n, 20_000)
     condensed = Condensed(
         np.arange(m), np.arange(n) % m, np.zeros(n), np.bincount(np.arange(n) % m, minlength=m), 0.0, 1.0
     )
@@ -59,7 +62,7 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
     signal = Signal("force", score, score, 6 * score, "its force is {value:.3g} eV/Å")
     survey = Survey(
         Embedding(latent, np.zeros((2, 0), np.int64), np.zeros(0, np.float32), 0.5, np.ones(m, bool)),
-        Clusters(labels, sizes[order], "leiden"),
+        Clusters(labels, sizes[order], "hierarchy", {}, levels(labels[:m])),
         Projection(xy),
         Outliers(score, np.zeros(n, bool), (signal,)),
         rankings(n, labels),
@@ -74,6 +77,14 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
     )  # type: ignore[arg-type, return-value]
     session.set_survey(survey)
     return session
+
+
+def levels(labels: np.ndarray) -> Hierarchy:
+    """Levels above and below the blobs ``labels`` (M,): each consists of PARTS clusters, drawn at random."""
+    part = np.random.default_rng(1).integers(0, PARTS, len(labels))
+    fine = np.where(part == 0, labels, BLOBS + (PARTS - 1) * labels + part - 1)
+    parent = np.concatenate([[0], (np.arange(1, BLOBS) - 1) // 2, np.repeat(np.arange(BLOBS), PARTS - 1)])
+    return Hierarchy(fine, parent, np.linspace(0.0, 1.0, len(parent)), BLOBS)
 
 
 def rankings(n: int, labels: np.ndarray) -> Ranking:

@@ -24,7 +24,7 @@ CONFIG = PipelineConfig(
     graph=GraphConfig(lower=0.8),
     training=TrainingConfig(epochs=2, batch=4),
     pooling_rate=0.3,
-    clustering=ClusteringConfig(resolution=0.2),
+    clustering=ClusteringConfig(method="leiden", resolution=0.2),
     seed=3,
 )
 
@@ -50,7 +50,8 @@ class Chain:
         return ["embed", self.descriptors, "--model", self.model, "--out", self.latent, "--rate", "0.3", *more]
 
     def cluster(self, *more: str) -> list[str]:
-        return ["cluster", self.latent, "--out", self.clusters, "--resolution", "0.2", "--seed", "3", *more]
+        leiden = ["--clustering", "leiden", "--resolution", "0.2", "--seed", "3"]
+        return ["cluster", self.latent, "--out", self.clusters, *leiden, *more]
 
     def map(self, *more: str) -> list[str]:
         return ["map", self.latent, "--out", self.map_table, "--seed", "3", *more]

@@ -66,7 +66,7 @@ def dispatchers() -> dict[str, Dispatcher]:
 def the_real_thing() -> None:
     """From structures to a map, plans of every selector and rule, what they cost, and what a map is asked."""
     from meagraph.evaluation.against_random import evaluate
-    from meagraph.evaluation.force_error import prepare
+    from meagraph.evaluation.equations import prepare
     from meagraph.graph.condensation import condense
     from meagraph.graph.similarity import GraphConfig
     from meagraph.model.settings import TrainingConfig

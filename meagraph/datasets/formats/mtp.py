@@ -25,7 +25,8 @@ def is_mtp(name: Path, head: bytes) -> bool:
 def read_mtp(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:
     """Read every configuration. ``PlusStress`` is a virial in eV: stress = -PlusStress / volume.
 
-    Type numbers start at 0; features become entries of ``info``.
+    Type numbers start at 0; features become entries of ``info``. Surfaces have two lattice vectors and chains one; they
+    are periodic along these, and have no volume, hence no stress.
     """
     for frame, lines in enumerate(_configurations(plain, name)):
         where = describe_frame(name, frame)
@@ -86,12 +87,13 @@ def _structure(lines: list[str], options: ReadOptions, notes: list[str], where: 
             info[words[0]] = " ".join(words[1:])
         else:
             note(notes, f"Entries {key.rstrip(':')!r} are not read.")
-    if len(cell) not in (0, 3):
-        raise ValueError(f"{len(cell)} lattice vectors: surfaces and chains with one or two are not read")
+    if len(cell) < 3 and DIRECT[0] in table:
+        raise ValueError(f"direct coordinates need three lattice vectors, but there are {len(cell)}")
     places = np.column_stack([table[axis] for axis in (DIRECT if DIRECT[0] in table else POSITIONS)])
     symbols = options.symbols([int(kind) for kind in table["type"]], first=0, where=where)
-    atoms = Atoms(symbols, cell=cell if len(cell) else None, pbc=len(cell) == 3)
-    atoms.positions = places @ cell if DIRECT[0] in table else places
+    atoms = Atoms(symbols, places @ cell if DIRECT[0] in table else places)
+    atoms.cell[: len(cell)] = cell
+    atoms.pbc = np.arange(3) < len(cell)
     if virial is not None:
         note(notes, "PlusStress is taken as a virial in eV: stress = -PlusStress / volume.")
     results = {

@@ -11,6 +11,8 @@ ABOUT = {
     "no-forces": "Name the key of the forces when reading, or leave these structures out of what needs them.",
     "partial-forces": "A fit must leave out the atoms without a force, not take it for zero.",
     "no-stress": "A fit to stress sees the others only.",
+    "stress-convention": "A fit to stress would be led astray. Mend the files: stress is positive in tension here, "
+    "and its six numbers are xx yy zz yz xz xy.",
     "labels-disagree": "One geometry with two answers cannot be learnt: another magnetic or electronic state, other "
     "settings, or an error. Keep one of them.",
     "net-force": "Forces of converged calculations without a field add up to zero. These may be of another structure, "

@@ -11,6 +11,7 @@ from meagraph.inspection.findings import contents, duplicates, geometry, labels
 from meagraph.inspection.findings.energies import far_energies
 from meagraph.inspection.findings.finding import Findings, in_order
 from meagraph.inspection.findings.neighbours import look_around
+from meagraph.inspection.findings.stresses import stresses
 from meagraph.inspection.findings.thresholds import SAME
 from meagraph.progress import Progress, part, silent
 
@@ -59,6 +60,7 @@ def examine(dataset: AtomicDataset, *, first: Findings | None = None, progress: 
         *duplicates.disagreeing(dataset, same),
         *geometry.findings(dataset, seen, pairs),
         *kept,
+        *stresses(dataset),
         *duplicates.near(dataset, leader),
     ]
     return dataclasses.replace(

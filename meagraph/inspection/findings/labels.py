@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.dataset import describe_frame
 from meagraph.inspection.findings.finding import Coverage, Finding, finding
 from meagraph.inspection.findings.thresholds import NET_FORCE, STRONG
 from meagraph.inspection.findings.words import count, have, lack
@@ -28,10 +27,9 @@ def missing(dataset: AtomicDataset) -> list[Finding]:
     found = []
     records = dataset.quarantined
     if records:
-        first = records[0]
         text = (
             f"{count(len(records), 'frame')} could not be read and {'is' if len(records) == 1 else 'are'} left out; "
-            f"the first is {describe_frame(first.path, first.frame)}: {first.cause}"
+            f"the first: {records[0].cause}"
         )
         found.append(finding("quarantined", "error", text))
     energy = np.isfinite(dataset.energy)

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from meagraph.inspection.clusters import count_clusters
+from meagraph.inspection.properties import NAME
 from meagraph.inspection.summaries import mean_and_spread
 from meagraph.latent.clustering import NOISE
 from meagraph.latent.exemplars import extremes
@@ -24,7 +25,7 @@ CENTRAL, EDGE = "central", "edge"
 
 
 def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
-    """One row a cluster, what is unclustered last: what stays as it is while the map does.
+    """One row a cluster, by falling size, what is unclustered last: what stays as it is while the clusters do.
 
     ``label`` is C for what is unclustered; each property has a column of its title with mean ± standard deviation.
     """
@@ -42,6 +43,7 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
             "label": range(n + 1),
             "colour": [*palette(n), NEUTRAL],
             "cluster": [*(cluster_name(label) for label in range(n)), cluster_name(NOISE)],
+            "name": [*(known[NAME].names if NAME in known else [""] * n), ""],
             "size": sizes,
             "share": [round(100 * size / found.dataset.n_environments, 1) for size in sizes],
             "groups": [_groups(inside.groups_of(label)) for label in range(n + 1)],
@@ -49,18 +51,25 @@ def cluster_facts(session: Session, properties: Sequence[str]) -> pd.DataFrame:
             "candidates": clusters.count(found.survey.outliers.score >= 1.0),
         }
     )
+    table = table.iloc[[*clusters.by_size, n]]
     return table[table["size"] > 0].reset_index(drop=True)
 
 
-def pictures(session: Session) -> dict[str, dict[int, tuple[int, str]]]:
-    """Central and edge member of the largest clusters: by column, by label (C: unclustered), row and SVG."""
+def pictures(
+    session: Session, known: Mapping[str, Mapping[int, tuple[int, str]]] | None = None
+) -> dict[str, dict[int, tuple[int, str]]]:
+    """Central and edge member of the largest clusters: by column, by label (C: unclustered), row and SVG.
+
+    What is ``known`` of the same map is not drawn again.
+    """
+    drawn = {row: svg for column in (known or {}).values() for row, svg in column.values()}
     found = session.data.found
     clusters = found.survey.clusters
     ends = extremes(clusters, found.learned.condensed, found.survey.embedding.values)
-    shown = [*range(min(clusters.n_clusters, PICTURED)), clusters.n_clusters]
+    shown = [*clusters.by_size[:PICTURED], clusters.n_clusters]
     return {
         column: {
-            label: (int(rows[label]), picture(session, int(rows[label]), PICTURE))
+            label: (int(rows[label]), drawn.get(int(rows[label])) or picture(session, int(rows[label]), PICTURE))
             for label in shown
             if rows[label] >= 0
         }

@@ -10,9 +10,10 @@ import panel_material_ui as pmui
 
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import CLUSTERS, Workflow
-from meaviz.session import Session
+from meaviz.session import Session, another_level
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL, table_look
 from meaviz.style.text import TextPane
+from meaviz.views.clusters.levels import LevelSlider
 from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, pictures
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import keep_state
@@ -20,6 +21,7 @@ from meaviz.views.shared.feedback import keep_state
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),
     "cluster": ("Cluster", 100),
+    "name": ("Name", 170),
     CENTRAL: ("Central", 84),
     EDGE: ("Edge", 72),
     "size": ("Environments", 120),
@@ -35,7 +37,7 @@ AFTER = {
     "flagged": ("Flagged", 90),
 }
 MEAN = 165  # width of a column of means
-WORDS = ("cluster", "groups")  # the other columns are numbers
+WORDS = ("cluster", "name", "groups")  # the other columns are numbers
 FIRST = ("force", "energy", "volume")  # properties whose means are shown
 ROW = 54  # pixels
 LOOK = """
@@ -93,7 +95,9 @@ class ClusterView(pn.viewable.Viewer):
             margin=(6, 8, 0, 12),
         )
         self._message = TextPane(ABOUT, margin=(6, 4), styles={"font-size": "12px"}, stylesheets=[FACTS_CSS])
+        self.levels = LevelSlider(session)
         tools = pn.Row(
+            self.levels,
             self._means,
             self._measure,
             self._cancel,
@@ -122,15 +126,15 @@ class ClusterView(pn.viewable.Viewer):
         """Return the view for Panel to lay out."""
         return self._layout
 
-    def _show(self, *events: object) -> None:
-        """Another map, or none."""
+    def _show(self, *events: Any) -> None:
+        """Another map, none, or another level of its clusters."""
         known = self.session.data.properties
         there = self.session.data.analysis is not None
         self._empty.visible, self._filled.visible = not there, there
         self._facts = None  # one table for the new choices, not one for each
         if not there or known is None:
             return
-        self._pictures = pictures(self.session)
+        self._pictures = pictures(self.session, self._pictures if another_level(*events) else None)
         numbers = known.titles("number")
         chosen = self._means.value or FIRST
         value = [name for name in chosen if name in numbers.values() and known[name].limits is not None]

@@ -19,7 +19,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.judgements.candidates import Candidates, find_candidates, next_place, telling_signals
 from meaviz.judgements.judgements import Judgements
 from meaviz.judgements.ledger import VERDICTS
-from meaviz.session import Session
+from meaviz.session import Session, on_another_map
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.style.palette import theme
 from meaviz.style.text import TextPane, markup
@@ -60,7 +60,7 @@ class InboxView(pn.viewable.Viewer):
             *self._verdict_widgets(), width=200, sizing_mode="stretch_height", scroll="y-auto", margin=(4, 12)
         )
         self._layout = pn.Row(self._list_column(), controls, self._why_column(), sizing_mode="stretch_both", margin=0)
-        session.data.param.watch(held(self._renew), "survey")
+        session.data.param.watch(held(on_another_map(self._renew)), "survey")
         session.judging.param.watch(held(self._show_list), ["judgements", "candidate"])
         session.judging.param.watch(held(self._show_why), ["explanation", "candidate", "judgements"])
         session.appearance.param.watch(held(self._show_why), "dark")

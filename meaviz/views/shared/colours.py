@@ -8,7 +8,17 @@ from meaviz.session import Session
 from meaviz.session.appearance import DENSITY
 from meaviz.style.palette import Colouring
 
-FIRST = ("cluster", "group", "element", "energy", "force", "score", "flag", "kept")  # offered before all others
+FIRST = (
+    "cluster",
+    "group",
+    "element",
+    "phase",
+    "energy",
+    "force",
+    "score",
+    "flag",
+    "kept",
+)  # offered before all others
 
 
 def choices(session: Session) -> dict[str, list[tuple[str, str]]]:
@@ -35,5 +45,5 @@ def colouring(found: Property) -> Colouring:
     """Colours of a property: of categories by name, of numbers on a linear or, where they span decades, a log scale."""
     if found.kind == "category":
         noise = "Unclustered" if found.name == "cluster" else "None"
-        return Colouring.categorical(found.values, found.names, label=found.title, noise=noise)
+        return Colouring.categorical(found.values, found.titles or found.names, label=found.title, noise=noise)
     return Colouring.continuous(found.values, label=found.title, unit=found.unit, log=spans_decades(found.values))

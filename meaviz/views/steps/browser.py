@@ -1,4 +1,4 @@
-"""Look for files in the folders of the machine that the app runs on."""
+"""Look for files and folders on the machine that the app runs on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMPTY = "This folder holds no files or folders to open."
 
 
 class FileBrowser(pn.viewable.Viewer):
-    """A dialog over the folders under the session's root; ``on_open(paths)`` is told which files were chosen."""
+    """A dialog over the folders under the session's root; ``on_open(paths)`` is told what was chosen."""
 
     def __init__(self, session: Session, on_open: Callable[[Sequence[str]], object]) -> None:
         super().__init__()
@@ -38,15 +38,16 @@ class FileBrowser(pn.viewable.Viewer):
         self._problem = TextPane("", margin=0, visible=False, css_classes=["browser-problem"])
         self._up = small_button("Up", self.up, margin=(0, 10, 0, 0))
         self._open = small_button("Open", self.open, variant="contained", disabled=True, margin=(0, 6, 0, 0))
-        self._all = small_button("Tick all", self._tick_all)
+        self._all = small_button("Tick all", self._tick_all, margin=(0, 6, 0, 0))
+        self._whole = small_button("Open this folder", self.open_folder)
         self._content = (
             pn.Row(self._up, self._where, margin=0, sizing_mode="stretch_width"),
             self.files,
             self._problem,
-            pn.Row(self._open, self._all, margin=0),
+            pn.Row(self._open, self._all, self._whole, margin=0),
         )
         self.dialog = pmui.Dialog(
-            title="Open files",
+            title="Open files or a folder",
             show_close_button=True,
             close_on_click=True,
             width_option="md",
@@ -95,6 +96,11 @@ class FileBrowser(pn.viewable.Viewer):
         if self.files.ticked:
             self.dialog.open = False
             self._on_open([str(self.folder / name) for name in self.files.ticked])
+
+    def open_folder(self) -> None:
+        """Open what the folder holds that has labels, as the command line does."""
+        self.dialog.open = False
+        self._on_open([str(self.folder)])
 
     def _tick_all(self) -> None:
         names = [row["name"] for row in self.files.rows if not row["folder"]]

@@ -32,7 +32,7 @@ class DataStep(Step):
         session = self.session
         self.path = PathField(
             label="Files (several: separate by commas)",
-            placeholder="train.extxyz",
+            placeholder="train.extxyz, runs/, runs/*.xyz, a.zip",
             complete=self._complete,
             on_enter=held(self.open_typed),
             dark=session.appearance.dark,
@@ -42,7 +42,7 @@ class DataStep(Step):
         self.unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
         open_files, browse = button("Open"), button("Browse", variant="outlined")
         open_files.on_click(lambda event: self.open_typed())
-        self.browser = FileBrowser(session, self.open)
+        self.browser = FileBrowser(session, self.open_listed)
         browse.on_click(lambda event: self.browser.start())
         self.names = LabelNames(session, self.workflow)
         self.recent = RecentFiles(session, self.workflow)
@@ -101,8 +101,15 @@ class DataStep(Step):
         else:
             self.session.activity.problem = (self.step, "Name a file first, for example train.extxyz.")
 
+    def open_listed(self, paths: Sequence[str]) -> None:
+        """Open what was chosen in the browser of folders."""
+        try:
+            self.open(self.session.places.openable(paths))
+        except MEAGraphError as error:
+            self.session.activity.problem = (self.step, str(error))
+
     def open(self, paths: Sequence[str]) -> None:
-        """Open files together."""
+        """Open files, folders, patterns and archives together, wherever they lie."""
         self.workflow.open(list(paths), allow_unlabelled=self.unlabelled.value)
 
     def _complete(self, text: str) -> tuple[list[Offer], int]:

@@ -37,7 +37,7 @@ class RecentFiles(pn.viewable.Viewer):
     def open(self, entry: Recent) -> None:
         """Open the files of an entry as they were opened before. One outside the root is refused."""
         try:
-            paths = [str(self.session.places.path_of(path)) for path in entry.paths]
+            paths = self.session.places.openable(entry.paths)
         except MEAGraphError as error:
             self._fail(error)
             return
@@ -79,7 +79,7 @@ class RecentFiles(pn.viewable.Viewer):
     def _note(self, *events: object) -> None:
         """Put what is open now on top of the list, unless it is the demo or goes with the session."""
         data, asked = self.session.data.dataset, self.session.data.asked
-        if data is None or asked is None or [one.path for one in data.sources] != list(asked.paths):
+        if data is None or asked is None:
             return
         passing = self.session.uploads.holds
         if any(passing(path) or Path(path).name == FILE_NAME for path in asked.paths):

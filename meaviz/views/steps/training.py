@@ -62,6 +62,13 @@ class DescriptorStep(Step):
         found = self.session.data.descriptors
         return "" if found is None else f"{found.method.upper()}, {found.values.shape[1]} values"
 
+    def _source(self) -> str:
+        """What the descriptor needs, "" for nothing. Raises MEAGraphError for a file outside the root."""
+        typed, wanted = self.source.value_input.strip(), KINDS[self.descriptor.value].source
+        if typed and wanted.startswith("the path"):
+            [typed] = self.session.places.openable([typed])
+        return typed if wanted else ""
+
     def compute(self) -> None:
         """Compute the descriptors with these settings, then all after them."""
         data = self.session.data
@@ -69,7 +76,7 @@ class DescriptorStep(Step):
             settings = replace(
                 data.next_config.descriptors,
                 method=self.descriptor.value,
-                source=self.source.value_input.strip() if KINDS[self.descriptor.value].source else "",
+                source=self._source(),
                 r_cut=self.r_cut.value,
                 n_max=self.n_max.value,
                 l_max=self.l_max.value,
@@ -179,7 +186,13 @@ class ModelStep(Step):
         path = self.path.value_input.strip()
         if not path:
             self.session.activity.problem = (self.step, "Name the model file to load.")
-        elif self._configure():
+            return
+        try:
+            [path] = self.session.places.openable([path])
+        except MEAGraphError as error:
+            self.session.activity.problem = (self.step, str(error))
+            return
+        if self._configure():
             self.workflow.run(self.step, model_path=path, fine_tune=fine_tune, device=self.device.value)
 
     def save(self) -> None:
@@ -277,6 +290,8 @@ class MapStep(Step):
         data = self.session.data
         settings: dict[str, Any] = {
             "method": self.method.value,
+            "clusters": None,  # another map begins at its own level
+            "level": None,
             "resolution": self.resolution.value,
             "min_cluster_size": self.size.value,
             "min_samples": self.samples.value,

@@ -73,6 +73,6 @@ class Upload(pn.viewable.Viewer):
             self.drop.ask(batch.file, batch.done)
             return
         self._batch = None
-        names = ", ".join(path.name for path in batch.paths)
+        names = ", ".join(path.name for path in batch.opened)
         self.drop.param.update(share=-1.0, status=f"{names}: all there, until this page is closed.")
-        self._on_open([str(path) for path in batch.paths])
+        self._on_open([str(path) for path in batch.opened])

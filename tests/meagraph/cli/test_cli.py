@@ -21,7 +21,7 @@ from meagraph.datasets import read_dataset
 from meagraph.exports import verify
 from tests.support.structures import niobium_structures
 
-QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")
+QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clustering", "components")
 HEAD = 'Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:forces:R:3'
 FRAME = f'1\n{HEAD} energy=-4.5 pbc="T T T"\nNb 0 0 0 0 0 0\n'
 PAIR = f'2\n{HEAD} energy=-9 pbc="T T T"\nNb 0 0 0 0 0 0\nNb 1.5 1.5 1.5 0 0 0\n'
@@ -234,6 +234,10 @@ def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "Traceback" not in said.err
     lines = said.out.splitlines()
     assert "environments in none" in lines[0]
+    named = [line for line in lines if line.startswith("  ")]
+    assert named[0].split() == ["cluster", "environments", "name"]
+    assert len(named) == 1 + int(lines[0].split()[0])
+    lines = [line for line in lines if line not in named]
     assert lines[1] == "chosen   58 of 145 environments (40.0%)"
     assert lines[2].startswith("kept     ")
     assert lines[2].endswith("by the rule 'any'")
@@ -270,7 +274,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
         "--until-covered 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "
         "--threshold 0.7 --neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 "
         "--patience 0 --source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
-        "--rate 0.25 --clusters components --format extxyz --energy-key E "
+        "--rate 0.25 --clustering components --format extxyz --energy-key E "
         "--forces-key F --group-key g --allow-unlabelled --max-atoms 77"
     )
     with pytest.raises(Stop):
@@ -294,6 +298,12 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     expected = {**reading, "allow_unlabelled": True, "max_atoms": 77, "cache": False, "overwrite": True}
     assert {**seen, **expected} == seen
     assert seen["model_path"] == "m"
+    with pytest.raises(Stop):
+        main(["run", str(file), "--out", str(tmp_path / "out"), "--clusters", "12"])
+    assert (seen["config"].clustering.clusters, seen["config"].clustering.level) == (12, None)
+    with pytest.raises(Stop):
+        main(["run", str(file), "--out", str(tmp_path / "out"), "--level", "0.4"])
+    assert (seen["config"].clustering.clusters, seen["config"].clustering.level) == (None, 0.4)
 
 
 def test_interrupted(

@@ -15,7 +15,7 @@ from ase import Atoms
 
 from meagraph.exports import verify
 
-QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clusters", "components")
+QUICK = ("--n-max", "2", "--l-max", "2", "--epochs", "1", "--clustering", "components")
 NAME = "K\udcfcpfer.xyz"  # b"K\xfcpfer.xyz", which is Latin-1
 
 

@@ -178,12 +178,34 @@ def test_help_says_what_is_read_and_written(step: str, capsys: pytest.CaptureFix
     assert "--json" in text
 
 
+# Names
+
+
+def test_clusters_are_named_where_the_structures_are_given(
+    done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "named.csv"
+    command = [*done.cluster("--structures", str(done.data)), "--out", str(out)]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    _, about = read_table(out, "clusters", "cluster")
+    assert len(set(about["names"])) == len(about["names"]) == len(about["sizes"])
+    told = [line.split(maxsplit=2) for line in lines[2 : 2 + len(about["names"])]]
+    assert told == [
+        [str(label), f"{size:,}", name]
+        for label, (size, name) in enumerate(zip(about["sizes"], about["names"], strict=True))
+    ]
+    other = tmp_path / "other.xyz"
+    other.write_text(Path(done.data).read_text() * 2)
+    refused(capsys, [*done.cluster("--structures", str(other)), "--out", str(tmp_path / "x.csv")], "same order")
+
+
 # Stability
 
 
 def test_stability_along_the_pooling_rate(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, curve = tmp_path / "clusters.npz", tmp_path / "curve.csv"
-    options = ["--clusters", "components", "--stability", str(curve), "--model", done.model]
+    options = ["--clustering", "components", "--stability", str(curve), "--model", done.model]
     assert main(["cluster", done.latent, "--out", str(out), *options]) == 0
     text = capsys.readouterr().out
     assert "pooling rate" in text
@@ -207,9 +229,38 @@ def test_stability_along_the_resolution(done: Chain, tmp_path: Path, capsys: pyt
 
 def test_stability_of_what_has_none(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = [*done.cluster("--stability", str(tmp_path / "curve.csv")), "--out", str(tmp_path / "c.csv")]
-    refused(capsys, [*cluster, "--clusters", "components"], "name the model with --model")
-    refused(capsys, [*cluster, "--clusters", "hdbscan", "--min-cluster-size", "5"], "components or leiden, got hdbscan")
+    refused(capsys, [*cluster, "--clustering", "components"], "name the model with --model")
+    refused(
+        capsys, [*cluster, "--clustering", "hdbscan", "--min-cluster-size", "5"], "components or leiden, got hdbscan"
+    )
     assert list(tmp_path.glob("c*")) == []
+
+
+def test_a_number_of_clusters_and_a_level(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = ["cluster", done.latent, "--json", "--out"]
+
+    def labels_at(name: str, *options: str) -> tuple[np.ndarray, dict[str, Any]]:
+        assert main([*start, str(tmp_path / name), *options]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        return read_clusters(tmp_path / name, sha256_file(done.latent)).labels, figures
+
+    three, figures = labels_at("three.csv", "--clusters", "3")
+    assert (figures["clusters"], figures["unclustered"]) == (3, 0)
+    assert figures["levels"]["shown"] == 3
+    finest = figures["levels"]["finest"]
+    assert finest > 3
+    four, _ = labels_at("four.csv", "--clusters", "4")
+    assert set(four[three != four]) == {3}
+    assert len(set(three[three != four])) == 1
+    every, _ = labels_at("fine.csv", "--level", "1")
+    assert len(set(every)) == finest
+    usual, figures = labels_at("usual.csv")
+    assert len(set(usual)) == figures["clusters"] == figures["levels"]["default"]
+    refused(capsys, [*start, str(tmp_path / "c.csv"), "--clusters", "3", "--level", "0.5"], "Leave one out")
+    refused(capsys, [*start, str(tmp_path / "c.csv"), "--clusters", "5000"], f"1 to {finest} clusters", "fewer")
+    with pytest.raises(SystemExit):
+        main([*start, str(tmp_path / "c.csv"), "--clusters", "leiden"])
+    assert "--clustering leiden" in capsys.readouterr().err
 
 
 # New data
@@ -301,7 +352,7 @@ def test_files_of_another_dataset_are_refused(
     embed = ["embed", done.descriptors, "--model", done.model, "--out", str(tmp_path / "l.npz")]
     refused(capsys, [*embed, "--onto", other.latent], other.latent, "made from the given model")
     curve = str(tmp_path / "curve.csv")
-    components = ["cluster", done.latent, "--out", out, "--clusters", "components", "--stability", curve]
+    components = ["cluster", done.latent, "--out", out, "--clustering", "components", "--stability", curve]
     refused(capsys, [*components, "--model", other.model], done.latent, "made from the given model")
     refused(capsys, done.outliers("--clusters-file", done.map_table), "expected clusters", "it holds map")
     assert list(tmp_path.iterdir()) == []

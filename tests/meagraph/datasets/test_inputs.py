@@ -136,7 +136,7 @@ def test_archive(tmp_path: Path, suffix: str) -> None:
         f"{path}/{name}" for name in ("a/x.xyz", "a/y.xyz.gz", "b.extxyz")
     ]
     for source, other in zip(data.sources, plain.sources, strict=True):
-        assert source.sha256 == other.sha256 == stored_sha256(source.path)
+        assert source.sha256 == other.sha256 == stored_sha256(source.path, source.format)
         assert source_text(source.path)[0] == source_text(other.path)[0]
     assert data.locate(1) == f"{path}/a/x.xyz, frame 1 (counting from 0)"
     assert read_dataset(f"{path}/a").energy.tolist() == [1, 2, 4]
@@ -144,6 +144,22 @@ def test_archive(tmp_path: Path, suffix: str) -> None:
         read_dataset(f"{path}/absent.xyz")
     with pytest.raises(DatasetError, match="is the same as"):
         read_dataset([path, f"{path}/a/x.xyz"])
+
+
+def test_archives_in_archives_are_refused(tmp_path: Path) -> None:
+    inner = archive(tmp_path, ".zip")
+    outer = tmp_path / "outer.zip"
+    with zipfile.ZipFile(outer, "w") as packed:
+        packed.write(inner, "deep/train.zip")
+    for name in ("deep/train.zip", "deep/train.zip/a/x.xyz"):
+        with pytest.raises(DatasetError, match=r"train\.zip is an archive within that archive.* Unpack the outer one"):
+            read_dataset(outer / name)
+    for format in (None, "extxyz"):
+        with pytest.raises(DatasetError, match=r"outer\.zip: .* Archives inside are not opened: unpack them"):
+            read_dataset(outer, format=format)
+    with zipfile.ZipFile(outer, "a") as packed:
+        packed.writestr("two.xyz", content("a/x.xyz") + content("b.extxyz"))
+    assert "deep/train.zip" in read_dataset(outer).sources[0].notes[0]
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])

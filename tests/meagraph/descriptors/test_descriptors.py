@@ -321,7 +321,7 @@ def test_a_failure_names_file_and_frame(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf, snap, mace, array, npy"),
+        ({"method": "magic"}, "Unknown descriptor 'magic'; choose from soap, acsf, snap, mace, chgnet, array, npy"),
         ({"method": "array"}, "source=''; it needs the name of a per-atom array"),
         ({"method": "mace"}, "it needs the path of a MACE model"),
         ({"source": "x.npy"}, "'x.npy'; it needs none"),

@@ -11,7 +11,8 @@ import pytest
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.against_random import evaluate
-from meagraph.evaluation.force_error import Prepared, cost, prepare
+from meagraph.evaluation.equations import Prepared, Stressed, prepare
+from meagraph.evaluation.force_error import cost
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
 from tests.support.structures import niobium_structures
@@ -64,6 +65,15 @@ def test_figures_are_json(data: AtomicDataset) -> None:
     median, least, largest = figures["random"]["rmse"]
     assert 0 < least <= median <= largest
     assert figures["whole"]["worst_group"] in set(data.groups)
+
+
+def test_stress_is_told_in_gpa_to_people(data: AtomicDataset, prepared: Prepared) -> None:
+    everything = plan_of(data, np.ones(data.n_structures, dtype=bool))
+    stressed = Stressed(np.zeros((1, 6, len(prepared.scale)), dtype=np.float32), np.full((1, 6), 0.01))
+    found = evaluate(replace(prepared, stressed=stressed), everything, seeds=(0,))
+    assert found.figures()["kept"]["stress_rmse"] == pytest.approx(0.01)
+    assert [row[found.table().heads.index("stress RMSE / GPa")] for row in found.table().rows] == ["1.60"] * 3
+    assert evaluate(prepared, everything, seeds=(0,)).table().rows[0][-1] == "–"
 
 
 def test_too_small_a_plan_and_cancelling(data: AtomicDataset, prepared: Prepared) -> None:

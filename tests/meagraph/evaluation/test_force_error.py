@@ -8,12 +8,14 @@ import ase.build
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, Prepared, Rows, cost, prepare, random_band
-from meagraph.force_field.field import new_field, usual_distance
+from meagraph.evaluation.equations import Prepared, Rows, Stressed, prepare
+from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, cost, random_band
+from meagraph.force_field.field import CUTOFF, new_field, usual_distance
 from tests.support.structures import labelled
 
 GROUPS = ("bulk", "hot", "rare")
@@ -45,8 +47,8 @@ def exact() -> AtomicDataset:
         found = field.neighbourhoods(atoms)
         energy = found.energy_features(field) @ coefficients
         energy += 2.0 * (atoms.numbers == 29).sum() - 5.0 * (atoms.numbers == 28).sum()
-        forces = found.force_features(field) @ coefficients
-        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        forces, virial = (features @ coefficients for features in found.gradients(field))
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=virial / atoms.get_volume())
     return dataset_from_structures(structures, name="exact")
 
 
@@ -70,6 +72,7 @@ def test_labels_of_the_basis_are_recovered(exact: AtomicDataset, share: float) -
     assert found.rmse < 2e-3 * typical
     assert found.worst < 4e-3 * typical
     assert found.energy_rmse < 2e-3
+    assert found.stress_rmse < 1e-2 * np.sqrt((exact.stress**2).mean())
     assert found.environments == (keep & ~held(exact, prepared)[exact.structure_of]).sum()
 
 
@@ -89,6 +92,36 @@ def test_what_is_wrong_with_the_test_is_what_is_measured(exact: AtomicDataset) -
         assert found.groups[group] == pytest.approx(np.sqrt((error[rows] ** 2).mean()), rel=1e-3)
     assert found.macro == pytest.approx((found.groups["bulk"] + found.groups["hot"]) / 2)
     assert found.worst == max(found.groups.values()) == found.groups[found.worst_group]
+
+
+def test_stress_is_that_of_a_known_potential() -> None:
+    """A pair potential of ASE gives energies, forces and stress; a fit to the first two predicts the third."""
+    rng = np.random.default_rng(4)
+    structures = []
+    for _ in range(40):
+        atoms = ase.build.bulk("Cu", cubic=True, a=3.7).repeat(2)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + rng.normal(scale=0.02, size=(3, 3))), scale_atoms=True)
+        atoms.positions += rng.normal(scale=0.1, size=(32, 3))
+        atoms.calc = LennardJones(sigma=2.3, epsilon=0.4, rc=CUTOFF, smooth=True)
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        structures.append(atoms)
+    data = dataset_from_structures(structures)
+    found = cost(prepare(data), np.ones(40, dtype=bool))
+    assert found.stress_rmse < 0.05 * np.sqrt(((data.stress - data.stress.mean(axis=0)) ** 2).mean())
+
+
+def test_stresses_that_are_not_there_are_not_judged(exact: AtomicDataset) -> None:
+    some = exact.stress.copy()
+    some[::2] = np.nan
+    prepared = prepare(replace(exact, stress=some))
+    tested = prepared.test.structures[prepared.test.structures % 2 == 1]
+    assert prepared.stressed is not None
+    np.testing.assert_array_equal(prepared.stressed.stress[:, 4], exact.stress[tested, 0, 2])
+    assert prepared.stressed.features.shape == (len(tested), 6, len(prepared.scale))
+    none = prepare(replace(exact, stress=np.full_like(exact.stress, np.nan)))
+    assert none.stressed is None
+    assert np.isnan(cost(none, everything(exact)).stress_rmse)
 
 
 # The solve
@@ -130,6 +163,16 @@ def test_forces_by_hand() -> None:
     alone = cost(prepared, np.array([False, True, False]))
     assert alone.coefficients[0] == pytest.approx(1.5, rel=2 * RIDGE)
     assert (alone.environments, alone.structures) == (1, 1)
+
+
+def test_stress_by_hand() -> None:
+    none = float("nan")
+    prepared = by_hand([[1.0], [2.0], [1.0]], [[0.0, none], [1.0, none], [0.0, none]], [2.0, 3.0, 1.0])
+    features = np.array([[[1.0], [0.0], [2.0], [0.0], [0.0], [0.5]]], dtype=np.float32)
+    stressed = Stressed(features, np.array([[1.6, 0.0, 3.0, 0.1, 0.0, 0.8]]))
+    found = cost(replace(prepared, stressed=stressed), np.array([True, True, False]))
+    # the coefficient is 1.6: errors of 3.2 - 3 and 0 - 0.1 in two of the six
+    assert found.stress_rmse == pytest.approx(np.sqrt((0.2**2 + 0.1**2) / 6), rel=1e-4)
 
 
 def test_energies_by_hand() -> None:

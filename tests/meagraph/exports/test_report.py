@@ -16,8 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.evaluation.against_random import evaluate
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves, cost_curves, median
-from meagraph.evaluation.force_error import Prepared, prepare
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.exports.report import report_html
 from meagraph.graph.condensation import condense

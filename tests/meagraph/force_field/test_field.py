@@ -132,6 +132,32 @@ def test_forces_are_the_gradients_of_the_energy(species: tuple[int, ...]) -> Non
     np.testing.assert_allclose(features.sum(axis=0), 0.0, atol=1e-9)  # every action has its reaction
 
 
+@pytest.mark.parametrize("species", [(29,), (8, 29), (1, 8, 26, 29)])
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_virial_is_the_derivative_of_the_energy_by_strain(species: tuple[int, ...], size: int) -> None:
+    """By central differences of the cell, in cells in which atoms see their own images; forces stay what they are."""
+    rng = np.random.default_rng(3)
+    atoms = ase.build.bulk("Cu", cubic=True, a=3.7).repeat((size, 1, 1))
+    atoms.positions += rng.normal(scale=0.2, size=(len(atoms), 3))
+    atoms.numbers = rng.permutation(np.resize(species, len(atoms)))
+    field = new_field(species, 2.6)
+    found = field.neighbourhoods(atoms)
+    forces, virial = found.gradients(field)
+    np.testing.assert_array_equal(forces, found.force_features(field))
+    step = 4e-3  # several points of the tables at the distances of neighbours
+    for row, (one, other) in enumerate([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]):
+        energies = []
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[one, other] += sign * step / 2
+            strain[other, one] += sign * step / 2
+            strained = atoms.copy()
+            strained.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            energies.append(field.neighbourhoods(strained).energy_features(field))
+        expected = (energies[0] - energies[1]) / (2 * step)
+        np.testing.assert_allclose(virial[row], expected, atol=5e-3 * np.abs(virial).max())
+
+
 def test_angular_forces_are_recovered() -> None:
     """A pair term, and (cos + 1/3)^2 for every two neighbours of an atom, which no pair potential can do."""
     rng = np.random.default_rng(2)

@@ -87,6 +87,8 @@ def test_clusters_are_counted(found: mg.Analysis) -> None:
     assert table["structures"].tolist() == [7, 4, 1, 2]
     assert table["representatives"].tolist() == [110, 32, 1, 2]
     assert table["group"].tolist() == ["bcc", "fcc", "IsolatedAtom", "bcc"]
+    assert table["name"].tolist() == [*found.cluster_names, "unclustered"]
+    assert [name.split(", ")[0] for name in found.cluster_names] == ["bcc", "fcc", "IsolatedAtom"]
     assert table["group_share"].tolist() == [1, 1, 1, 1]
     assert table["candidates"].tolist() == [0, 1, 0, 1]
     force = np.linalg.norm(found.dataset.forces, axis=1)[found.survey.clusters.labels == 0]
@@ -121,6 +123,9 @@ def test_a_plan_adds_what_it_keeps(found: mg.Analysis, plan: PruningPlan) -> Non
     counts = count_clusters(found.survey.clusters, found.dataset, plan).table()
     assert counts.rows[1][:5] == ("1", "32", "22.1 %", "4", "fcc 32")
     assert counts.rows[-1][0] == "none"
+    named = count_clusters(found.survey.clusters, found.dataset).table(("a", "b", "c"))
+    assert named.heads[:2] == ("cluster", "name")
+    assert [row[1] for row in named.rows] == ["a", "b", "c", ""]
 
 
 def test_files_of_equal_name_are_one_category(niobium: mg.AtomicDataset) -> None:

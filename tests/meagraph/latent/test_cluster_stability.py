@@ -21,7 +21,7 @@ def test_jaccard_by_hand() -> None:
     assert nothing.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("method", ["leiden", "components"])
+@pytest.mark.parametrize("method", ["hierarchy", "leiden", "components"])
 def test_what_is_apart_is_stable_and_half_a_cloud_is_not(method: str) -> None:
     rng = np.random.default_rng(4)
     directions = np.eye(6)[:3]

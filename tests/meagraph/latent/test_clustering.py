@@ -14,7 +14,8 @@ from meagraph.descriptors import compute_descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.graph.similarity import GraphConfig, similarity_graph
-from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, cluster, communities
+from meagraph.latent.clustering import METHODS, NOISE, ClusteringConfig, Clusters, Found, cluster
+from meagraph.latent.communities import communities
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.model.autoencoder import embed
 from meagraph.model.results import Embedding
@@ -22,7 +23,7 @@ from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
 from tests.support.structures import real_data
 
-COMPONENTS = ClusteringConfig(method="components")
+COMPONENTS, LEIDEN = ClusteringConfig(method="components"), ClusteringConfig(method="leiden")
 
 
 def condensed_by(assignment: list[int]) -> Condensed:
@@ -82,7 +83,7 @@ def test_labels_are_numbered_by_size_then_by_first_environment() -> None:
 def test_equally_large_clusters_of_any_method_come_in_file_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """A method may number its clusters as it likes."""
     labels = np.array([7, NOISE, 2, 7, 2, 4, 4, 4])
-    monkeypatch.setitem(METHODS, "fake", lambda *_: (labels, {"answer": 42}))
+    monkeypatch.setitem(METHODS, "fake", lambda *_: Found(labels, {"answer": 42}))
     found = labels_of(embedding_of(np.arange(8.0)[:, None]), condensed_by([*range(8)]), ClusteringConfig(method="fake"))
     assert found.labels.tolist() == [1, NOISE, 2, 1, 2, 0, 0, 0]
     assert found.settings == {"answer": 42, "pooling_rate": 0.25}
@@ -99,16 +100,18 @@ def blobs(seed: int = 0, sizes: tuple[int, ...] = (90, 70, 50), d: int = 8) -> t
 @pytest.mark.parametrize("seed", range(3))
 def test_communities_are_the_blobs(seed: int) -> None:
     values, owner = blobs(seed)
-    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig())
+    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), LEIDEN)
     np.testing.assert_array_equal(found.labels, owner)  # numbered by size, as the blobs are; nobody is left out
     assert found.method == "leiden"
-    assert found.settings["resolution"] == ClusteringConfig().resolution
+    assert found.settings["resolution"] == LEIDEN.resolution
 
 
 def test_a_higher_resolution_makes_more_communities() -> None:
     values, _ = blobs()
     counts = [
-        labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig(resolution=r)).n_clusters
+        labels_of(
+            embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig(method="leiden", resolution=r)
+        ).n_clusters
         for r in (0.05, 4.0, 16.0)
     ]
     assert counts[0] < counts[1] < counts[2]
@@ -144,21 +147,21 @@ def test_rows_without_neighbours_belong_to_no_community() -> None:
 
 def test_copies_of_everything_change_no_community() -> None:
     values, owner = blobs()
-    found = labels_of(embedding_of(values), condense(np.tile(values, (3, 1)), epsilon=0.0), ClusteringConfig())
+    found = labels_of(embedding_of(values), condense(np.tile(values, (3, 1)), epsilon=0.0), LEIDEN)
     np.testing.assert_array_equal(found.labels, np.tile(owner, 3))
 
 
 def test_isolated_environments_belong_to_no_community() -> None:
     values, _ = blobs()
     alone = (3, 17)
-    found = labels_of(embedding_of(values, isolated=alone), condense(values, epsilon=0.0), ClusteringConfig())
+    found = labels_of(embedding_of(values, isolated=alone), condense(values, epsilon=0.0), LEIDEN)
     assert np.flatnonzero(found.labels == NOISE).tolist() == list(alone)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
 def test_communities_of_very_few(n: int) -> None:
     values = np.eye(6)[:n] + 0.1
-    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), ClusteringConfig())
+    found = labels_of(embedding_of(values), condense(values, epsilon=0.0), LEIDEN)
     assert len(found.labels) == n
     assert (found.labels >= 0).all()
 

@@ -140,7 +140,7 @@ def test_communities_along_the_resolution() -> None:
     grid = (0.02, 0.05, 0.5, 3.0)
     found = resolution_stability(embedding, neighbours, condensed, resolutions=grid)
     for value in grid:
-        expected = cluster(embedding, neighbours, condensed, ClusteringConfig(resolution=value))
+        expected = cluster(embedding, neighbours, condensed, ClusteringConfig(method="leiden", resolution=value))
         np.testing.assert_array_equal(found.at(value, condensed).labels, expected.labels)
     assert found.at(0.05, condensed).n_clusters == 3
     assert found.alone.tolist() == [pytest.approx(1 / 130)] * 4

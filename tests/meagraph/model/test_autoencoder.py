@@ -150,7 +150,7 @@ def check_clusters(sparse: Sparse, dense: Dense, n: int) -> None:
         rate=0.0,
         connected=sparse.graph.connected,
     )
-    found, _ = components(embedding, NO_NEIGHBOURS, sparse.condensed, ClusteringConfig(method="components"), 0)
+    found = components(embedding, NO_NEIGHBOURS, sparse.condensed, ClusteringConfig(method="components"), 0).labels
     labels = found[sparse.condensed.assignment]
     expected = oracle.clusters(dense.graph.nodes, dense.encoding.latent_edges, n)
     np.testing.assert_array_equal(labels == NOISE, oracle.singletons(expected))

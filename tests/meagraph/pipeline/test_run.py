@@ -187,6 +187,22 @@ def test_only_what_depends_on_a_setting_is_computed_anew(
     assert second.dataset.fingerprint == first.dataset.fingerprint
 
 
+def test_another_level_of_the_clusters_is_looked_up(known: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = known.analysis
+    forbid(monkeypatch, *COMPUTATIONS)
+    config = replace(CONFIG, clustering=ClusteringConfig(clusters=2))
+    found = run(known.path, config=config, pruning=PRUNING)
+    assert found.config == config
+    assert found.survey.clusters.n_clusters == 2
+    for other in (first.at(clusters=2), found.at().at(clusters=2)):
+        np.testing.assert_array_equal(other.survey.clusters.labels, found.survey.clusters.labels)
+    np.testing.assert_array_equal(found.at().survey.clusters.labels, first.survey.clusters.labels)
+    np.testing.assert_array_equal(found.survey.ranking.rank, first.survey.ranking.rank)
+    assert found.at(level=1.0).survey.clusters.n_clusters == first.survey.clusters.hierarchy.finest
+    with pytest.raises(MEAGraphError, match="got 5000"):
+        found.at(clusters=5000)
+
+
 def test_labels_matter_to_the_survey_but_not_to_the_model(
     known: Finished, write_dataset: Callable[..., Path], structures: tuple[Atoms, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,7 +267,7 @@ def test_the_manifest_names_every_setting(known: Finished, tmp_path: Path) -> No
     assert found["model"]["key"] == result.learned.key
     assert found["training"]["seed"] == 5
     assert found["pooling_rate"] == 0.5
-    assert found["clustering"]["method"] == "leiden"
+    assert found["clustering"]["method"] == "hierarchy"
     assert found["clustering"]["clusters"] == result.survey.clusters.n_clusters
     assert manifest["dataset"]["fingerprint"] == result.dataset.fingerprint
 

@@ -28,7 +28,7 @@ LATER = replace(  # what somebody has set meanwhile, for the next computation
     kernels=1,
     training=TrainingConfig(epochs=7),
     graph=GraphConfig(lower=0.6),
-    clustering=ClusteringConfig(resolution=0.9),
+    clustering=ClusteringConfig(method="leiden", resolution=0.9),
     pooling_rate=0.3,
     seed=6,
 )

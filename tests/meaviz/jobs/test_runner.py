@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import pytest
 
@@ -19,8 +18,7 @@ def test_memory_that_ran_out_names_the_step(error: Exception, caplog: pytest.Log
 
     job = Job(work)
     job.start()
-    while job.alive:
-        time.sleep(0.01)
+    job.join(60)
     with caplog.at_level(logging.ERROR):
         message = explain(job.error, job.message)
     assert message.startswith("There is not enough memory to go on at the step 'descriptors'. Give fewer structures")

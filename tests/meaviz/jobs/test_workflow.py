@@ -27,6 +27,7 @@ from meaviz.jobs import chain, opening
 from meaviz.jobs import workflow as steps
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.places import Places
 from meaviz.views.models import RunsView
 from meaviz.views.pooling_rate import StabilityView
 from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
@@ -36,7 +37,7 @@ MADE_BY = PipelineConfig(
     graph=GraphConfig(lower=0.91, neighbours=7),
     training=TrainingConfig(epochs=33, patience=4),
     pooling_rate=0.4,
-    clustering=ClusteringConfig(resolution=0.07),
+    clustering=ClusteringConfig(method="leiden", resolution=0.07),
     projection=ProjectionConfig(n_neighbors=9),
     seed=11,
 )
@@ -115,6 +116,33 @@ def test_a_saved_model_names_the_settings_that_made_it(
     _, details = read_details(workflow.save_model(str(tmp_path / "niobium.safetensors")))
     assert (details["training"]["epochs"], details["training"]["patience"], details["seed"]) == (33, 4, 11)
     assert (details["graph"]["lower"], details["graph"]["neighbours"]) == (0.91, 7)
+
+
+def test_exports_and_models_stay_under_the_root(
+    session: Session, workflow: Workflow, job: Held, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "away").symlink_to(tmp_path)
+    session.places = Places.at(root)
+    for name in ("../n.safetensors", "away/n.safetensors", str(tmp_path / "n.safetensors")):
+        with pytest.raises(MEAGraphError, match=rf"n\.safetensors: expected a file under {root}.*--root"):
+            workflow.save_model(name)
+        step = ModelStep(session, workflow)
+        step.path.value_input = name
+        step.load(fine_tune=False)
+        assert f"expected a file under {root}" in session.activity.problem_of("model")
+    workflow.export("../out", overwrite=False)
+    assert session.activity.problem[0] == "export"
+    assert f"../out: expected a file under {root}" in session.activity.problem[1]
+    descriptor = DescriptorStep(session, workflow)
+    descriptor.descriptor.value, descriptor.source.value_input = "npy", "away/x.npy"
+    descriptor.compute()
+    assert f"expected a file under {root}" in session.activity.problem_of("descriptors")
+    assert workflow.save_model("n.safetensors") == root / "n.safetensors"
+    workflow.export("out", overwrite=False)
+    assert job.finish().manifest.parent == root / "out"
+    assert {path.name for path in tmp_path.iterdir()} <= {"root", "home", "cache"}
 
 
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])

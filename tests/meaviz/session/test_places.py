@@ -42,6 +42,35 @@ def test_a_path_that_leads_nowhere_is_refused(root: Path) -> None:
             Places.at(root).listed(root / text)
 
 
+def test_folders_patterns_and_members_are_opened_unless_something_in_them_leads_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    places, real = Places.at(root), root.resolve()
+    (root / "sub" / "b.extxyz").symlink_to(root / "b.extxyz")
+    for text in ("sub", "sub/", "s?b", "sub/**", "sub/*.extxyz", "b.extxyz/inner.xyz"):
+        assert places.paths_in(text) == (str(real / text.rstrip("/")),)
+        assert Places(root).paths_in(text) == (text,)
+    for text in (".", "*", "out*", "outside/*", "[o]utside/secret.extxyz", "**/secret.extxyz"):
+        with pytest.raises(MEAGraphError, match=r"it lies outside\. Copy it there"):
+            places.paths_in(text)
+    (root / "sub" / "deep" / "x.extxyz").symlink_to(root.parent / "secret.extxyz")
+    with pytest.raises(MEAGraphError, match=r"sub/deep/x.extxyz: expected a file under .* it lies outside"):
+        places.openable([str(root / "sub")])
+
+
+def test_what_is_written_stays_under_the_root(root: Path) -> None:
+    places = Places.at(root)
+    assert places.written("new/export") == root.resolve() / "new" / "export"
+    for text in ("../export", "outside/export", "/tmp/export", "~/export"):
+        with pytest.raises(
+            MEAGraphError, match=rf"{text}: expected a file under {root.resolve()}, .*Choose a place there"
+        ):
+            places.written(text)
+    assert Places(root).written("../export") == Path("../export")
+    assert Places(root).written("~/export") == Path.home() / "export"
+
+
 def test_what_lies_inside_is_found_by_any_way(root: Path) -> None:
     places = Places.at(root)
     for text in ("sub/d.extxyz", str(root / "sub" / "d.extxyz"), "inside/d.extxyz", "sub/../sub/./d.extxyz"):
@@ -108,3 +137,5 @@ def test_the_way_up_ends_at_the_root(root: Path) -> None:
 def test_missing(root: Path) -> None:
     assert not missing([str(root / "b.extxyz")])
     assert missing([str(root / "b.extxyz"), str(root / "gone")])
+    assert not missing([str(root / "*.extxyz"), str(root / "sub"), str(root / "b.extxyz" / "member.xyz")])
+    assert missing([str(root / "*.traj")])

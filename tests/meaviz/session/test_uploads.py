@@ -57,10 +57,28 @@ def test_a_name_is_no_path(name: str) -> None:
     uploads.close()
 
 
-@pytest.mark.parametrize("names", [["", "b"], ["a/"], [".."], ["a\nb"], ["x/a", "y/a"], []])
+@pytest.mark.parametrize("names", [["", "b"], ["a/"], [".."], ["a\nb"], ["x/a", "x/a"], []])
 def test_files_without_a_name_of_their_own_are_refused(names: list[str]) -> None:
     with pytest.raises(MEAGraphError, match="Expected"):
         Uploads().begin([(name, 1) for name in names])
+
+
+def test_a_folder_keeps_its_files_in_their_places() -> None:
+    uploads = Uploads()
+    batch = uploads.begin([("set/a.xyz", 1), ("set/deep/a.xyz", 0), ("b.xyz", 1)])
+    batch.add(b"1")
+    batch.add(b"2")
+    assert [path.name for path in batch.opened] == ["set", "b.xyz"]
+    assert (batch.opened[0] / "a.xyz").read_bytes() == b"1"
+    assert (batch.opened[0] / "deep" / "a.xyz").read_bytes() == b""
+    assert batch.opened[1].read_bytes() == b"2"
+    assert all(uploads.holds(str(path)) for path in batch.opened)
+    uploads.close()
+
+
+def test_too_many_files_are_refused_before_any_comes() -> None:
+    with pytest.raises(MEAGraphError, match=r"s/0, s/1, s/2 and 9,998 more: .* 10,000 files at once"):
+        Uploads().begin([(f"s/{k}", 0) for k in range(10_001)])
 
 
 def test_equal_names_of_two_batches_are_two_files() -> None:

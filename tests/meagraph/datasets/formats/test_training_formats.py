@@ -17,6 +17,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
 from meagraph.datasets.writing import format_frame
+from meagraph.force_field.field import nearest_distances
 
 dpdata = pytest.importorskip("dpdata")
 
@@ -262,6 +263,27 @@ def test_mtp_of_a_molecule_and_without_labels(tmp_path: Path) -> None:
     (tmp_path / "bad.cfg").write_text(text + text.replace("0.7", "zero"))
     with pytest.raises(DatasetError, match=r"frame 1 .*whole configuration of MTP"):
         read_dataset(tmp_path / "bad.cfg", elements="H", allow_unlabelled=True)
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_mtp_of_surfaces_and_chains(tmp_path: Path, vectors: int) -> None:
+    """Periodic along the vectors that are there; what is not periodic has no volume and no stress."""
+    cell = "3 0 0\n" if vectors == 1 else "3 0 0\n1 4 0\n"
+    text = (
+        f"BEGIN_CFG\nSize\n2\nSupercell\n{cell}AtomData: id type cartes_x cartes_y cartes_z fx fy fz\n"
+        "1 0 0 0 0 0 0 1\n2 0 0 0 2 0 0 -1\nEnergy\n-3\nPlusStress: xx yy zz yz xz xy\n1 2 3 4 5 6\nEND_CFG\n"
+    )
+    path = tmp_path / "slab.cfg"
+    path.write_text(2 * text)
+    data = read_dataset(path, elements="Cu")
+    assert data.periodic.tolist() == [[True, vectors == 2, False]] * 2
+    assert data.structures[0].cell.array.tolist() == [[3, 0, 0], [1, 4, 0] if vectors == 2 else [0, 0, 0], [0, 0, 0]]
+    assert data.structures[0].positions.tolist() == [[0, 0, 0], [0, 0, 2]]
+    assert np.isnan(data.stress).all()
+    assert nearest_distances(data.structures[0]).tolist() == [2.0, 2.0]
+    path.write_text(2 * text.replace("cartes", "direct"))
+    with pytest.raises(DatasetError, match=rf"direct coordinates need three lattice vectors, but there are {vectors}"):
+        read_dataset(path, elements="Cu")
 
 
 def test_atomeye_is_not_taken_for_mtp(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ase.io
@@ -14,6 +14,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import DatasetError, read_dataset
+from meagraph.datasets.storage import stored_sha256
 
 dpdata = pytest.importorskip("dpdata")
 
@@ -105,6 +106,59 @@ def test_energies_of_cp2k_are_hartree(tmp_path: Path) -> None:
     (tmp_path / "water-frc-1.xyz").write_text(text)
     with pytest.raises(DatasetError, match="expected positions, but CP2K writes forces"):
         read_dataset(tmp_path / "water-frc-1.xyz")
+
+
+def cp2k(steps: Sequence[int], symbols: str, values: float = 0.0) -> str:
+    """A trajectory as CP2K writes it: value k/10 on all axes of atom k, plus ``values`` and a hundredth of the step."""
+    frames = []
+    for step in steps:
+        rows = [f"  {name} " + 3 * f" {values + k / 10 + step / 100:.6f}" for k, name in enumerate(symbols.split())]
+        frames += [f"      {len(rows)}", f" i = {step:8}, time = {step / 2:12.3f}, E =       -17.{step:09}", *rows]
+    return "\n".join(frames) + "\n"
+
+
+def test_forces_and_cells_of_cp2k_lie_beside_the_positions(tmp_path: Path) -> None:
+    """Forces in Hartree/Bohr, 51.42207 eV/Å each, of every second step; a restart repeats a step in both files."""
+    path = tmp_path / "run-pos-1.xyz"
+    path.write_text(cp2k([0, 1, 2, 2, 3], "H O"))
+    (tmp_path / "run-frc-1.xyz").write_text(cp2k([0, 2, 2], "H O", values=1.0))
+    (tmp_path / "run-1.cell").write_text(
+        "#   Step   Time [fs]       Ax [Angstrom]       Ay\n"
+        + "".join(f"  {step} {step / 2} 9 0 0  1 {8 + step} 0  0 0 7  {9 * (8 + step) * 7}\n" for step in range(4))
+    )
+    data = read_dataset(path, allow_unlabelled=True)
+    forces = data.forces.reshape(5, 2, 3)
+    assert np.isnan(forces[[1, 4]]).all()
+    assert forces[0, :, 0] == pytest.approx(np.array([1.0, 1.1]) * 51.42207, rel=1e-6)
+    assert forces[2, :, 2] == pytest.approx(np.array([1.02, 1.12]) * 51.42207, rel=1e-6)
+    np.testing.assert_array_equal(forces[3], forces[2])
+    assert data.structures[4].cell.array.tolist() == [[9, 0, 0], [1, 11, 0], [0, 0, 7]]
+    assert data.periodic.all()
+    assert [note for note in data.sources[0].notes if "run-frc-1.xyz" in note or "run-1.cell" in note][1:]
+    whole = read_dataset(tmp_path, allow_unlabelled=True)  # neither counts as a file of its own
+    assert [source.path for source in whole.sources] == [f"{tmp_path}/run-pos-1.xyz"]
+    assert not any("Passed over" in note for note in whole.sources[0].notes)
+    before = data.sources[0].sha256
+    assert before == stored_sha256(path, "cp2k-xyz")
+    (tmp_path / "run-frc-1.xyz").write_text(cp2k([0, 2, 2], "H O", values=2.0))
+    assert before != stored_sha256(path, "cp2k-xyz")
+
+
+def test_files_of_cp2k_that_do_not_belong_together(tmp_path: Path) -> None:
+    path, forces, cell = (tmp_path / name for name in ("r-pos-1.xyz", "r-frc-1.xyz", "r-1.cell"))
+    path.write_text(cp2k([0, 1], "H O"))
+    forces.write_text(cp2k([0, 1], "O H"))
+    with pytest.raises(DatasetError, match=r"frame 0 .*r-frc-1.xyz, but those of step 0 are of others"):
+        read_dataset(path)
+    forces.write_text(cp2k([0, 1], "H O"))
+    cell.write_text("# Step\n 0 0.0 9 0 0 0 9 0 0 0 9 729\n 5 0.0 9 0 0 0 9 0 0 0 9 729\n")
+    with pytest.raises(DatasetError, match=r"frame 1 .*expected a cell of step 1"):
+        read_dataset(path)
+    cell.write_text("# Step\n 0 0.0 9 0 0 0 9\n")
+    with pytest.raises(DatasetError, match=r"nine numbers of the cell in each line of r-1.cell"):
+        read_dataset(path)
+    cell.write_text("# Step\n 0 0.0 9 0 0 0 9 0 0 0 9 729\n")  # written once: it stays
+    assert read_dataset(path).volumes.tolist() == pytest.approx([729, 729])
 
 
 def test_what_ase_converts_is_said(tmp_path: Path) -> None:

@@ -192,12 +192,12 @@ def test_stress_becomes_pressure_once_datasets_have_it() -> None:
 
 def test_frames_that_were_left_out_are_told() -> None:
     data = data_of(rattled())
-    record = SimpleNamespace(path="a.xyz", frame=3, cause="no lattice")
+    cause = "a.xyz, frame 3 (counting from 0): expected a lattice, but there is none"
+    record = SimpleNamespace(path="a.xyz", frame=3, cause=cause)
     object.__setattr__(data, "quarantined", (record, record))
     found = examine_labels(data)
     assert found.found[0].key == "quarantined"
-    text = "2 frames could not be read and are left out; the first is a.xyz, frame 3 (counting from 0): no lattice"
-    assert found.found[0].text == text
+    assert found.found[0].text == f"2 frames could not be read and are left out; the first: {cause}"
 
 
 # ---- geometry

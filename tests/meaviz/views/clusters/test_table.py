@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from meagraph.pipeline.phasing import evidence
 from meaviz.session import Session
 from meaviz.views.clusters.table import CENTRAL, EDGE, GROUPS, PICTURED, cluster_facts, pictures, plus_minus
+from meaviz.views.shared.colours import colouring
 from tests.support.made_up import BLOBS, session_of
 
 
@@ -50,6 +52,20 @@ def test_rows_hold_sizes_groups_and_means(session: Session) -> None:
     assert f"+ {len(names) - GROUPS}" in table["groups"][0]
     score = session.data.survey.outliers.score
     assert table["candidates"].tolist() == [int((score[labels == label] >= 1).sum()) for label in range(BLOBS)]
+
+
+def test_names_stand_in_the_table_and_beside_the_pointer() -> None:
+    session = session_of(400, 20)
+    assert set(cluster_facts(session, [])["name"]) == {""}  # nothing is known that could name them
+    session.data.evidence = evidence(session.data.dataset)
+    session.set_survey(session.data.survey)
+    table = cluster_facts(session, [])
+    names = session.data.evidence.names(session.data.survey.clusters)
+    assert table["name"].tolist() == list(names)
+    row = int(np.flatnonzero(session.data.survey.clusters.labels == 1)[0])
+    assert session.describe(row)["cluster"] == f"2 · {names[1]}"
+    entries = {entry.name for entry in colouring(session.data.properties["cluster"]).entries}
+    assert entries == {f"{number} · {name}" for number, name in enumerate(names, 1)}
 
 
 def test_names_of_groups_are_no_markup() -> None:
