@@ -21,7 +21,7 @@ from meagraph.errors import MEAGraphError
 
 NOWHERE = -1  # the community of a row without neighbours
 POWER = 0.75  # p of the connection; benchmarks: between 1/2 and 1 it agrees best with labels, weighted or balanced
-APART = 0.1  # connection below which two clusters are told apart by default
+APART = 0.05  # connection below which two clusters are told apart by default
 SMALLEST = 1e-12
 
 

@@ -90,15 +90,18 @@ def _points(axes: Any, shown: MapPicture, theme: Theme) -> Colouring:
 
 
 def _names(axes: Any, shown: MapPicture, theme: Theme) -> None:
-    from matplotlib.patheffects import withStroke
+    """The halo is an outline; the name above it stays text in an SVG."""
+    from matplotlib.patheffects import Stroke
 
     point = 72.0 * WIDTH / shown.view.width  # of a pixel
-    halo = withStroke(linewidth=HALO * point, foreground=theme.surface)
+    halo = Stroke(linewidth=HALO * point, foreground=theme.surface)
+    size = letter_height(shown.view) * point
     for one in shown.names:
-        axes.text(
-            one.x, one.y, one.text, ha="center", va="center", color=theme.text, weight="bold", parse_math=False,
-            fontsize=letter_height(shown.view) * point, path_effects=[halo], clip_on=True,
-        )  # fmt: skip
+        for effects in ([halo], []):
+            axes.text(
+                one.x, one.y, one.text, ha="center", va="center", color=theme.text, weight="bold", parse_math=False,
+                fontsize=size, path_effects=effects, clip_on=True,
+            )  # fmt: skip
 
 
 def _style(axes: Any, shown: MapPicture, theme: Theme) -> None:

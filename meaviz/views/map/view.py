@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.properties import NAME
 from meaviz.components.map import layers as map_layers
 from meaviz.components.map.environment_map import EnvironmentMap
 from meaviz.components.map.labels import label_texts
@@ -244,7 +245,9 @@ class MapView(pn.viewable.Viewer):
         if sight.clusters is None or not self.session.appearance.labels:
             self.map.set_labels(None)
         else:
-            self.map.set_labels(sight.clusters.labels, label_texts(sight.clusters.n_clusters))
+            known = self.session.data.properties
+            names = known[NAME].names if known is not None and NAME in known else ()
+            self.map.set_labels(sight.clusters.labels, label_texts(sight.clusters.n_clusters, names))
 
     def _resize(self, *events: object) -> None:
         name, known = self.session.appearance.size_by, self.session.data.properties

@@ -23,7 +23,7 @@ def test_a_lone_environment_makes_a_peak_of_one_where_it_lies():
     assert around.shape == (80, 100)
     assert np.unravel_index(around.argmax(), around.shape) == (70, 20)
     assert around.max() == pytest.approx(1.0)
-    np.testing.assert_allclose(around[70, 20:27], 1 - np.arange(7) ** 2 / 32 * (np.arange(7) < 6), atol=1e-9)
+    np.testing.assert_allclose(around[70, 20:27], np.maximum(1 - np.arange(7) ** 2 / 32, 0), atol=1e-9)
     assert around.sum() == pytest.approx(np.pi * REACH**2, rel=0.01)  # counts once in the whole
 
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from meagraph.inspection.properties import NAME
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.appearance import DENSITY
@@ -34,10 +35,11 @@ def words(view: MapView) -> str:
 def test_clusters_are_named_where_they_are_and_not_at_all_if_so_wished(known: Session, view: MapView) -> None:
     clusters, xy = known.data.survey.clusters, known.data.survey.projection.xy
     names = view.map.labels
-    assert {name.text for name in names} <= {f"cluster {number + 1}" for number in range(clusters.n_clusters)} | {
-        str(number + 1) for number in range(clusters.n_clusters)
-    }
-    assert names[0].text == f"cluster {int(np.argmax(clusters.sizes)) + 1}"
+    in_words = known.data.properties[NAME].names
+    for name in names:
+        number = str(name.index + 1)
+        assert name.text == number or name.text.startswith(f"{number} · {in_words[name.index][:10]}")
+    assert names[0].index == int(np.argmax(clusters.sizes))
     per_x, per_y = view.map.view.scale
     for name in names:
         of_it = xy[clusters.labels == name.index]
