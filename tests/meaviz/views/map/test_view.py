@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from meagraph.inspection.properties import NAME
+from meagraph.pipeline.phasing import evidence
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.appearance import DENSITY
@@ -19,7 +20,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def known() -> Session:
-    return session_of(2000, 20)
+    session = session_of(2000, 20)
+    session.data.evidence = evidence(session.data.dataset)
+    session.set_survey(session.data.survey)
+    return session
 
 
 @pytest.fixture
