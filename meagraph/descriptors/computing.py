@@ -280,7 +280,9 @@ def check_same_descriptors(expected: dict[str, Any], descriptors: Descriptors) -
         if expected.get(key) != came.get(key)
     ]
     if differences:
+        framed = "Describe the data in the model's frame ('meagraph describe --like MODEL'), with the model's settings"
+        plain = "Compute the descriptors with the model's settings"
         raise MEAGraphError(
-            "The model was trained on other descriptors: " + "; ".join(differences) + ". Compute the descriptors "
-            "with the model's settings, or train a new model."
+            "The model was trained on other descriptors: " + "; ".join(differences) + ". "
+            f"{framed if 'context' in expected else plain}, or train a new model."
         )

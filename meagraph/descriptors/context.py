@@ -163,7 +163,7 @@ def measure_shells(dataset: AtomicDataset) -> Shells:
     wide: list[NDArray[np.float64]] = []
     for index in sample(dataset, MEASURED):
         atoms = dataset.structures[index]
-        i, _, d = neighbours(atoms, LOOK)
+        i, _, d = first_neighbours(atoms, LOOK)
         if len(i) == 0:
             continue
         order = np.lexsort((d, i))
@@ -179,7 +179,7 @@ def measure_shells(dataset: AtomicDataset) -> Shells:
     return Shells(min(near, FARTHEST * nearest), round(far, 1) if np.isfinite(far) else USUAL)
 
 
-def neighbours(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def first_neighbours(atoms: Atoms, cutoff: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Both atoms of each pair within ``cutoff`` Å, each way, images included, and their distance in Å."""
     from vesin import NeighborList
 
@@ -198,7 +198,7 @@ def beside_mean(rows: NDArray[np.floating], atoms: Atoms, shell: float) -> NDArr
     mean = rows
     if shell > 0.0:
         cutoff = FADE * shell
-        i, j, d = neighbours(atoms, cutoff)
+        i, j, d = first_neighbours(atoms, cutoff)
         weight = csr_matrix((0.5 + 0.5 * np.cos(np.pi * d / cutoff), (i, j)), shape=(len(rows), len(rows)))
         total = 1.0 + np.asarray(weight.sum(axis=1))
         mean = (rows + weight @ rows) / total
@@ -227,7 +227,7 @@ def neighbour_pairs(dataset: AtomicDataset, shell: float) -> NDArray[np.int32]:
         return np.empty((0, 2), dtype=np.int32)
     found = [np.empty((0, 2), dtype=np.int64)]
     for index in sample(dataset, LEARNED):
-        i, j, _ = neighbours(dataset.structures[index], BONDED * shell)
+        i, j, _ = first_neighbours(dataset.structures[index], BONDED * shell)
         found.append(np.column_stack([i, j]) + dataset.offsets[index])
     pairs = np.concatenate(found)
     if len(pairs) > PAIRS:

@@ -120,13 +120,13 @@ def learn_agreement(
     some -= centre
     linear = _whitening(near, pairs, float((some**2).sum(axis=1).mean()) / some.shape[1])
     x = some @ linear
-    linear /= max(float(np.sqrt((x**2).mean())), 1e-12)
+    linear /= float(np.sqrt((x**2).mean())) or 1.0
     x = some @ linear
     values, vectors = np.linalg.eigh(x.T @ x)
     leading = vectors[:, np.argsort(-values, kind="stable")[:KEPT]]
     leading *= np.where(leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])] < 0, -1.0, 1.0)
     kept = linear @ leading
-    kept /= max(float(np.sqrt(((some @ kept) ** 2).sum(axis=1).mean())), 1e-12)
+    kept /= float(np.sqrt(((some @ kept) ** 2).sum(axis=1).mean())) or 1.0
     network = _train((near - centre) @ linear, pairs, seed, progress)
     outputs = network["through"].shape[1]
     made = Agreement(
@@ -139,7 +139,7 @@ def learn_agreement(
     )
     z = made(np.asarray(context[representatives]))[:, kept.shape[1] :]
     mean = z.mean(axis=0)
-    spread = max(float(np.sqrt(((z - mean) ** 2).sum(axis=1).mean())), 1e-12)
+    spread = float(np.sqrt(((z - mean) ** 2).sum(axis=1).mean())) or 1.0
     return Agreement.from_arrays(
         {**made.arrays(), "output_centre": mean, "output_scale": np.full(1, spread, np.float32)}
     )
@@ -154,7 +154,7 @@ def _whitening(near: NDArray[np.float64], pairs: NDArray[np.integer], variance: 
         difference = near[part[:, 0]] - near[part[:, 1]]
         covariance += difference.T @ difference
     covariance /= max(len(pairs), 1)
-    covariance[np.diag_indices(width)] += max(FLOOR * variance, 1e-30)
+    covariance[np.diag_indices(width)] += FLOOR * variance or 1.0  # all alike: nothing to blow up
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors / np.sqrt(values))
 

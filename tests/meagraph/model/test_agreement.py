@@ -1,0 +1,159 @@
+"""A latent space in which neighbouring atoms agree, on made contexts whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.model import agreement as module
+from meagraph.model.agreement import Agreement, learn_agreement
+from meagraph.model.checkpoint import load_agreement, load_model, save_model
+from meagraph.model.settings import ModelConfig
+from meagraph.model.training import new_model
+
+KINDS, EACH, WIDTH = 4, 150, 8
+
+
+def made(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Contexts (n, 8) of kinds that differ little in two columns and are noisy in the others; pairs within a kind."""
+    rng = np.random.default_rng(seed)
+    kind = np.repeat(np.arange(KINDS), EACH)
+    context = rng.normal(size=(len(kind), WIDTH))
+    context[:, :2] *= 0.1
+    context[:, 0] += np.where(kind % 2, 0.7, -0.7)
+    context[:, 1] += np.where(kind // 2, 0.7, -0.7)
+    pairs = np.array([(i, j) for i in range(len(kind)) for j in rng.choice(np.flatnonzero(kind == kind[i]), 4)])
+    return context.astype(np.float32), pairs[pairs[:, 0] != pairs[:, 1]], kind
+
+
+def same_kind(values: np.ndarray, kind: np.ndarray, count: int = 10) -> float:
+    """Share of each row's nearest others that are of its kind."""
+    away = np.linalg.norm(values[:, None] - values[None], axis=2)
+    np.fill_diagonal(away, np.inf)
+    return float((kind[np.argsort(away, axis=1)[:, :count]] == kind[:, None]).mean())
+
+
+def test_what_neighbours_share_tells_kinds_apart() -> None:
+    """Noise drowns the kinds in the context; the linear map brings them out, the network more."""
+    context, pairs, kind = made()
+    found = learn_agreement(context, pairs, np.arange(len(context)))
+    values = found(context)
+    own, whole = same_kind(context, kind), same_kind(values, kind)
+    linear, network = same_kind(values[:, : found.kept.shape[1]], kind), same_kind(values[:, -module.OUTPUTS :], kind)
+    assert own < 0.75
+    assert own + 0.1 < linear
+    assert network > 0.9
+    assert whole > 0.9
+
+
+def test_training_is_what_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    context, pairs, kind = made()
+    monkeypatch.setattr(module, "STEPS", 0)
+    drawn = learn_agreement(context, pairs, np.arange(len(context)))(context)[:, -module.OUTPUTS :]
+    monkeypatch.undo()
+    trained = learn_agreement(context, pairs, np.arange(len(context)))(context)[:, -module.OUTPUTS :]
+    assert same_kind(drawn, kind) + 0.05 < same_kind(trained, kind)
+
+
+def test_kinds_not_seen_in_training_are_told_apart() -> None:
+    """What was learned on some environments holds for others of the kind."""
+    context, pairs, kind = made(0)
+    found = learn_agreement(context, pairs, np.arange(len(context)))
+    other, _, other_kind = made(1)
+    assert same_kind(found(other), other_kind) > 0.85
+    assert (kind == other_kind).all()
+
+
+def test_the_linear_map_by_hand() -> None:
+    """Neighbours differ along the first column alone, by 2: its variance among them is 4, that of the floor a tenth."""
+    context = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]], dtype=np.float32)
+    found = learn_agreement(context, np.array([[0, 1], [1, 0], [2, 3], [3, 2]]), np.arange(4))
+    seen = context @ found.linear
+    scale = np.linalg.norm(seen[0] - seen[2]) / np.linalg.norm(seen[0] - seen[1])
+    assert scale == pytest.approx(np.sqrt((4.0 + 0.1) / 0.1), rel=1e-5)
+    assert np.sqrt((seen**2).mean()) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_both_parts_are_of_one_size() -> None:
+    context, pairs, _ = made()
+    values = learn_agreement(context, pairs, np.arange(len(context)))(context)
+    for part in (values[:, : -module.OUTPUTS], values[:, -module.OUTPUTS :]):
+        assert np.sqrt((part**2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-3)
+        np.testing.assert_allclose(part.mean(axis=0), 0.0, atol=1e-3)
+
+
+def test_the_network_by_hand() -> None:
+    """What is applied without PyTorch is what was trained: written out once more."""
+    context, pairs, _ = made()
+    found = learn_agreement(context, pairs, np.arange(len(context)))
+    x = (context[:5].astype(float) - found.centre) @ found.linear
+
+    def silu(value: np.ndarray) -> np.ndarray:
+        return value / (1 + np.exp(-value))
+
+    h = silu(x @ found.first + found.first_bias)
+    h = h + silu(h @ found.second + found.second_bias)
+    z = x @ found.through + h @ found.last + found.last_bias
+    z = (z / np.linalg.norm(z, axis=1, keepdims=True) - found.output_centre) / found.output_scale
+    np.testing.assert_allclose(found(context[:5])[:, -module.OUTPUTS :], z, rtol=1e-3, atol=1e-4)
+
+
+def test_equal_input_and_seed_give_equal_values() -> None:
+    context, pairs, _ = made()
+    first, again, other = (learn_agreement(context, pairs, np.arange(len(context)), seed=s)(context) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    context, pairs, _ = made()
+    found = learn_agreement(context, pairs, np.arange(len(context)))
+    whole = found(context)
+    monkeypatch.setattr(module, "BLOCK", 37)
+    np.testing.assert_allclose(found(context), whole, rtol=1e-4, atol=1e-5)
+    assert found(context[:0]).shape == (0, whole.shape[1])
+
+
+def test_without_pairs_or_without_variety_values_are_finite() -> None:
+    context, _, _ = made()
+    none = np.empty((0, 2), dtype=np.int32)
+    assert np.isfinite(learn_agreement(context, none, np.arange(len(context)))(context)).all()
+    alike = np.ones((6, 3), dtype=np.float32)
+    assert np.isfinite(learn_agreement(alike, np.array([[0, 1], [1, 0]]), np.arange(1))(alike)).all()
+
+
+def test_a_checkpoint_keeps_it(tmp_path: Path) -> None:
+    context, pairs, _ = made()
+    found = learn_agreement(context, pairs, np.arange(len(context)))
+    model = new_model(ModelConfig(4, (3,), 1))
+    path = save_model(tmp_path / "with", model, found)
+    again = load_agreement(path)
+    assert again is not None
+    np.testing.assert_array_equal(again(context), found(context))
+    load_model(path)
+    assert load_agreement(save_model(tmp_path / "without", model)) is None
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    context, pairs, _ = made()
+    arrays = learn_agreement(context, pairs, np.arange(len(context))).arrays()
+    with pytest.raises(KeyError):
+        Agreement.from_arrays({name: array for name, array in arrays.items() if name != "last"})
+    with pytest.raises(ValueError, match="fit"):
+        Agreement.from_arrays({**arrays, "second": arrays["second"][:-1]})
+    (tmp_path / "m.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(MEAGraphError, match="usable"):
+        load_agreement(tmp_path / "m")
+
+
+def test_it_can_be_cancelled() -> None:
+    context, pairs, _ = made()
+
+    def cancel(done: int, total: int, what: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        learn_agreement(context, pairs, np.arange(len(context)), progress=cancel)
