@@ -22,7 +22,8 @@ from meagraph.progress import Progress, silent
 FLOOR = 0.1  # of the mean variance of a column, added to that between neighbours, so that no noise is blown up
 KEPT = 32  # columns of the linear map that are kept, those of the largest variance
 HIDDEN, OUTPUTS = 128, 32  # widths of the network
-STEPS, BATCH = 400, 512  # of the training, pairs a step
+STEPS, BATCH = 400, 512  # of the training at most, pairs a step
+PASSES = 20  # over the pairs at most
 RATE, DECAY = 1e-3, 1e-5  # learning rate and weight decay of Adam
 TEMPERATURE = 0.1
 REPORT = 20  # steps between two reports of progress
@@ -188,18 +189,20 @@ def _train(x: NDArray[np.float64], pairs: NDArray[np.integer], seed: int, progre
 
     optimiser = torch.optim.Adam([first, second, last, through, *biases], lr=RATE, weight_decay=DECAY)
     rng = np.random.default_rng(seed)
+    batch = min(BATCH, len(pairs))
+    steps = min(STEPS, -(-PASSES * len(pairs) // batch)) if batch else 0
     with one_thread():
-        for step in range(STEPS if len(pairs) else 0):
-            chosen = pairs[rng.integers(0, len(pairs), BATCH)]
+        for step in range(steps):
+            chosen = pairs[rng.integers(0, len(pairs), batch)]
             one, other = forward(rows[chosen[:, 0]]), forward(rows[chosen[:, 1]])
             alike = one @ other.T / TEMPERATURE
-            own = torch.arange(BATCH)
+            own = torch.arange(batch)
             loss = functional.cross_entropy(alike, own) + functional.cross_entropy(alike.T, own)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             if step % REPORT == 0:
-                progress(step, STEPS, "agreement of neighbours")
+                progress(step, steps, "agreement of neighbours")
     names = ("first", "first_bias", "second", "second_bias", "last", "last_bias", "through")
     tensors = (first, biases[0], second, biases[1], last, biases[2], through)
     return {name: tensor.detach().numpy() for name, tensor in zip(names, tensors, strict=True)}
