@@ -27,8 +27,9 @@ COARSE = 4  # pixels of a cell in which points are looked for under a name
 LINE = 1.25  # height of a line, in letters
 HALO = 4  # pixels
 SMALL, LARGE, WIDE_FRAME = 12, 14, 900  # pixels: letters of a map up to this wide, and beyond
-_WIDTHS = {0.4: " iljtfrI.,:;'|!()[]-/·", 0.95: "mwMW%@…—"}  # of a bold letter, in its height; never too little
-_OTHER_WIDTH, _CAPITAL, _BEYOND_LATIN = 0.63, 0.74, 1.05
+# of bold letters in their height, of the widest of the fonts that may stand in for the page's: never too little
+_WIDTHS = {0.41: " iljI.,:;'|/·", 0.5: "tfr!()[]-", 1.11: "mwMW%@…—"}
+_OTHER_WIDTH, _CAPITAL, _BEYOND_LATIN = 0.72, 0.86, 1.11
 
 
 _Box = tuple[float, float, float, float]  # left, right, bottom, top in pixels from the lower left

@@ -94,7 +94,7 @@ def test_where_there_is_no_room_names_stand_beside_their_place():
 
 
 def test_names_shrink_or_hide_until_the_view_is_closer():
-    line = View((0.0, 10.0), (0.0, 10.0), 100, 16)  # room for one line; "cluster 1" is 57 pixels wide
+    line = View((0.0, 10.0), (0.0, 10.0), 100, 16)  # room for one line; "cluster 1" is 65 pixels wide
     places = np.array([[5.0, 5.0], [9.5, 5.0], [5.2, 5.0]])
     assert shown(place_labels(places, [0, 1, 2], ONE, line)) == [(0, "cluster 1"), (1, "2")]
     assert shown(place_labels(places, [2, 1, 0], ONE, line)) == [(2, "cluster 3"), (1, "2")]
