@@ -62,11 +62,16 @@ def _describe(options: argparse.Namespace) -> None:
             progress=part(progress, 0.3, 1.0),
         )
         write_described(options.out, dataset, descriptors, overwrite=options.overwrite)
-    size, width = descriptors.values.shape
+    size, width = descriptors.own.shape
+    frame, context = descriptors.frame, list[str]()
+    if frame is not None:
+        within = f"cutoff {frame.cutoff:g} Å, " if config.descriptors.method == "soap" else ""
+        context = [f"context  {frame.columns} more ({within}first shell {frame.shell:.2f} Å)"]
     figures = {
         "structures": dataset.n_structures,
         "environments": size,
         "width": width,
+        "context": 0 if frame is None else frame.columns,
         "descriptors": descriptors.identity,
         "files": [options.out, str(beside)],
     }
@@ -75,5 +80,6 @@ def _describe(options: argparse.Namespace) -> None:
         figures,
         f"{size:,} environments of {dataset.n_structures:,} structures, {width} values each",
         *([descriptors.note] if descriptors.note else []),
+        *context,
         f"wrote    {options.out}\nwrote    {beside}",
     )

@@ -22,6 +22,7 @@ from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
 from meagraph.model.results import Embedding
 
 NOISE = -1
+PART, FEWEST = 8, 10  # in the hierarchy a representative has a PART of all as neighbours at most, but FEWEST
 HIERARCHY = "hierarchy"
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
@@ -159,13 +160,20 @@ def cluster(
     Labels are numbered by falling size, ties by the first environment, so equal input gives equal labels.
     """
     config = config or ClusteringConfig()
-    near = neighbours.nearest(config.neighbours)
+    near = neighbours.nearest(neighbours_of(config, condensed.size))
     found = METHODS[config.method](embedding, near, condensed, config, seed)
     settings = {**found.settings, "pooling_rate": embedding.rate}
     if found.hierarchy is not None:
         return cut(found.hierarchy, config.count(found.hierarchy), condensed, settings)
     labels, sizes = ordered_labels(found.labels, condensed)
     return Clusters(labels[condensed.assignment], sizes, config.method, settings)
+
+
+def neighbours_of(config: ClusteringConfig, representatives: int) -> int:
+    """Latent neighbours of each representative; of the hierarchy fewer where so many would join all of a small set."""
+    if config.method != "hierarchy":
+        return config.neighbours
+    return min(config.neighbours, max(FEWEST, representatives // PART))
 
 
 def cut(hierarchy: Hierarchy, count: int, condensed: Condensed, settings: dict[str, Any]) -> Clusters:

@@ -21,7 +21,7 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import read_arrays, sha256_file
 from meagraph.latent.placement import place
-from meagraph.model.checkpoint import load_model
+from meagraph.model.checkpoint import load_agreement, load_model
 from meagraph.pipeline.run import Run, run
 from meagraph.step_files.descriptors import read_described
 from meagraph.step_files.latent import read_latent
@@ -273,7 +273,9 @@ def new(done: Chain, tmp_path: Path, make_structures: Callable[..., list[Atoms]]
     structures = [known[7], *make_structures(2, 1, seed=8)[:2], *known[:2], known[8], make_structures(2, 1, seed=8)[3]]
     for atoms, group in zip(structures, "abcdefg", strict=True):
         atoms.info["config_type"] = group
-    return make(tmp_path / "new", structures, steps=1)
+    chain = make(tmp_path / "new", structures, steps=0)
+    assert main(chain.describe("--like", done.model)) == 0
+    return chain
 
 
 def test_new_data_on_a_known_map(done: Chain, new: Chain, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,7 +293,8 @@ def test_new_data_on_a_known_map(done: Chain, new: Chain, capsys: pytest.Capture
     again = read_latent(new.latent)
     assert again.placement is not None
     latent, values = read_latent(done.latent).latent, read_described(new.descriptors).descriptors
-    expected = place(load_model(done.model)[0], latent, values, budget=100)
+    model, agreement = load_model(done.model)[0], load_agreement(done.model)
+    expected = place(model, latent, values, agreement=agreement, budget=100)
     for name, value in vars(expected).items():
         if name != "condensed":
             np.testing.assert_array_equal(getattr(again.placement, name), value, err_msg=name)
@@ -305,6 +308,17 @@ def test_new_data_on_a_known_map(done: Chain, new: Chain, capsys: pytest.Capture
         np.testing.assert_allclose(there["x"][mine], old["x"][rows], atol=0.2)
     assert np.isfinite(there["x"]).all()
     assert set(there["outside"].tolist()) <= {0, 1}
+
+
+def test_new_data_need_the_frame_of_the_model(done: Chain, new: Chain, capsys: pytest.CaptureFixture[str]) -> None:
+    other = make(new.folder / "other", ase.io.read(new.data, ":"), steps=1)  # in a frame of its own
+    embed = ["embed", other.descriptors, "--model", done.model, "--onto", done.latent, "--out", other.latent]
+    capsys.readouterr()
+    refused(capsys, embed, "meagraph describe --like MODEL")
+    assert main(other.describe("--like", done.descriptors, "--overwrite")) == 0  # the descriptors know it, too
+    assert main(embed) == 0
+    capsys.readouterr()
+    refused(capsys, other.describe("--like", str(new.folder / "none"), "--overwrite"), "does not exist")
 
 
 def test_placed_data_needs_its_reference(done: Chain, new: Chain, capsys: pytest.CaptureFixture[str]) -> None:
@@ -457,7 +471,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path, suffix: str) -> None:
 def test_descriptors_of_the_library_can_be_handed_on(done: Chain) -> None:
     """The file holds what compute_descriptors returns, float32, and nothing pickled."""
     values = np.load(done.descriptors, allow_pickle=False)
-    expected = compute_descriptors(read_dataset(done.data), CONFIG.descriptors).values
+    expected = compute_descriptors(read_dataset(done.data), CONFIG.descriptors, context=True).values
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, expected)
 

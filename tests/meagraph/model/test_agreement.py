@@ -58,9 +58,9 @@ def test_what_neighbours_share_tells_kinds_apart() -> None:
 def test_training_tells_apart_what_no_linear_map_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what was learned holds for environments that were not there."""
     context, pairs, kind = crossed()
-    monkeypatch.setattr(module, "STEPS", 0)
+    monkeypatch.setattr(module, "PASSES", 0)
     drawn = learn_agreement(context, pairs, np.arange(len(context)))
-    monkeypatch.undo()
+    monkeypatch.setattr(module, "PASSES", 80)  # there are few pairs
     trained = learn_agreement(context, pairs, np.arange(len(context)))
     other, _, other_kind = crossed(1)
     for rows, truth in ((context, kind), (other, other_kind)):
