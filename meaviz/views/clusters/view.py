@@ -92,7 +92,7 @@ class ClusterView(pn.viewable.Viewer):
             delete_button=False,
             sx=DENSE_CHOICE,
             width=230,
-            margin=(6, 8, 0, 12),
+            margin=(12, 8, 0, 12),
         )
         self._message = TextPane(ABOUT, margin=(6, 4), styles={"font-size": "12px"}, stylesheets=[FACTS_CSS])
         self.levels = LevelSlider(session)
