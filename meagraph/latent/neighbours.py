@@ -17,7 +17,7 @@ BLOCK_VALUES = 8_000_000  # distances held at a time: 32 MB
 SPARE = 4  # more candidates than asked for, as products of single precision may rank two of a distance wrongly
 EPOCHS = 200  # of UMAP's layout
 REACH, NEAR = 12, 1 / 3  # rows nearer than this share of the distance to the REACHth neighbour are copies
-_BLOCK = 2000  # rows whose shared neighbours are counted at a time
+BLOCK = 2000  # rows whose shared neighbours are counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +152,9 @@ def shared_neighbours(neighbours: Neighbours) -> csr_matrix:
     either.eliminate_zeros()
     either.data[:] = 1.0
     parts = []
-    for start in range(0, size, _BLOCK):  # all rows that share any are many times the neighbours
-        among = either[start : start + _BLOCK]
-        parts.append((near[start : start + _BLOCK] @ near.T).multiply(among))
+    for start in range(0, size, BLOCK):  # all rows that share any are many times the neighbours
+        among = either[start : start + BLOCK]
+        parts.append((near[start : start + BLOCK] @ near.T).multiply(among))
     shared = csr_matrix(vstack(parts))
     shared.data = (shared.data / (2 * count - shared.data)).astype(np.float64)
     return shared

@@ -189,5 +189,5 @@ def test_a_melt_stands_beside_its_crystal(tmp_path: Path) -> None:
     assert molten.sum() > 30
     assert not metal.close_packed(frame)[molten].any()
     assert frame.positions[solid, 2].max() < frame.positions[molten, 2].min()
-    ase.io.write(tmp_path / "melt.extxyz", frame)
+    ase.io.write(tmp_path / "melt.extxyz", [frame, frame])
     assert (read_dataset(tmp_path / "melt.extxyz").groups == "melt_interface").all()

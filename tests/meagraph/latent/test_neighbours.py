@@ -29,7 +29,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).normal(size=(50, 4))
     near = nearest_neighbours(values, 9)
     whole = shared_neighbours(near)
-    monkeypatch.setattr(neighbours, "_BLOCK", 7)
+    monkeypatch.setattr(neighbours, "BLOCK", 7)
     parts = shared_neighbours(near)
     assert (whole != parts).nnz == 0
     assert (whole != whole.T).nnz == 0
