@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress
@@ -65,7 +66,7 @@ def cluster_lines(clusters: Clusters, names: Sequence[str], *, first: int = 1) -
     """The largest clusters as a table: number, from ``first``, environments, and what sets each apart."""
     shown = list(zip(clusters.sizes.tolist(), names, strict=True))[:LISTED]
     lines = [f"  {'cluster':>7}{'environments':>14}  name"]
-    lines += [f"  {number:>7}{size:>14,}  {name}" for number, (size, name) in enumerate(shown, first)]
+    lines += [f"  {number:>7}{size:>14,}  {printable(name)}" for number, (size, name) in enumerate(shown, first)]
     more = clusters.n_clusters - len(shown)
     return [*lines, *([f"  {'':>7}{'':>14}  and {more:,} more"] if more else [])]
 

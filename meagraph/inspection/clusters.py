@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.display.cards import Table, counted, percent
+from meagraph.display.cards import Table, counted, percent, printable
 from meagraph.latent.clustering import Clusters, contingency
 from meagraph.pruning.plan import PruningPlan
 
@@ -45,7 +45,7 @@ class ClusterCounts:
             size = int(self.environments[label])
             inside = self.groups_of(label)
             name = "none" if label == none else str(label)
-            named = ["" if label == none else names[label]] if names else []
+            named = ["" if label == none else printable(names[label])] if names else []
             row = [name, *named, f"{size:,}", percent(size, total), f"{self.structures[label]:,}", counted(inside)]
             if self.chosen is not None and self.kept is not None:
                 row += [f"{self.chosen[label]:,}", f"{self.kept[label]:,} ({percent(self.kept[label], size)})"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.inspection.naming import Evidence, Kind
@@ -15,9 +16,11 @@ from meagraph.inspection.phases import MOST, PHASES, Phases
 
 ONE_SIDED = 0.22  # length of the mean direction to the nearest atoms at a surface; 0.07 beside a vacancy of bcc
 ALONE = 0.2  # share of neighbours in a known phase below which an unresolved place is no defect of one
+UNEVEN = 0.012  # that spread of the distances to the nearest atoms; 0.015 to 0.044 in liquids, 0 in a sheared crystal
 STRAIN = 0.03  # relative change of the distances to the nearest atoms, from their median in the phase
 OUTER = 0.2  # share of all forces that are called low, and high
 MOST_GROUPS = 2000  # beyond these, groups name nothing
+SHORTEST = 3  # letters of what groups have in common
 SEPARATORS = re.compile(r"[\s_\-./,;:|+]+")
 ORDER = (*PHASES, "surface", "liquid-like", "defect")
 SURFACE, LIQUID, DEFECT = range(len(PHASES), len(ORDER))
@@ -27,7 +30,7 @@ def gather(dataset: AtomicDataset, phases: Phases) -> Evidence:
     """Everything that the environments of ``dataset`` may be named by; ``phases`` are its own."""
     codes = np.searchsorted(np.asarray(dataset.species), dataset.numbers)
     kinds = (
-        _order(phases),
+        _order(phases, dataset),
         *_groups(dataset),
         Kind(codes, tuple(chemical_symbols[number] for number in dataset.species)),
         _strain(phases, dataset),
@@ -37,15 +40,29 @@ def gather(dataset: AtomicDataset, phases: Phases) -> Evidence:
     return Evidence(kinds, _sites(phases), phases)
 
 
-def _order(phases: Phases) -> Kind:
-    """The phase; where that is unresolved: a surface, a defect among what is resolved, or disorder."""
+def _order(phases: Phases, dataset: AtomicDataset) -> Kind:
+    """The phase; where that is unresolved: a surface, a defect among what is resolved, or disorder.
+
+    A crystal that is no lattice we know, or is strained beyond recognition, is as even as it is ordered: no liquid.
+    """
     codes = phases.phase.astype(np.int64)
     unresolved = codes == 0
     codes[unresolved] = len(ORDER)  # nothing can be said where few atoms are near
     codes[unresolved & (phases.ordered >= ALONE)] = DEFECT
-    codes[unresolved & (phases.ordered < ALONE)] = LIQUID
+    inner = unresolved & (phases.ordered < ALONE) & (phases.lopsided <= ONE_SIDED)
+    codes[inner & (_unevenness(phases.spacing, inner, dataset) > UNEVEN)] = LIQUID
     codes[unresolved & (phases.lopsided > ONE_SIDED)] = SURFACE
     return Kind(codes, ORDER)
+
+
+def _unevenness(spacing: NDArray[np.float32], of: NDArray[np.bool_], dataset: AtomicDataset) -> NDArray[np.float64]:
+    """Relative standard deviation of ``spacing`` (N,) in each environment's structure, over those in ``of``."""
+    rows, count = dataset.structure_of[of], dataset.n_structures
+    number = np.maximum(np.bincount(rows, minlength=count), 1)
+    mean = np.bincount(rows, spacing[of], minlength=count) / number
+    away = np.bincount(rows, (spacing[of] - mean[rows]) ** 2, minlength=count) / number
+    found: NDArray[np.float64] = (np.sqrt(away) / np.maximum(mean, 1e-9))[dataset.structure_of]
+    return found
 
 
 def _coordination(phases: Phases) -> Kind:
@@ -77,9 +94,12 @@ def _groups(dataset: AtomicDataset) -> tuple[Kind, Kind]:
 
 
 def group_words(names: Sequence[str]) -> list[str]:
-    """Each group in words: what several begin with is a part of its own, "surface_110" is "surface, 110"."""
+    """Each group in words: what several begin with is a part of its own, "surface_110" is "surface, 110".
+
+    That has SHORTEST letters at least: "di_vacancy" and "di_sia" are no family.
+    """
     split = [[word for word in SEPARATORS.split(name) if word] for name in names]
-    begins = Counter(words[0] for words in split if words)
+    begins = Counter(words[0] for words in split if words and len(words[0]) >= SHORTEST)
     told = []
     for name, words in zip(names, split, strict=True):
         if len(words) > 1 and begins[words[0]] > 1:

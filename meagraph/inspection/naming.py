@@ -90,7 +90,9 @@ def _first(words: list[str]) -> tuple[str, ...]:
     """The first PARTS of ``words`` that say something new: "liquid" says nothing after "liquid-like"."""
     parts: dict[str, str] = {}
     for word in words:
-        parts.setdefault(word.casefold().split("-")[0], word)
+        begin, _, rest = word.partition(" ")
+        new = rest if rest and begin.casefold() in parts else word  # of "bcc distorted", after "bcc", the second half
+        parts.setdefault(new.casefold().split("-")[0], new)
     return tuple(parts.values())[:PARTS]
 
 

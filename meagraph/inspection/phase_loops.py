@@ -57,6 +57,34 @@ def _set_bits(bits: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def around_rank(values: Floats, count: int) -> tuple[float, float]:
+    """The largest of the ``count`` smallest ``values``, and the smallest of the others; the values change places.
+
+    By Hoare's quickselect: several times as fast as sorting all.
+    """
+    left, right = 0, values.size - 1
+    while left < right:
+        pivot = values[(left + right) // 2]
+        i, j = left, right
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if count <= j:
+            right = j
+        elif count >= i:
+            left = i
+        else:
+            break
+    return values[:count].max(), values[count]
+
+
+@numba.njit(cache=True, nogil=True)
 def _bond(points: Floats, k: int, bonds: int, joined: Indices, squares: Floats) -> float:
     """Bond the ``bonds`` nearest pairs of ``k`` points: bits into ``joined``; the gap in Å to the pair after them."""
     m = 0
@@ -65,8 +93,8 @@ def _bond(points: Floats, k: int, bonds: int, joined: Indices, squares: Floats) 
             x, y, z = points[a, 0] - points[b, 0], points[a, 1] - points[b, 1], points[a, 2] - points[b, 2]
             squares[m] = x * x + y * y + z * z
             m += 1
-    ordered = np.sort(squares[:m])
-    low, high = np.sqrt(ordered[bonds - 1]), np.sqrt(ordered[bonds])
+    low, high = around_rank(squares[:m].copy(), bonds)
+    low, high = np.sqrt(low), np.sqrt(high)
     limit = (0.5 * (low + high)) ** 2
     joined[:k] = 0
     m = 0

@@ -91,6 +91,12 @@ def test_liquid_says_nothing_after_liquid_like() -> None:
     assert found.names(clusters([0, 0, 1, 1])) == ("liquid-like", "solid")
 
 
+def test_a_group_need_not_repeat_the_phase() -> None:
+    group = Kind(np.array([0, 0, 1, 1]), ("bcc distorted", "dia"))
+    found = told_by(("bcc", "diamond"), [0, 0, 1, 1], group)
+    assert found.names(clusters([0, 0, 1, 1])) == ("bcc, distorted", "diamond, dia")
+
+
 def test_the_order_of_environments_changes_nothing_and_equal_input_gives_equal_names() -> None:
     rng = np.random.default_rng(0)
     codes, labels = rng.integers(0, 4, 200), np.sort(rng.integers(0, 6, 200))
@@ -108,6 +114,7 @@ def test_the_order_of_environments_changes_nothing_and_equal_input_gives_equal_n
         (["bcc_thermal", "bcc hot 900K"], ["bcc, thermal", "bcc, hot 900K"]),
         (["gamma_surface", "surface_110"], ["gamma surface", "surface 110"]),
         (["A15", "self_interstitial"], ["A15", "self interstitial"]),
+        (["di-vacancy", "di-sia"], ["di vacancy", "di sia"]),
         (["___"], ["___"]),
     ],
 )
@@ -146,13 +153,17 @@ def test_a_single_site_is_named() -> None:
 
 def test_unresolved_places_are_surfaces_defects_or_liquid_like() -> None:
     data = dataset(["x"] * 4)
-    phases = blank(8, lopsided=[0.4, 0.4] + [0.1] * 6, ordered=[0, 0, 0, 0, 0.5, 0.5, np.nan, np.nan])
-    assert gather(data, phases).names(clusters([0, 0, 1, 1, 2, 2, 3, 3])) == (
-        "surface",
-        "liquid-like",
-        "defect",
-        "mixed",
-    )
+    ordered = [0, 0, 0, 0, 0.5, 0.5, np.nan, np.nan]
+    spacing = [3.0, 3.0, 2.93, 3.07, 3.0, 3.0, np.nan, np.nan]
+    phases = blank(8, lopsided=[0.4, 0.4] + [0.1] * 6, ordered=ordered, spacing=spacing)
+    names = gather(data, phases).names(clusters([0, 0, 1, 1, 2, 2, 3, 3]))
+    assert names == ("surface", "liquid-like", "defect", "mixed")
+
+
+def test_a_crystal_without_a_phase_is_no_liquid() -> None:
+    """All its atoms are alike, as in sheared zinc blende."""
+    phases = blank(4, lopsided=[0] * 4, ordered=[0] * 4, spacing=[3.0, 3.0, 2.93, 3.07])
+    assert gather(dataset(["x"] * 2), phases).names(clusters([0, 0, 1, 1])) == ("mixed", "liquid-like")
 
 
 def test_bonds_are_counted_where_there_is_no_phase() -> None:

@@ -10,7 +10,7 @@ from ase.spacegroup import crystal
 
 from meagraph.datasets import from_atoms
 from meagraph.errors import Cancelled
-from meagraph.inspection.phase_loops import FCC_BOND, FOUR, HCP_BOND, SIX, classify, nearest
+from meagraph.inspection.phase_loops import FCC_BOND, FOUR, HCP_BOND, SIX, around_rank, classify, nearest
 from meagraph.inspection.phases import PHASES, Phases, find_phases, reach_of
 
 LATTICES = {
@@ -157,6 +157,15 @@ def test_it_can_be_stopped() -> None:
 def test_signatures_are_those_of_the_literature() -> None:
     """fcc has 421 bonds, hcp 421 and 422, bcc 444 and 666: common neighbours, bonds among them, longest chain."""
     assert (FCC_BOND, HCP_BOND, FOUR, SIX) == (40201, 40202, 40404, 60606)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_values_around_a_rank_are_those_of_sorting(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 30, size=rng.integers(2, 160)).astype(float)
+    count = int(rng.integers(1, len(values)))
+    ordered = np.sort(values)
+    assert around_rank(values.copy(), count) == (ordered[count - 1], ordered[count])
 
 
 def test_the_nearest_come_in_order_from_both_sides() -> None:

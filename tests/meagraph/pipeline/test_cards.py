@@ -14,7 +14,7 @@ import pytest
 from ase import Atoms
 
 import meagraph as mg
-from meagraph.display.cards import Shown
+from meagraph.display.cards import Shown, printable
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.force_error import Cost
@@ -152,10 +152,10 @@ def test_a_run_says_what_made_it_and_what_it_keeps(result: mg.Run) -> None:
 def test_the_table_of_clusters_tells_groups_and_what_the_plan_keeps(result: mg.Run) -> None:
     text = Page(result._repr_html_()).text.split()
     row = text[text.index("structures", text.index("chosen", text.index("groups"))) + 1 :]  # after the last head
-    label, *rest = row[: row.index("%") + 2]
-    *name, size, share, sign, within = rest
+    start = row.index("64")
+    assert row[1:start] == printable(result.cluster_names[0]).split()
+    label, size, share, sign, within = row[0], *row[start : start + 4]
     assert (label, size, f"{share} {sign}", within) == ("0", "64", "61.0 %", "4")
-    assert name  # in words
     analysis = mg.Analysis(result.dataset, result.descriptors, result.learned, result.survey)
     assert "in kept structures" not in analysis._repr_html_()
     assert repr(analysis).startswith("Analysis of ")

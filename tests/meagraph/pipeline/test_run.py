@@ -64,7 +64,7 @@ def test_from_file_to_files(file: Path, tmp_path: Path, structures: tuple[Atoms,
     assert result.learned.source == "trained"
     assert len(result.learned.history) == 2
     assert result.learned.condensed.size < n  # one structure comes twice
-    assert survey.embedding.values.shape == (result.learned.condensed.size, 8)
+    assert survey.embedding.values.shape == (result.learned.condensed.size, 32 + 32)
     assert survey.clusters.labels.shape == (n,)
     assert survey.projection.xy.shape == (n, 2)
     assert survey.outliers.score.shape == (n,)
