@@ -90,13 +90,13 @@ def vacancy() -> Atoms:
     return atoms
 
 
-def grain_boundary() -> Atoms:
+def grain_boundary(repeats: tuple[int, int, int] = (3, 2, 2)) -> Atoms:
     """Two Σ5 (310) [001] symmetric tilt boundaries, relaxed by EMT, the cell along their normal with them.
 
     An atom is of the boundary where its neighbours are not those of fcc: see :func:`close_packed`.
     """
     axes = [[3, 1, 0], [-1, 3, 0], [0, 0, 1]]
-    grain = FaceCenteredCubic("Cu", directions=axes, size=(3, 2, 2), latticeconstant=LATTICE)
+    grain = FaceCenteredCubic("Cu", directions=axes, size=repeats, latticeconstant=LATTICE)
     width = grain.cell[0, 0]
     mirrored, shared = grain.copy(), grain[grain.positions[:, 0] < 0.01]
     mirrored.positions[:, 0] = 2 * width - mirrored.positions[:, 0]
