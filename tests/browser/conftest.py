@@ -28,8 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """One headless Chromium for the whole run, with software WebGL."""
+def launch() -> Iterator[Callable[..., Browser]]:
+    """``launch(*arguments)``: start a headless Chromium with software WebGL, which ends with the run."""
     path = find_chromium()
     if path is None:
         unavailable("no Chromium found (install one, or name it in MEAVIZ_CHROMIUM)")
@@ -39,9 +39,21 @@ def chromium() -> Iterator[Browser]:
         unavailable("playwright is not installed (pip install playwright)")
     expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGUMENTS, *DRAWN_DIRECTLY])
-        yield browser
-        browser.close()
+        begun: list[Browser] = []
+
+        def start(*arguments: str) -> Browser:
+            begun.append(playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_ARGUMENTS, *arguments]))
+            return begun[-1]
+
+        yield start
+        for browser in begun:
+            browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(launch: Callable[..., Browser]) -> Browser:
+    """The one for the whole run."""
+    return launch(*DRAWN_DIRECTLY)
 
 
 @pytest.fixture

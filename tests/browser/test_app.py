@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 from bokeh.command.util import build_single_handler_application
 from panel.io.session import generate_session
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from meagraph.pipeline.config import PipelineConfig
 from meaviz.app import build
@@ -33,6 +33,12 @@ MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 def own_judgements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flags of a test are not the user's."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "judgements"))
+
+
+@pytest.fixture(scope="module")
+def chromium(launch: Callable[..., Browser]) -> Browser:
+    """One that draws as a user's does, in place of the quicker one."""
+    return launch()
 
 
 @pytest.fixture
