@@ -14,7 +14,7 @@ def component_names(descriptors: Descriptors) -> list[str]:
 
     Others are numbered from 1.
     """
-    width = descriptors.values.shape[1]
+    width = descriptors.own.shape[1]
     names = _soap_names(descriptors) if descriptors.method == "soap" else []
     return names if len(names) == width else [f"component {number + 1}" for number in range(width)]
 

@@ -55,12 +55,31 @@ class DescriptorStep(Step):
         self.descriptor.param.watch(show_settings, "value")
         compute = button("Compute")
         compute.on_click(lambda event: self.compute())
-        return [self.descriptor, self.source, basis, compute]
+        self.context = pmui.Checkbox(
+            label="Context for clusters and map", size="small", value=self.session.data.next_config.context, **COMPACT
+        )
+        self.lengths = caption(margin=0)
+        self.session.data.param.watch(self._show_lengths, "descriptors")
+        self._show_lengths()
+        return [self.descriptor, self.source, basis, self.context, self.lengths, compute]
+
+    def _show_lengths(self, *events: object) -> None:
+        """Cutoff and shell of the context, which follow from the dataset."""
+        found = self.session.data.descriptors
+        frame = None if found is None else found.frame
+        if found is None or frame is None:
+            self.lengths.object = ""
+            return
+        within = f"within {frame.cutoff:.1f} Å, " if found.method == "soap" else ""
+        self.lengths.object = f"{frame.columns} columns {within}first shell {frame.shell:.2f} Å"
 
     def summary(self) -> str:
         """Method and width."""
         found = self.session.data.descriptors
-        return "" if found is None else f"{found.method.upper()}, {found.values.shape[1]} values"
+        if found is None:
+            return ""
+        context = "" if found.frame is None else f" + {found.frame.columns}"
+        return f"{found.method.upper()}, {found.own.shape[1]}{context} values"
 
     def _source(self) -> str:
         """What the descriptor needs, "" for nothing. Raises MEAGraphError for a file outside the root."""
@@ -84,7 +103,7 @@ class DescriptorStep(Step):
         except MEAGraphError as error:
             self.session.activity.problem = (self.step, str(error))
             return
-        data.next_config = replace(data.next_config, descriptors=settings)
+        data.next_config = replace(data.next_config, descriptors=settings, context=self.context.value)
         self.workflow.run(self.step)
 
 
