@@ -93,7 +93,8 @@ def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]
     figures["recolour"] = timed(page, recolour, repeats)
     if len(xy) > environment_map.map_layers.SCATTER_MAX:
         figures["zoom"] = timed(page, zoom, repeats)  # below, the browser has all points and nothing is sent
-    session.appearance.colour_by = "cluster"
+    recolour(COLOURS.index("cluster"))
+    page.wait_for_timeout(700)
     page.get_by_role("tab", name="Clusters").click()
     slider = page.get_by_role("slider", name="from coarse to fine")
     slider.focus()
