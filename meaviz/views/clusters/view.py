@@ -67,7 +67,7 @@ class ClusterView(pn.viewable.Viewer):
             selectable=1,
             layout="fit_data",
             sizing_mode="stretch_both",
-            min_height=130,
+            min_height=115,
             configuration={"rowHeight": ROW},
             **(look | {"stylesheets": [*look["stylesheets"], LOOK]}),
         )
