@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from meagraph.errors import MEAGraphError
 
 NOWHERE = -1  # the community of a row without neighbours
-POWER = 0.75  # p of the connection; benchmarks: between 1/2 and 1 it agrees best with labels, weighted or balanced
+POWER = 0.75  # p of the connection; 1 agrees with labels about as well
 APART = 0.05  # connection below which two clusters are told apart by default
 SMALLEST = 1e-12
 
