@@ -70,7 +70,7 @@ def test_a_crystal_has_no_boundary_and_a_boundary_has_planes() -> None:
     crystal = metal.fcc((3, 3, 3))
     assert metal.close_packed(crystal).all()
     assert not metal.close_packed(metal.phases()["bcc"]).any()
-    atoms = metal.grain_boundary((3, 1, 2))
+    atoms = metal.grain_boundary((2, 2, 2))
     assert nearest_distance(atoms) > 0.85 * metal.NEAREST
     odd = of(atoms, "grain-boundary")
     assert 0.1 < odd.mean() < 0.5
