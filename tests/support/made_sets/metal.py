@@ -119,7 +119,8 @@ def grain_boundary(repeats: tuple[int, int, int] = (3, 2, 2)) -> Atoms:
 def close_packed(atoms: Atoms) -> NDArray[np.bool_]:
     """Which atoms have twelve neighbours, each of which shares four with them: those of a close-packed crystal (n,).
 
-    The first number of a common-neighbour analysis (Honeycutt and Andersen, J. Phys. Chem. 91, 4950, 1987).
+    The first number of a common-neighbour analysis (Honeycutt and Andersen, J. Phys. Chem. 91, 4950, 1987). For cells
+    of at least 6.2 Å: no two atoms are neighbours twice.
     """
     reach = 0.5 * (1.0 + np.sqrt(2.0)) * NEAREST
     first, second = neighbor_list("ij", atoms, reach)
