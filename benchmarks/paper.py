@@ -53,6 +53,7 @@ def published(name: str) -> mg.PipelineConfig:
     snap = mg.DescriptorConfig("snap", r_cut=4.67637, l_max=3)  # as in the potential that the data were made for
     return mg.PipelineConfig(
         descriptors=snap if name.startswith("Ta") else soap,
+        context=False,
         graph=mg.GraphConfig(lower=LOWER, upper=UPPER),
         widths=(128, 64, 32),
         kernels=3,

@@ -12,6 +12,7 @@ from pathlib import Path
 from meagraph.cli import add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
 
+ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
 
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from meaviz.demo import demo_path
     from meaviz.jobs.opening import Ahead
+    from meaviz.jobs.runner import end_jobs
 
     reading = reading_options(options)
     ahead = Ahead(options.data or [demo_path()], **reading)  # while the page is made ready
@@ -105,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    finally:
+        end_jobs(ENDING)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -69,6 +70,19 @@ class Job(threading.Thread):
         if self._cancelled.is_set():
             raise Cancelled
         self.fraction, self.message = done / max(total, 1), message
+
+
+def end_jobs(seconds: float) -> None:
+    """Cancel all jobs of this process and wait for them, ``seconds`` at most in all.
+
+    A thread that still computes in a library's own code while Python ends would abort the process.
+    """
+    jobs = [thread for thread in threading.enumerate() if isinstance(thread, Job)]
+    for job in jobs:
+        job.cancel()
+    deadline = time.monotonic() + seconds
+    for job in jobs:
+        job.join(max(0.0, deadline - time.monotonic()))
 
 
 class JobRunner:
