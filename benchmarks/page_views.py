@@ -26,7 +26,6 @@ from typing import Any
 HERE = Path(__file__).resolve()
 RESULTS = HERE.parent / "results"
 CHECK = 250  # ms between two looks at which sessions have ended
-LEFT = 7.0  # s
 WARM = 10  # views before anything is measured
 COUNTED = 50  # views between two counts
 READY = "of\\s+[\\d,]+ selected"  # said once the map is there
@@ -60,7 +59,7 @@ def serve(data: list[str]) -> None:
             for session in sessions:
                 session.request_expiration()  # heeded where no page is connected
             time.sleep(CHECK / 1000)
-        time.sleep(LEFT)  # for what is called when a session has been dropped, and some seconds later
+        time.sleep(2 * CHECK / 1000)  # for what is called when a session has been dropped
         gc.collect()
         kinds = dict(zip(ALIVE, (Session, Document, Model), strict=True))
         counts = dict.fromkeys(ALIVE, 0)

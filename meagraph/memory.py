@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import errno
-import gc
 import os
 from pathlib import Path
 
@@ -45,13 +42,6 @@ def free() -> float:
         except (OSError, ValueError, ImportError, AttributeError):  # another system, which has no such file
             continue
     return min(rooms)
-
-
-def give_back() -> None:
-    """Free what nothing refers to, and give the pages that this leaves empty back to the system (glibc keeps them)."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library, or none that can be named
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _field(path: str, name: str) -> float:

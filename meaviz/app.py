@@ -21,7 +21,6 @@ from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
-from meaviz.session.leaving import leaving
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -140,7 +139,6 @@ def build(
         def end(context: Any) -> None:
             workflow.end()
             session.uploads.close()
-            leaving().ended()
 
         pn.state.on_session_destroyed(end)
     return page

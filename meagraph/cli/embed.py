@@ -81,7 +81,7 @@ def _embed(options: argparse.Namespace) -> None:
                 learned.condensed,
                 graph=config.graph,
                 rate=config.pooling_rate,
-                agreement=learned.agreement,
+                latent=learned.latent,
                 progress=part(progress, 0.6, 1.0),
             )
         about["made_from"] = made_from

@@ -19,6 +19,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from meagraph.axes import upright
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.cells import compact
 from meagraph.descriptors.dscribe_based import soap, soap_width
@@ -131,8 +132,7 @@ def find_frame(
     raw /= norms
     centre = raw.mean(axis=0)
     raw -= centre
-    axes = _leading(raw, min(COLUMNS, *raw.shape))
-    axes *= np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
+    axes = upright(_leading(raw, min(COLUMNS, *raw.shape)))
     return Frame(
         shells.first, shells.cutoff, norms.astype(np.float32), centre.astype(np.float32), axes.astype(np.float32)
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.axes import upright
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
@@ -281,6 +282,4 @@ def principal_components(values: NDArray[np.floating], weights: NDArray[np.integ
     share = weights / weights.sum()
     centred = np.asarray(values, dtype=np.float64) - share @ values
     _, axes = np.linalg.eigh((share[:, None] * centred).T @ centred)
-    axes = axes[:, ::-1][:, :count]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return np.asarray(centred @ axes)
+    return np.asarray(centred @ upright(axes[:, ::-1][:, :count]))

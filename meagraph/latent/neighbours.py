@@ -67,8 +67,7 @@ def _nearest(
     for start in range(0, len(rows), step):
         part = rows[start : start + step] - centre
         off = square[None, :] - 2.0 * (part @ others.T)
-        near = np.argpartition(off, more - 1, axis=1)[:, :more] if more < len(known) else None
-        near = np.tile(np.arange(len(known)), (len(part), 1)) if near is None else np.sort(near, axis=1)
+        near = np.sort(np.argpartition(off, more - 1, axis=1)[:, :more], axis=1)
         exact = np.linalg.norm(part[:, None, :].astype(np.float64) - others[near], axis=2)
         order = np.argsort(exact, axis=1, kind="stable")[:, :count]
         index[start : start + step] = np.take_along_axis(near, order, axis=1)

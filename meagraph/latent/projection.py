@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from meagraph.axes import upright
 from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
@@ -69,8 +70,7 @@ def principal_plane(points: Points | NDArray[np.float32]) -> Projection:
     _, found = np.linalg.eigh((some - centre).T @ (some - centre))
     axes = np.zeros((width, 2))
     axes[:, : min(width, 2)] = found[:, ::-1][:, :2]
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(2)])
-    axes *= np.where(signs == 0, 1.0, signs)
+    axes = upright(axes)
     parts = [(points[start : start + BLOCK] - centre) @ axes for start in range(0, size, BLOCK)]
     return Projection(np.concatenate(parts).astype(np.float32))
 

@@ -12,7 +12,6 @@ from meagraph.descriptors import Descriptors
 from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
-from meagraph.model.agreement import Agreement
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
@@ -44,12 +43,12 @@ def latent_space(
     *,
     graph: GraphConfig,
     rate: float,
-    agreement: Agreement | None = None,
+    latent: NDArray[np.float32] | None = None,
     progress: Progress = silent,
 ) -> Latent:
     """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1).
 
-    With an ``agreement`` the latent values are those that it makes of the context, compared by distance.
+    ``latent`` (M, H) are values of the representatives in place of those of the model, compared by distance.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
@@ -57,10 +56,7 @@ def latent_space(
     rows = ScaledRows(descriptors.own, norms)[condensed.representatives]
     found = _graph(rows, condensed, graph, progress)
     error = reconstruction_errors(model, found, rate=rate)
-    embedding = embed(model, found, rate=rate)
-    if agreement is not None and descriptors.context is not None:
-        values = agreement(descriptors.context[condensed.representatives])
-        embedding = replace(embedding, values=values, by_distance=True)
+    embedding = embed(model, found, rate=rate).holding(latent)
     return Latent(embedding, condensed, rows, norms, graph, descriptors.identity, error)
 
 

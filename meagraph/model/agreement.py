@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.axes import upright
 from meagraph.progress import Progress, silent
 
 FLOOR = 0.1  # of the mean variance of a column, added to that between neighbours, so that no noise is blown up
@@ -48,11 +49,6 @@ class Agreement:
     through: Floats  # (k, Z)
     output_centre: Floats  # (Z,) of the rows of unit length
     output_scale: Floats  # (1,) their root mean square
-
-    @property
-    def inputs(self) -> int:
-        """Columns of the context k."""
-        return len(self.centre)
 
     def __call__(self, context: NDArray[np.floating]) -> Floats:
         """Latent values (n, K + Z) of environments with this ``context`` (n, k), to be compared by distance."""
@@ -124,9 +120,7 @@ def learn_agreement(
     linear /= float(np.sqrt((x**2).mean())) or 1.0
     x = some @ linear
     values, vectors = np.linalg.eigh(x.T @ x)
-    leading = vectors[:, np.argsort(-values, kind="stable")[:KEPT]]
-    leading *= np.where(leading[np.abs(leading).argmax(axis=0), np.arange(leading.shape[1])] < 0, -1.0, 1.0)
-    kept = linear @ leading
+    kept = linear @ upright(vectors[:, np.argsort(-values, kind="stable")[:KEPT]])
     kept /= float(np.sqrt(((some @ kept) ** 2).sum(axis=1).mean())) or 1.0
     network = _train((near - centre) @ linear, pairs, seed, progress)
     outputs = network["through"].shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,3 +41,7 @@ class Embedding(Shown):
     rate: float  # pooling rate
     connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
     by_distance: bool = False  # rows are compared by their distance; else, as published, by direction alone
+
+    def holding(self, values: NDArray[np.float32] | None) -> Embedding:
+        """The same with other latent ``values`` (M, H), compared by distance; itself where there are none."""
+        return self if values is None else replace(self, values=values, by_distance=True)

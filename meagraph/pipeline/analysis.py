@@ -25,10 +25,9 @@ from meagraph.inspection.properties import Properties
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
-from meagraph.model.checkpoint import frame_of
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.describing import describe, recall_descriptors
+from meagraph.pipeline.describing import describe_for, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
@@ -172,15 +171,7 @@ def analyse(
     dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
-    like = frame_of(model_path)
-    descriptors = describe(
-        dataset,
-        config.descriptors,
-        context=config.context and (model_path is None or like is not None),
-        like=like,
-        cache=cache,
-        progress=part(progress, 0.1, 0.25),
-    )
+    descriptors = describe_for(dataset, config, model_path, cache=cache, progress=part(progress, 0.1, 0.25))
     learned = learn(
         dataset,
         descriptors,

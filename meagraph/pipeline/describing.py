@@ -11,6 +11,8 @@ from meagraph.descriptors import READY_MADE, DescriptorConfig, Descriptors, comp
 from meagraph.descriptors.computing import recall_values, recipe
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
+from meagraph.model.checkpoint import frame_of
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 3
@@ -45,6 +47,23 @@ def describe(
     return compute_descriptors(
         dataset, config, species=species, context=context, like=like, into=stored, progress=progress
     )
+
+
+def describe_for(
+    dataset: AtomicDataset,
+    config: PipelineConfig,
+    model_path: str | Path | None,
+    *,
+    cache: bool = True,
+    progress: Progress = silent,
+) -> Descriptors:
+    """Descriptors as ``config`` has them, for the model at ``model_path`` in its frame; without context if it has none.
+
+    Without a path they are for a model that is still to be trained.
+    """
+    like = frame_of(model_path)
+    context = config.context and (model_path is None or like is not None)
+    return describe(dataset, config.descriptors, context=context, like=like, cache=cache, progress=progress)
 
 
 def recall_descriptors(

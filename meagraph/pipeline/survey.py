@@ -100,7 +100,7 @@ def survey(
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
-    embedding = with_values(embed(model, found, rate=config.pooling_rate), latent)
+    embedding = embed(model, found, rate=config.pooling_rate).holding(latent)
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -135,11 +135,6 @@ def survey(
         progress=part(progress, 0.9, 1.0),
     )
     return Survey(embedding, clusters, places, outliers, ranking, config)
-
-
-def with_values(embedding: Embedding, latent: NDArray[np.float32] | None) -> Embedding:
-    """The ``embedding`` with other ``latent`` values (M, H), compared by distance; itself where there are none."""
-    return embedding if latent is None else replace(embedding, values=latent, by_distance=True)
 
 
 def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:

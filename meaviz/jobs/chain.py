@@ -22,7 +22,7 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.analysis import look
 from meagraph.pipeline.compiled import LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.describing import describe
+from meagraph.pipeline.describing import describe_for
 from meagraph.pipeline.learning import Learned, learn
 from meagraph.pipeline.sight import Sight, quick_sight
 from meagraph.pipeline.survey import Survey
@@ -105,15 +105,7 @@ class Chain:
 
     def _describe(self, progress: Progress) -> Chain:
         self.hand.give(self.receiver.begins, "descriptors")
-        start = self.training.get("model_path")
-        like = frame_of(start)  # of a model that was trained elsewhere
-        found = describe(
-            self.dataset,
-            self.config.descriptors,
-            context=self.config.context and (start is None or like is not None),
-            like=like,
-            progress=progress,
-        )
+        found = describe_for(self.dataset, self.config, self.training.get("model_path"), progress=progress)
         found = one_description(self.dataset, found)
         quick = quick_sight(self.dataset, found, self.config)
         hits.warm()

@@ -72,12 +72,17 @@ class Job(threading.Thread):
         self.fraction, self.message = done / max(total, 1), message
 
 
+def jobs_at_work() -> list[Job]:
+    """The jobs of this process that have not ended, of all its sessions."""
+    return [thread for thread in threading.enumerate() if isinstance(thread, Job)]
+
+
 def end_jobs(seconds: float) -> None:
     """Cancel all jobs of this process and wait for them, ``seconds`` at most in all.
 
     A thread that still computes in a library's own code while Python ends would abort the process.
     """
-    jobs = [thread for thread in threading.enumerate() if isinstance(thread, Job)]
+    jobs = jobs_at_work()
     for job in jobs:
         job.cancel()
     deadline = time.monotonic() + seconds

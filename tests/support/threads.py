@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from typing import Any
 
@@ -11,7 +10,7 @@ from typing import Any
 def jobs_at_work() -> list[Any]:
     """The jobs of the app that have not ended, of all its sessions."""
     runner = sys.modules.get("meaviz.jobs.runner")  # where nobody has imported it there are none
-    return [] if runner is None else [one for one in threading.enumerate() if isinstance(one, runner.Job)]
+    return [] if runner is None else runner.jobs_at_work()
 
 
 def wait_for_jobs(*, cancel: bool = False, timeout: float = 120.0) -> None:

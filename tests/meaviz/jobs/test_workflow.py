@@ -242,7 +242,7 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
         workflow.run("map")
         assert session.activity.problem[1].startswith("Another step")
 
-    def describing(dataset: Any, config: Any, **options: Any) -> Any:
+    def describing(dataset: Any, config: Any, model_path: Any, **options: Any) -> Any:
         ask_for_others()
         return descriptors
 
@@ -253,7 +253,7 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
     def looking(_: Any, learned: Any, config: PipelineConfig, **options: Any) -> Any:
         return replace(survey, config=config, ranking=replace(survey.ranking, seed=config.seed))
 
-    monkeypatch.setattr(chain, "describe", describing)
+    monkeypatch.setattr(chain, "describe_for", describing)
     monkeypatch.setattr(chain, "quick_sight", lambda dataset, descriptors, config: None)
     monkeypatch.setattr(chain, "learn", learning)
     monkeypatch.setattr(chain, "look", looking)
