@@ -117,6 +117,7 @@ def test_the_inbox_by_keyboard_and_after_a_reload(inbox: Callable[[], tuple[Sess
     # back and forth, reject, undo; arrows on the list, with nothing stored on the way
     page.keyboard.press("ArrowDown")
     wait_until(page, lambda: session.judging.candidate == 115, what="the third")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")  # a verdict counts for what the page shows
     page.keyboard.press("k")
     wait_until(page, lambda: session.judging.candidate == 40, what="the second again")
     expect(options.nth(0)).to_have_attribute("aria-selected", "true")
