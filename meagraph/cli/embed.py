@@ -82,6 +82,7 @@ def _embed(options: argparse.Namespace) -> None:
                 graph=config.graph,
                 rate=config.pooling_rate,
                 latent=learned.latent,
+                seed=config.seed,
                 progress=part(progress, 0.6, 1.0),
             )
         about["made_from"] = made_from

@@ -8,9 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import HIERARCHY, METHODS, NOISE, ClusteringConfig, Clusters, contingency
+from meagraph.latent.clustering import (
+    HIERARCHY,
+    METHODS,
+    NOISE,
+    ClusteringConfig,
+    Clusters,
+    contingency,
+    neighbours_of,
+)
 from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.model.results import Embedding
+from meagraph.model.results import Embedding, Nodes
 from meagraph.progress import Progress, silent
 
 RUNS = 5
@@ -35,27 +43,40 @@ def cluster_stability(
     (Hennig, Comput. Stat. Data Anal. 52, 258, 2007). Environments count, not representatives. NaN for a cluster that
     was never drawn.
     """
-    labels = clusters.labels[condensed.representatives]
+    labels, weights, nodes = clusters.labels[condensed.representatives], condensed.multiplicity, embedding.nodes
+    if config.method == HIERARCHY and nodes is not None:
+        labels, weights = (
+            clusters.labels[nodes.rows],
+            np.maximum(np.bincount(nodes.nearest, minlength=len(nodes.rows)), 1),
+        )
+        embedding = _of_nodes(nodes, embedding.rate)
     if config.method == HIERARCHY and clusters.n_clusters:
         config = replace(config, clusters=clusters.n_clusters, level=None)
     rng = np.random.default_rng(seed)
     found = np.full((runs, clusters.n_clusters), np.nan)
     for run in range(runs):
         progress(run, runs, "stability of clusters")
-        rows = np.sort(rng.choice(condensed.size, max(1, round(SHARE * condensed.size)), replace=False))
-        again = _cluster_part(rows, embedding, condensed, config, seed + run + 1)
-        found[run] = likest(labels[rows], again, condensed.multiplicity[rows], clusters.n_clusters)
+        rows = np.sort(rng.choice(len(labels), max(1, round(SHARE * len(labels))), replace=False))
+        again = _cluster_part(rows, embedding, weights, config, seed + run + 1)
+        found[run] = likest(labels[rows], again, weights[rows], clusters.n_clusters)
     progress(runs, runs, "stability of clusters")
     known = np.isfinite(found)
     total = np.where(known, found, 0.0).sum(axis=0)
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
+def _of_nodes(nodes: Nodes, rate: float) -> Embedding:
+    """The environments drawn at random, as what there is in the latent space."""
+    count = len(nodes.rows)
+    edges, score = np.zeros((2, 0), dtype=np.int64), np.zeros(0, dtype=np.float32)
+    return Embedding(nodes.values, edges, score, rate, np.ones(count, dtype=bool), by_distance=True)
+
+
 def _cluster_part(
-    rows: NDArray[np.int64], embedding: Embedding, condensed: Condensed, config: ClusteringConfig, seed: int
+    rows: NDArray[np.int64], embedding: Embedding, weights: NDArray[np.int64], config: ClusteringConfig, seed: int
 ) -> NDArray[np.int64]:
-    """Labels of the representatives ``rows`` when there are no others."""
-    place = np.full(condensed.size, -1, dtype=np.int64)
+    """Labels of the ``rows`` when there are no others; each row stands for ``weights`` (M,) environments."""
+    place = np.full(len(weights), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     ends = place[embedding.edge_index]
     inside = (ends >= 0).all(axis=0)
@@ -63,11 +84,11 @@ def _cluster_part(
         embedding.values[rows], ends[:, inside], embedding.score[inside], embedding.rate, embedding.connected[rows]
     )
     itself = np.arange(len(rows))
-    alone = Condensed(
-        itself, itself, np.zeros(len(rows)), condensed.multiplicity[rows], condensed.epsilon, condensed.diameter
-    )
-    near = nearest_neighbours(part.values, config.neighbours, by_distance=embedding.by_distance)
-    return METHODS[config.method](part, near, alone, config, seed).labels
+    members = np.repeat(itself, weights[rows])
+    alone = Condensed(itself, members, np.zeros(len(members)), weights[rows], 0.0, 0.0)
+    near = nearest_neighbours(part.values, neighbours_of(config, len(rows)), by_distance=embedding.by_distance)
+    found = METHODS[config.method](part, near, alone, config, seed).labels
+    return found[np.cumsum(weights[rows]) - 1] if config.method == HIERARCHY else found
 
 
 def likest(

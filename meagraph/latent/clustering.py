@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,13 +16,12 @@ from scipy.sparse.csgraph import connected_components
 from meagraph.display.cards import LISTED, ROWS, Facts, Shown, Table, brief, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.communities import communities, nested_communities
+from meagraph.latent.communities import communities, neighbours_among, nested_communities
 from meagraph.latent.hierarchy import Hierarchy
-from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours, umap_layout
 from meagraph.model.results import Embedding
 
 NOISE = -1
-PART, FEWEST = 8, 10  # in the hierarchy a representative has a PART of all as neighbours at most, but FEWEST
 HIERARCHY = "hierarchy"
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
@@ -32,8 +31,8 @@ DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 class ClusteringConfig:
     """How environments are grouped: a method of METHODS, and its settings.
 
-    All but components: ``neighbours`` in the latent space that each representative is joined to. Hierarchy: as many
-    ``clusters`` as are wanted, or a ``level`` from 0, coarse, to 1, fine; by default those that stand apart. Leiden:
+    Hierarchy: as many ``clusters`` as are wanted, or a ``level`` from 0, coarse, to 1, fine; by default those that
+    stand apart. Leiden and HDBSCAN: ``neighbours`` in the latent space that each representative is joined to. Leiden:
     ``resolution``, more clusters the larger it is. HDBSCAN: ``min_cluster_size`` environments at least, ``min_samples``
     neighbours that smooth the density, and ``largest``, the share of all environments beyond which a cluster is taken
     apart: one that holds nearly all says nothing.
@@ -155,7 +154,8 @@ def cluster(
 ) -> Clusters:
     """Cluster a latent embedding; members share their representative's label.
 
-    ``neighbours`` are those of the embedding itself, at least as many as ``config.neighbours`` where there are.
+    ``neighbours`` are those of the embedding itself, at least as many as :func:`neighbours_of` says where there are.
+    The hierarchy goes by the nodes of the embedding, where it has such: each environment has the label of its node.
 
     Labels are numbered by falling size, ties by the first environment, so equal input gives equal labels.
     """
@@ -164,24 +164,20 @@ def cluster(
     found = METHODS[config.method](embedding, near, condensed, config, seed)
     settings = {**found.settings, "pooling_rate": embedding.rate}
     if found.hierarchy is not None:
-        return cut(found.hierarchy, config.count(found.hierarchy), condensed, settings)
+        return cut(found.hierarchy, config.count(found.hierarchy), settings)
     labels, sizes = ordered_labels(found.labels, condensed)
     return Clusters(labels[condensed.assignment], sizes, config.method, settings)
 
 
-def neighbours_of(config: ClusteringConfig, representatives: int) -> int:
-    """Latent neighbours of each representative; of the hierarchy fewer where so many would join all of a small set."""
-    if config.method != "hierarchy":
-        return config.neighbours
-    return min(config.neighbours, max(FEWEST, representatives // PART))
+def neighbours_of(config: ClusteringConfig, rows: int) -> int:
+    """Latent neighbours of each of so many ``rows``; of the hierarchy a share of them, whatever there are how many."""
+    return neighbours_among(rows) if config.method == HIERARCHY else config.neighbours
 
 
-def cut(hierarchy: Hierarchy, count: int, condensed: Condensed, settings: dict[str, Any]) -> Clusters:
+def cut(hierarchy: Hierarchy, count: int, settings: dict[str, Any]) -> Clusters:
     """The level of ``count`` clusters. Raises MEAGraphError where there is none."""
     labels = hierarchy.labels(count)
-    inside = labels != NOISE
-    sizes = np.bincount(labels[inside], weights=condensed.multiplicity[inside], minlength=count).astype(np.int64)
-    return Clusters(labels[condensed.assignment], sizes, HIERARCHY, settings, hierarchy)
+    return Clusters(labels, np.bincount(labels[labels != NOISE], minlength=count), HIERARCHY, settings, hierarchy)
 
 
 def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -197,7 +193,7 @@ def _copies(multiplicity: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 class Found(NamedTuple):
     """What a method finds."""
 
-    labels: NDArray[np.int64]  # (M,) of the representatives, -1 for those in none
+    labels: NDArray[np.int64]  # (M,) of the representatives, -1 for those in none; of a hierarchy (N,)
     settings: dict[str, Any]
     hierarchy: Hierarchy | None = None  # that the labels are a level of
 
@@ -206,7 +202,14 @@ def nested(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
     """Levels of a hierarchy over fine communities of the latent neighbours; nobody is left out."""
-    tree = nested_communities(neighbours, condensed.multiplicity, seed=seed)
+    nodes, node = embedding.nodes, condensed.assignment
+    weights: NDArray[np.int64] = condensed.multiplicity
+    if nodes is not None:
+        count, node = len(nodes.values), nodes.nearest.astype(np.int64)
+        neighbours = nearest_neighbours(nodes.values, neighbours_of(config, count), by_distance=True)
+        weights = np.bincount(node, minlength=count)
+    tree = nested_communities(neighbours, weights, seed=seed)
+    tree = replace(tree, fine=tree.fine[node])
     settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
     return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)
 

@@ -16,7 +16,8 @@ NOBODY = -1  # the community of a row without neighbours
 STARTS = 3  # attempts of Leiden
 FINE = 20.0  # resolution of Leiden at the finest level; of fewer representatives one for EACH, at least COARSEST
 EACH, COARSEST = 100, 2.0
-THINNED = 0.8  # share of the representatives that are no near copies, above which all are nodes
+THINNED = 0.8  # share of the rows that are no near copies, above which all are nodes
+SHARE, FEWEST = 1 / 250, 25  # neighbours of a row are a share of all, whatever there are how many
 
 
 def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int = STARTS) -> NDArray[np.int64]:
@@ -41,20 +42,26 @@ def communities(graph: csr_matrix, *, resolution: float, seed: int, starts: int 
     return np.array([found.get(name, NOBODY) for name in names], dtype=np.int64)
 
 
-def nested_communities(neighbours: Neighbours, weights: NDArray[Any], *, seed: int) -> Hierarchy:
-    """The hierarchy over fine communities of the graph of shared neighbours; near copies are one node of it.
+def neighbours_among(rows: int) -> int:
+    """How many neighbours each of so many ``rows`` has in the hierarchy: a graph of as many reaches as far."""
+    return max(FEWEST, round(SHARE * rows))
 
-    ``weights`` (M,) are the environments of each row. The same neighbours and seed give the same hierarchy.
+
+def nested_communities(neighbours: Neighbours, weights: NDArray[Any], *, seed: int) -> Hierarchy:
+    """The hierarchy over fine communities of the graph of shared neighbours of M rows; near copies are one node of it.
+
+    ``weights`` (M,) are the environments of each row. The same neighbours, at least :func:`neighbours_among` the rows,
+    and seed give the same hierarchy.
     """
-    size, count = neighbours.index.shape
+    size = len(neighbours.index)
     kept, node = np.unique(near_copies(neighbours), return_inverse=True)
     if len(kept) > THINNED * size:
         kept, node = np.arange(size), np.arange(size)
     else:
-        neighbours = nearest_neighbours(neighbours.values[kept], count)
+        neighbours = nearest_neighbours(neighbours.values[kept], neighbours_among(len(kept)), by_distance=True)
     fine, graph = np.zeros(len(kept), dtype=np.int64), csr_matrix((len(kept), len(kept)))
     if len(kept) >= 3:
-        graph = shared_neighbours(neighbours)
+        graph = shared_neighbours(neighbours.nearest(neighbours_among(len(kept))))
         resolution = min(FINE, max(COARSEST, len(kept) / EACH))
         fine = communities(graph, resolution=resolution, seed=seed, starts=1)
     tree = agglomerate(graph, fine, neighbours.values, np.bincount(node, weights=weights))

@@ -52,13 +52,13 @@ def exemplars(
     if not len(rows):
         known = f"0 to {clusters.n_clusters - 1}" if clusters.n_clusters else "none"
         raise MEAGraphError(f"No environment has the label {label}; there are {known}, and -1 for unclustered ones.")
-    inside, weights = np.unique(condensed.assignment[rows], return_counts=True)
+    inside, place, weights = np.unique(condensed.assignment[rows], return_index=True, return_counts=True)
     places = np.asarray(values[inside], dtype=np.float64)
     distance = np.linalg.norm(places - np.average(places, axis=0, weights=weights), axis=1)
     order = np.argsort(distance, kind="stable")
     near, far = order[:count], order[::-1][:count]
     drawn = np.random.default_rng(seed).choice(rows, size=min(count, len(rows)), replace=False)
-    first = condensed.first[inside]
+    first = rows[place]
     return Exemplars(first[near], first[far], np.sort(drawn), distance[near], distance[far], len(rows))
 
 
@@ -73,10 +73,10 @@ def extremes(
     if len(values) != condensed.size:
         raise MEAGraphError(f"Expected values of {condensed.size} representatives, got {len(values)}.")
     count = clusters.n_clusters + 1
-    first = condensed.first
-    label = clusters.labels[first]  # members share their representative's
-    bins = np.where(label < 0, count - 1, label)
-    places, weights = np.asarray(values, dtype=np.float64), condensed.multiplicity.astype(np.float64)
+    apart = condensed.assignment * count + clusters.bins  # a representative may have members in several clusters
+    pairs, first, members = np.unique(apart, return_index=True, return_counts=True)
+    bins, weights = pairs % count, members.astype(np.float64)
+    places = np.asarray(values, dtype=np.float64)[pairs // count]
     total = np.bincount(bins, weights=weights, minlength=count)
     means = np.zeros((count, places.shape[1]))
     np.add.at(means, bins, places * weights[:, None])

@@ -27,14 +27,14 @@ SMALLEST = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """Nested clusters of M representatives, from one to F.
+    """Nested clusters of rows, from one to F: of the M nodes of a graph, or of N environments by their nodes.
 
     Clusters are numbered in the order in which they split off: of a cluster that splits, the child of most environments
     keeps the number, the other takes the next. So cluster f > 0 is there at every level of more than f clusters, and at
     coarser levels is part of ``parent[f]`` < f.
     """
 
-    fine: NDArray[np.int64]  # (M,) at the finest level, 0 .. F-1; -1 for one without neighbours
+    fine: NDArray[np.int64]  # (M,) or (N,) at the finest level, 0 .. F-1; -1 for one without neighbours
     parent: NDArray[np.int64]  # (F,) the cluster that each splits off from; its own number for the first
     strength: NDArray[np.float64]  # (F,) the lowest connection at which it is joined, ascending; 0 for the first
     default: int  # clusters at the level that is shown first
@@ -56,7 +56,7 @@ class Hierarchy:
         return len(self.parent)
 
     def labels(self, count: int) -> NDArray[np.int64]:
-        """The cluster (M,) of each representative at the level of ``count`` clusters; -1 for one without neighbours.
+        """The cluster of each row, as in ``fine``, at the level of ``count`` clusters; -1 for one without neighbours.
 
         Raises MEAGraphError for a level that there is not.
         """

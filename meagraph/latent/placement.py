@@ -20,7 +20,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.latent.neighbours import weights_among
+from meagraph.latent.neighbours import nearest_one, weights_among
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent
 from meagraph.model.agreement import Agreement
@@ -162,12 +162,15 @@ def inherit_clusters(placement: Placement, reference: Latent, clusters: Clusters
     Known ones belong where their representative does, others where their nearest latent neighbour does; who is similar
     to none of the reference belongs to none. Sizes count the new ones, so they need not fall and may be 0.
     """
-    nearest = placement.nearest.copy()
+    nearest, nodes = placement.nearest.copy(), reference.embedding.nodes
     new = ~placement.known
-    if new.any():
+    if new.any() and nodes is None:
         known, by_distance = reference.embedding.values, reference.embedding.by_distance
         nearest[new] = weights_among(placement.values[new], known, 1, by_distance=by_distance)[0][:, 0]
-    labels = clusters.labels[reference.condensed.first][nearest]
+    if nodes is None:
+        labels = clusters.labels[reference.condensed.first][nearest]
+    else:
+        labels = clusters.labels[nodes.rows][nearest_one(placement.values, nodes.values)]
     labels = np.where(placement.connected, labels, NOISE)[placement.condensed.assignment]
     sizes = np.bincount(labels[labels != NOISE], minlength=clusters.n_clusters)
     return Clusters(labels, sizes, clusters.method, {**clusters.settings, "inherited": True})

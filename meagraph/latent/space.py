@@ -12,6 +12,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, ScaledRows, column_norms
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
+from meagraph.latent.nodes import LatentOf, holding
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
@@ -43,12 +44,14 @@ def latent_space(
     *,
     graph: GraphConfig,
     rate: float,
-    latent: NDArray[np.float32] | None = None,
+    latent: LatentOf | None = None,
+    seed: int = 0,
     progress: Progress = silent,
 ) -> Latent:
     """Embed ``descriptors``, which ``condensed`` condenses, at the pooling ``rate`` in [0, 1).
 
-    ``latent`` (M, H) are values of the representatives in place of those of the model, compared by distance.
+    ``latent`` gives the values (n, H) of environments (n,) in place of those of the model, compared by distance;
+    ``seed`` decides which are drawn for clusters, see :mod:`meagraph.latent.nodes`.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
@@ -56,7 +59,7 @@ def latent_space(
     rows = ScaledRows(descriptors.own, norms)[condensed.representatives]
     found = _graph(rows, condensed, graph, progress)
     error = reconstruction_errors(model, found, rate=rate)
-    embedding = embed(model, found, rate=rate).holding(latent)
+    embedding = holding(embed(model, found, rate=rate), condensed, latent, seed=seed, progress=progress)
     return Latent(embedding, condensed, rows, norms, graph, descriptors.identity, error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,15 @@ def best_epoch(history: Sequence[EpochRecord]) -> EpochRecord:
     return min(history, key=lambda record: record.judged)
 
 
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Environments drawn at random of all N, and which of them is nearest to each in the latent space."""
+
+    rows: NDArray[np.int64]  # (L,) ascending
+    values: NDArray[np.float32]  # (L, H), no two equal
+    nearest: NDArray[np.int32]  # (N,) index into the rows
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Embedding(Shown):
     """The latent space of a similarity graph."""
@@ -41,7 +50,4 @@ class Embedding(Shown):
     rate: float  # pooling rate
     connected: NDArray[np.bool_]  # (M,) has an edge or a twin in the similarity graph
     by_distance: bool = False  # rows are compared by their distance; else, as published, by direction alone
-
-    def holding(self, values: NDArray[np.float32] | None) -> Embedding:
-        """The same with other latent ``values`` (M, H), compared by distance; itself where there are none."""
-        return self if values is None else replace(self, values=values, by_distance=True)
+    nodes: Nodes | None = None  # what clusters are found by, where the representatives are too coarse for that

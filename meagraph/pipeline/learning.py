@@ -20,6 +20,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.graph.condensation import Condensed, Points, condense, read_condensed, scaled_rows, write_condensed
 from meagraph.graph.similarity import GraphConfig
+from meagraph.latent.nodes import LatentOf
 from meagraph.memory import free
 from meagraph.model.agreement import Agreement, learn_agreement
 from meagraph.model.checkpoint import load_agreement, load_model, model_files, read_details, read_training, save_model
@@ -51,11 +52,12 @@ class Learned(Shown):
     context: NDArray[np.float32] | None = None  # (N, k) what it is applied to
 
     @property
-    def latent(self) -> NDArray[np.float32] | None:
-        """Latent values (M, H) of the representatives in which neighbouring atoms agree; None without a context."""
-        if self.agreement is None or self.context is None:
+    def latent(self) -> LatentOf | None:
+        """Latent values (n, H) of environments (n,), in which neighbouring atoms agree; None without a context."""
+        agreement, context = self.agreement, self.context
+        if agreement is None or context is None:
             return None
-        return self.agreement(self.context[self.condensed.representatives])
+        return lambda rows: agreement(context[rows])
 
     def _title(self) -> str:
         return "Model"

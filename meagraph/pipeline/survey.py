@@ -18,8 +18,10 @@ from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
+from meagraph.latent.communities import neighbours_among
 from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
+from meagraph.latent.nodes import LatentOf, holding, nodes_arrays, nodes_from
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
@@ -34,7 +36,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 3  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 4  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,7 +70,7 @@ class Survey(Shown):
             )
         count = clustering.count(tree)
         known = self.clusters
-        clusters = known if count == known.n_clusters else cut(tree, count, condensed, known.settings)
+        clusters = known if count == known.n_clusters else cut(tree, count, known.settings)
         return replace(self, clusters=clusters, config=config)
 
     def _facts(self) -> Facts:
@@ -83,7 +85,7 @@ def survey(
     condensed: Condensed,
     config: PipelineConfig,
     *,
-    latent: NDArray[np.float32] | None = None,
+    latent: LatentOf | None = None,
     places: Projection | None = None,
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
@@ -91,16 +93,18 @@ def survey(
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
 
-    ``points`` (N, D) are the descriptors with columns of unit norm; ``latent`` (M, H) are values of the representatives
-    that clusters and map are found by, to be compared by distance, in place of those of the ``model``. ``places`` is
-    the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on the clusters.
+    ``points`` (N, D) are the descriptors with columns of unit norm; ``latent`` gives the values (n, H) of
+    environments that clusters and map are found by, compared by distance, in place of those of the ``model``;
+    ``places`` is the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on
+    the clusters.
     ``on_part`` is told of clusters, on the map ``quick`` where there is that, then of the map, then of outliers; the
     ranking comes with the survey.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
-    embedding = embed(model, found, rate=config.pooling_rate).holding(latent)
+    embedding = embed(model, found, rate=config.pooling_rate)
+    embedding = holding(embedding, condensed, latent, seed=config.seed, progress=part(progress, 0.15, 0.25))
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -139,7 +143,8 @@ def survey(
 
 def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    count = max(config.projection.n_neighbors, config.clustering.neighbours)
+    among = neighbours_among(len(embedding.values))
+    count = max(config.projection.n_neighbors, config.clustering.neighbours, among)
     return nearest_neighbours(embedding.values, count, by_distance=embedding.by_distance)
 
 
@@ -164,6 +169,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "labels": result.clusters.labels,
         "sizes": result.clusters.sizes,
         **_levels(result.clusters.hierarchy),
+        **nodes_arrays(result.embedding.nodes),
         "xy": result.projection.xy,
         "score": result.outliers.score,
         "unclustered": result.outliers.unclustered,
@@ -206,6 +212,7 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             texts["rate"],
             data["connected"],
             texts["by_distance"],
+            nodes_from(data),
         ),
         clusters=Clusters(data["labels"], data["sizes"], texts["method"], texts["settings"], tree),
         projection=Projection(data["xy"]),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.communities import FINE, communities
 from meagraph.latent.neighbours import Neighbours, fuzzy_graph
 
@@ -23,13 +23,9 @@ def fine_bins(neighbours: Neighbours, clusters: Clusters, condensed: Condensed, 
     tree = clusters.hierarchy
     if tree is not None:
         place = tree.fine if condensed.size >= FEWEST else tree.labels(tree.default)
-        return np.unique(place, return_inverse=True)[1].astype(np.int64)[condensed.assignment]
-    label = np.full(condensed.size, NOISE)
-    label[condensed.assignment] = clusters.labels
+        return np.unique(place, return_inverse=True)[1].astype(np.int64)
     fine = np.zeros(condensed.size, dtype=np.int64)
     if condensed.size >= FEWEST:
         fine = communities(fuzzy_graph(neighbours), resolution=FINE, seed=seed, starts=1)
-    place = np.where(label == NOISE, clusters.n_clusters, label) * (condensed.size + 1) + fine + 1
-    _, bins = np.unique(place, return_inverse=True)
-    found: NDArray[np.int64] = bins.astype(np.int64)[condensed.assignment]
-    return found
+    place = clusters.bins * (condensed.size + 1) + fine[condensed.assignment] + 1
+    return np.unique(place, return_inverse=True)[1].astype(np.int64)

@@ -16,6 +16,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, sha256_file, write_arrays
 from meagraph.graph.condensation import Condensed, arrays_of, condensed_from
 from meagraph.graph.similarity import GraphConfig
+from meagraph.latent.nodes import nodes_arrays, nodes_from
 from meagraph.latent.placement import Placement
 from meagraph.latent.space import Latent
 from meagraph.model.results import Embedding
@@ -73,6 +74,7 @@ def write_latent(
         "rows": latent.rows,
         "norms": latent.norms,
         "error": latent.error,
+        **nodes_arrays(latent.embedding.nodes),
         **arrays_of(latent.condensed),
         "offsets": offsets,
     }
@@ -100,6 +102,7 @@ def read_latent(path: str | Path) -> LatentFile:
                 about["rate"],
                 data["connected"],
                 bool(about.get("by_distance", False)),
+                nodes_from(data),
             ),
             condensed_from(data),
             data["rows"],
