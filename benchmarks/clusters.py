@@ -13,6 +13,8 @@ With ``--before`` another checkout of the project runs the same first, in a proc
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import statistics
@@ -147,7 +149,7 @@ def measure(case: Case, seed: int, *, readings: bool = True) -> Record:
     own = own_clusters(case.truth, labels)
     net = found.learned.condensed
     chosen = net.representatives
-    rows, places = np.asarray(found.learned.points[chosen]), found.survey.projection.xy[chosen]
+    rows, places = described(found, chosen), found.survey.projection.xy[chosen]
     trust, continuity = faithfulness(rows, places, seed=seed)
     record: Record = {
         "seed": seed,
@@ -163,19 +165,48 @@ def measure(case: Case, seed: int, *, readings: bool = True) -> Record:
         "own": {name: round(own[name], 3) for name in case.own or own},
     }
     if readings:
-        nothing = mg.TrainingConfig(epochs=1, steps=1, learning_rate=1e-12)  # one step that moves no weight
-        untrained = mg.analyse(case.dataset, config=replace(config, training=nothing), cache=False)
+        untrained = untrained_analysis(case.dataset, config)
         record["readings"] = {}
+        nodes = getattr(found.survey.embedding, "nodes", None)
+        drawn = chosen if nodes is None else nodes.rows
         for name, space in (
-            ("descriptors", rows),
-            ("untrained", _directions(untrained.survey.embedding.values)),
-            ("trained", _directions(found.survey.embedding.values)),
+            ("descriptors", described(found, drawn)),
+            ("untrained", latent(untrained, drawn)),
+            ("trained", latent(found, drawn)),
         ):
             for resolution in RESOLUTIONS:
-                read = communities(space, resolution=resolution, seed=seed)[net.assignment]
-                record["readings"][f"{name} {resolution:g}"] = agreement(case.truth, read).ami
+                read = communities(space, resolution=resolution, seed=seed)
+                record["readings"][f"{name} {resolution:g}"] = agreement(case.truth[drawn], read).ami
         record["untrained_ami"] = agreement(case.truth, untrained.survey.clusters.labels).ami
     return record
+
+
+def described(found: mg.Analysis, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+    """What the latent space is made of, of the environments ``rows``: their context where there is one."""
+    context = getattr(found.descriptors, "context", None)
+    return np.asarray(found.learned.points[rows]) if context is None else np.asarray(context[rows])
+
+
+def latent(found: mg.Analysis, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+    """Latent values of the environments ``rows``, each representative's own in the code before."""
+    embedding, net = found.survey.embedding, found.learned.condensed
+    nodes = getattr(embedding, "nodes", None)
+    if nodes is not None and np.array_equal(nodes.rows, rows):
+        return nodes.values
+    values = embedding.values[net.assignment[rows]]
+    return values if getattr(embedding, "by_distance", False) else _directions(values)
+
+
+def untrained_analysis(dataset: mg.AtomicDataset, config: mg.PipelineConfig) -> mg.Analysis:
+    """The same with networks as they were drawn: a step that moves no weight, none for the agreement."""
+    nothing = mg.TrainingConfig(epochs=1, steps=1, learning_rate=1e-12)
+    with contextlib.ExitStack() as back:
+        if importlib.util.find_spec("meagraph.model.agreement") is not None:
+            from meagraph.model import agreement as networks
+
+            back.callback(setattr, networks, "STEPS", networks.STEPS)
+            networks.STEPS = 0
+        return mg.analyse(dataset, config=replace(config, training=nothing), cache=False)
 
 
 def _directions(rows: NDArray[np.floating]) -> NDArray[np.floating]:
