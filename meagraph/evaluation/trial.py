@@ -20,12 +20,12 @@ from meagraph.progress import Progress, silent
 from meagraph.pruning.choice import heads
 from meagraph.pruning.covering import cover, draw
 from meagraph.pruning.ranking import Ranking
-from meagraph.pruning.shares import CHANCE, Chosen, Shares, Trial
+from meagraph.pruning.shares import CHANCE, FOLDS, Chosen, Shares, Trial
 
+TRIAL_VERSION = 1  # of what the cache keeps
 KEEPS = (0.02, 0.05, 0.1, 0.25)
-FOLDS = 4
-ROUNDS = 2  # the structures are dealt anew each time; once where equations are many and wide
-LARGE = 2e9  # environments times the square of the coefficients beyond which once is enough
+ROUNDS = 6  # the structures are dealt anew each time, fewer times where equations are many and wide
+LARGE = 1.5e9  # environments times the square of the coefficients, times the rounds, at most
 DRAWS = 2  # of CHANCE in each fold, whose mean logarithm counts
 ENVIRONMENTS = (
     CHANCE,
@@ -138,7 +138,7 @@ def choose_shares(
         worth=worth,
     )
     budgets = [round(keep * len(rows)) for keep in KEEPS]
-    rounds = 1 if len(rows) * fit.features.shape[2] ** 2 > LARGE else ROUNDS
+    rounds = int(np.clip(LARGE / (len(rows) * fit.features.shape[2] ** 2), 1, ROUNDS))
     steps, done = rounds * FOLDS * (len(ENVIRONMENTS) + len(STRUCTURES)), 0
     tried: tuple[list[list[list[float]]], list[list[list[float]]]] = ([], [])
     for _ in range(rounds):

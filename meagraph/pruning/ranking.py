@@ -37,6 +37,10 @@ class Ranking(Shown):
         worth = None if self.worth is None else self.worth[rows]
         return np.bincount(self.bin[rows], weights=worth, minlength=len(self.sizes)).astype(np.float64)
 
+    def alike(self, other: Ranking) -> bool:
+        """Whether ``other`` was made in the same way, of the same data."""
+        return (self.selector, self.within, self.seed) == (other.selector, other.within, other.seed)
+
     @cached_property
     def chance(self) -> NDArray[np.int64]:
         """The rank (N,) of each environment in its bin where chance alone decides, by the seed."""

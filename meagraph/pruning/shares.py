@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from meagraph.display.cards import Facts, Shown, Table, html_table
 
 LIMIT = 0.2  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
-CLEAR = 1.0  # standard errors by which shares must beat chance to be taken in its place
+CLEAR = 0.5  # standard errors by which shares must beat chance to be taken in its place
+FOLDS = 4  # into which structures are dealt; each is left out once
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,17 @@ class Trial(Shown):
 
     @cached_property
     def gain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean (K, C) over the folds of the logarithm of the error over that of CHANCE, and its standard error."""
+        """Mean (K, C) over the folds of the logarithm of the error over that of CHANCE, and its standard error.
+
+        Folds share structures, in fits and between rounds: the variance of their mean is (1/F + 1/(FOLDS - 1)) of
+        theirs (Nadeau and Bengio, Mach. Learn. 52, 239, 2003).
+        """
         logarithms = self._beside(np.log(self.errors / self.errors[:, :1]))
         mean = _mean(logarithms)
         count = np.isfinite(logarithms).sum(axis=2)
-        spread = np.sqrt(_mean((logarithms - mean[:, :, None]) ** 2))
-        return mean, np.where(count > 1, spread / np.sqrt(np.maximum(count - 1, 1)), np.inf)
+        variance = _mean((logarithms - mean[:, :, None]) ** 2) * count / np.maximum(count - 1, 1)
+        doubt = np.sqrt(variance * (1.0 / np.maximum(count, 1) + 1.0 / (FOLDS - 1)))
+        return mean, np.where(count > 1, doubt, np.inf)
 
     @property
     def known(self) -> bool:

@@ -73,6 +73,7 @@ def write_plan(
                 "fingerprint": dataset.fingerprint,
                 "sources": [{"path": source.path, "sha256": source.sha256} for source in dataset.sources],
                 "pruning": config,
+                "shares": None if plan.chosen is None else {"why": list(plan.reasons), **plan.chosen.figures()},
                 "counts": plan_counts(plan, dataset.offsets),
                 "measures": None if measures is None else _figures(measures),
                 "settings": dict(settings or {}),
