@@ -7,8 +7,8 @@ learned, clusters are found, selectors choose and shares are tried on the 70 % a
 fitted to what is kept and tested on the 30 % (:mod:`meagraph.evaluation.force_error`).
 
 Budgets, each the fraction of all there are: ``environments``, chosen one by one; ``atoms``, whole structures that hold
-about so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule ``cover``, those of ``random`` are
-drawn as such, those of the others in the order in which their best environment would be chosen, as far as they fit.
+no more than so many; ``structures``, so many whole ones. Structures: MEAGraph's by the rule ``cover``, those of
+``random`` are drawn as such, those of the others come in the order of their best environment, each that still fits.
 ``meagraph`` is the default, whose shares the dataset chooses, ``before`` the same with the exponent 0.75 for all.
 ``--out``: environments, none of them from one group, tested on this group, for each group in turn.
 
@@ -247,15 +247,13 @@ class Case:
         costs = sizes if budget == "atoms" else np.ones_like(sizes)
         wanted = fraction * float(costs.sum())
         if name in DRAWN:
-            return draw(costs, part.groups, wanted, config)[part.structure_of]
+            return drawn(costs, part.groups, round(wanted), config)[part.structure_of]
         if ranking.selector == OURS:
             config = replace(config, number=round(wanted), unit=budget, fewest=budget)
             return prune(ranking, self.clusters, part, config).structures[part.structure_of]
         turn = (ranking.rank + 0.5) / (ranking.sizes**USUAL)[ranking.bin]  # when an environment would be chosen
-        chosen, left = np.zeros(len(sizes), dtype=bool), round(wanted)
-        for index in np.argsort(np.minimum.reduceat(turn, part.offsets[:-1]), kind="stable"):
-            if costs[index] <= left:
-                chosen[index], left = True, left - costs[index]
+        order = np.argsort(np.minimum.reduceat(turn, part.offsets[:-1]), kind="stable")
+        chosen = first_that_fit(order, costs, round(wanted))
         return chosen[part.structure_of]
 
     def cost(self, keep: NDArray[np.bool_]) -> Cost:
@@ -317,17 +315,24 @@ def _always(trial: Trial, number: int) -> Trial:
     return found
 
 
-def draw(sizes: NDArray[np.int64], groups: NDArray[np.str_], wanted: float, config: PruningConfig) -> NDArray[np.bool_]:
-    """Structures (S,) at random that hold about ``wanted`` environments; by ``stratified``, of each group its share."""
+def drawn(sizes: NDArray[np.int64], groups: NDArray[np.str_], room: int, config: PruningConfig) -> NDArray[np.bool_]:
+    """Structures (S,) at random, each that still fits into ``room``; by ``stratified``, of each group its share."""
     order = np.random.default_rng(config.seed).permutation(len(sizes))
-    of = groups[order] if config.selector == "stratified" else np.zeros(len(order), dtype="U1")
-    place = np.empty(len(order))
-    for group in np.unique(of):
-        rows = np.flatnonzero(of == group)
-        place[rows] = (np.cumsum(sizes[order[rows]]) - sizes[order[rows]] / 2) / sizes[order[rows]].sum()
-    order = order[np.argsort(place, kind="stable")]
-    chosen = np.zeros(len(sizes), dtype=bool)
-    chosen[order[: 1 + int(np.abs(np.cumsum(sizes[order]) - wanted).argmin())]] = True
+    if config.selector == "stratified":
+        place = np.empty(len(order))
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups[order] == group)
+            place[rows] = (np.cumsum(sizes[order[rows]]) - sizes[order[rows]] / 2) / sizes[order[rows]].sum()
+        order = order[np.argsort(place, kind="stable")]
+    return first_that_fit(order, sizes, room)
+
+
+def first_that_fit(order: NDArray[np.int64], sizes: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
+    """The structures in ``order``, each that still fits into ``room``."""
+    chosen, left = np.zeros(len(sizes), dtype=bool), room
+    for index in order:
+        if sizes[index] <= left:
+            chosen[index], left = True, left - sizes[index]
     return chosen
 
 
