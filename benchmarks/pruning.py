@@ -53,8 +53,8 @@ from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import prune, rank_environments
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS
-from meagraph.pruning.settings import USUAL, PruningConfig
-from meagraph.pruning.shares import Chosen, Trial
+from meagraph.pruning.settings import PruningConfig
+from meagraph.pruning.shares import USUAL, Chosen, Trial
 from meaviz.demo import demo_path
 from tests.support.made_sets import made_set
 

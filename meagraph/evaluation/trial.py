@@ -121,7 +121,7 @@ def choose_shares(
 
     ``groups`` (S,) and ``keys`` (S,) are the groups and the content hashes of the dataset's structures; equal
     structures are on one side. Of the fractions in between, the nearest counts. Where a fold cannot be fitted the error
-    is NaN, and where none can, chance is chosen.
+    is NaN, and where none can, the usual exponent stays.
     """
     fit = prepared.fit
     rng = np.random.default_rng(seed)

@@ -20,8 +20,8 @@ from meagraph.pruning.choice import Choice
 from meagraph.pruning.covering import cover, draw
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS, Candidates
-from meagraph.pruning.settings import USUAL, PruningConfig
-from meagraph.pruning.shares import Chosen
+from meagraph.pruning.settings import PruningConfig
+from meagraph.pruning.shares import USUAL, Chosen
 
 
 @dataclass(frozen=True, eq=False, repr=False)

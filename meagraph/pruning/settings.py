@@ -9,11 +9,10 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.ranking import WITHIN, Ranking
 from meagraph.pruning.selectors import SELECTORS
-from meagraph.pruning.shares import Shares, by_alpha
+from meagraph.pruning.shares import USUAL, Shares, by_alpha
 
 RULES = ("cover", "at-least", "any", "all")
 UNITS = ("environments", "structures", "atoms")
-USUAL = 0.75  # the exponent where none is set and nobody has asked the dataset
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from meagraph.display.cards import Facts, Shown, Table, html_table
 
 LIMIT = 0.2  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
 CLEAR = 0.5  # standard errors by which shares must beat chance to be taken in its place
+USUAL = 0.75  # the exponent alpha where none is set and nothing could be tried
 FOLDS = 4  # into which structures are dealt; each is left out once
 
 
@@ -98,8 +99,10 @@ class Trial(Shown):
         return bool(np.isfinite(self.errors).any())
 
     def row(self, keep: float) -> int:
-        """The fraction tried that is nearest to ``keep``."""
-        return int(np.abs(np.log(self.keeps / max(keep, 1e-9))).argmin())
+        """The fraction tried, with anything to be fitted, that is nearest to ``keep``."""
+        away = np.abs(np.log(self.keeps / max(keep, 1e-9)))
+        there = np.isfinite(self.errors).any(axis=(1, 2))
+        return int(np.where(there, away, np.inf).argmin()) if self.known else int(away.argmin())
 
     def shares(self, keep: float) -> Shares:
         """The shares for a budget of this fraction."""
@@ -155,8 +158,9 @@ class Chosen(Shown):
     structures: Trial
 
     def of(self, keep: float, *, structures: bool) -> Shares:
-        """The shares for a budget of this fraction."""
-        return (self.structures if structures else self.environments).shares(keep)
+        """The shares for a budget of this fraction; those of the exponent USUAL where nothing could be tried."""
+        trial = self.structures if structures else self.environments
+        return trial.shares(keep) if trial.known else by_alpha(USUAL, structures=structures)
 
     def words(self, keep: float, *, structures: bool) -> str:
         """What was chosen for a budget, and why, in a sentence."""
@@ -164,7 +168,7 @@ class Chosen(Shown):
         what = "whole structures" if structures else "environments"
         shares = trial.shares(keep)
         if not trial.known:
-            return f"{what} at random: too little is kept for a fit to say what is better"
+            return f"{what} by the usual exponent {USUAL:g}: too few can be kept for a fit to say what is better"
         if shares.chance:
             return f"{what} at random: nothing had a clearly lower error on structures held out"
         row = trial.figures()[trial.row(keep)]

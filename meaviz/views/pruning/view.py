@@ -14,7 +14,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.selectors import SELECTORS
-from meagraph.pruning.settings import UNITS, USUAL
+from meagraph.pruning.settings import UNITS
+from meagraph.pruning.shares import USUAL
 from meagraph.pruning.tally import by_cluster, by_group
 from meaviz.components.charts.chart import Chart
 from meaviz.jobs.workflow import Workflow

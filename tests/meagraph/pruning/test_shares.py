@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from meagraph.pruning.choice import heads
 from meagraph.pruning.covering import draw
 from meagraph.pruning.ranking import Ranking, chance_order
-from meagraph.pruning.shares import CHANCE, FOLDS, LIMIT, Chosen, Shares, Trial, by_alpha
+from meagraph.pruning.shares import CHANCE, FOLDS, LIMIT, USUAL, Chosen, Shares, Trial, by_alpha
 
 RARE = Shares(0.0, 1.0)
 MILD = Shares(0.5, 0.5)
@@ -71,15 +71,16 @@ def test_fractions_beside_each_other_count_half() -> None:
     assert mean[1, 1] == pytest.approx((np.log(0.9) + 2 * np.log(0.96) + 0.0) / 4)
 
 
-def test_too_little_for_a_fit_takes_from_the_fraction_beside_it_or_is_left_to_chance() -> None:
+def test_where_nothing_can_be_fitted_another_fraction_speaks_or_the_usual_exponent() -> None:
     found = trial(0.8, 0.9)
     found.errors[0] = np.nan
     assert found.shares(0.02) == MILD
     nothing = Trial(KEEPS, (CHANCE, MILD), np.full((3, 2, 4), np.nan))
     assert not nothing.known
-    assert nothing.shares(0.1) == CHANCE
     assert np.isnan(nothing.ratio(0.1))
-    assert "too little" in Chosen(nothing, nothing).words(0.1, structures=True)
+    unknown = Chosen(nothing, nothing)
+    assert unknown.of(0.1, structures=True) == by_alpha(USUAL, structures=True)
+    assert "usual exponent 0.75" in unknown.words(0.1, structures=True)
     assert nothing.figures()[0]["error_over_chance"] is None
 
 
