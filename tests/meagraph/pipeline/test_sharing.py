@@ -86,9 +86,9 @@ def test_nobody_is_asked_where_the_exponent_is_set(niobium: AtomicDataset) -> No
 
 
 def test_a_plan_follows_what_was_found_out_and_says_so(
-    known: Finished, own_cache: Path, counted: list[int], tmp_path: Path
+    finished: Finished, own_cache: Path, counted: list[int], tmp_path: Path
 ) -> None:
-    found = known.analysis
+    found = finished.analysis
     plan = mg.prune(found, keep=0.25)
     assert counted == [0]
     assert mg.prune(found, keep=0.1).chosen is not None
@@ -114,8 +114,10 @@ def test_a_plan_follows_what_was_found_out_and_says_so(
     assert "20 % below" in report
 
 
-def test_random_structures_of_a_plan_hold_no_more_than_the_budget(known: Finished, counted: list[int]) -> None:
-    found = known.analysis
+def test_random_structures_of_a_plan_hold_no_more_than_the_budget(
+    finished: Finished, own_cache: Path, counted: list[int]
+) -> None:
+    found = finished.analysis
     for number in (20, 60, 100):
         plan = mg.prune(found, number=number, unit="atoms")
         sizes = found.dataset.sizes
