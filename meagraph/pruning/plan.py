@@ -35,6 +35,7 @@ class PruningPlan(Shown):
     per_cluster: NDArray[np.int64]  # (C + 1,) kept environments of each cluster, unclustered ones last
     dataset: AtomicDataset | None = None  # that it was made for; None where it comes from a file alone
     chosen: Chosen | None = None  # what the dataset asks for, where the plan follows that
+    recorded: tuple[str, ...] = ()  # of a plan from a file: why it has its shares
 
     @property
     def n_environments(self) -> int:
@@ -51,13 +52,13 @@ class PruningPlan(Shown):
         """How the bins' shares came about, in a few words."""
         if self.config.alpha is not None:
             return f"alpha {self.config.alpha:g}"
-        return f"alpha {USUAL:g}, as usual" if self.chosen is None else "shares as the dataset asks for"
+        return "shares as the dataset asks for" if self.reasons else f"alpha {USUAL:g}, as usual"
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
         if self.chosen is None:
-            return ()
+            return self.recorded
         share = self.config.fraction(len(self.keep), len(self.structures))
         kinds = (False, True) if self.config.rule == "cover" else (False,)
         return tuple(self.chosen.words(share, structures=structures) for structures in kinds)

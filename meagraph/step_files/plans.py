@@ -94,7 +94,12 @@ def read_plan(path: str | Path) -> RecordedPlan:
         settings["protected"] = tuple(settings["protected"])
         settings["fractions"] = tuple((label, part) for label, part in settings["fractions"])
         plan = PruningPlan(
-            data["keep"], data["structures"], data["protected"], PruningConfig(**settings), data["per_cluster"]
+            data["keep"],
+            data["structures"],
+            data["protected"],
+            PruningConfig(**settings),
+            data["per_cluster"],
+            recorded=tuple(str(sentence) for sentence in (about.get("shares") or {}).get("why", ())),
         )
         found = RecordedPlan(plan, data["offsets"], data["groups"], data["labels"], about, about["sha256"])
         size, count = int(found.offsets[-1]), len(found.offsets) - 1

@@ -17,6 +17,7 @@ from meagraph.pipeline.sharing import ask, asks, recall_shares
 from meagraph.pruning.ranking import Ranking, chance_order
 from meagraph.pruning.settings import PruningConfig
 from meagraph.pruning.shares import CHANCE, Chosen, Shares, Trial
+from meagraph.step_files.plans import read_plan, write_plan
 from tests.support.finished import Finished
 
 
@@ -105,6 +106,10 @@ def test_a_plan_follows_what_was_found_out_and_says_so(
     assert flat.reasons == ()
     assert "alpha 0.75, as usual" in repr(flat)
     assert "shares as the dataset asks for" in repr(plan)
+    write_plan(tmp_path / "plan.npz", plan, found.dataset, found.survey.clusters)
+    again = read_plan(tmp_path / "plan.npz").of(found.dataset)
+    assert again.reasons == plan.reasons
+    assert "shares as the dataset asks for" in repr(again)
     files = mg.export(found, plan, tmp_path / "pruned")
     manifest = json.loads(next(path for path in files.paths if path.suffix == ".json").read_text())
     assert manifest["shares"]["why"] == list(plan.reasons)
