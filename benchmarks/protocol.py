@@ -172,7 +172,7 @@ def outcome(figures: Figures, limit: float, clear: float) -> list[float]:
             for record in records:
                 if None in record["truth"][row]:
                     continue
-                errors = np.array(record["trial"])
+                errors = np.array(json.loads(record["trial"]))
                 trial = Trial(np.array(KEEPS), candidates, np.where(errors > 0.0, errors, np.nan))
                 ours.append(record["truth"][row][int(trial.choices[row])][0])
                 chance.append(record["truth"][row][0][0])

@@ -285,7 +285,7 @@ class Case:
             truth.append(of_keep)
         return {
             "seed": self.seed,
-            "trial": np.where(np.isfinite(trial.errors), trial.errors, -1.0).tolist(),
+            "trial": json.dumps(np.where(np.isfinite(trial.errors), _short(trial.errors), -1.0).tolist()),
             "chosen": trial.choices.tolist(),
             "truth": truth,
         }
@@ -306,6 +306,12 @@ class Case:
             "worst": errors[worst],
             "worst_group": worst,
         }
+
+
+def _short(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounded to four digits."""
+    scale = 10.0 ** (3 - np.floor(np.log10(np.where(values > 0.0, values, 1.0))))
+    return np.asarray(np.round(values * scale) / scale)
 
 
 def _always(trial: Trial, number: int) -> Trial:
