@@ -25,7 +25,7 @@ from meagraph.pruning.shares import CHANCE, FOLDS, Chosen, Shares, Trial
 TRIAL_VERSION = 1  # of what the cache keeps
 KEEPS = (0.02, 0.05, 0.1, 0.25)
 ROUNDS = 6  # the structures are dealt anew each time, fewer times where equations are many and wide
-LARGE = 1.5e9  # environments times the square of the coefficients, times the rounds, at most
+LARGE = 4e8  # environments times the square of the coefficients, times the rounds, at most
 DRAWS = 2  # of CHANCE in each fold, whose mean logarithm counts
 ENVIRONMENTS = (
     CHANCE,
