@@ -80,6 +80,7 @@ def plan_figures(plan: PruningPlan) -> dict[str, Any]:
         "environments": summary.environments,
         "environments_chosen": summary.chosen,
         "environments_in_kept_structures": summary.atoms,
+        "shares": list(plan.reasons),
     }
 
 
@@ -91,6 +92,7 @@ def plan_lines(plan: PruningPlan, measures: Measures | None = None) -> list[str]
         f"chosen   {one.chosen:,} of {one.environments:,} environments ({one.chosen / one.environments:.1%}){covered}",
         f"kept     {one.kept:,} of {one.structures:,} structures ({one.kept / one.structures:.1%}) with {one.atoms:,} "
         f"environments ({one.atoms / one.environments:.1%}), by the rule {plan.config.rule!r}",
+        *(f"shares   {sentence}" for sentence in plan.reasons),
     ]
 
 

@@ -51,6 +51,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.graph.condensation import unit_columns
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
+    from meagraph.pipeline.sharing import ask, asks
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
     from meagraph.pruning.bins import fine_bins
@@ -72,8 +73,10 @@ def _prune(options: argparse.Namespace) -> None:
         points = unit_columns(described.descriptors.own)
         bins = fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed)
         ranking = rank_for(
-            pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.6)
+            pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.4)
         )
+        if asks(pruning, ranking):
+            ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
         plan = prune(ranking, clusters, dataset, pruning)
         stick = yardstick(dataset, points, latent.condensed, clusters, progress=part(progress, 0.6, 1.0))
     measures = measure(stick, plan.keep)

@@ -39,7 +39,8 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> None:
         "--alpha",
         type=float,
         default=usual.alpha,
-        help="a part's share grows like (size x variety)^(alpha/2) (default: %(default)s)",
+        help="a part's share grows like (size x variety)^(alpha/2) (default: what the dataset asks for, tried on "
+        "structures held out)",
     )
     group.add_argument(
         "--within",

@@ -111,4 +111,4 @@ def _costs(result: Run) -> PlanCost:
     from meagraph.pipeline.planning import cost_of
 
     with Bar("cost") as progress:
-        return cost_of(result.dataset, result.plan, progress=progress)
+        return cost_of(result.dataset, result.plan, seed=result.config.seed, progress=progress)

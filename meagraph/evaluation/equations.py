@@ -74,8 +74,7 @@ def prepare(
     """
     if not 0.0 < test < 1.0:
         raise MEAGraphError(f"The share of held-out structures must lie between 0 and 1, got {test}.")
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(dataset.n_structures)
+    order = np.random.default_rng(seed).permutation(dataset.n_structures)
     usual = usual_distance(dataset, order)
     if not usual > 0.0 or not np.isfinite(dataset.forces).any():
         raise MEAGraphError(
@@ -83,20 +82,13 @@ def prepare(
             "Name the forces when reading (--forces-key), or judge the plan by its coverage."
         )
     field = new_field(dataset.species, usual)
-    sizes = dataset.sizes
-    sample = np.sort(order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), cap, side="right")))])
-    held = _held_out(dataset, sample, test, rng)
-    if not held.any() or held.all():
-        raise MEAGraphError(
-            f"The cost of a plan expects a group of at least {SPLITTABLE} different structures, some to fit and some "
-            f"to test, but the {len(sample)} structures have none. Add data, or give fewer groups."
-        )
+    fitted, held = split(dataset, test=test, cap=cap, seed=seed)
     strained = np.isfinite(dataset.stress).all(axis=(1, 2)) & (dataset.volumes > 0.0)
-    strained[sample[~held]] = False  # no fit takes them
+    strained[fitted] = False  # no fit takes them
     virials = []
-    total, done = int(sizes[sample].sum()), 0
+    total, done = int(dataset.sizes[fitted].sum() + dataset.sizes[held].sum()), 0
     parts = []
-    for structures in (sample[~held], sample[held]):
+    for structures in (fitted, held):
         rows = _empty(dataset, structures, field.width)
         first = 0
         for place, index in enumerate(structures):
@@ -119,7 +111,24 @@ def prepare(
     groups = dataset.groups[tested.structures][tested.structure_of]
     chosen = tested.structures[strained[tested.structures]]
     stressed = Stressed(np.array(virials), dataset.stress[chosen][:, *VOIGT]) if virials else None
-    return Prepared(fit, tested, groups, _scale(fit), (dataset.n_environments, dataset.n_structures), stressed)
+    return Prepared(fit, tested, groups, scale_of(fit), (dataset.n_environments, dataset.n_structures), stressed)
+
+
+def split(
+    dataset: AtomicDataset, *, test: float = TEST, cap: int = CAP, seed: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The structures to fit and those held out, as :func:`prepare` takes them. Raises MEAGraphError for none of one."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(dataset.n_structures)
+    sizes = dataset.sizes
+    sample = np.sort(order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), cap, side="right")))])
+    held = _held_out(dataset, sample, test, rng)
+    if not held.any() or held.all():
+        raise MEAGraphError(
+            f"The cost of a plan expects a group of at least {SPLITTABLE} different structures, some to fit and some "
+            f"to test, but the {len(sample)} structures have none. Add data, or give fewer groups."
+        )
+    return sample[~held], sample[held]
 
 
 def _held_out(
@@ -171,7 +180,7 @@ def blocks(rows: Rows, chosen: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.f
         yield features.reshape(-1, features.shape[2]), rows.forces[part].ravel()
 
 
-def _scale(rows: Rows) -> NDArray[np.float64]:
+def scale_of(rows: Rows) -> NDArray[np.float64]:
     """The unit (W,) of each column: its root mean square, at least the median of those that do not vanish.
 
     A column that hardly ever says anything, such as two atoms closer than any in the fit, would have a tiny unit: the

@@ -8,6 +8,7 @@ plans of one dataset; they are no forecast of the error of a neural force field.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,8 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
             f"The cost of a plan expects at least {-(-width // 3)} kept environments with forces outside the held-out "
             f"structures, for {width} coefficients, but this plan keeps {len(chosen)}. Keep more."
         )
-    coefficients, offsets = _solve(prepared, chosen, np.bincount(fit.structure_of[kept], minlength=len(fit.structures)))
+    counts = np.bincount(fit.structure_of[kept], minlength=len(fit.structures))
+    coefficients, offsets = solve(prepared, normal_equations(fit, chosen), counts)
     error = _force_errors(prepared.test, coefficients)
     return Cost(
         environments=len(chosen),
@@ -119,22 +121,48 @@ def random_band(prepared: Prepared, size: int, seeds: Sequence[int]) -> tuple[Co
     return tuple(found)
 
 
-def _solve(
-    prepared: Prepared, chosen: NDArray[np.int64], counts: NDArray[np.int64]
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """Sums over the force components of some environments; those of two sets apart add up to those of both."""
+
+    gram: NDArray[np.float64]  # (W, W) of the features
+    right: NDArray[np.float64]  # (W,) of features and forces
+    square: float  # of the forces
+    count: int  # components
+
+    def __add__(self, other: NormalEquations) -> NormalEquations:
+        return NormalEquations(
+            self.gram + other.gram, self.right + other.right, self.square + other.square, self.count + other.count
+        )
+
+    def rmse(self, coefficients: NDArray[np.float64]) -> float:
+        """The error of ``coefficients`` (W,) on these components; NaN where there are none."""
+        square = float(coefficients @ self.gram @ coefficients - 2.0 * coefficients @ self.right) + self.square
+        return math.sqrt(max(square, 0.0) / self.count) if self.count else float("nan")
+
+
+def normal_equations(rows: Rows, chosen: NDArray[np.int64]) -> NormalEquations:
+    """Those of the ``chosen`` environments, numbers into ``rows``, whose forces are known."""
+    width = rows.features.shape[2]
+    gram, right, square = np.zeros((width, width)), np.zeros(width), 0.0
+    for features, forces in blocks(rows, chosen):
+        gram += features.T @ features
+        right += features.T @ forces
+        square += float(forces @ forces)
+    return NormalEquations(gram, right, square, 3 * len(chosen))
+
+
+def solve(
+    prepared: Prepared, forces: NormalEquations, counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients (W,) and offsets (Z,) from the forces of ``chosen`` environments and energies weighed by ``counts``.
+    """Coefficients (W,) and offsets (Z,) from ``forces`` and the energies of the fit's structures by ``counts`` (s,).
 
     The offsets carry no ridge: they are projected out of the energies first (Frisch and Waugh, Econometrica 1, 387,
     1933). Without energies they are NaN.
     """
     fit, scale = prepared.fit, prepared.scale
-    gram = np.zeros((len(scale), len(scale)))
-    right = np.zeros(len(scale))
-    for features, forces in blocks(fit, chosen):
-        gram += features.T @ features
-        right += features.T @ forces
-    gram /= np.outer(scale, scale)
-    right /= scale
+    gram = forces.gram / np.outer(scale, scale)
+    right = forces.right / scale
     used = np.flatnonzero(np.isfinite(fit.energy) & (counts > 0))
     weight = counts[used, None].astype(np.float64)
     composition, energy, rows = fit.composition[used], fit.energy[used], fit.energy_features[used]

@@ -57,6 +57,7 @@ def describe_export(
             for index, source in enumerate(dataset.sources)
         ],
         "pruning": jsonable(plan.config),
+        "shares": None if plan.chosen is None else {"why": list(plan.reasons), **jsonable(plan.chosen.figures())},
         "settings": jsonable(settings),
         "counts": _counts(dataset, plan),
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],

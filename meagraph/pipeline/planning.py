@@ -23,6 +23,7 @@ from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests
+from meagraph.pipeline.sharing import ask, asks
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
@@ -62,10 +63,14 @@ def prune(
     ranking: Ranking | None = None,
     rejected: NDArray[np.bool_] | None = None,
     kept: NDArray[np.bool_] | None = None,
+    cache: bool = True,
     progress: Progress = silent,
     **settings: Any,
 ) -> PruningPlan:
     """A plan of what to keep; environments are ranked anew where the selector asks for it and no ``ranking`` is given.
+
+    Then, unless ``alpha`` is set, it is also found out which shares of the clusters serve the dataset (once, with
+    ``cache``): see :func:`meagraph.evaluation.trial.choose_shares`. A ``ranking`` is taken as it is.
 
     ``settings`` are fields of :class:`PruningConfig`, as ``keep=0.05``, in place of those of ``config``; the seed is
     that of the analysis unless one is given. Environments of ``rejected`` (N,) bool leave with their structures, those
@@ -77,12 +82,25 @@ def prune(
     usual = PruningConfig(seed=analysis.config.seed) if config is None else config
     pruning = replace(usual, **settings)
     if ranking is None:
-        ranking = ranking_for(analysis, pruning, progress=progress)
+        ranking = ranking_for(analysis, pruning, cache=cache, progress=progress)
     return plan_of(ranking, analysis.survey.clusters, analysis.dataset, pruning, rejected=rejected, kept=kept)
 
 
-def ranking_for(analysis: Analysis, config: PruningConfig, *, progress: Progress = silent) -> Ranking:
-    """The ranking that plans of ``config`` are taken from: that of the analysis, or one made now."""
+def ranking_for(
+    analysis: Analysis, config: PruningConfig, *, cache: bool = True, progress: Progress = silent
+) -> Ranking:
+    """The ranking that plans of ``config`` are taken from: that of the analysis, or one made now.
+
+    Unless ``config`` sets them, it knows the shares that the dataset asks for.
+    """
+    found = _ranking_for(analysis, config, progress=part(progress, 0.0, 0.1))
+    if not asks(config, found):
+        return found
+    seed = analysis.config.seed
+    return ask(analysis.dataset, found, seed=seed, cache=cache, progress=part(progress, 0.1, 1.0))
+
+
+def _ranking_for(analysis: Analysis, config: PruningConfig, *, progress: Progress) -> Ranking:
     survey, learned = analysis.survey, analysis.learned
     if config.fits(survey.ranking):
         return survey.ranking

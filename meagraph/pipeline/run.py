@@ -85,9 +85,9 @@ def run(
         fine_tune=fine_tune,
         device=device,
         cache=cache,
-        progress=part(progress, 0.1, 0.95),
+        progress=part(progress, 0.1, 0.85),
     )
-    plan = prune(found, config=pruning, progress=part(progress, 0.95, 1.0))
+    plan = prune(found, config=pruning, cache=cache, progress=part(progress, 0.85, 1.0))
     files = None if directory is None else export(found, plan, directory, overwrite=overwrite)
     progress(1, 1, "done")
     return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files)

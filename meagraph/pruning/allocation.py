@@ -6,17 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def allocate(
-    sizes: NDArray[np.int64], budget: int, alpha: float, variety: NDArray[np.float64] | None = None
-) -> NDArray[np.int64]:
-    """Share ``budget`` among bins of ``sizes`` (B,), none above its size: :func:`share_out` by size^alpha.
-
-    With the ``variety`` (B,) of the bins the weight is (size x variety)^(alpha/2).
-    """
-    wide = sizes.astype(np.float64)
-    return share_out(sizes, budget, wide**alpha if variety is None else (wide * variety) ** (alpha / 2.0))
-
-
 def share_out(sizes: NDArray[np.int64], budget: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """Share ``budget`` among bins of ``sizes`` (B,) in proportion to ``weights`` (B,), none above its size.
 

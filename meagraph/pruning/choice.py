@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.latent.clustering import Clusters
-from meagraph.pruning.allocation import allocate
+from meagraph.pruning.allocation import share_out
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.settings import PruningConfig
+from meagraph.pruning.shares import Shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class Choice:
     ranking: Ranking
     clusters: Clusters
     config: PruningConfig
+    shares: Shares  # of the bins
     fixed: NDArray[np.bool_]  # (N,) chosen in any case
     settled: NDArray[np.bool_]  # (N,) with those that never are
 
@@ -35,17 +37,26 @@ class Choice:
 
     def _heads(self, keep: NDArray[np.bool_], free: NDArray[np.bool_], budget: int) -> None:
         """Mark in ``keep`` the first ``budget`` of the ``free`` environments (N,), by allocation over the bins."""
-        ranking = self.ranking
-        rows = np.flatnonzero(free)
-        bins = ranking.bin[rows]
-        sizes = np.bincount(bins, minlength=len(ranking.sizes))
-        variety = None
-        if ranking.worth is not None:
-            variety = np.bincount(bins, ranking.worth[rows], minlength=len(sizes)).astype(np.float64)
-        share = allocate(sizes, max(0, budget), self.config.alpha, variety)
-        if len(rows) == len(keep):
-            keep |= ranking.rank < share[ranking.bin]
-            return
-        order = rows[np.lexsort((ranking.rank[rows], bins))]
-        bins = ranking.bin[order]
-        keep[order[np.arange(len(order)) - np.searchsorted(bins, bins) < share[bins]]] = True
+        keep |= heads(self.ranking, free, budget, self.shares)
+
+
+def heads(ranking: Ranking, free: NDArray[np.bool_], budget: int, shares: Shares) -> NDArray[np.bool_]:
+    """The first ``budget`` of the ``free`` environments (N,): each bin gives its share of them, in its order.
+
+    A larger budget has all that a smaller one has.
+    """
+    everything = bool(free.all())
+    rows = np.arange(0) if everything else np.flatnonzero(free)
+    bins = ranking.bin if everything else ranking.bin[rows]
+    sizes = np.bincount(bins, minlength=len(ranking.sizes))
+    variety = ranking.variety(slice(None) if everything else rows)
+    share = share_out(sizes, max(0, budget), shares.weights(sizes, variety))
+    rank = ranking.chance if shares.chance else ranking.rank
+    if everything:
+        return np.asarray(rank < share[bins])
+    order = rows[np.lexsort((rank[rows], bins))]
+    bins = ranking.bin[order]
+    first = np.cumsum(sizes) - sizes
+    found = np.zeros(len(free), dtype=bool)
+    found[order[np.arange(len(order)) - first[bins] < share[bins]]] = True
+    return found

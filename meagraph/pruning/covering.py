@@ -1,14 +1,14 @@
-"""Structures that cover the bins of a ranking at the least cost."""
+"""Structures that cover the bins of a ranking at the least cost, or drawn at random."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.datasets import AtomicDataset
 from meagraph.pruning.allocation import share_out
 from meagraph.pruning.loops import greedy_cover
 from meagraph.pruning.ranking import Ranking
+from meagraph.pruning.shares import Shares
 
 EXACT = 10_000  # structures up to which each is the best; beyond, nearly so
 SLACK = 0.1
@@ -16,44 +16,42 @@ SLACK = 0.1
 
 def cover(
     ranking: Ranking,
-    dataset: AtomicDataset,
+    offsets: NDArray[np.int64],
     *,
     stays: NDArray[np.bool_],
     barred: NDArray[np.bool_],
     target: int,
     room: int,
-    alpha: float,
+    shares: Shares,
     until_covered: float | None = None,
     limit: str = "atoms",
     fewest: str = "atoms",
 ) -> NDArray[np.bool_]:
     """The structures (S,) that cover the bins' targets, one by one the one that adds most for what it costs.
 
-    The bins share ``target`` environments by variety^alpha (size^alpha where the selector knows no variety): whole
-    structures bring the common environments along, so their number does not count. A bin of target t that holds n
-    environments is worth t h(n / t) with h(x) = x - x²/2 up to x = 1, and 1/2 beyond: the first count most. Of equal
-    gains, the structure whose best environment ranks first. Of more than EXACT structures, one is taken whose gain is
-    within SLACK of the largest: the near ties of a redundant dataset would cost most of the time. The greedy choice for
-    such sums is within 63 % of the best (Nemhauser, Wolsey and Fisher, Math. Program. 14, 265, 1978).
+    The bins share ``target`` environments by ``shares``; where the selector knows no variety, their size is in its
+    place. A bin of target t that holds n environments is worth t h(n / t) with h(x) = x - x²/2 up to x = 1, and 1/2
+    beyond: the first count most. Of equal gains, the structure whose best environment ranks first. Of more than EXACT
+    structures, one is taken whose gain is within SLACK of the largest: the near ties of a redundant dataset would cost
+    most of the time. The greedy choice for such sums is within 63 % of the best (Nemhauser, Wolsey and Fisher, Math.
+    Program. 14, 265, 1978).
 
     ``stays`` (S,) are kept before all others, ``barred`` (S,) never. ``room`` is how many atoms, or structures where
     ``limit`` is "structures", are kept at most; with ``until_covered``, as many as it takes for the bins to hold this
-    percentage
-    of their targets, no bin counting for more than its own. A structure costs its atoms, or 1 where ``fewest`` is
-    "structures".
+    percentage of their targets, no bin counting for more than its own. A structure costs its atoms, or 1 where
+    ``fewest`` is "structures".
     """
-    atoms = dataset.sizes
+    atoms = np.diff(offsets)
+    structure_of = np.repeat(np.arange(len(atoms)), atoms)
     one = np.ones_like(atoms)
-    free = ~barred[dataset.structure_of]
+    free = ~barred[structure_of]
     count = len(ranking.sizes)
     sizes = np.bincount(ranking.bin[free], minlength=count)
-    worth = None if ranking.worth is None else ranking.worth[free]
-    variety = np.bincount(ranking.bin[free], weights=worth, minlength=count).astype(np.float64)
-    targets = share_out(sizes, target, variety**alpha)
-    first = np.minimum.reduceat(ranking.rank / np.maximum(targets, 0.5)[ranking.bin], dataset.offsets[:-1])
-    pairs, counts = np.unique(dataset.structure_of * count + ranking.bin, return_counts=True)
+    targets = share_out(sizes, target, shares.weights(sizes, ranking.variety(free)))
+    first = np.minimum.reduceat(ranking.rank / np.maximum(targets, 0.5)[ranking.bin], offsets[:-1])
+    pairs, counts = np.unique(structure_of * count + ranking.bin, return_counts=True)
     kept: NDArray[np.bool_] = greedy_cover(
-        np.searchsorted(pairs, np.arange(dataset.n_structures + 1) * count),
+        np.searchsorted(pairs, np.arange(len(atoms) + 1) * count),
         pairs % count,
         counts,
         one if limit == "structures" else atoms,
@@ -64,6 +62,28 @@ def cover(
         barred,
         room if until_covered is None else int(atoms.sum()),
         1.0 if until_covered is None else until_covered / 100.0,
-        0.0 if dataset.n_structures <= EXACT else SLACK,
+        0.0 if len(atoms) <= EXACT else SLACK,
     )
+    return kept
+
+
+def draw(
+    sizes: NDArray[np.int64],
+    *,
+    stays: NDArray[np.bool_],
+    barred: NDArray[np.bool_],
+    room: int,
+    limit: str = "atoms",
+    seed: int | np.random.Generator = 0,
+) -> NDArray[np.bool_]:
+    """Structures (S,) of ``sizes`` (S,) in any order, each that still fits; arguments as of :func:`cover`."""
+    cost = np.ones_like(sizes) if limit == "structures" else sizes
+    kept = stays.copy()
+    left = room - int(cost[stays].sum())
+    for index in np.random.default_rng(seed).permutation(np.flatnonzero(~stays & ~barred)):
+        if cost[index] <= left:
+            kept[index] = True
+            left -= int(cost[index])
+        if left <= 0:
+            break
     return kept

@@ -17,10 +17,11 @@ from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, silent
 from meagraph.pruning.choice import Choice
-from meagraph.pruning.covering import cover
+from meagraph.pruning.covering import cover, draw
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.selectors import SELECTORS, Candidates
 from meagraph.pruning.settings import PruningConfig
+from meagraph.pruning.shares import USUAL, Chosen
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,6 +34,8 @@ class PruningPlan(Shown):
     config: PruningConfig
     per_cluster: NDArray[np.int64]  # (C + 1,) kept environments of each cluster, unclustered ones last
     dataset: AtomicDataset | None = None  # that it was made for; None where it comes from a file alone
+    chosen: Chosen | None = None  # what the dataset asks for, where the plan follows that
+    recorded: tuple[str, ...] = ()  # of a plan from a file: why it has its shares
 
     @property
     def n_environments(self) -> int:
@@ -43,6 +46,22 @@ class PruningPlan(Shown):
     def n_structures(self) -> int:
         """Structures that stay."""
         return int(self.structures.sum())
+
+    @property
+    def by(self) -> str:
+        """How the bins' shares came about, in a few words."""
+        if self.config.alpha is not None:
+            return f"alpha {self.config.alpha:g}"
+        return "shares as the dataset asks for" if self.reasons else f"alpha {USUAL:g}, as usual"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
+        if self.chosen is None:
+            return self.recorded
+        share = self.config.fraction(len(self.keep), len(self.structures))
+        kinds = (False, True) if self.config.rule == "cover" else (False,)
+        return tuple(self.chosen.words(share, structures=structures) for structures in kinds)
 
     @cached_property
     def summary(self) -> PlanSummary:
@@ -78,8 +97,9 @@ class PruningPlan(Shown):
             ("budget", config.budget),
             (
                 "chosen by",
-                f"selector {config.selector}, rule {config.rule}, alpha {config.alpha:g}, seed {config.seed}",
+                f"selector {config.selector}, rule {config.rule}, {self.by}, seed {config.seed}",
             ),
+            *(("shares", sentence) for sentence in self.reasons),
         ]
         if self.dataset is None:
             return [
@@ -205,8 +225,9 @@ def prune(
     Protected structures are kept whole and count towards the budget. Structures with an environment in
     ``rejected`` (N,) go whole, unless they are protected. Environments in ``kept`` (N,) are chosen first, and their
     structures stay, unless rejected. The rest of the budget is shared among the environments of all other
-    structures. Raises MEAGraphError if ``ranking`` was made with another selector, order or seed, or for a keep
-    fraction of a cluster or a protected group that there is not.
+    structures. Without ``alpha`` the shares are those that ``ranking.chosen`` names for the budget; plans of two
+    budgets for which it names different ones do not nest. Raises MEAGraphError if ``ranking`` was made with another
+    selector, order or seed, or for a keep fraction of a cluster or a protected group that there is not.
     """
     if not config.fits(ranking):
         raise MEAGraphError(
@@ -230,7 +251,8 @@ def prune(
         fixed = fixed | (kept & ~barred[dataset.structure_of])
     settled = fixed | barred[dataset.structure_of]
     stays = np.logical_or.reduceat(fixed, first)
-    choice = Choice(ranking, clusters, config, fixed, settled)
+    share = config.fraction(dataset.n_environments, dataset.n_structures)
+    choice = Choice(ranking, clusters, config, config.shares(ranking, share, structures=False), fixed, settled)
 
     def whole(keep: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
         count = np.add.reduceat(keep, first, dtype=np.int64)
@@ -247,18 +269,22 @@ def prune(
         target = wanted if config.unit != "structures" else round(wanted * float(atoms.mean()))
         keep = choice.environments(min(target, dataset.n_environments))
         room = wanted if config.unit == "structures" or config.number is not None else max(wanted, int(fixed.sum()))
-        structures = cover(
-            ranking,
-            dataset,
-            stays=stays,
-            barred=barred,
-            target=target,
-            room=room,
-            alpha=config.alpha,
-            until_covered=config.until_covered,
-            limit=config.unit,
-            fewest=config.fewest,
-        )
+        shares = config.shares(ranking, share, structures=True)
+        if shares.chance and config.until_covered is None:
+            structures = draw(atoms, stays=stays, barred=barred, room=room, limit=config.unit, seed=config.seed)
+        else:
+            structures = cover(
+                ranking,
+                dataset.offsets,
+                stays=stays,
+                barred=barred,
+                target=target,
+                room=room,
+                shares=shares,
+                until_covered=config.until_covered,
+                limit=config.unit,
+                fewest=config.fewest,
+            )
     elif config.unit == "environments":
         keep = choice.environments(wanted)
         structures = whole(keep, config.least_share if config.number is None else wanted / dataset.n_environments)
@@ -271,4 +297,5 @@ def prune(
         keep = choice.environments(low)
         structures = whole(keep, low / dataset.n_environments)
     nobody = np.zeros(clusters.n_clusters + 1, dtype=np.int64)
-    return PruningPlan(keep, structures, protected, config, nobody, dataset).counted(clusters)
+    chosen = ranking.chosen if config.alpha is None else None
+    return PruningPlan(keep, structures, protected, config, nobody, dataset, chosen).counted(clusters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.loops import farthest_point_order
 from meagraph.progress import Progress, silent
+from meagraph.pruning.shares import Chosen
 
 SPREAD = 0.999  # share of the variance in the components whose leverage counts
 FARTHEST = 4  # in the order "mixed" one of so many is a farthest point
@@ -28,6 +30,31 @@ class Ranking(Shown):
     seed: int
     selector: str = "meagraph"
     worth: NDArray[np.float32] | None = None  # (N,) how much each environment adds to its bin's variety; None: all 1
+    chosen: Chosen | None = None  # the shares that the dataset asks for, where they were looked for
+
+    def variety(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> NDArray[np.float64]:
+        """The variety (B,) of what each bin has of ``rows``: numbers, a mask, or a slice of environments."""
+        worth = None if self.worth is None else self.worth[rows]
+        return np.bincount(self.bin[rows], weights=worth, minlength=len(self.sizes)).astype(np.float64)
+
+    def alike(self, other: Ranking) -> bool:
+        """Whether ``other`` was made in the same way, of the same data."""
+        return (self.selector, self.within, self.seed) == (other.selector, other.within, other.seed)
+
+    @cached_property
+    def chance(self) -> NDArray[np.int64]:
+        """The rank (N,) of each environment in its bin where chance alone decides, by the seed."""
+        return chance_order(self.bin, self.seed)
+
+
+def chance_order(bins: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The rank (N,) of each environment in its bin of ``bins`` (N,), in any order."""
+    order = np.random.default_rng(seed).permutation(len(bins))
+    order = order[np.argsort(bins[order], kind="stable")]
+    sizes = np.bincount(bins)
+    rank = np.empty(len(bins), dtype=np.int64)
+    rank[order] = np.arange(len(bins)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return rank
 
 
 def leverage(rows: NDArray[np.float64]) -> NDArray[np.float64]:

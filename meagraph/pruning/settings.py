@@ -9,6 +9,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import NOISE
 from meagraph.pruning.ranking import WITHIN, Ranking
 from meagraph.pruning.selectors import SELECTORS
+from meagraph.pruning.shares import USUAL, Shares, by_alpha
 
 RULES = ("cover", "at-least", "any", "all")
 UNITS = ("environments", "structures", "atoms")
@@ -22,8 +23,11 @@ class PruningConfig:
     environments chosen, or, by ``unit``, at most so many structures kept, or structures with at most so many atoms.
 
     Choice: ``selector`` says which environments come first. With ``meagraph``, the share of a bin, a part of a cluster,
-    grows like (environments x variety)^(``alpha``/2), where variety is the sum of the statistical leverage of its
-    representatives; with ``kmeans`` like size^``alpha`` (0: the same from each). ``within`` names the order inside the
+    grows with its environments and its variety, the sum of the statistical leverage of its representatives: like
+    (environments x variety)^(``alpha``/2), and the target of a bin that structures are to cover like variety^``alpha``.
+    Without ``alpha`` both exponents are what the dataset itself asks for, which
+    :func:`meagraph.evaluation.trial.choose_shares` finds out, and USUAL where nobody has looked. With ``kmeans`` the
+    share grows like size^``alpha`` (0: the same from each). ``within`` names the order inside the
     bins of ``meagraph``; the other selectors have one order for all. ``fractions`` are keep fractions of clusters set
     by hand, by label (-1: those in none); the other clusters share what is left of the budget.
 
@@ -36,7 +40,7 @@ class PruningConfig:
     """
 
     keep: float = 0.2
-    alpha: float = 0.75
+    alpha: float | None = None
     within: str = "mixed"
     rule: str = "cover"
     at_least: float | None = None  # per cent, of the rule of this name
@@ -54,7 +58,7 @@ class PruningConfig:
         object.__setattr__(self, "fractions", tuple(sorted((int(label), float(part)) for label, part in pairs)))
         if not 0.0 < self.keep <= 1.0:
             raise MEAGraphError(f"The keep fraction must be above 0 and at most 1, got {self.keep}.")
-        if not 0.0 <= self.alpha <= 1.0:
+        if self.alpha is not None and not 0.0 <= self.alpha <= 1.0:
             raise MEAGraphError(f"The allocation exponent alpha must lie between 0 and 1, got {self.alpha}.")
         for value, choices, what in (
             (self.selector, SELECTORS, "selector"),
@@ -100,6 +104,18 @@ class PruningConfig:
     def budget(self) -> str:
         """How much is to be kept, in words: ``20 % of the environments``, ``500 structures``."""
         return f"{100 * self.keep:g} % of the environments" if self.number is None else f"{self.number:,} {self.unit}"
+
+    def fraction(self, environments: int, structures: int) -> float:
+        """The budget as a share of a dataset of so many ``environments`` and ``structures``."""
+        if self.number is None:
+            return self.keep
+        return min(1.0, self.number / max(1, structures if self.unit == "structures" else environments))
+
+    def shares(self, ranking: Ranking, keep: float, *, structures: bool) -> Shares:
+        """The shares of the bins of ``ranking`` for a budget of ``keep`` of the environments, or whole structures."""
+        if self.alpha is not None or ranking.chosen is None:
+            return by_alpha(USUAL if self.alpha is None else self.alpha, structures=structures)
+        return ranking.chosen.of(keep, structures=structures)
 
     def fits(self, ranking: Ranking) -> bool:
         """Whether plans of this configuration can be taken from ``ranking``."""

@@ -73,6 +73,7 @@ def write_plan(
                 "fingerprint": dataset.fingerprint,
                 "sources": [{"path": source.path, "sha256": source.sha256} for source in dataset.sources],
                 "pruning": config,
+                "shares": None if plan.chosen is None else {"why": list(plan.reasons), **plan.chosen.figures()},
                 "counts": plan_counts(plan, dataset.offsets),
                 "measures": None if measures is None else _figures(measures),
                 "settings": dict(settings or {}),
@@ -93,7 +94,12 @@ def read_plan(path: str | Path) -> RecordedPlan:
         settings["protected"] = tuple(settings["protected"])
         settings["fractions"] = tuple((label, part) for label, part in settings["fractions"])
         plan = PruningPlan(
-            data["keep"], data["structures"], data["protected"], PruningConfig(**settings), data["per_cluster"]
+            data["keep"],
+            data["structures"],
+            data["protected"],
+            PruningConfig(**settings),
+            data["per_cluster"],
+            recorded=tuple(str(sentence) for sentence in (about.get("shares") or {}).get("why", ())),
         )
         found = RecordedPlan(plan, data["offsets"], data["groups"], data["labels"], about, about["sha256"])
         size, count = int(found.offsets[-1]), len(found.offsets) - 1

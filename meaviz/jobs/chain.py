@@ -24,13 +24,16 @@ from meagraph.pipeline.compiled import LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe_for
 from meagraph.pipeline.learning import Learned, learn
+from meagraph.pipeline.sharing import ask
 from meagraph.pipeline.sight import Sight, quick_sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
+from meagraph.pruning.ranking import Ranking
 from meaviz.components.map import environment_map, hits
 from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
 
+RANK = "rank"  # the step
 PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
 DRAWING = (environment_map.__name__,)  # what is compiled for it
 
@@ -73,6 +76,7 @@ class Receiver:
     part: Callable[[Sight], object]
     survey: Callable[[Survey], object]
     evidence: Callable[[Evidence], object]
+    ranking: Callable[[Ranking], object]  # of the survey, with the shares that the dataset asks for
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,13 @@ class Chain:
         get_ready(self.dataset.n_environments, progress)
         self.hand.give(self.receiver.evidence, one_evidence(self.dataset, progress))
         self.hand.give(self.receiver.survey, found)
+        ask_for_shares(self.dataset, found, self.receiver, self.hand, progress)
+
+
+def ask_for_shares(dataset: AtomicDataset, survey: Survey, receiver: Receiver, hand: Hand, progress: Progress) -> None:
+    """Find out which shares of the clusters serve the dataset: plans follow them from then on."""
+    hand.give(receiver.begins, RANK)
+    hand.give(receiver.ranking, ask(dataset, survey.ranking, seed=survey.config.seed, progress=progress))
 
 
 def get_ready(n: int, progress: Progress) -> None:

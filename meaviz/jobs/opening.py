@@ -15,8 +15,10 @@ from meagraph.errors import MEAGraphError
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.sharing import recall_shares
 from meagraph.pipeline.sight import Sight, recall_quick
 from meagraph.progress import Progress, silent
+from meagraph.pruning.ranking import Ranking
 from meaviz.jobs.chain import get_ready
 from meaviz.jobs.shared import one_analysis, one_evidence, open_dataset
 
@@ -31,6 +33,7 @@ class Opened:
     analysis: Analysis | None = None  # None where a step must be computed
     quick: Sight | None = None
     evidence: Evidence | None = None
+    ranking: Ranking | None = None  # with the shares that the dataset asks for; None where these must be found out
 
 
 def open_files(
@@ -58,7 +61,9 @@ def open_files(
     get_ready(dataset.n_environments, progress)
     found = one_analysis(found)
     known = one_evidence(dataset, progress)
-    return Opened(dataset, found, recall_quick(dataset, found.descriptors, found.config), known)
+    quick = recall_quick(dataset, found.descriptors, found.config)
+    ranking = recall_shares(dataset, found.survey.ranking, seed=found.config.seed)
+    return Opened(dataset, found, quick, known, None if ranking.chosen is None else ranking)
 
 
 def names_in(dataset: AtomicDataset, reading: Mapping[str, Any]) -> LabelTable:

@@ -20,6 +20,7 @@ from meagraph.pipeline.planning import cost_of, ranking_for
 from meagraph.pipeline.quests import measure_quests
 from meagraph.progress import Progress, part
 from meagraph.pruning.ranking import Ranking
+from meaviz.jobs.chain import RANK
 from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
@@ -27,7 +28,7 @@ from meaviz.session.planning import PlanFigures
 
 T = TypeVar("T")
 
-COST, RANK, CURVES, QUESTS = "cost", "rank", "curves", "quests"
+COST, CURVES, QUESTS = "cost", "curves", "quests"
 NO_PLAN = "There is no plan yet. Compute the map first."
 
 

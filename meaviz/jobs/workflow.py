@@ -20,7 +20,7 @@ from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.planning import export
 from meagraph.progress import Progress
 from meagraph.step_files.checks import claim
-from meaviz.jobs.chain import Chain, Hand, Receiver
+from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
 from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
@@ -57,6 +57,8 @@ class Workflow:
         def go_on(found: Opened, progress: Progress) -> None:
             if found.analysis is None:
                 Chain(found.dataset, config, receiver, hand).run(progress)
+            elif found.ranking is None:
+                ask_for_shares(found.dataset, found.analysis.survey, receiver, hand, progress)
 
         def work(progress: Progress) -> None:
             if ahead is None:
@@ -78,8 +80,9 @@ class Workflow:
         except MEAGraphError as error:
             self._job.fail("data", str(error))
             return
-        if found.analysis is None:
-            self._start("descriptors", lambda progress: go_on(found, progress), hand)
+        if found.analysis is None or found.ranking is None:
+            first = "descriptors" if found.analysis is None else RANK
+            self._start(first, lambda progress: go_on(found, progress), hand)
 
     def list_labels(self) -> None:
         """Find out which names the frames of the dataset carry; beside whatever else runs."""
@@ -259,6 +262,7 @@ class Workflow:
             part=session.set_part,
             survey=session.set_survey,
             evidence=lambda found: session.data.param.update(evidence=found),
+            ranking=session.planning.know,
         )
 
     def _take(self, found: Opened) -> None:
@@ -270,6 +274,8 @@ class Workflow:
             session.set_learned(known.learned)
             session.data.evidence = found.evidence
             session.set_survey(known.survey)
+            if found.ranking is not None:
+                session.planning.know(found.ranking)
 
     def _start(self, step: str, work: Callable[[Progress], None], hand: Hand) -> None:
         """Do ``work`` as the session's one job; what it gives ``hand`` is taken as it comes."""

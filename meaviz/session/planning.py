@@ -138,6 +138,13 @@ class Planning(param.Parameterized):
         if self.settings.fits(ranking):
             self._replan()
 
+    def know(self, ranking: Ranking) -> None:
+        """Take the ranking that was there with what is known of it now; the plan follows where it is taken from it."""
+        others = (one for one in self.rankings if not one.alike(ranking))
+        self.rankings = (ranking, *others)
+        if self.settings.fits(ranking) and self.settings.alpha is None:
+            self._replan()
+
     def _follow_settings(self, *events: object) -> None:
         self.history.push(self.settings)
         if self.plan is None or self.plan.config != self.settings:

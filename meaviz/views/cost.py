@@ -12,7 +12,8 @@ from meagraph.evaluation.against_random import FIGURES, Figure, PlanCost
 from meagraph.evaluation.quests import SETS, QuestsMeasures
 from meagraph.pruning.selectors import SELECTORS
 from meaviz.components.charts.cost_chart import CostChart
-from meaviz.jobs.plan_jobs import COST, CURVES, QUESTS, RANK
+from meaviz.jobs.chain import RANK
+from meaviz.jobs.plan_jobs import COST, CURVES, QUESTS
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session

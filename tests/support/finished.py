@@ -16,6 +16,8 @@ from meagraph.graph.similarity import GraphConfig
 from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.analysis import Analysis, analyse
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.planning import ranking_for
+from meagraph.pruning.settings import PruningConfig
 
 CONFIG = PipelineConfig(
     descriptors=DescriptorConfig(n_max=2, l_max=2),
@@ -29,7 +31,7 @@ CONFIG = PipelineConfig(
 
 @dataclass(frozen=True)
 class Finished:
-    """What was analysed, with :data:`CONFIG`, what came of it, and the cache that it left; none must be changed."""
+    """What was analysed with :data:`CONFIG`, what came of it, and the cache that it left; none must be changed."""
 
     path: Path
     cache: Path
@@ -44,4 +46,6 @@ def finish(folder: Path, structures: Sequence[Atoms]) -> Finished:
         patch.setenv("MEAVIZ_CACHE", str(cache))
         if not path.exists():
             ase.io.write(path, list(structures), format="extxyz")
-        return Finished(path, cache, analyse(path, config=CONFIG))
+        found = analyse(path, config=CONFIG)
+        ranking_for(found, PruningConfig(seed=CONFIG.seed))  # the shares that it asks for
+        return Finished(path, cache, found)

@@ -8,7 +8,9 @@ from ase import Atoms
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.pruning.allocation import share_out
 from meagraph.pruning.plan import Ranking, rank_environments
+from meagraph.pruning.shares import by_alpha
 
 
 def naive_farthest_point_order(rows: np.ndarray, start: int) -> list[int]:
@@ -39,6 +41,12 @@ def random_case(seed: int, *, alone: bool = True) -> tuple[AtomicDataset, Cluste
     points = rng.normal(size=(dataset.n_environments, 3))
     points[rng.permutation(len(points))[:40]] = points[0]  # duplicates
     return dataset, Clusters(labels, counts[order], "by hand"), points
+
+
+def allocate(sizes: np.ndarray, budget: int, alpha: float, variety: np.ndarray | None = None) -> np.ndarray:
+    """The share of each bin by an exponent set by hand."""
+    shares = by_alpha(alpha, structures=False)
+    return share_out(sizes, budget, shares.weights(sizes, sizes if variety is None else variety))
 
 
 def ranked(clusters: Clusters, points: np.ndarray, **options) -> Ranking:

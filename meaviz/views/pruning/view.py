@@ -12,8 +12,10 @@ from markupsafe import Markup
 
 from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import NOISE
+from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.selectors import SELECTORS
 from meagraph.pruning.settings import UNITS
+from meagraph.pruning.shares import USUAL
 from meagraph.pruning.tally import by_cluster, by_group
 from meaviz.components.charts.chart import Chart
 from meaviz.jobs.workflow import Workflow
@@ -39,6 +41,12 @@ RULE_NAMES = {
     "Any environment": "any",
     "All environments": "all",
 }
+
+
+NOT_ASKED = (
+    f"The clusters share the budget by the usual exponent {USUAL:g}. Which serves this dataset best is found out once "
+    "the map is there, where the dataset has forces."
+)
 
 
 class PruningView(pn.viewable.Viewer):
@@ -78,8 +86,11 @@ class PruningView(pn.viewable.Viewer):
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
         )  # fmt: skip
         self._keep = pmui.FloatSlider(value=config.keep, start=0.01, end=1.0, step=0.01, **SLIDER)
+        self._by_hand = pmui.Switch(
+            label="Set the clusters' shares by hand", value=config.alpha is not None, size="small", margin=(2, 12)
+        )
         self._alpha = pmui.FloatSlider(
-            value=config.alpha,
+            value=USUAL if config.alpha is None else config.alpha,
             start=0.0,
             end=1.0,
             step=0.05,
@@ -118,6 +129,7 @@ class PruningView(pn.viewable.Viewer):
             self._budget,
             self._number,
             self._keep,
+            self._by_hand,
             self._alpha,
             self._rule,
             self._fewest,
@@ -140,8 +152,8 @@ class PruningView(pn.viewable.Viewer):
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
         widgets = (
-            *(self._selector, self._budget, self._number, self._keep, self._alpha, self._rule, self._fewest),
-            *(self._own, self._percent, self._protect),
+            *(self._selector, self._budget, self._number, self._keep, self._by_hand, self._alpha, self._rule),
+            *(self._fewest, self._own, self._percent, self._protect),
         )
         for widget in widgets:
             widget.param.watch(self._configure, "value")
@@ -174,7 +186,10 @@ class PruningView(pn.viewable.Viewer):
         config = self.session.planning.settings
         self._allow()
         self._taking = True
-        self._selector.value, self._keep.value, self._alpha.value = config.selector, config.keep, config.alpha
+        self._selector.value, self._keep.value = config.selector, config.keep
+        self._by_hand.value = config.alpha is not None
+        if config.alpha is not None:
+            self._alpha.value = config.alpha
         self._budget.value, self._fewest.value = "" if config.number is None else config.unit, config.fewest
         if config.number is not None:
             self._number.value = config.number
@@ -193,7 +208,8 @@ class PruningView(pn.viewable.Viewer):
         share = self._rule.value == "at-least"
         self._own.visible = share
         self._percent.visible = share and self._own.value
-        self._alpha.visible = self._selector.value in WITH_SHARES
+        self._by_hand.visible = self._selector.value in WITH_SHARES
+        self._alpha.visible = self._by_hand.visible and self._by_hand.value
         self._fewest.visible = self._rule.value == "cover"
         self._keep.visible, self._number.visible = not self._budget.value, bool(self._budget.value)
         self._label()
@@ -210,7 +226,7 @@ class PruningView(pn.viewable.Viewer):
                 number=int(self._number.value) if self._budget.value else None,
                 unit=self._budget.value or UNITS[0],
                 fewest=self._fewest.value,
-                alpha=self._alpha.value,
+                alpha=self._alpha.value if self._by_hand.value else None,
                 rule=self._rule.value,
                 at_least=float(self._percent.value) if self._percent.visible else None,
                 until_covered=None,
@@ -265,7 +281,7 @@ class PruningView(pn.viewable.Viewer):
         lost = found.clusters_lost
         warning = markup('<div class="figure bad"><b>{}</b><span>clusters without any</span></div>', lost)
         self._figures.object = markup(
-            '<div class="figures">{}{}{}</div>', cells, self._measured(), warning if lost else ""
+            '<div class="figures">{}{}{}</div>{}', cells, self._measured(), warning if lost else "", _why(plan)
         )
         clusters = analysis.survey.clusters
         names = [cluster_name(label) for label in (*range(clusters.n_clusters), NOISE)]
@@ -275,3 +291,12 @@ class PruningView(pn.viewable.Viewer):
         )
         for chart, (what, tally) in zip(self._charts, tallies, strict=True):
             chart.show(PlanBars(what, tally), dark=dark)
+
+
+def _why(plan: PruningPlan) -> Markup:
+    """What shares the dataset asks for and why, where the plan follows that."""
+    if plan.config.alpha is not None or plan.config.selector != "meagraph":
+        return Markup()
+    if plan.chosen is None:
+        return markup("<p>{}</p>", NOT_ASKED)
+    return join(markup("<p>{}.</p>", sentence[0].upper() + sentence[1:]) for sentence in plan.reasons)

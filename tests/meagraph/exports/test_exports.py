@@ -54,6 +54,7 @@ class Plan:
     keep: np.ndarray
     structures: np.ndarray
     config: Config
+    chosen: None = None
 
 
 def plan_for(dataset: AtomicDataset, structures: list[int], environments: list[int] | None = None) -> Plan:

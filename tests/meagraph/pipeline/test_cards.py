@@ -166,7 +166,8 @@ def test_a_plan_tells_its_counts_with_and_without_its_dataset(result: mg.Run) ->
     kept = f"{plan.n_structures} of 9 structures ({100 * plan.n_structures / 9:.1f} %)"
     assert kept in repr(plan)
     assert "50 % of the environments" in repr(plan)
-    assert "selector meagraph, rule cover, alpha 0.75, seed 0" in repr(plan)
+    assert f"selector meagraph, rule cover, {plan.by}, seed 0" in repr(plan)
+    assert all(sentence[:100] in repr(plan) for sentence in plan.reasons)
     alone = replace(plan, dataset=None)
     assert f"{plan.n_structures} structures" in repr(alone)
     assert "<table" in alone._repr_html_()

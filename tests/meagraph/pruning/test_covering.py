@@ -12,6 +12,7 @@ from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.pruning.allocation import share_out
 from meagraph.pruning.covering import cover
 from meagraph.pruning.plan import Ranking
+from meagraph.pruning.shares import Shares, by_alpha
 
 
 def case(seed: int, structures: int = 25) -> tuple[AtomicDataset, Ranking]:
@@ -77,7 +78,15 @@ def test_cover_is_the_plain_greedy_choice(seed: int, target: int, room: int, alp
     stays[rng.integers(0, 25)] = True
     barred[rng.integers(0, 25, 3)] = True
     barred &= ~stays
-    found = cover(ranking, dataset, stays=stays, barred=barred, target=target, room=room, alpha=alpha)
+    found = cover(
+        ranking,
+        dataset.offsets,
+        stays=stays,
+        barred=barred,
+        target=target,
+        room=room,
+        shares=by_alpha(alpha, structures=True),
+    )
     np.testing.assert_array_equal(found, plain(dataset, ranking, stays, barred, target, room, alpha))
 
 
@@ -87,8 +96,15 @@ def test_a_coverage_is_reached_and_not_by_much_more(percent: float, fewest: str)
     for seed in range(5):
         dataset, ranking = case(seed)
         nobody = np.zeros(dataset.n_structures, dtype=bool)
-        options = {"stays": nobody, "barred": nobody, "target": 40, "room": 1, "alpha": 0.75, "fewest": fewest}
-        found = cover(ranking, dataset, until_covered=percent, **options)
+        options = {
+            "stays": nobody,
+            "barred": nobody,
+            "target": 40,
+            "room": 1,
+            "shares": Shares(0.0, 0.75),
+            "fewest": fewest,
+        }
+        found = cover(ranking, dataset.offsets, until_covered=percent, **options)
         variety = np.bincount(ranking.bin, weights=ranking.worth)
         aims = share_out(ranking.sizes, 40, variety**0.75)
         held = np.bincount(ranking.bin[found[dataset.structure_of]], minlength=6)
@@ -99,11 +115,11 @@ def test_a_coverage_is_reached_and_not_by_much_more(percent: float, fewest: str)
 def test_many_structures_are_covered_nearly_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, ranking = case(3, structures=400)
     nobody = np.zeros(dataset.n_structures, dtype=bool)
-    options = {"stays": nobody, "barred": nobody, "target": 300, "room": 300, "alpha": 0.75}
+    options = {"stays": nobody, "barred": nobody, "target": 300, "room": 300, "shares": Shares(0.0, 0.75)}
     aims = share_out(ranking.sizes, 300, np.bincount(ranking.bin, weights=ranking.worth) ** 0.75)
 
     def worth() -> float:
-        found = cover(ranking, dataset, **options)
+        found = cover(ranking, dataset.offsets, **options)
         assert np.diff(dataset.offsets)[found].sum() <= 300
         x = np.minimum(np.bincount(ranking.bin[found[dataset.structure_of]], minlength=6) / aims, 1.0)
         return float((aims * (x - x**2 / 2)).sum())
@@ -123,8 +139,15 @@ def test_fewest_by_hand() -> None:
     rank = np.argsort(np.argsort(bins, kind="stable"), kind="stable") % 10
     ranking = Ranking(rank, bins, np.array([10, 10]), "mixed", 0)
     nobody = np.zeros(11, dtype=bool)
-    options = {"stays": nobody, "barred": nobody, "target": 4, "room": 20, "alpha": 1.0, "until_covered": 100.0}
-    assert cover(ranking, dataset, fewest="structures", **options).tolist() == [True, *[False] * 10]
-    by_atoms = cover(ranking, dataset, fewest="atoms", **options)
+    options = {
+        "stays": nobody,
+        "barred": nobody,
+        "target": 4,
+        "room": 20,
+        "shares": Shares(0.0, 1.0),
+        "until_covered": 100.0,
+    }
+    assert cover(ranking, dataset.offsets, fewest="structures", **options).tolist() == [True, *[False] * 10]
+    by_atoms = cover(ranking, dataset.offsets, fewest="atoms", **options)
     assert not by_atoms[0]
     assert by_atoms.sum() == 4

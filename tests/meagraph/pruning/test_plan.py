@@ -15,11 +15,11 @@ from meagraph.datasets import dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.loops import farthest_point_order
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.pruning.allocation import allocate, share_out
+from meagraph.pruning.allocation import share_out
 from meagraph.pruning.plan import prune
 from meagraph.pruning.ranking import WITHIN, Ranking
 from meagraph.pruning.settings import RULES, PruningConfig
-from tests.support.pruning import naive_farthest_point_order, random_case, ranked
+from tests.support.pruning import allocate, naive_farthest_point_order, random_case, ranked
 
 SIZES = st.lists(st.integers(0, 40), min_size=1, max_size=8).map(lambda sizes: np.array(sizes, dtype=np.int64))
 ALPHA = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])

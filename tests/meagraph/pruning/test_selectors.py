@@ -9,13 +9,12 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.latent.clustering import Clusters
-from meagraph.pruning.allocation import allocate
 from meagraph.pruning.entropy import NEIGHBOUR, bandwidth, diversity, entropy, gaussian_kernel
 from meagraph.pruning.loops import sparsest_first
 from meagraph.pruning.plan import prune, rank_environments
 from meagraph.pruning.selectors import SELECTORS, Candidates, split_order, weighed_components
 from meagraph.pruning.settings import PruningConfig
-from tests.support.pruning import naive_farthest_point_order, random_case
+from tests.support.pruning import allocate, naive_farthest_point_order, random_case
 
 ONE_ORDER = [name for name in SELECTORS if name not in ("meagraph", "kmeans")]
 SEEDED = ("meagraph", "random", "stratified", "cur", "kmeans")

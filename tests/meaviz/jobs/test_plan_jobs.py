@@ -17,6 +17,7 @@ from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFi
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 from meaviz.jobs import plan_jobs
+from meaviz.jobs.chain import RANK
 from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
 from meaviz.views.cost import CostView
@@ -90,7 +91,7 @@ def test_a_ranking_of_an_earlier_map_is_dropped(computed: Session) -> None:
     Workflow(computed, job)
     computed.planning.settings = replace(computed.planning.settings, selector="fps")
     step, *_ = job.held
-    assert step == plan_jobs.RANK
+    assert step == RANK
     survey = computed.data.survey
     job.held, wait = None, job.held  # another map comes first; it asks for the same
     computed.set_survey(replace(survey, embedding=replace(survey.embedding)))

@@ -1,0 +1,162 @@
+"""Does a neural force field rank plans as the quick linear one does? A tiny MACE, trained from nothing on what is kept.
+
+``python benchmarks/neural.py [Ta_JCP2014 metal] [--seeds 0 1 2] [--fractions 0.05 0.1] [--steps 600]``, with the extra
+``mace``. Splits and plans as in ``benchmarks/pruning.py``, whole structures that hold no more than a fraction of the
+atoms. The network has two layers of 16 scalar channels, messages with l up to 2, a cutoff of 4.5 Å; energies per atom
+and forces, Adam at 0.01 falling to nothing, as many steps for every plan. Figures go to ``results/neural.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+from pruning import OURS, RESULTS, Case, Whole, read
+
+from meagraph.files import write_json
+
+warnings.filterwarnings("ignore")
+COMPARED = (OURS, "random", "fps", "cur")
+CUTOFF = 4.5  # Å
+BATCH = 4  # structures
+RATE = 0.01
+ENERGY_WEIGHT = 1.0  # of (eV an atom)² beside (eV/Å)²
+
+
+def data_of(structures: list[Atoms], energy: NDArray[np.float64], forces: list[NDArray[np.float64]], table: Any) -> Any:
+    """Structures as MACE takes them, with our labels."""
+    from mace.data import AtomicData, config_from_atoms
+    from mace.data.utils import KeySpecification
+
+    names = KeySpecification(info_keys={"energy": "ours_energy"}, arrays_keys={"forces": "ours_forces"})
+    found = []
+    for atoms, one, pull in zip(structures, energy, forces, strict=True):
+        copy = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        copy.info["ours_energy"], copy.arrays["ours_forces"] = float(one), pull
+        found.append(AtomicData.from_config(config_from_atoms(copy, key_specification=names), table, CUTOFF))
+    return found
+
+
+def network(train: Any, table: Any, baseline: NDArray[np.float64], seed: int) -> torch.nn.Module:
+    """A small network, its scales those of what it is trained on."""
+    from e3nn import o3
+    from mace import modules
+
+    torch.manual_seed(seed)
+    forces = torch.cat([one.forces for one in train])
+    neighbours = float(np.mean([one.edge_index.shape[1] / one.num_nodes for one in train]))
+    return modules.ScaleShiftMACE(
+        atomic_inter_scale=float(forces.square().mean().sqrt()),
+        atomic_inter_shift=0.0,
+        r_max=CUTOFF,
+        num_bessel=6,
+        num_polynomial_cutoff=5,
+        max_ell=2,
+        interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        num_interactions=2,
+        num_elements=len(table),
+        hidden_irreps=o3.Irreps("16x0e"),
+        MLP_irreps=o3.Irreps("8x0e"),
+        atomic_energies=baseline,
+        avg_num_neighbors=neighbours,
+        atomic_numbers=list(table.zs),
+        correlation=2,
+        gate=torch.nn.functional.silu,
+    )
+
+
+def errors(case: Case, whole: Whole, held: NDArray[np.int64], kept: NDArray[np.int64], steps: int) -> dict[str, float]:
+    """RMSE of the forces on the structures ``held`` out, in eV/Å, of a network trained on ``kept`` ones of the part."""
+    from mace.tools import AtomicNumberTable
+    from mace.tools.torch_geometric.dataloader import DataLoader
+
+    dataset = whole.dataset
+    table = AtomicNumberTable([int(number) for number in dataset.species])
+
+    def taken(of: Any, rows: NDArray[np.int64]) -> Any:
+        forces = [of.forces[of.offsets[row] : of.offsets[row + 1]] for row in rows]
+        return data_of([of.structures[row] for row in rows], of.energy[rows], forces, table)
+
+    sizes = np.array([[(case.part.structures[row].numbers == z).sum() for z in dataset.species] for row in kept])
+    baseline = np.linalg.lstsq(sizes.astype(float), case.part.energy[kept], rcond=None)[0]
+    train, test = taken(case.part, kept), taken(dataset, held)
+    model = network(train, table, baseline, case.seed)
+    loader = DataLoader(train, batch_size=BATCH, shuffle=True, generator=torch.Generator().manual_seed(case.seed))
+    optimiser = torch.optim.Adam(model.parameters(), lr=RATE, amsgrad=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for batch in itertools.islice(itertools.chain.from_iterable(itertools.repeat(loader)), steps):
+        optimiser.zero_grad()
+        found = model(batch.to_dict(), training=True)
+        atoms = batch.ptr[1:] - batch.ptr[:-1]
+        loss = (found["forces"] - batch.forces).square().mean()
+        loss = loss + ENERGY_WEIGHT * ((found["energy"] - batch.energy) / atoms).square().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        schedule.step()
+    square = [
+        (model(batch.to_dict())["forces"].detach() - batch.forces).square().sum(dim=1)
+        for batch in DataLoader(test, batch_size=16, shuffle=False)
+    ]
+    error = torch.cat(square).numpy() / 3.0
+    groups = dataset.groups[held].repeat(dataset.sizes[held])
+    worst = max(float(np.sqrt(error[groups == group].mean())) for group in np.unique(groups))
+    return {"rmse": float(np.sqrt(error.mean())), "median": float(np.sqrt(np.median(error))), "worst": worst}
+
+
+def main() -> None:
+    """Train, test, write and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", nargs="*", default=["Ta_JCP2014", "metal"])
+    parser.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=600)
+    options = parser.parse_args()
+    torch.set_default_dtype(torch.float64)
+    records = []
+    for name in options.data:
+        whole = Whole.of(read(name))
+        for seed in options.seeds:
+            case = Case.of(whole, seed, list(COMPARED))
+            held = whole.split(seed)[1]
+            for fraction, one in itertools.product(options.fractions, COMPARED):
+                started = time.perf_counter()
+                keep = case.plan(one, "atoms", fraction)
+                kept = np.flatnonzero(np.logical_or.reduceat(keep, case.part.offsets[:-1]))
+                linear = case.record(keep)
+                found = errors(case, whole, held, kept, options.steps)
+                records.append(
+                    {
+                        "set": name,
+                        "seed": seed,
+                        "fraction": fraction,
+                        "selector": one,
+                        "structures": len(kept),
+                        "linear": None if linear is None else linear["rmse"],
+                        **found,
+                    }
+                )
+                seconds = time.perf_counter() - started
+                print(f"{name}, seed {seed}, {fraction}, {one}: {records[-1]}, {seconds:.0f} s", flush=True)
+                write_json(RESULTS / "neural.json", {"steps": options.steps, "records": records})
+    print("| set | % | selector | linear, eV/Å | MACE, eV/Å | worst group |", f"|{'---|' * 6}", sep="\n")
+    for name, fraction, one in itertools.product(options.data, options.fractions, COMPARED):
+        of = [r for r in records if (r["set"], r["fraction"], r["selector"]) == (name, fraction, one)]
+        cells = []
+        for key in ("linear", "rmse", "worst"):
+            known = [record[key] for record in of if record[key] is not None]
+            cells.append(f"{statistics.median(known):.3f} ({min(known):.3f}-{max(known):.3f})" if known else "")
+        print(f"| {name.split('_')[0]} | {100 * fraction:g} | {one} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The tab Pruning: shares as the dataset asks for, or by hand, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import panel_material_ui as pmui
+import pytest
+
+from meagraph.pruning.shares import CHANCE, Chosen, Shares, Trial
+from meaviz.jobs.workflow import Workflow
+from meaviz.session import Session
+from meaviz.style.text import TextPane
+from meaviz.views.pruning.view import PruningView
+from tests.support.made_up import session_of
+
+
+@pytest.fixture
+def session() -> Session:
+    return session_of(1200, 12)
+
+
+def words(view: PruningView) -> str:
+    return " ".join(str(pane.object) for pane in view.__panel__().select(TextPane))
+
+
+def switch(view: PruningView) -> pmui.Switch:
+    return next(one for one in view.__panel__().select(pmui.Switch) if "shares by hand" in one.label)
+
+
+def test_the_exponent_is_the_datasets_unless_it_is_set(session: Session) -> None:
+    view = PruningView(session, Workflow(session))
+    assert session.planning.settings.alpha is None
+    assert "usual exponent 0.75" in words(view)
+    switch(view).value = True
+    assert session.planning.settings.alpha == 0.75
+    assert "usual exponent" not in words(view)
+    switch(view).value = False
+    assert session.planning.settings.alpha is None
+    session.planning.settings = replace(session.planning.settings, alpha=0.3)  # by undo, or a plan with a name
+    assert switch(view).value
+
+
+def test_what_was_found_out_changes_the_plan_and_is_said(session: Session) -> None:
+    view = PruningView(session, Workflow(session))
+    ranking = session.planning.rankings[0]
+    worth = np.ones(len(ranking.rank), dtype=np.float32)
+    errors = np.ones((1, 2, 4))
+    errors[:, 1] = 0.8
+    trial = Trial(np.array([0.2]), (CHANCE, Shares(0.0, 0.5)), errors)
+    session.planning.know(replace(ranking, worth=worth, chosen=Chosen(trial, trial)))
+    assert len(session.planning.rankings) == 1
+    plan = session.planning.plan
+    assert plan is not None
+    assert plan.chosen is not None
+    assert "Environments by environments^0 × variety^0.5" in words(view)
+    assert "20 % below" in words(view)
+    switch(view).value = True
+    assert "20 % below" not in words(view)
