@@ -38,7 +38,7 @@ def _outliers(options: argparse.Namespace) -> None:
     import numpy as np
 
     from meagraph.graph.condensation import unit_columns
-    from meagraph.outliers import linked_environments, score_outliers
+    from meagraph.outliers import linked_environments, places, score_outliers
     from meagraph.progress import part
     from meagraph.step_files.tables import claim_table, write_table
 
@@ -64,11 +64,12 @@ def _outliers(options: argparse.Namespace) -> None:
             linked=linked_environments(latent.embedding, latent.condensed),
             progress=part(progress, 0.3, 1.0),
         )
-    order = np.argsort(-found.score, kind="stable")
+    place = places(found, dataset)
+    order = np.lexsort((-found.score, place))
     structure = dataset.structure_of[order]
     paths = np.array([source.path for source in dataset.sources])
     columns = {
-        "rank": np.arange(1, len(order) + 1),
+        "rank": place[order],
         "score": found.score[order],
         "file": paths[dataset.source_index[structure]],
         "frame": dataset.frame_index[structure],
@@ -83,6 +84,19 @@ def _outliers(options: argparse.Namespace) -> None:
     figures = {
         "environments": len(order),
         "candidates": len(found.candidates),
+        "to_judge": len(np.unique(place[found.candidates])),
+        "families": [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "label": one.label,
+                "offset": one.offset,
+                "score": one.score,
+                "structures": one.members.tolist(),
+                "words": one.words,
+            }
+            for one in found.off_together
+        ],
         "top": top,
         "files": [options.out],
     }

@@ -10,17 +10,32 @@ from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.fitting import misfit
+from meagraph.outliers.held_out import HeldOut
 from meagraph.outliers.signals import Signal, shared_signal
 
 ENERGY_NOISE = 0.003  # eV/atom; a smaller difference is never suspicious
 PRESSURE_NOISE = 0.3  # GPa; the same
 
 
-def energy(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
-    """Energy per atom against a fit, and how far the misfit is from that of alike structures."""
+def energy(
+    points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset, sound: NDArray[np.bool_] | None
+) -> Signal:
+    """Energy per atom against a fit, and how far the misfit is from that of alike structures.
+
+    The tail is that of the structures ``sound`` (S,), those of no family that is off.
+    """
     residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
     words = "the energy of its structure is {value:+.3g} eV/atom away from what alike structures suggest"
-    return _against_alike("energy", residual, ENERGY_NOISE, words, alike, dataset)
+    return _against_alike("energy", residual, ENERGY_NOISE, words, alike, dataset, sound)
+
+
+def energy_held_out(known: NDArray[np.int64], fit: HeldOut, sound: NDArray[np.bool_], dataset: AtomicDataset) -> Signal:
+    """Energy per atom against what forces and all other families suggest, in units of how surely they do."""
+    value, deviation = np.full(dataset.n_structures, np.nan), np.zeros(dataset.n_structures)
+    value[known] = fit.misfit
+    deviation[known] = at_least_zero(np.abs(fit.misfit) / fit.spread)
+    words = "the energy of its structure is {value:+.3g} eV/atom away from what its forces and the other groups suggest"
+    return shared_signal("energy at large", value, deviation, words, dataset, among=sound)
 
 
 def pressure(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
@@ -34,9 +49,15 @@ def pressure(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset:
 
 
 def _against_alike(
-    name: str, residual: NDArray[np.float64], noise: float, words: str, alike: Alike, dataset: AtomicDataset
+    name: str,
+    residual: NDArray[np.float64],
+    noise: float,
+    words: str,
+    alike: Alike,
+    dataset: AtomicDataset,
+    among: NDArray[np.bool_] | None = None,
 ) -> Signal:
     median, spread = alike.usual(residual)
     value = residual - np.nan_to_num(median)
     deviation = at_least_zero(np.abs(value) / np.hypot(np.nan_to_num(spread), noise))
-    return shared_signal(name, value, deviation, words, dataset)
+    return shared_signal(name, value, deviation, words, dataset, among=among)
