@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike, per_structure
+from meagraph.outliers.levels import upper_level
 
 NOISE = 0.01  # eV/atom that energies scatter at least
 LENGTH = 0.1  # Å: what the field misses of a structure's forces, over this length, it may miss of its energy
@@ -28,6 +29,7 @@ COMPONENTS = 60  # of features, where no forces vouch for energies
 RIDGE = 1e-6
 ROUNDS = 5  # of reweighting
 FAR = 3.0  # spreads, beyond which a misfit counts less
+SETTLING = 5  # rounds in which levels are told apart and taken into account
 LEAST = 0.02  # of a structure's own weight that leaving it out takes away at most all but this
 
 
@@ -50,7 +52,7 @@ class HeldOut:
 
     misfit: NDArray[np.float64]  # (S,) eV/atom, from all but the own family
     spread: NDArray[np.float64]  # (S,) eV/atom, of what is expected and of the scatter
-    inside: NDArray[np.float64]  # (S,) eV/atom, from all but the structure itself
+    inside: NDArray[np.float64]  # (S,) eV/atom, from all but the structure itself, levels told apart
     offset: NDArray[np.float64]  # (F,) eV/atom, the weighted median misfit of each family
     doubt: NDArray[np.float64]  # (F,) eV/atom, its standard error
 
@@ -142,10 +144,39 @@ def _held_out(
             offset[number] = weighted_median(misfit[rows], sure)
             mean = sure @ own / sure.sum()
             doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
-    inverse = np.linalg.inv(gram)
-    leverage = ((features @ inverse) * features).sum(axis=1) * weight
-    inside = (aim - features @ (inverse @ sums)) / np.clip(1.0 - leverage, LEAST, None)
+    inside = np.empty(len(target))
+    for rows in members:
+        own, heavy = features[rows], weight[rows]
+        others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[rows])
+        inside[rows] = _inside(own, aim[rows], *others, scatter[rows])
     return HeldOut(misfit, spread, inside, offset, doubt)
+
+
+def _inside(
+    own: NDArray[np.float64],
+    aim: NDArray[np.float64],
+    gram: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    scatter: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """What all but the structure itself leave unexplained (n,) in a family of n; ``gram`` and ``sums`` are the others'.
+
+    Where the family lies on two levels, the upper one is lowered to the other before it serves to tell of the rest:
+    else each level would bend what is expected of the other.
+    """
+    weight, raised = scatter**-2.0, np.zeros(len(aim))
+    values = aim
+    for _ in range(SETTLING):
+        inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
+        leverage = ((own @ inverse) * own).sum(axis=1) * weight
+        left = aim - raised - own @ (inverse @ (sums + own.T @ (weight * (aim - raised))))
+        left /= np.clip(1.0 - leverage, LEAST, None)
+        values = left + raised
+        usual = np.hypot(scatter, 1.4826 * np.median(np.abs(left - np.median(left))))
+        weight = 1.0 / ((1.0 + (left / (FAR * usual)) ** 2) * scatter**2)
+        upper = upper_level(values)
+        raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0) if upper.any() else raised
+    return values
 
 
 def _members(family: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -23,6 +23,7 @@ CELLS = 10  # of alike structures, which take the place of families
 SMALLEST = 0.02  # eV/atom; a smaller offset is never suspicious
 DOUBTS = 6.0  # standard errors, or spreads of a level, that raise the alarm
 MOSTLY = 0.75  # of a family that must share its offset for all of it to count
+UNSURE = 0.2  # of the distance between two levels, by which one must lie farther off than the other
 KNOWN = 5  # families that tell how far apart sound ones are
 TELLING = 0.1  # eV/Å, root mean square of expected forces below which a ratio says nothing
 WRONG = 2.0  # times larger or smaller than expected: forces in another unit
@@ -131,7 +132,7 @@ def _two_levels(fit: HeldOut, inside: NDArray[np.int64]) -> tuple[NDArray[np.int
     upper, lower = inside[levels.upper], inside[~levels.upper]
     high, low = (weighted_median(fit.misfit[rows], fit.spread[rows] ** -2.0) for rows in (upper, lower))
     farther = abs(high) - abs(low)
-    off = farther > 0.0 if abs(farther) > 0.5 * levels.apart else len(upper) < len(lower)
+    off = farther > 0.0 if abs(farther) > UNSURE * levels.apart else len(upper) < len(lower)
     return (upper if off else lower), (levels.apart if off else -levels.apart), levels.clear / DOUBTS
 
 
