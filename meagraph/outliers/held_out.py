@@ -27,9 +27,9 @@ REFERENCE = 10.0  # eV/atom, how far the elements' constants may lie apart from 
 FREE = 1.0  # eV/atom that a main component may contribute where no forces vouch for energies
 COMPONENTS = 60  # of features, where no forces vouch for energies
 RIDGE = 1e-6
-ROUNDS = 5  # of reweighting
+ROUNDS = 4  # of reweighting
 FAR = 3.0  # spreads, beyond which a misfit counts less
-SETTLING = 5  # rounds in which levels are told apart and taken into account
+SETTLING = 4  # rounds in which levels are told apart and taken into account
 LEAST = 0.02  # of a structure's own weight that leaving it out takes away at most all but this
 
 
@@ -165,7 +165,7 @@ def _inside(
     else each level would bend what is expected of the other.
     """
     weight, raised = scatter**-2.0, np.zeros(len(aim))
-    values = aim
+    values, upper = aim, np.zeros(len(aim), dtype=bool)
     for _ in range(SETTLING):
         inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
         leverage = ((own @ inverse) * own).sum(axis=1) * weight
@@ -174,8 +174,10 @@ def _inside(
         values = left + raised
         usual = np.hypot(scatter, 1.4826 * np.median(np.abs(left - np.median(left))))
         weight = 1.0 / ((1.0 + (left / (FAR * usual)) ** 2) * scatter**2)
-        upper = upper_level(values)
-        raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0) if upper.any() else raised
+        before, upper = upper, upper_level(values)
+        if np.array_equal(before, upper):
+            break
+        raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0)
     return values
 
 
