@@ -30,11 +30,11 @@ def energy(
 
 
 def energy_held_out(known: NDArray[np.int64], fit: HeldOut, sound: NDArray[np.bool_], dataset: AtomicDataset) -> Signal:
-    """Energy per atom against what forces and all other families suggest, in units of how surely they do."""
+    """Energy per atom against what forces and all other structures suggest, in units of what is usual in its family."""
     value, deviation = np.full(dataset.n_structures, np.nan), np.zeros(dataset.n_structures)
-    value[known] = fit.misfit
-    deviation[known] = at_least_zero(np.abs(fit.misfit) / fit.spread)
-    words = "the energy of its structure is {value:+.3g} eV/atom away from what its forces and the other groups suggest"
+    value[known] = fit.inside
+    deviation[known] = at_least_zero(np.abs(fit.inside) / fit.usual)
+    words = "the energy of its structure is {value:+.3g} eV/atom away from what forces and all others suggest"
     return shared_signal("energy at large", value, deviation, words, dataset, among=sound)
 
 

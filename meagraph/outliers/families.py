@@ -18,7 +18,7 @@ MOST = 200  # families of a kind; more say nothing
 class Kind:
     """One way to sort S structures into F families."""
 
-    name: str  # "group", "file", "cluster"
+    name: str  # "group", "file", "cluster"; "dataset" where there is but one
     families: tuple[str, ...]  # (F,) their names
     of: NDArray[np.int64]  # (S,) 0 to F - 1, each at least once
 
@@ -32,7 +32,7 @@ class Kind:
 class Family:
     """Structures that are off together; one candidate."""
 
-    kind: str  # "group", "file", "cluster"
+    kind: str  # "group", "file", "cluster", "dataset"
     name: str
     label: str  # "energy" or "forces"
     members: NDArray[np.int64]  # (K,) structures that are off, ascending
@@ -63,7 +63,8 @@ class Family:
 def kinds_of(dataset: AtomicDataset, cluster: NDArray[np.int64] | None = None) -> tuple[Kind, ...]:
     """Groups, files and, where they are known, clusters (S,) of structures, -1 for none.
 
-    Of kinds that sort alike the first is there; none with more than MOST families.
+    Of kinds that sort alike the first is there; none with more than MOST families. Where none tells any structures
+    apart the dataset is one family.
     """
     names, group = np.unique(dataset.groups, return_inverse=True)
     files = tuple(PurePath(source.path).name or dataset.name for source in dataset.sources)
@@ -83,7 +84,8 @@ def kinds_of(dataset: AtomicDataset, cluster: NDArray[np.int64] | None = None) -
         if sort not in sorts and len(kind.families) <= MOST:
             sorts.add(sort)
             kept.append(kind)
-    return tuple(kept)
+    several = tuple(kind for kind in kept if len(kind.families) > 1)
+    return several or (Kind("dataset", (dataset.name,), np.zeros(dataset.n_structures, dtype=np.int64)),)
 
 
 def new_family(

@@ -18,7 +18,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.force_field.field import Observed, observe
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.families import off
@@ -67,7 +67,7 @@ def score_seen(
 ) -> Outliers:
     """The same with what the quick field has ``seen``, which other energies leave as it is."""
     alike = alike_structures(points, dataset)
-    together = off_together(points, seen, alike, dataset, clusters_of_structures(clusters, dataset))
+    together = off_together(points, seen, alike, dataset, clusters_of_structures(clusters, condensed, dataset))
     progress(700, 1000, "outliers: families")
     sound = ~np.isin(np.arange(dataset.n_structures), off(together.families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
@@ -102,8 +102,16 @@ def score_seen(
     )
 
 
-def clusters_of_structures(clusters: Clusters, dataset: AtomicDataset) -> NDArray[np.int64] | None:
-    """The cluster (S,) that most environments of each structure lie in, -1 for none; None where there is but one."""
+def clusters_of_structures(
+    clusters: Clusters, condensed: Condensed, dataset: AtomicDataset
+) -> NDArray[np.int64] | None:
+    """The cluster (S,) that most environments of each structure lie in, -1 for none; None where there is but one.
+
+    Of a hierarchy the default level counts, for scores are the same at any level.
+    """
+    tree = clusters.hierarchy
+    if tree is not None and tree.default != clusters.n_clusters:
+        clusters = cut(tree, tree.default, condensed, clusters.settings)
     if clusters.n_clusters < 2:
         return None
     width = clusters.n_clusters + 1

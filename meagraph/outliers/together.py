@@ -109,6 +109,16 @@ def energy_families(
     return found
 
 
+def _score(clear: float, count: int) -> float:
+    """From standard errors or spreads to a score; what raises no alarm hardly counts, and what does settles ``count``.
+
+    One look at a family tells of all its members, as one look at so many structures would; their mean is surer by the
+    root of their number.
+    """
+    ratio = clear / DOUBTS
+    return float(ratio * np.sqrt(count) if ratio >= 1.0 else ratio**2)
+
+
 def _whole(
     fit: HeldOut, number: int, inside: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], float, float]:
@@ -116,9 +126,10 @@ def _whole(
     others = np.flatnonzero((sizes >= FEWEST) & (np.arange(len(sizes)) != number))
     usual = 1.4826 * float(np.median(np.abs(fit.offset[others]))) if len(others) >= KNOWN else 2.0 * FLOOR
     offset = float(fit.offset[number])
-    score = abs(offset) / np.hypot(fit.doubt[number], max(usual, FLOOR)) / DOUBTS
     share = fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)
-    return (inside if share.mean() >= MOSTLY else inside[share]), offset, float(score)
+    rows = inside if share.mean() >= MOSTLY else inside[share]
+    clear = abs(offset) / float(np.hypot(fit.doubt[number], max(usual, FLOOR)))
+    return rows, offset, _score(clear, len(rows))
 
 
 def _two_levels(fit: HeldOut, inside: NDArray[np.int64]) -> tuple[NDArray[np.int64], float, float] | None:
@@ -133,7 +144,8 @@ def _two_levels(fit: HeldOut, inside: NDArray[np.int64]) -> tuple[NDArray[np.int
     high, low = (weighted_median(fit.misfit[rows], fit.spread[rows] ** -2.0) for rows in (upper, lower))
     farther = abs(high) - abs(low)
     off = farther > 0.0 if abs(farther) > UNSURE * levels.apart else len(upper) < len(lower)
-    return (upper if off else lower), (levels.apart if off else -levels.apart), levels.clear / DOUBTS
+    rows = upper if off else lower
+    return rows, (levels.apart if off else -levels.apart), _score(levels.clear, len(rows))
 
 
 def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset) -> list[Family]:
@@ -159,6 +171,7 @@ def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset
             if len(rows) < max(MINORITY, SHARE * len(inside)) or cosine < ALONG:
                 continue
             what = f"have forces {level:.2g} times those that a quick model expects" + as_if_in(level, 1.0)
-            score = max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0))
+            clear = DOUBTS * max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0))
+            score = _score(clear, len(rows))
             found.append(new_family(kind, number, "forces", rows, dataset, offset=level, score=score, what=what))
     return found

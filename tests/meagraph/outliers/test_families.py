@@ -191,8 +191,8 @@ def test_two_levels_by_hand() -> None:
 
 
 def test_kinds_of_equal_sorting_are_one(sound: AtomicDataset) -> None:
-    (only,) = [kind for kind in kinds_of(sound) if kind.name == "group"]
-    assert only.families == tuple(sorted(CELLS))
+    (only,) = kinds_of(sound)  # all of them lie in one file
+    assert (only.name, only.families) == ("group", tuple(sorted(CELLS)))
     alike = replace(
         sound,
         sources=tuple(Source(name, "", "memory", EACH) for name in CELLS),
@@ -200,7 +200,7 @@ def test_kinds_of_equal_sorting_are_one(sound: AtomicDataset) -> None:
     )
     assert [kind.name for kind in kinds_of(alike)] == ["group"]
     cluster = np.where(np.arange(sound.n_structures) < 40, 0, -1)
-    (_, _, last) = kinds_of(sound, cluster)
+    (_, last) = kinds_of(sound, cluster)
     assert (last.name, last.families) == ("cluster", ("1", "none"))
     assert np.bincount(last.of).tolist() == [40, 56]
 
@@ -250,6 +250,15 @@ def test_without_forces_a_group_is_still_told(sound: AtomicDataset) -> None:
     assert any(set(one.members.tolist()) == set(rows.tolist()) for one in score(bare).off_together)
     nothing = replace(bare, energy=np.full(sound.n_structures, np.nan))
     assert score(nothing).off_together == ()
+
+
+def test_a_dataset_of_one_group_in_two_levels(sound: AtomicDataset) -> None:
+    """Nothing is known of families, but every third structure lies higher."""
+    alone = replace(sound, groups=np.full(sound.n_structures, "all"))
+    rows = np.arange(0, sound.n_structures, 3)
+    (family,) = score(off_by(alone, rows, 0.5)).off_together
+    np.testing.assert_array_equal(family.members, rows)
+    assert family.title == "dataset crystals: 32 of 96 structures"
 
 
 def test_an_isolated_atom_is_no_family(sound: AtomicDataset) -> None:
