@@ -27,9 +27,10 @@ UNSURE = 0.2  # of the distance between two levels, by which one must lie farthe
 KNOWN = 5  # families that tell how far apart sound ones are
 TELLING = 0.1  # eV/Å, root mean square of expected forces below which a ratio says nothing
 WRONG = 2.0  # times larger or smaller than expected: forces in another unit
-LIKE = 1.5  # times larger or smaller than the others in another unit
+LIKE = 0.5  # of the ratio that structures in another unit have in common, by which theirs may differ
+NEAR = 0.2  # the same for small ratios
 ALONG = 0.7  # cosine between forces and what is expected of them, for a ratio to tell
-SHARE = 0.15  # of a family whose forces must be off
+SHARE = 0.15  # of those that tell in a family whose forces must be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,10 +167,12 @@ def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset
             if len(rows) < MINORITY:
                 continue
             level = float(np.median(ratio[rows]))
-            rows = rows[(ratio[rows] / level > 1.0 / LIKE) & (ratio[rows] / level < LIKE)] if level else rows[:0]
+            rows = rows[np.abs(ratio[rows] - level) < max(LIKE * abs(level), NEAR)]
             cosine = abs(along[rows].sum()) / np.sqrt(power[rows].sum() * own[rows].sum() + np.finfo(float).tiny)
-            if len(rows) < max(MINORITY, SHARE * len(inside)) or cosine < ALONG:
+            told = int(telling[inside].sum())
+            if len(rows) < max(MINORITY, SHARE * told) or cosine < ALONG or level == 0.0:
                 continue
+            rows = inside if len(rows) >= MOSTLY * told else rows
             what = f"have forces {level:.2g} times those that a quick model expects" + as_if_in(level, 1.0)
             clear = DOUBTS * max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0))
             score = _score(clear, len(rows))

@@ -139,7 +139,7 @@ def test_forces_in_another_unit_say_so(sound: AtomicDataset) -> None:
 
 
 def test_another_order_and_other_constants_change_nothing(sound: AtomicDataset) -> None:
-    rows = group_of(sound, "sc")
+    rows = group_of(sound, "hcp")
     wrong = off_by(sound, rows, 0.4)
     first = score(wrong)
     order = np.random.default_rng(2).permutation(sound.n_structures)
@@ -153,16 +153,15 @@ def test_another_order_and_other_constants_change_nothing(sound: AtomicDataset) 
 
 
 def test_a_family_left_out_by_hand() -> None:
-    """The constant of two elements from three families, one of them a millivolt off and one by 5 eV."""
-    shares = np.array([[1.0, 0.0]] * 4 + [[0.0, 1.0]] * 4 + [[0.5, 0.5]] * 4)
-    energy = shares @ [2.0, 4.0] + np.repeat([0.0, 0.001, 5.0], 4)
-    family = np.repeat([0, 1, 2], 4)
-    basis = Basis(shares, np.eye(2) * 1e-6, np.zeros(12))
-    found = held_out(energy, family, (basis,), np.full(12, 0.01))
-    np.testing.assert_allclose(found.misfit[8:], 5.0, atol=2e-3)
-    np.testing.assert_allclose(found.offset[2], 5.0, atol=2e-3)
-    # four values of one element and four of the other: half of each mean's variance, and that of the median
-    assert found.doubt[2] == pytest.approx(0.01 * np.sqrt(0.125 + 0.5 * np.pi / (4 / (1 + 0.125))), rel=0.02)
+    """The constants of two elements from two families each; a fifth, of both elements, lies 5 eV/atom higher."""
+    shares = np.array([[1.0, 0.0]] * 8 + [[0.0, 1.0]] * 8 + [[0.5, 0.5]] * 4)
+    energy = shares @ [2.0, 4.0] + np.repeat([0.0, 0.0, 0.0, 0.0, 5.0], 4)
+    basis = Basis(shares, np.eye(2) * 1e-6, np.zeros(20))
+    found = held_out(energy, np.repeat(np.arange(5), 4), (basis,), np.full(20, 0.01))
+    np.testing.assert_allclose(found.misfit[16:], 5.0, atol=1e-3)
+    np.testing.assert_allclose(found.offset, [0.0, 0.0, 0.0, 0.0, 5.0], atol=1e-3)
+    # half of each constant, known from eight values: a sixteenth of a value's variance; then the median of four
+    assert found.doubt[4] == pytest.approx(0.01 * np.sqrt(0.0625 + 0.5 * np.pi * (1 + 0.0625) / 4), rel=0.03)
 
 
 def test_bases_that_disagree_leave_doubt() -> None:
