@@ -72,8 +72,9 @@ def shifted(by: float, part: float) -> Fault:
 
 
 def functional(dataset: AtomicDataset, rng: np.random.Generator) -> Spoilt:
-    """Another constant for each element, of 0.3 eV/atom as a rule."""
-    rows, constant, energy = _group(dataset, rng), rng.normal(0.0, 0.3, 119), dataset.energy.copy()
+    """Another constant for each element, of 0.1 to 0.5 eV."""
+    rows, energy = _group(dataset, rng), dataset.energy.copy()
+    constant = rng.uniform(0.1, 0.5, 119) * rng.choice([-1, 1], 119)
     energy[rows] += [constant[dataset.structures[row].numbers].sum() for row in rows]
     return replace(dataset, energy=energy), rows
 
