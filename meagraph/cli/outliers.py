@@ -106,7 +106,8 @@ def _outliers(options: argparse.Namespace) -> None:
         for one in top
     ]
     line = f"{len(found.candidates):,} outlier candidates (score 1 and above) among {len(order):,} environments"
-    say(options.json, figures, line, *lines, f"wrote    {options.out}")
+    together = [f"off together: {one.words}" for one in found.off_together]
+    say(options.json, figures, line, *together, *lines, f"wrote    {options.out}")
 
 
 def _first(columns: dict[str, NDArray[Any]], count: int) -> list[dict[str, Any]]:
