@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import add_common_options, add_data, add_out, pipeline_config
 from meagraph.cli.output import Bar, say
+from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _outliers(options: argparse.Namespace) -> None:
         for one in top
     ]
     line = f"{len(found.candidates):,} outlier candidates (score 1 and above) among {len(order):,} environments"
-    together = [f"off together: {one.words}" for one in found.off_together]
+    together = [f"off together: {printable(one.words)}" for one in found.off_together]
     say(options.json, figures, line, *together, *lines, f"wrote    {options.out}")
 
 
