@@ -212,10 +212,10 @@ def main() -> None:
     parser.add_argument("data", nargs="+", help="files, 'demo', or a made set's name")
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.data:
-            result = figures(name, folder, options.seeds)
-            write_json(RESULTS / f"outlier-families-{Path(name).stem}.json", result)
+    folder = str(Path(tempfile.gettempdir()) / "meaviz-made-sets")
+    for name in options.data:
+        result = figures(name, folder, options.seeds)
+        write_json(RESULTS / f"outlier-families-{Path(name).stem}.json", result)
 
 
 if __name__ == "__main__":

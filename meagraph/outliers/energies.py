@@ -10,7 +10,6 @@ from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.fitting import misfit
-from meagraph.outliers.held_out import HeldOut
 from meagraph.outliers.signals import Signal, shared_signal
 
 ENERGY_NOISE = 0.003  # eV/atom; a smaller difference is never suspicious
@@ -18,24 +17,22 @@ PRESSURE_NOISE = 0.3  # GPa; the same
 
 
 def energy(
-    points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset, sound: NDArray[np.bool_] | None
-) -> Signal:
-    """Energy per atom against a fit, and how far the misfit is from that of alike structures.
+    residual: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, sound: NDArray[np.bool_] | None = None
+) -> list[Signal]:
+    """How far the misfit (S,) of the energy per atom to a fit is from that of alike structures, and from none.
 
-    The tail is that of the structures ``sound`` (S,), those of no family that is off.
+    The first sees one wrong structure among its likes, the second those that are wrong together. Either tail is that
+    of the structures ``sound`` (S,), those of no family that is off.
     """
-    residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
-    words = "the energy of its structure is {value:+.3g} eV/atom away from what alike structures suggest"
-    return _against_alike("energy", residual, ENERGY_NOISE, words, alike, dataset, sound)
-
-
-def energy_held_out(known: NDArray[np.int64], fit: HeldOut, sound: NDArray[np.bool_], dataset: AtomicDataset) -> Signal:
-    """Energy per atom against what forces and all other structures suggest, in units of what is usual in its family."""
-    value, deviation = np.full(dataset.n_structures, np.nan), np.zeros(dataset.n_structures)
-    value[known] = fit.inside
-    deviation[known] = at_least_zero(np.abs(fit.inside) / fit.usual)
-    words = "the energy of its structure is {value:+.3g} eV/atom away from what forces and all others suggest"
-    return shared_signal("energy at large", value, deviation, words, dataset, among=sound)
+    beside = "the energy of its structure is {value:+.3g} eV/atom away from what alike structures suggest"
+    at_large = "the energy of its structure is {value:+.3g} eV/atom away from a fit to all others"
+    away = np.abs(residual - np.nanmedian(residual)) if np.isfinite(residual).any() else residual
+    usual = 1.4826 * np.nanmedian(away) if np.isfinite(residual).any() else 0.0
+    deviation = at_least_zero(away / np.hypot(usual, ENERGY_NOISE))
+    return [
+        _against_alike("energy", residual, ENERGY_NOISE, beside, alike, dataset, sound),
+        shared_signal("energy at large", residual, deviation, at_large, dataset, among=sound),
+    ]
 
 
 def pressure(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:

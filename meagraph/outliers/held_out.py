@@ -53,7 +53,6 @@ class HeldOut:
     misfit: NDArray[np.float64]  # (S,) eV/atom, from all but the own family
     spread: NDArray[np.float64]  # (S,) eV/atom, of what is expected and of the scatter
     inside: NDArray[np.float64]  # (S,) eV/atom, from all but the structure itself, levels told apart
-    usual: NDArray[np.float64]  # (S,) eV/atom, of ``inside`` in its family, and of the scatter
     offset: NDArray[np.float64]  # (F,) eV/atom, the weighted median misfit of each family
     doubt: NDArray[np.float64]  # (F,) eV/atom, its standard error
 
@@ -145,14 +144,12 @@ def _held_out(
             offset[number] = weighted_median(misfit[rows], sure)
             mean = sure @ own / sure.sum()
             doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
-    inside, usual = np.empty(len(target)), np.empty(len(target))
+    inside = np.empty(len(target))
     for rows in members:
         own, heavy = features[rows], weight[rows]
         others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[rows])
         inside[rows] = _inside(own, aim[rows], *others, scatter[rows])
-        away = 1.4826 * np.median(np.abs(inside[rows] - np.median(inside[rows])))
-        usual[rows] = np.hypot(scatter[rows], away)
-    return HeldOut(misfit, spread, inside, usual, offset, doubt)
+    return HeldOut(misfit, spread, inside, offset, doubt)
 
 
 def _inside(

@@ -22,6 +22,7 @@ from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.families import off
+from meagraph.outliers.fitting import misfit
 from meagraph.outliers.signals import ALARM, Outliers, Signal
 from meagraph.outliers.together import off_together
 from meagraph.progress import Progress, part, silent
@@ -67,9 +68,11 @@ def score_seen(
 ) -> Outliers:
     """The same with what the quick field has ``seen``, which other energies leave as it is."""
     alike = alike_structures(points, dataset)
-    together = off_together(points, seen, alike, dataset, clusters_of_structures(clusters, condensed, dataset))
+    residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
+    cluster = clusters_of_structures(clusters, condensed, dataset)
+    families = off_together(points, seen, alike, dataset, residual, cluster)
     progress(700, 1000, "outliers: families")
-    sound = ~np.isin(np.arange(dataset.n_structures), off(together.families))
+    sound = ~np.isin(np.arange(dataset.n_structures), off(families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
         lambda: novelty.isolation(points, condensed, dataset),
         lambda: [] if error is None else [novelty.reconstruction(np.asarray(error, dtype=np.float64), dataset)],
@@ -80,8 +83,7 @@ def score_seen(
             geometry.volume(alike, dataset),
         ],
         lambda: forces.forces(seen, alike, dataset),
-        lambda: [energies.energy(points, seen, alike, dataset, sound)],
-        lambda: [energies.energy_held_out(*fitted, sound, dataset)] if (fitted := together.fitted) else [],
+        lambda: energies.energy(residual, alike, dataset, sound),
         lambda: [energies.pressure(points, seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
         lambda: twins.disagreement(alike, dataset),
     )
@@ -91,14 +93,14 @@ def score_seen(
             signals.append(signal)
             progress(700 + 300 * done // len(steps), 1000, f"outliers: {signal.name}")
     strongest = np.max([signal.rarity for signal in signals], axis=0) / ALARM
-    for family in together.families:
+    for family in families:
         strongest[family.rows] = np.maximum(strongest[family.rows], family.score)
     unclustered = clusters.labels == NOISE
     return Outliers(
         strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest),
         unclustered,
         tuple(signals),
-        together.families,
+        families,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,30 +32,24 @@ ALONG = 0.7  # cosine between forces and what is expected of them, for a ratio t
 SHARE = 0.15  # of those that tell in a family whose forces must be off
 
 
-@dataclass(frozen=True, eq=False)
-class Together:
-    """What was found by leaving families out."""
-
-    families: tuple[Family, ...]
-    fitted: tuple[NDArray[np.int64], HeldOut] | None  # structures with known energies, without each group in turn
-
-
 def off_together(
     points: NDArray[np.float64],
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
+    residual: NDArray[np.float64],
     cluster: NDArray[np.int64] | None = None,
-) -> Together:
-    """Families that are off, and energies without their own family.
+) -> tuple[Family, ...]:
+    """Families that are off, the most suspicious first.
 
-    ``cluster`` (S,) of structures is optional, -1 for none.
+    ``residual`` (S,) are misfits of the energies in eV/atom to a robust fit without the structure itself, in which
+    levels show as well. ``cluster`` (S,) of structures is optional, -1 for none.
     """
     kinds = kinds_of(dataset, cluster)
     wrong_forces = force_families(seen, kinds, dataset)
     known = np.flatnonzero(np.isfinite(dataset.energy))
     if len(known) < 2 * FEWEST:
-        return Together(told_apart(wrong_forces), None)
+        return told_apart(wrong_forces)
     bases, scatter = energy_bases(points, seen, alike, dataset)
     bases = tuple(basis.among(known) for basis in bases)
     energy = (dataset.energy / dataset.sizes)[known]
@@ -71,9 +64,11 @@ def off_together(
             of_cells = of_cells or held_out(energy, cells, bases, scatter[known])
             fits.append(of_cells)
     found = [
-        one for kind, fit in zip(few, fits, strict=True) for one in energy_families(energy, kind, fit, dataset, known)
+        one
+        for kind, fit in zip(few, fits, strict=True)
+        for one in energy_families(energy, kind, fit, residual[known], dataset, known)
     ]
-    return Together(told_apart([*wrong_forces, *found]), (known, fits[0]))
+    return told_apart([*wrong_forces, *found])
 
 
 def _cells(shape: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -84,14 +79,22 @@ def _cells(shape: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def energy_families(
-    energy: NDArray[np.float64], kind: Kind, fit: HeldOut, dataset: AtomicDataset, known: NDArray[np.int64]
+    energy: NDArray[np.float64],
+    kind: Kind,
+    fit: HeldOut,
+    residual: NDArray[np.float64],
+    dataset: AtomicDataset,
+    known: NDArray[np.int64],
 ) -> list[Family]:
-    """Families of ``kind`` whose ``energy`` (K,) in eV/atom is off by ``fit``, of the ``known`` (K,) structures."""
+    """Families of ``kind`` whose ``energy`` (K,) in eV/atom is off, of the ``known`` (K,) structures.
+
+    Told by ``fit``, without each of them, and by the ``residual`` (K,) without the structure itself alone.
+    """
     sizes = np.bincount(kind.of)
     found = []
     for number in np.flatnonzero(sizes >= FEWEST).tolist():
         inside = np.flatnonzero(kind.of == number)
-        split = _two_levels(fit, inside)
+        split = _two_levels(fit, residual, inside)
         if split is not None:
             rows, offset, score = split
             beside = "the others of it"
@@ -133,12 +136,15 @@ def _whole(
     return rows, offset, _score(clear, len(rows))
 
 
-def _two_levels(fit: HeldOut, inside: NDArray[np.int64]) -> tuple[NDArray[np.int64], float, float] | None:
+def _two_levels(
+    fit: HeldOut, residual: NDArray[np.float64], inside: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], float, float] | None:
     """Members, offset and score where a family splits into two levels; None where it does not.
 
     The level that lies farther from what the rest suggests is off; where that cannot be told, the smaller one.
     """
-    levels = two_levels(fit.inside[inside])
+    both = [two_levels(values[inside]) for values in (fit.inside, residual)]
+    levels = max((one for one in both if one is not None), key=lambda one: one.clear, default=None)
     if levels is None or levels.clear < DOUBTS:
         return None
     upper, lower = inside[levels.upper], inside[~levels.upper]
