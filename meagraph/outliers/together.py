@@ -94,13 +94,15 @@ def energy_families(
     found = []
     for number in np.flatnonzero(sizes >= FEWEST).tolist():
         inside = np.flatnonzero(kind.of == number)
+        alone = len(kind.families) >= ALONE and 2 * len(inside) <= len(known)
+        whole = _whole(fit, number, inside, sizes) if alone else None
         split = _two_levels(fit, residual, inside)
-        if split is not None:
+        if whole is not None and (split is None or (whole[2] >= 1.0 and len(whole[0]) == len(inside))):
+            rows, offset, score = whole
+            beside = "what the rest suggests"
+        elif split is not None:
             rows, offset, score = split
             beside = "the others of it"
-        elif len(kind.families) >= ALONE and 2 * len(inside) <= len(known):
-            rows, offset, score = _whole(fit, number, inside, sizes)
-            beside = "what the rest suggests"
         else:
             continue
         if abs(offset) < SMALLEST or len(rows) == 0:
