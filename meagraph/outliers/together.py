@@ -22,6 +22,7 @@ CELLS = 10  # of alike structures, which take the place of families
 SMALLEST = 0.02  # eV/atom; a smaller offset is never suspicious
 DOUBTS = 5.0  # standard errors, or spreads of a level, that raise the alarm
 MOSTLY = 0.75  # of a family that must share its offset for all of it to count
+ENTIRELY = 0.95  # the same, for levels within it not to count
 UNSURE = 0.2  # of the distance between two levels, by which one must lie farther off than the other
 KNOWN = 5  # families that tell how far apart sound ones are
 TELLING = 0.1  # eV/Å, root mean square of expected forces below which a ratio says nothing
@@ -97,7 +98,7 @@ def energy_families(
         alone = len(kind.families) >= ALONE and 2 * len(inside) <= len(known)
         whole = _whole(fit, number, inside, sizes) if alone else None
         split = _two_levels(fit, residual, inside)
-        if whole is not None and (split is None or (whole[2] >= 1.0 and len(whole[0]) == len(inside))):
+        if whole is not None and (split is None or (whole[2] >= 1.0 and _shared(fit, inside, whole[1]) >= ENTIRELY)):
             rows, offset, score = whole
             beside = "what the rest suggests"
         elif split is not None:
@@ -132,10 +133,15 @@ def _whole(
     others = np.flatnonzero((sizes >= FEWEST) & (np.arange(len(sizes)) != number))
     usual = 1.4826 * float(np.median(np.abs(fit.offset[others]))) if len(others) >= KNOWN else 2.0 * FLOOR
     offset = float(fit.offset[number])
-    share = fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)
-    rows = inside if share.mean() >= MOSTLY else inside[share]
+    near = fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)
+    rows = inside if _shared(fit, inside, offset) >= MOSTLY else inside[near]
     clear = abs(offset) / float(np.hypot(fit.doubt[number], max(usual, FLOOR)))
     return rows, offset, _score(clear, len(rows))
+
+
+def _shared(fit: HeldOut, inside: NDArray[np.int64], offset: float) -> float:
+    """The part of a family that lies nearer to its ``offset`` than to what the rest suggests."""
+    return float(np.mean(fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)))
 
 
 def _two_levels(
