@@ -20,7 +20,8 @@ FEWEST = 4  # structures of a family
 ALONE = 3  # families of a kind, below which none is left out
 CELLS = 10  # of alike structures, which take the place of families
 SMALLEST = 0.02  # eV/atom; a smaller offset is never suspicious
-DOUBTS = 5.0  # standard errors, or spreads of a level, that raise the alarm
+DOUBTS = 5.0  # standard errors of a family's offset that raise the alarm
+CLEAR = 6.0  # spreads of a level between two levels that do
 MOSTLY = 0.75  # of a family that must share its offset for all of it to count
 ENTIRELY = 0.95  # the same, for levels within it not to count
 UNSURE = 0.2  # of the distance between two levels, by which one must lie farther off than the other
@@ -116,13 +117,12 @@ def energy_families(
     return found
 
 
-def _score(clear: float, count: int) -> float:
-    """From standard errors or spreads to a score; what raises no alarm hardly counts, and what does settles ``count``.
+def _score(ratio: float, count: int) -> float:
+    """From a ratio to what raises the alarm to a score; what raises no alarm hardly counts, and what does settles ``count``.
 
     One look at a family tells of all its members, as one look at so many structures would; their mean is surer by the
     root of their number.
     """
-    ratio = clear / DOUBTS
     return float(ratio * np.sqrt(count) if ratio >= 1.0 else ratio**2)
 
 
@@ -135,8 +135,8 @@ def _whole(
     offset = float(fit.offset[number])
     near = fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)
     rows = inside if _shared(fit, inside, offset) >= MOSTLY else inside[near]
-    clear = abs(offset) / float(np.hypot(fit.doubt[number], max(usual, FLOOR)))
-    return rows, offset, _score(clear, len(rows))
+    doubts = abs(offset) / float(np.hypot(fit.doubt[number], max(usual, FLOOR)))
+    return rows, offset, _score(doubts / DOUBTS, len(rows))
 
 
 def _shared(fit: HeldOut, inside: NDArray[np.int64], offset: float) -> float:
@@ -153,14 +153,14 @@ def _two_levels(
     """
     both = [two_levels(values[inside]) for values in (fit.inside, residual)]
     levels = max((one for one in both if one is not None), key=lambda one: one.clear, default=None)
-    if levels is None or levels.clear < DOUBTS:
+    if levels is None or levels.clear < CLEAR:
         return None
     upper, lower = inside[levels.upper], inside[~levels.upper]
     high, low = (weighted_median(fit.misfit[rows], fit.spread[rows] ** -2.0) for rows in (upper, lower))
     farther = abs(high) - abs(low)
     off = farther > 0.0 if abs(farther) > UNSURE * levels.apart else len(upper) < len(lower)
     rows = upper if off else lower
-    return rows, (levels.apart if off else -levels.apart), _score(levels.clear, len(rows))
+    return rows, (levels.apart if off else -levels.apart), _score(levels.clear / CLEAR, len(rows))
 
 
 def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset) -> list[Family]:
@@ -187,8 +187,10 @@ def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset
             if len(rows) < max(MINORITY, SHARE * told) or cosine < ALONG or level == 0.0:
                 continue
             rows = inside if len(rows) >= MOSTLY * told else rows
-            what = f"have forces {level:.2g} times those that a quick model expects" + as_if_in(level, 1.0)
-            clear = DOUBTS * max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0))
-            score = _score(clear, len(rows))
+            unit = as_if_in(level, 1.0)
+            if not unit:
+                continue  # a field that is asked for what it has not seen is off by any factor
+            what = f"have forces {level:.2g} times those that a quick model expects{unit}"
+            score = _score(max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0)), len(rows))
             found.append(new_family(kind, number, "forces", rows, dataset, offset=level, score=score, what=what))
     return found

@@ -18,7 +18,7 @@ FORCES = {  # a value in the unit over the same in eV/Å
     "kcal/mol/Å": units.mol / units.kcal,
     "kJ/mol/Å": units.mol / units.kJ,
 }
-NEAR = 0.08  # relative, of a ratio and a unit's
+NEAR = {True: 0.08, False: 0.3}  # relative, of a ratio and a unit's: of energies per atom, of forces
 TELLING = 0.5  # eV/atom; the ratio of smaller energies says nothing
 
 
@@ -30,10 +30,11 @@ def as_if_in(observed: float, expected: float, *, per_atom: bool = False) -> str
     if (per_atom and abs(expected) < TELLING) or expected == 0.0:
         return ""
     ratio = observed / expected
-    if abs(ratio + 1.0) < NEAR:
+    near = NEAR[per_atom]
+    if abs(ratio + 1.0) < near:
         return ", as if of the opposite sign"
     for name, factor in (ENERGIES if per_atom else FORCES).items():
         for words, one in ((f"in {name}", factor), (f"converted from {name} without need", 1.0 / factor)):
-            if abs(ratio / one - 1.0) < NEAR:
+            if abs(ratio / one - 1.0) < near:
                 return f", as if {words}"
     return ""

@@ -135,7 +135,7 @@ def test_forces_in_another_unit_say_so(sound: AtomicDataset) -> None:
     (family,) = [one for one in families if one.label == "forces"]
     np.testing.assert_array_equal(family.members, rows)
     assert family.offset == pytest.approx(1 / 51.422, rel=0.2)
-    assert "times those that a quick model expects" in family.words
+    assert family.words.endswith("times those that a quick model expects, as if in Hartree/bohr")
 
 
 def test_another_order_and_other_constants_change_nothing(sound: AtomicDataset) -> None:
