@@ -118,7 +118,7 @@ def energy_families(
 
 
 def _score(ratio: float, count: int) -> float:
-    """From a ratio to what raises the alarm to a score; what raises no alarm hardly counts, and what does settles ``count``.
+    """A score from the ratio to what raises the alarm; below that it hardly counts, above it settles ``count``.
 
     One look at a family tells of all its members, as one look at so many structures would; their mean is surer by the
     root of their number.
@@ -186,7 +186,7 @@ def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset
             told = int(telling[inside].sum())
             if len(rows) < max(MINORITY, SHARE * told) or cosine < ALONG or level == 0.0:
                 continue
-            rows = inside if len(rows) >= MOSTLY * told else rows
+            rows = inside if len(rows) >= MOSTLY * max(told, len(inside) / 2) else rows
             unit = as_if_in(level, 1.0)
             if not unit:
                 continue  # a field that is asked for what it has not seen is off by any factor
