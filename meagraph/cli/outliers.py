@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import add_common_options, add_data, add_out, pipeline_config
 from meagraph.cli.output import Bar, say
+from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _outliers(options: argparse.Namespace) -> None:
     import numpy as np
 
     from meagraph.graph.condensation import unit_columns
-    from meagraph.outliers import linked_environments, score_outliers
+    from meagraph.outliers import linked_environments, places, score_outliers
     from meagraph.progress import part
     from meagraph.step_files.tables import claim_table, write_table
 
@@ -64,11 +65,12 @@ def _outliers(options: argparse.Namespace) -> None:
             linked=linked_environments(latent.embedding, latent.condensed),
             progress=part(progress, 0.3, 1.0),
         )
-    order = np.argsort(-found.score, kind="stable")
+    place = places(found, dataset)
+    order = np.lexsort((-found.score, place))
     structure = dataset.structure_of[order]
     paths = np.array([source.path for source in dataset.sources])
     columns = {
-        "rank": np.arange(1, len(order) + 1),
+        "rank": place[order],
         "score": found.score[order],
         "file": paths[dataset.source_index[structure]],
         "frame": dataset.frame_index[structure],
@@ -83,6 +85,19 @@ def _outliers(options: argparse.Namespace) -> None:
     figures = {
         "environments": len(order),
         "candidates": len(found.candidates),
+        "to_judge": len(np.unique(place[found.candidates])),
+        "families": [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "label": one.label,
+                "offset": one.offset,
+                "score": one.score,
+                "structures": one.members.tolist(),
+                "words": one.words,
+            }
+            for one in found.off_together
+        ],
         "top": top,
         "files": [options.out],
     }
@@ -92,7 +107,8 @@ def _outliers(options: argparse.Namespace) -> None:
         for one in top
     ]
     line = f"{len(found.candidates):,} outlier candidates (score 1 and above) among {len(order):,} environments"
-    say(options.json, figures, line, *lines, f"wrote    {options.out}")
+    together = [f"off together: {printable(one.words)}" for one in found.off_together]
+    say(options.json, figures, line, *together, *lines, f"wrote    {options.out}")
 
 
 def _first(columns: dict[str, NDArray[Any]], count: int) -> list[dict[str, Any]]:

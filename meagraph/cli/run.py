@@ -17,6 +17,7 @@ from meagraph.cli.options import (
 )
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
+from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def _run(options: argparse.Namespace) -> None:
         "clusters_lost": plan.summary.clusters_lost,
         "unclustered": int((clusters.labels < 0).sum()),
         "outlier_candidates": len(result.survey.outliers.candidates),
+        "off_together": [family.words for family in result.survey.outliers.off_together],
         "files": [str(path) for path in result.files.paths],
     }
     alike = dataset.n_structures > 1 and not dataset.first_equal.any()
@@ -93,6 +95,8 @@ def _run(options: argparse.Namespace) -> None:
         f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {dataset.n_environments:,} environments in "
         f"none, {figures['outlier_candidates']:,} outlier candidates"
     )
+    for words in figures["off_together"]:
+        print(f"warning  off together: {printable(words)}")
     if alike:
         print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
     for line in cluster_lines(clusters, result.cluster_names):

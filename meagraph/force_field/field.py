@@ -195,6 +195,15 @@ def pair_slopes(field: Field, coefficients: NDArray[np.float64]) -> NDArray[np.f
 
 
 @dataclass(frozen=True, eq=False)
+class Fitted:
+    """A robust fit to forces, and how surely they fix each coefficient."""
+
+    coefficients: NDArray[np.float64]  # (W,)
+    gram: NDArray[np.float64]  # (W, W) weighed products of the features of the forces, summed over the sample
+    residual: float  # eV/Å, typical for an atom
+
+
+@dataclass(frozen=True, eq=False)
 class Observed:
     """What one pass over all pairs of atoms finds out about a dataset."""
 
@@ -203,6 +212,7 @@ class Observed:
     coordination: NDArray[np.float64]  # (N,) atoms in the first shell, those at its edge in part
     forces: NDArray[np.float64]  # (N, 3) eV/Å that the quick field expects; NaN where there are no forces to fit
     features: NDArray[np.float64]  # (S, W) what multiplies the field's coefficients in the energy per atom
+    fitted: Fitted | None = None  # the field; None where there are no forces to fit
 
 
 def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silent) -> Observed:
@@ -217,8 +227,8 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
         alone, unknown = np.zeros(n), np.full(n, np.nan)
         return Observed(np.nan, unknown, alone, np.full((n, 3), np.nan), np.zeros((s, 0)))
     field = new_field(dataset.species, usual)
-    coefficients = fit_roughly(field, dataset, order, part(progress, 0.0, 0.3))
-    slopes = None if coefficients is None else pair_slopes(field, coefficients)
+    fitted = fit_roughly(field, dataset, order, part(progress, 0.0, 0.3))
+    slopes = None if fitted is None else pair_slopes(field, fitted.coefficients)
     nearest, shell = np.empty(dataset.n_environments), np.empty(dataset.n_environments)
     forces = np.full_like(dataset.forces, np.nan)
     features = np.empty((dataset.n_structures, field.width))
@@ -232,11 +242,11 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
             found = field.neighbourhoods(atoms)
             nearest[rows], shell[rows] = found.first_shell(usual)
             features[index] = found.energy_features(field) / len(atoms)
-            if coefficients is not None and slopes is not None:
-                forces[rows] = found.forces(field, coefficients, slopes)
+            if fitted is not None and slopes is not None:
+                forces[rows] = found.forces(field, fitted.coefficients, slopes)
         if index % 64 == 0:
             progress(300 + int(700 * rows.stop / dataset.n_environments), 1000, "outliers: quick force field")
-    return Observed(usual, nearest, shell, forces, features)
+    return Observed(usual, nearest, shell, forces, features, fitted)
 
 
 def usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
@@ -265,10 +275,8 @@ def nearest_distances(atoms: Atoms, cutoff: float = CUTOFF) -> NDArray[np.float6
     return nearest
 
 
-def fit_roughly(
-    field: Field, dataset: AtomicDataset, order: NDArray[np.int64], progress: Progress
-) -> NDArray[np.float64] | None:
-    """Coefficients (W,) by a robust fit to forces of about SAMPLE atoms; None where there are too few."""
+def fit_roughly(field: Field, dataset: AtomicDataset, order: NDArray[np.int64], progress: Progress) -> Fitted | None:
+    """A robust fit to forces of about SAMPLE atoms; None where there are too few."""
     known = np.isfinite(dataset.forces).all(axis=1)
     if known.sum() < ENOUGH:
         return None
@@ -287,8 +295,8 @@ def fit_roughly(
     return _robust_fit(np.concatenate(rows), np.concatenate(targets))
 
 
-def _robust_fit(features: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients (W,) of a ridge regression of ``target`` (3n,) on ``features`` (3n, W), atoms weighed robustly.
+def _robust_fit(features: NDArray[np.float64], target: NDArray[np.float64]) -> Fitted:
+    """A ridge regression of ``target`` (3n,) on ``features`` (3n, W), atoms weighed robustly.
 
     The weight of an atom falls as the square of its residual beyond three typical ones (Cauchy).
     """
@@ -304,7 +312,7 @@ def _robust_fit(features: NDArray[np.float64], target: NDArray[np.float64]) -> N
         residual = np.linalg.norm((target - features @ coefficients).reshape(-1, 3), axis=1)
         typical = 3.0 * np.median(residual) + np.finfo(float).tiny
         weight = 1.0 / (1.0 + (residual / typical) ** 2)
-    return np.asarray(coefficients / scale, dtype=np.float64)
+    return Fitted(coefficients / scale, gram * np.outer(scale, scale), float(typical / 3.0))
 
 
 def warm() -> None:

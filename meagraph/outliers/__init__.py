@@ -2,20 +2,23 @@
 
 from meagraph.outliers.calibration import robust_deviation, tail_rarity
 from meagraph.outliers.explaining import Explanation, Fact, Reference, explain, ordinary_reference
+from meagraph.outliers.families import Family
 from meagraph.outliers.novelty import linked_environments
 from meagraph.outliers.scoring import score_outliers
-from meagraph.outliers.signals import ALARM, Outliers, Signal
+from meagraph.outliers.signals import ALARM, Outliers, Signal, places
 
 __all__ = [
     "ALARM",
     "Explanation",
     "Fact",
+    "Family",
     "Outliers",
     "Reference",
     "Signal",
     "explain",
     "linked_environments",
     "ordinary_reference",
+    "places",
     "robust_deviation",
     "score_outliers",
     "tail_rarity",

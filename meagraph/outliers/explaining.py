@@ -32,6 +32,7 @@ UNITS = {
     "forces of the structure": "× usual",
     "force ratio": "",
     "energy": "eV/atom",
+    "energy at large": "eV/atom",
     "energy of a twin": "eV/atom",
     "forces of a twin": "eV/Å",
 }
@@ -43,6 +44,7 @@ NAMES = {
     "forces of the structure": "misfit of all forces",
     "force ratio": "observed over expected forces",
     "energy": "energy beyond the expected",
+    "energy at large": "energy beyond what all others suggest",
     "energy of a twin": "energy beside a twin",
     "forces of a twin": "forces beside a twin",
 }

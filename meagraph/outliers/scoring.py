@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.force_field.field import observe
+from meagraph.force_field.field import Observed, observe
 from meagraph.graph.condensation import Condensed
-from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
+from meagraph.outliers.families import off
+from meagraph.outliers.fitting import misfit
 from meagraph.outliers.signals import ALARM, Outliers, Signal
+from meagraph.outliers.together import off_together
 from meagraph.progress import Progress, part, silent
 
 NOISE_SHARE = 0.25  # what being in no cluster adds to the score
@@ -48,8 +51,28 @@ def score_outliers(
                 f"Expected {name} as one finite number for each of the {len(points)} environments, but it has shape "
                 f"{np.shape(values)} or holds NaN. Take it from the model that embedded this dataset, or leave it out."
             )
-    alike = alike_structures(points, dataset)
     seen = observe(dataset, progress=part(progress, 0.05, 0.7))
+    return score_seen(points, condensed, clusters, dataset, seen, error=error, linked=linked, progress=progress)
+
+
+def score_seen(
+    points: NDArray[np.float64],
+    condensed: Condensed,
+    clusters: Clusters,
+    dataset: AtomicDataset,
+    seen: Observed,
+    *,
+    error: NDArray[np.floating] | None = None,
+    linked: NDArray[np.floating] | None = None,
+    progress: Progress = silent,
+) -> Outliers:
+    """The same with what the quick field has ``seen``, which other energies leave as it is."""
+    alike = alike_structures(points, dataset)
+    residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
+    cluster = clusters_of_structures(clusters, condensed, dataset)
+    families = off_together(points, seen, alike, dataset, residual, cluster)
+    progress(700, 1000, "outliers: families")
+    sound = ~np.isin(np.arange(dataset.n_structures), off(families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
         lambda: novelty.isolation(points, condensed, dataset),
         lambda: [] if error is None else [novelty.reconstruction(np.asarray(error, dtype=np.float64), dataset)],
@@ -60,7 +83,7 @@ def score_outliers(
             geometry.volume(alike, dataset),
         ],
         lambda: forces.forces(seen, alike, dataset),
-        lambda: [energies.energy(points, seen, alike, dataset)],
+        lambda: energies.energy(residual, alike, dataset, sound),
         lambda: [energies.pressure(points, seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
         lambda: twins.disagreement(alike, dataset),
     )
@@ -70,9 +93,30 @@ def score_outliers(
             signals.append(signal)
             progress(700 + 300 * done // len(steps), 1000, f"outliers: {signal.name}")
     strongest = np.max([signal.rarity for signal in signals], axis=0) / ALARM
+    for family in families:
+        strongest[family.rows] = np.maximum(strongest[family.rows], family.score)
     unclustered = clusters.labels == NOISE
     return Outliers(
         strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest),
         unclustered,
         tuple(signals),
+        families,
     )
+
+
+def clusters_of_structures(
+    clusters: Clusters, condensed: Condensed, dataset: AtomicDataset
+) -> NDArray[np.int64] | None:
+    """The cluster (S,) that most environments of each structure lie in, -1 for none; None where there is but one.
+
+    Of a hierarchy the default level counts, for scores are the same at any level.
+    """
+    tree = clusters.hierarchy
+    if tree is not None and tree.default != clusters.n_clusters:
+        clusters = cut(tree, tree.default, condensed, clusters.settings)
+    if clusters.n_clusters < 2:
+        return None
+    width = clusters.n_clusters + 1
+    counts = np.bincount(dataset.structure_of * width + clusters.bins, minlength=dataset.n_structures * width)
+    cluster = counts.reshape(-1, width).argmax(axis=1)
+    return np.where(cluster == clusters.n_clusters, -1, cluster)

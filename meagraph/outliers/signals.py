@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import ROWS, Facts, Shown, Table, html_table
 from meagraph.outliers.calibration import tail_rarity
+from meagraph.outliers.families import Family
 
 ALARM = 6.0  # decades of improbability
 SHOWN = 3  # candidates that the text of a result names
@@ -35,6 +36,16 @@ class Outliers(Shown):
     score: NDArray[np.float64]  # (N,) at least 0; 1 and above is a candidate
     unclustered: NDArray[np.bool_]  # (N,) noise or singleton
     signals: tuple[Signal, ...]
+    families: tuple[Family, ...] = ()  # what is off together, the most suspicious first; candidates have a score of 1
+
+    def family_of(self, row: int) -> Family | None:
+        """The family of structures, off together, that environment ``row`` lies in."""
+        return next((one for one in self.off_together if one.holds(row)), None)
+
+    @property
+    def off_together(self) -> tuple[Family, ...]:
+        """The families that are candidates, the most suspicious first."""
+        return tuple(family for family in self.families if family.score >= 1.0)
 
     @property
     def candidates(self) -> NDArray[np.int64]:
@@ -57,6 +68,8 @@ class Outliers(Shown):
             )
             for s in strong
         ]
+        if (family := self.family_of(row)) is not None:
+            words.insert(0, family.words)
         return words + (["in no cluster (noise or singleton)"] if self.unclustered[row] else [])
 
     def _facts(self) -> Facts:
@@ -65,6 +78,7 @@ class Outliers(Shown):
             ("candidates", f"{self._line()}, by a score of 1 or more"),
             ("in no cluster", f"{int(self.unclustered.sum()):,} environments"),
             ("signals", ", ".join(signal.name for signal in self.signals)),
+            *(("off together", family.words) for family in self.off_together),
             *((f"environment {row}", self._why(row)) for row in candidates[:SHOWN].tolist()),
         ]
 
@@ -80,6 +94,22 @@ class Outliers(Shown):
 
     def _why(self, row: int) -> str:
         return f"{self.score[row]:.2f}: {'; '.join(self.reasons(row))}"
+
+
+def places(outliers: Outliers, dataset: AtomicDataset) -> NDArray[np.int64]:
+    """The place (N,) of each environment, from 1: all of a structure, and all of what is off together, share one.
+
+    The highest score of an item counts; of equal ones the first in the dataset.
+    """
+    item = dataset.structure_of.copy()
+    for number, family in enumerate(outliers.off_together):
+        item[family.rows] = dataset.n_structures + number
+    _, first, item = np.unique(item, return_index=True, return_inverse=True)
+    highest = np.zeros(len(first))
+    np.maximum.at(highest, item, outliers.score)
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.lexsort((first, -highest))] = np.arange(1, len(first) + 1)
+    return place[item]
 
 
 def own_signal(
@@ -100,8 +130,9 @@ def shared_signal(
     words: str,
     dataset: AtomicDataset,
     partner: NDArray[np.int64] | None = None,
+    among: NDArray[np.bool_] | None = None,
 ) -> Signal:
-    """A signal of structures (S,), handed on to their environments."""
+    """A signal of structures (S,), handed on to their environments; ``among`` (S,) are those whose tail counts."""
     of = dataset.structure_of
-    rarity = tail_rarity(deviation)[of]
+    rarity = tail_rarity(deviation, None if among is None else deviation[among])[of]
     return Signal(name, value[of], deviation[of], rarity, words, None if partner is None else partner[of])

@@ -24,7 +24,7 @@ from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.nodes import LatentOf, holding, nodes_arrays, nodes_from
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
-from meagraph.outliers import Outliers, Signal, linked_environments, score_outliers
+from meagraph.outliers import Family, Outliers, Signal, linked_environments, score_outliers
 from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.sight import OnPart, Sight
@@ -36,7 +36,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 4  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 5  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -157,6 +157,10 @@ def write_survey(path: Path, result: Survey) -> None:
         "method": result.clusters.method,
         "settings": result.clusters.settings,
         "signals": [[signal.name, signal.template] for signal in signals],
+        "families": [
+            [one.kind, one.name, one.label, one.size, one.offset, one.score, one.what]
+            for one in result.outliers.families
+        ],
         "within": result.ranking.within,
         "seed": result.ranking.seed,
         "default": None if result.clusters.hierarchy is None else result.clusters.hierarchy.default,
@@ -177,6 +181,8 @@ def write_survey(path: Path, result: Survey) -> None:
         "signal_deviation": np.stack([signal.deviation for signal in signals]),
         "signal_rarity": np.stack([signal.rarity for signal in signals]),
         **{f"partner_{number}": signal.partner for number, signal in enumerate(signals) if signal.partner is not None},
+        **{f"members_{number}": one.members for number, one in enumerate(result.outliers.families)},
+        **{f"rows_{number}": one.rows for number, one in enumerate(result.outliers.families)},
         "rank": result.ranking.rank,
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
@@ -220,6 +226,10 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             data["score"],
             data["unclustered"],
             signals,
+            tuple(
+                Family(kind, name, label, data[f"members_{number}"], data[f"rows_{number}"], *rest)
+                for number, (kind, name, label, *rest) in enumerate(texts["families"])
+            ),
         ),
         ranking=Ranking(
             data["rank"],

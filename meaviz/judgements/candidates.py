@@ -1,14 +1,15 @@
-"""What waits to be judged: the candidates in their order, one by one or a structure at a time."""
+"""What waits to be judged: the candidates in their order, one by one or a structure or family at a time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.outliers import Outliers
+from meagraph.outliers import Family, Outliers, places
 
 WHICH = ("open", "judged", "all")
 
@@ -20,6 +21,7 @@ class Candidates:
     leads: NDArray[np.int64]  # (I,) the candidate of each item with the highest score
     rows: NDArray[np.int64]  # (C,) all candidates
     item: NDArray[np.int64]  # (C,) item that each belongs to
+    families: Mapping[int, Family] = field(default_factory=dict)  # by lead, of the items that are off together
 
     def members(self, lead: int) -> NDArray[np.int64]:
         """The candidates that the item of ``lead`` stands for; none if there is no such item."""
@@ -48,16 +50,20 @@ class Candidates:
 def find_candidates(
     outliers: Outliers, dataset: AtomicDataset, *, by_structure: bool = True, signal: str = ""
 ) -> Candidates:
-    """The candidates, those of a structure together if ``by_structure``; of a ``signal``, those that it suspects."""
+    """The candidates, those of a structure, and of what is off together, as one if ``by_structure``.
+
+    Of a ``signal``, those that it suspects.
+    """
     rows = outliers.candidates
     for one in outliers.signals:
         if one.name == signal:
             rows = outliers.suspected(one)
     if not by_structure:
         return Candidates(rows, rows, np.arange(len(rows)))
-    _, first, group = np.unique(dataset.structure_of[rows], return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    return Candidates(rows[first[order]], rows, np.argsort(order)[group])
+    _, first, item = np.unique(places(outliers, dataset)[rows], return_index=True, return_inverse=True)
+    leads = rows[first]
+    of_leads = {int(lead): outliers.family_of(int(lead)) for lead in (leads if outliers.off_together else ())}
+    return Candidates(leads, rows, item, {lead: family for lead, family in of_leads.items() if family is not None})
 
 
 def telling_signals(outliers: Outliers) -> list[str]:

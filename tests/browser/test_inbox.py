@@ -16,6 +16,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.views.outliers.inbox import InboxView
 from tests.support.browser import choose, open_page, wait_until
+from tests.support.results import bcc_off
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
 SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}
@@ -23,6 +24,7 @@ SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}
 
 @pytest.fixture
 def inbox(
+    request: pytest.FixtureRequest,
     serve: Callable[..., Any],
     page: Page,
     niobium: AtomicDataset,
@@ -32,7 +34,8 @@ def inbox(
 ) -> Callable[[], tuple[Session, Any]]:
     """``inbox()``: load the page anew, with a session of its own at the map; return it and the tab that holds it."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "judgements"))
-    descriptors, learned, survey = survey_by_hand(niobium, SCORES)
+    families = getattr(request, "param", False)
+    descriptors, learned, survey = survey_by_hand(niobium, SCORES, [bcc_off(niobium)] if families else [])
     opened: list[tuple[Session, Any]] = []
 
     def app() -> Any:
@@ -189,3 +192,22 @@ def test_the_browser_remembers_who_judges(inbox: Callable[[], tuple[Session, Any
     last, _ = inbox()
     expect(name).to_have_value("Ana")
     assert last.judging.author == "Ana"
+
+
+@pytest.mark.parametrize("inbox", [True], indirect=True)
+def test_structures_that_are_off_together_are_one_row(inbox: Callable[[], tuple[Session, Any]], page: Page) -> None:
+    """One click selects all members, one verdict holds for all."""
+    session, _ = inbox()
+    options = page.get_by_role("option")
+    expect(options).to_have_count(5)
+    together = page.get_by_role("option", name="group bcc: 2 of 7 structures")
+    expect(together).to_contain_text("lie 1.4 eV/atom above the others of it")
+    together.click()
+    wait_until(page, lambda: session.selection.any, what="a selection")
+    assert np.flatnonzero(session.selection.mask).tolist() == list(range(48, 80))
+    expect(page.get_by_role("heading", name="group bcc: 2 of 7 structures")).to_be_visible()
+    page.get_by_role("button", name="Outlier (A)").click()
+    wait_until(page, lambda: session.judging.flags.any(), what="a judgement")
+    assert verdicts(session) == (list(range(48, 80)), [])
+    expect(page.get_by_text("1 of 5 judged")).to_be_visible()
+    expect(options).to_have_count(4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from meagraph.latent.projection import Projection
 from meagraph.model.autoencoder import MEAGraph
 from meagraph.model.results import Embedding
 from meagraph.model.settings import ModelConfig
-from meagraph.outliers import Outliers, Signal
+from meagraph.outliers import Family, Outliers, Signal
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.run import Run
@@ -51,11 +51,13 @@ def grouped_run(dataset: AtomicDataset) -> Run:
     )
 
 
-def survey_by_hand(dataset: AtomicDataset, scores: Mapping[int, float]) -> tuple[Descriptors, Learned, Survey]:
+def survey_by_hand(
+    dataset: AtomicDataset, scores: Mapping[int, float], families: Sequence[Family] = ()
+) -> tuple[Descriptors, Learned, Survey]:
     """Return what a session needs at the map, without training or UMAP.
 
     Descriptors and places are random; ``scores`` gives rows their outlier score, 0 the others. The signal "force"
-    suspects the candidates, "short distance" every second one of them.
+    suspects the candidates, "short distance" every second one of them. ``families`` are off together, with their score.
     """
     size = dataset.n_environments
     rng = np.random.default_rng(0)
@@ -74,6 +76,8 @@ def survey_by_hand(dataset: AtomicDataset, scores: Mapping[int, float]) -> tuple
     )
     score = np.zeros(size)
     score[list(scores)] = list(scores.values())
+    for family in families:
+        score[family.rows] = np.maximum(score[family.rows], family.score)
     second = np.where(np.isin(np.arange(size), list(scores)[::2]), 6 * score, 0.0)
     signals = (
         Signal("force", np.linalg.norm(dataset.forces, axis=1), score, 6 * score, "the force is {value:.3g} eV/Å"),
@@ -88,8 +92,16 @@ def survey_by_hand(dataset: AtomicDataset, scores: Mapping[int, float]) -> tuple
         embedding,
         clusters,
         Projection(rng.normal(size=(size, 2)).astype(np.float32)),
-        Outliers(score, np.zeros(size, dtype=bool), signals),
+        Outliers(score, np.zeros(size, dtype=bool), signals, tuple(families)),
         rank_environments(clusters, points, condensed),
         PipelineConfig(),
     )
     return descriptors, learned, survey
+
+
+def bcc_off(dataset: AtomicDataset) -> Family:
+    """The structures 3 and 4 of the tiny niobium (rows 48 to 79), of the seven of group bcc, off together."""
+    members = np.array([3, 4])
+    rows = np.flatnonzero(np.isin(dataset.structure_of, members))
+    what = "lie 1.4 eV/atom above the others of it (frames 3 to 4)"
+    return Family("group", "bcc", "energy", members, rows, 7, 1.4, 2.5, what)

@@ -17,13 +17,12 @@ from meaviz.jobs.explainer import Explainer
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.judgements.candidates import Candidates, find_candidates, next_place, telling_signals
-from meaviz.judgements.judgements import Judgements
-from meaviz.judgements.ledger import VERDICTS
 from meaviz.session import Session, on_another_map
 from meaviz.style.page import DENSE_FIELD, FACTS_CSS, PROGRESS_CSS, SEGMENT, WHY_CSS
 from meaviz.style.palette import theme
 from meaviz.style.text import TextPane, markup
 from meaviz.views.outliers.quarantine import Quarantine
+from meaviz.views.outliers.rows import row_of
 from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import alert, keep_state
@@ -210,24 +209,10 @@ class InboxView(pn.viewable.Viewer):
         places = shown[self._page * PAGE : (self._page + 1) * PAGE]
         nothing = {"open": "All judged.", "judged": "None judged yet.", "all": "No candidates: nothing stands out."}
         self.list.param.update(
-            rows=[self._row(found, judging.judgements, place) for place in places.tolist()],
+            rows=[row_of(self.session, found, place) for place in places.tolist()],
             current=judging.candidate,
             empty=nothing[self.which.value if total else "all"],
         )
-
-    def _row(self, found: Candidates, judgements: Judgements, place: int) -> dict[str, Any]:
-        analysis, lead = self.session.data.found, int(found.leads[place])
-        data, outliers = analysis.dataset, analysis.survey.outliers
-        count = len(found.members(lead))
-        which = f"{count} atoms" if count > 1 else f"atom {data.atom_of[lead]}"
-        verdict = VERDICTS[judgements.verdict[lead]]
-        return {
-            "row": lead,
-            "rank": place + 1,
-            "title": f"structure {data.structure_of[lead]}, {which}",
-            "text": " · ".join([f"{outliers.score[lead]:.2f}", *outliers.reasons(lead)]),
-            "verdict": "disputed" if judgements.disputed[lead] else "" if verdict == "open" else verdict,
-        }
 
     def turn(self, step: int) -> None:
         """To the next page, or the one before."""
@@ -254,8 +239,11 @@ class InboxView(pn.viewable.Viewer):
         }[key]()
 
     def _choose(self, row: int) -> None:
+        """Look at a candidate; of structures that are off together, select all."""
         with self.session.together():
             self.session.judging.candidate = self.session.selection.inspected = row
+            if self._candidates is not None and (family := self._candidates.families.get(row)) is not None:
+                self.session.selection.select_rows(family.rows.tolist())
 
     def _step(self, step: int = 1) -> None:
         found, judging = self._candidates, self.session.judging

@@ -44,6 +44,9 @@ def _head(session: Session, row: int) -> Markup:
         outliers.score[row],
         "; ".join(outliers.reasons(row)),
     )
+    family = outliers.family_of(row)
+    if family is not None:
+        head = markup("<h4>{}</h4><p>They {}.</p>", family.title, family.what) + head
     return head + (markup('<ul class="said">{}</ul>', said) if said else "")
 
 

@@ -18,6 +18,7 @@ from meagraph.force_field import loops
 from meagraph.force_field.field import (
     CUTOFF,
     Field,
+    Fitted,
     Neighbourhoods,
     nearest_distances,
     new_field,
@@ -245,7 +246,10 @@ def test_structures_of_equal_content_are_looked_at_once(
         looked.append(atoms)
         return look(field, atoms)
 
-    monkeypatch.setattr("meagraph.force_field.field.fit_roughly", lambda field, *_: np.linspace(-1.0, 1.0, field.width))
+    monkeypatch.setattr(
+        "meagraph.force_field.field.fit_roughly",
+        lambda field, *_: Fitted(np.linspace(-1.0, 1.0, field.width), np.eye(field.width), 0.1),
+    )
     monkeypatch.setattr(Field, "neighbourhoods", neighbourhoods)
     found = observe(dataset)
     assert len(looked) == 30

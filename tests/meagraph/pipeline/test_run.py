@@ -17,6 +17,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.exports import ExportError, verify
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
+from meagraph.outliers import Family
 from meagraph.pipeline import analysis
 from meagraph.pipeline.analysis import look, look_along_rates, recall_analysis
 from meagraph.pipeline.learning import store_model
@@ -291,9 +292,14 @@ def test_a_stored_model_serves_another_dataset(
 
 def test_a_survey_is_stored_whole(finished: Finished, tmp_path: Path) -> None:
     survey = finished.analysis.survey
+    together = Family("group", "bcc", "energy", np.array([1, 3]), np.arange(16, 64), 9, -0.2, 1.5, "lie 0.2 below")
+    survey = replace(survey, outliers=replace(survey.outliers, families=(together,)))
     path = tmp_path / "survey.npz"
     write_survey(path, survey)
     again = read_survey(path, survey.config)
+    (same,) = again.outliers.families
+    for name, value in vars(together).items():
+        np.testing.assert_array_equal(getattr(same, name), value, err_msg=name)
     for part in ("embedding", "clusters", "projection", "ranking"):
         for name, value in vars(getattr(survey, part)).items():
             if name != "hierarchy":

@@ -20,6 +20,7 @@ from meaviz.session import Session
 from meaviz.views.outliers import inbox
 from meaviz.views.outliers.inbox import InboxView
 from tests.support.messages import from_browser
+from tests.support.results import bcc_off
 
 # rows 0-111 are cells of 16 atoms: the candidates lie in the structures 1, 2, 7 and 5 (which is there twice)
 SCORES = {20: 4.0, 40: 3.0, 21: 2.0, 115: 1.5, 22: 1.2, 90: 1.1}
@@ -35,8 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def at_the_map(niobium: AtomicDataset, survey_by_hand: Callable[..., Any]) -> Callable[..., tuple[Session, InboxView]]:
     """``at_the_map(scores)``: a session with candidates, and its inbox."""
 
-    def start(scores: dict[int, float] = SCORES) -> tuple[Session, InboxView]:
-        descriptors, learned, survey = survey_by_hand(niobium, scores)
+    def start(scores: dict[int, float] = SCORES, families: Any = ()) -> tuple[Session, InboxView]:
+        descriptors, learned, survey = survey_by_hand(niobium, scores, families)
         session = Session(author="Ana")
         view = InboxView(session, Workflow(session))
         session.set_dataset(niobium)
@@ -155,6 +156,35 @@ def test_pages_follow_the_candidate(
         assert leads(view) == [20, 21]
         view.turn(5)
         assert leads(view) == [22]
+
+    run(work)
+
+
+def test_what_is_off_together_is_one_row(
+    at_the_map: Callable[..., tuple[Session, InboxView]], niobium: AtomicDataset
+) -> None:
+    """Chosen by one step, all members are selected; one verdict holds for all of them."""
+    session, view = at_the_map(families=[bcc_off(niobium)])
+
+    def work() -> None:
+        assert leads(view) == [20, 40, 48, 115, 90]
+        row = view.list.rows[2]
+        assert (row["rank"], row["title"]) == (3, "group bcc: 2 of 7 structures")
+        assert row["text"] == "2.50 · lie 1.4 eV/atom above the others of it (frames 3 to 4)"
+        press(view, "j")
+        assert not session.selection.mask.any()
+        for _ in range(2):
+            press(view, "j")
+        assert session.judging.candidate == 48
+        assert np.flatnonzero(session.selection.mask).tolist() == list(range(48, 80))
+        assert "group bcc: 2 of 7 structures" in view.why.object
+        press(view, "a")
+        assert np.flatnonzero(session.judging.flags).tolist() == list(range(48, 80))
+        assert leads(view) == [20, 40, 115, 90]
+        press(view, "u")
+        assert not session.judging.flags.any()
+        view.grouped.value = False
+        assert "structure 3, atom 0" in [one["title"] for one in view.list.rows]
 
     run(work)
 

@@ -1,0 +1,194 @@
+"""Energies against what forces and all other families of structures suggest, so that no family explains itself away.
+
+The quick force field is linear: the same coefficients give forces and energies. A fit to the forces alone foretells
+energies up to a constant for each element, whatever the energies are, and says how surely it fixes each coefficient.
+That is the prior of a Bayesian linear regression on the energies (as in Bishop, Pattern Recognition and Machine
+Learning, 2006, chapter 3), of which each family is left out in turn, exactly, by taking its part out of the normal
+equations. Weights fall as the square of the misfit that the others leave (Cauchy), so a family that is off does not
+bend what is expected of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meagraph.datasets import AtomicDataset
+from meagraph.force_field.field import Observed
+from meagraph.outliers.alike import Alike, per_structure
+from meagraph.outliers.levels import upper_level
+
+NOISE = 0.01  # eV/atom that energies scatter at least
+LENGTH = 0.1  # Å: what the field misses of a structure's forces, over this length, it may miss of its energy
+SCALES = (3.0, 30.0)  # units of the forces' misfit; neither too sure of the field nor too unsure
+REFERENCE = 10.0  # eV/atom, how far the elements' constants may lie apart from the usual
+FREE = 1.0  # eV/atom that a main component may contribute where no forces vouch for energies
+COMPONENTS = 60  # of features, where no forces vouch for energies
+RIDGE = 1e-6
+ROUNDS = 4  # of reweighting
+FAR = 3.0  # spreads, beyond which a misfit counts less
+SETTLING = 4  # rounds in which levels are told apart and taken into account
+LEAST = 0.02  # of a structure's own weight that leaving it out takes away at most all but this
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """What the energies per atom of S structures are fitted by."""
+
+    features: NDArray[np.float64]  # (S, P)
+    precision: NDArray[np.float64]  # (P, P) of the prior, eV^-2
+    expected: NDArray[np.float64]  # (S,) eV/atom that the prior expects
+
+    def among(self, structures: NDArray[np.int64]) -> Basis:
+        """The same for some ``structures``."""
+        return Basis(self.features[structures], self.precision, self.expected[structures])
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """S energies per atom beside what all families but their own suggest; F families."""
+
+    misfit: NDArray[np.float64]  # (S,) eV/atom, from all but the own family
+    spread: NDArray[np.float64]  # (S,) eV/atom, of what is expected and of the scatter
+    inside: NDArray[np.float64]  # (S,) eV/atom, from all but the structure itself, levels told apart
+    offset: NDArray[np.float64]  # (F,) eV/atom, the weighted median misfit of each family
+    doubt: NDArray[np.float64]  # (F,) eV/atom, its standard error
+
+
+def energy_bases(
+    points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset
+) -> tuple[tuple[Basis, ...], NDArray[np.float64]]:
+    """One basis for each of SCALES, and how far (S,) in eV/atom energies may scatter.
+
+    Without forces: composition, and main components of the descriptors and of the field's features.
+    """
+    shares = np.column_stack(
+        [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / dataset.sizes for z in dataset.species]
+    )
+    fitted, count = seen.fitted, len(dataset.species)
+    if fitted is None:
+        main = _main(np.column_stack([per_structure(points, dataset), alike.shape, seen.features]))
+        features = np.column_stack([shares, main])
+        precision = np.diag(np.r_[np.full(count, REFERENCE**-2), np.full(main.shape[1], FREE**-2)])
+        return (Basis(features, precision, np.zeros(len(shares))),), np.full(len(shares), NOISE)
+    scale = np.sqrt(np.diag(fitted.gram))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    gram = fitted.gram / np.outer(scale, scale)
+    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    features = np.column_stack([shares, seen.features / scale])
+    bases = []
+    for tempered in SCALES:
+        precision = np.zeros((features.shape[1],) * 2)
+        precision[:count, :count] = np.eye(count) / REFERENCE**2
+        precision[count:, count:] = gram / (tempered * max(fitted.residual, NOISE)) ** 2
+        bases.append(Basis(features, precision, seen.features @ fitted.coefficients))
+    error = np.linalg.norm(dataset.forces - seen.forces, axis=1)
+    square = np.add.reduceat(np.where(np.isfinite(error), error, 0.0) ** 2, dataset.offsets[:-1])
+    known = np.maximum(np.add.reduceat(np.isfinite(error), dataset.offsets[:-1]), 1)
+    return tuple(bases), np.hypot(NOISE, LENGTH * np.sqrt(square / known))
+
+
+def _main(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Main components (S, C) of ``features``, each in units of its spread, together of unit norm."""
+    centred = features - features.mean(axis=0)
+    centred /= centred.std(axis=0) + np.finfo(float).tiny + 1e-9 * np.abs(features).max(axis=0)
+    left, size, _ = np.linalg.svd(centred, full_matrices=False)
+    keep = size[:COMPONENTS] > 1e-6 * max(size.max(initial=0.0), np.finfo(float).tiny)
+    main = (left * size)[:, :COMPONENTS][:, keep]
+    return np.asarray(main / max(np.sqrt((main**2).sum(axis=1).mean()), np.finfo(float).tiny))
+
+
+def held_out(
+    target: NDArray[np.float64], family: NDArray[np.int64], bases: tuple[Basis, ...], scatter: NDArray[np.float64]
+) -> HeldOut:
+    """Fit ``target`` (S,) in eV/atom by all bases, without each ``family`` (S,) of 0 to F - 1 in turn.
+
+    Where two bases disagree their difference is part of the doubt: an expectation that hangs on how far the forces are
+    trusted is none.
+    """
+    found = [_held_out(target, family, basis, scatter) for basis in bases]
+    means = {name: np.mean([getattr(one, name) for one in found], axis=0) for name in HeldOut.__dataclass_fields__}
+    apart = np.ptp([one.offset for one in found], axis=0) / 2.0
+    return HeldOut(
+        **{
+            **means,
+            "spread": np.hypot(means["spread"], np.ptp([one.misfit for one in found], axis=0) / 2.0),
+            "doubt": np.hypot(means["doubt"], apart),
+        }
+    )
+
+
+def _held_out(
+    target: NDArray[np.float64], family: NDArray[np.int64], basis: Basis, scatter: NDArray[np.float64]
+) -> HeldOut:
+    features, members = basis.features, _members(family)
+    aim = target - basis.expected
+    aim = aim - np.median(aim)
+    misfit = aim.copy()
+    spread = np.hypot(1.4826 * np.median(np.abs(aim)), scatter)
+    offset, doubt = np.zeros(len(members)), np.zeros(len(members))
+    weight = np.empty(0)
+    for _ in range(ROUNDS):
+        weight = 1.0 / ((1.0 + (misfit / (FAR * spread)) ** 2) * scatter**2)
+        gram = (features * weight[:, None]).T @ features + basis.precision
+        sums = features.T @ (weight * aim)
+        for number, rows in enumerate(members):
+            own, heavy = features[rows], weight[rows]
+            inverse = np.linalg.inv(gram - (own * heavy[:, None]).T @ own)
+            misfit[rows] = aim[rows] - own @ (inverse @ (sums - own.T @ (heavy * aim[rows])))
+            variance = np.maximum(((own @ inverse) * own).sum(axis=1), 0.0) + scatter[rows] ** 2
+            spread[rows] = np.sqrt(variance)
+            sure = 1.0 / variance
+            offset[number] = weighted_median(misfit[rows], sure)
+            mean = sure @ own / sure.sum()
+            doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
+    inside = np.empty(len(target))
+    for rows in members:
+        own, heavy = features[rows], weight[rows]
+        others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[rows])
+        inside[rows] = _inside(own, aim[rows], *others, scatter[rows])
+    return HeldOut(misfit, spread, inside, offset, doubt)
+
+
+def _inside(
+    own: NDArray[np.float64],
+    aim: NDArray[np.float64],
+    gram: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    scatter: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """What all but the structure itself leave unexplained (n,) in a family of n; ``gram`` and ``sums`` are the others'.
+
+    Where the family lies on two levels, the upper one is lowered to the other before it serves to tell of the rest:
+    else each level would bend what is expected of the other.
+    """
+    weight, raised = scatter**-2.0, np.zeros(len(aim))
+    values, upper = aim, np.zeros(len(aim), dtype=bool)
+    for _ in range(SETTLING):
+        inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
+        leverage = ((own @ inverse) * own).sum(axis=1) * weight
+        left = aim - raised - own @ (inverse @ (sums + own.T @ (weight * (aim - raised))))
+        left /= np.clip(1.0 - leverage, LEAST, None)
+        values = left + raised
+        usual = np.hypot(scatter, 1.4826 * np.median(np.abs(left - np.median(left))))
+        weight = 1.0 / ((1.0 + (left / (FAR * usual)) ** 2) * scatter**2)
+        before, upper = upper, upper_level(values)
+        if np.array_equal(before, upper):
+            break
+        raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0)
+    return values
+
+
+def _members(family: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The structures of each family."""
+    order = np.argsort(family, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(family))[:-1])
+
+
+def weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The least value below which, itself included, half of the weight lies."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2.0)])
