@@ -33,13 +33,18 @@ class Compared:
     whole: bool  # whether there were energies, and the isotropic part is told, too
 
 
-def compare(dataset: AtomicDataset, usable: NDArray[np.bool_], parts: NDArray[np.int64], *, seed: int = 0) -> Compared:
+def compare(
+    dataset: AtomicDataset, usable: NDArray[np.bool_], parts: NDArray[np.int64], *, seed: int = 0
+) -> Compared | None:
     """Fit the field to a sample of the ``usable`` structures (S,), as many of each of the ``parts`` (S,) as there are.
 
-    At least two must be usable, all with forces, stress and a volume.
+    At least two must be usable, all with forces, stress and a volume. None where no atom has a neighbour.
     """
     chosen = _sample(dataset, np.flatnonzero(usable), parts, seed)
-    field = new_field(dataset.species, usual_distance(dataset, chosen))
+    usual = usual_distance(dataset, chosen)
+    if not usual > 0.0:
+        return None
+    field = new_field(dataset.species, usual)
     gram, right = np.zeros((field.width, field.width)), np.zeros(field.width)
     virials, energies = [], []
     for one in chosen.tolist():

@@ -39,15 +39,15 @@ def stresses(dataset: AtomicDataset, *, seed: int = 0) -> list[Finding]:
     parts = dataset.source_index * (group.max() + 1) + group
     forces = np.logical_and.reduceat(np.isfinite(dataset.forces).all(axis=1), dataset.offsets[:-1])
     usable = labelled & forces & (dataset.sizes > 1)
-    compared = compare(dataset, usable, parts, seed=seed) if usable.sum() > FEW else None
-    units = _units(dataset, labelled, parts, compared)
-    return [*_conventions(dataset, compared), *units]
-
-
-def _conventions(dataset: AtomicDataset, compared: Compared | None) -> list[Finding]:
-    """Sources with another sign or order of the elements."""
+    compared = compare(dataset, usable, dataset.source_index, seed=seed) if usable.sum() > FEW else None
     if compared is None:
-        return []
+        return _units(dataset, labelled, parts, None)
+    by_group = compare(dataset, usable, parts, seed=seed) if group.any() and compared.whole else compared
+    return [*_conventions(dataset, compared), *_units(dataset, labelled, parts, by_group)]
+
+
+def _conventions(dataset: AtomicDataset, compared: Compared) -> list[Finding]:
+    """Sources with another sign or order of the elements."""
     source = dataset.source_index[compared.structures]
     found = []
     for index, one in enumerate(dataset.sources):

@@ -71,10 +71,12 @@ def reordered(*places: int) -> Change:
 
 def test_what_energies_and_forces_tell_is_the_stress_of_the_calculator(two: AtomicDataset) -> None:
     compared = compare(two, np.ones(45, dtype=bool), two.source_index)
+    assert compared is not None
     assert compared.whole
     for told in (compared.told, compared.loosely):
         assert np.sqrt(((told - compared.stress) ** 2).mean()) < 0.15 * np.sqrt((compared.stress**2).mean())
     turned = compare(replace(two, stress=-two.stress), np.ones(45, dtype=bool), two.source_index)
+    assert turned is not None
     np.testing.assert_array_equal(turned.told, compared.told)  # no stress is fitted
 
 
@@ -178,6 +180,11 @@ def test_where_nothing_can_be_said_nothing_is(two: AtomicDataset) -> None:
     assert stresses(replace(two, stress=noise + noise.transpose(0, 2, 1))) == []  # goes with nothing
     hydrostatic = np.trace(two.stress, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3
     assert stresses(replace(two, stress=-hydrostatic)) == []  # forces leave that open
+    apart = dataset_from_structures(
+        [Atoms("Cu2", [[0, 0, 0], [0, 0, n]], cell=[40] * 3, pbc=True) for n in (9, 10, 11, 12)], allow_unlabelled=True
+    )
+    alone = replace(apart, forces=np.zeros((8, 3)), stress=np.ones((4, 3, 3)), energy=np.zeros(4))
+    assert stresses(alone) == []
     few = np.full_like(two.stress, np.nan)
     few[25:36] = -two.stress[25:36]
     assert stresses(replace(two, stress=few)) == []  # eleven
