@@ -4,6 +4,8 @@
 waits until the page shows the dataset's size, a map (the quick one, where it is still to be trained) and the learned
 map. Cold: no cached result and no compiled kernel (both caches are new folders); the installed packages' own byte code
 is there, as after a first ``import``. Warm: the same command again. Without DATA it measures the embedded demo.
+``--before CHECKOUT`` runs the code of another checkout before each run, and gives the times as shares of its time to
+the map.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,39 +33,54 @@ from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, find_chromium, f
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 1800.0  # s
 MAP = r"of\s+[\d,]+ selected"
+CLUSTERS = r"([\d,]+) clusters"
 POLL = 300  # ms; more often, and the watching browser would take the processor from the server
 
 
-SEEN: dict[str, Callable[[str], object]] = {  # by the text of the page
-    "dataset": lambda text: re.search(r"[\d,]+ structures, [\d,]+ environments", text),
-    "map": lambda text: re.search(MAP, text),  # the quick one, where there is none in the cache
-    "learned_map": lambda text: re.search(MAP, text) and "Quick map" not in text,
-}
+ROOT = Path(__file__).resolve().parent.parent
+SEEN = ("dataset", "map", "learned_map")
 
 
-def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:
-    """Run the command once; seconds until each of SEEN is there, peak memory in GB, clusters."""
+def seen(text: str, before: dict[str, float]) -> list[str]:
+    """Which of SEEN the ``text`` of the page shows, with what was seen ``before`` it.
+
+    A quick map says so beside it, perhaps a moment later than its points are counted; a map that was never called
+    quick is the learned one once there are clusters.
+    """
+    found = ["dataset"] if re.search(r"[\d,]+ structures, [\d,]+ environments", text) else []
+    if re.search(MAP, text):
+        found.append("map")
+        quick = "Quick map" in text
+        if quick:
+            found.append("quick")
+        elif "quick" in before or re.search(CLUSTERS, text):
+            found.append("learned_map")
+    return found
+
+
+def start_to_map(root: Path, data: list[str], caches: Path, page: Page) -> dict[str, Any]:
+    """Run the command of the checkout ``root`` once; seconds until each of SEEN, peak memory in GB, clusters."""
     port = free_port()
     environment = {
         **os.environ,
+        "PYTHONPATH": str(root),
         "MEAVIZ_CACHE": str(caches / "results"),
         "MEAVIZ_DATA_HOME": str(caches / "judgements"),
         "NUMBA_CACHE_DIR": str(caches / "kernels"),
     }
     command = [sys.executable, "-m", "meaviz.cli", *data, "--no-browser", "--port", str(port)]
     begun = time.perf_counter()
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    server = subprocess.Popen(command, env=environment, cwd=caches, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     seconds: dict[str, float] = {}
     clusters = None
     try:
         _wait_for(port, server, begun)
         page.goto(f"http://127.0.0.1:{port}/")
-        while len(seconds) < len(SEEN) or not clusters:  # the side bar, with the clusters, follows the map
+        while not (set(SEEN) <= set(seconds) and clusters):  # the side bar, with the clusters, follows the map
             text = page.evaluate(ALL_TEXT)
-            for name, there in SEEN.items():
-                if name not in seconds and there(text):
-                    seconds[name] = round(time.perf_counter() - begun, 2)
-            clusters = re.search(r"([\d,]+) clusters", text)
+            for name in seen(text, seconds):
+                seconds.setdefault(name, round(time.perf_counter() - begun, 2))
+            clusters = re.search(CLUSTERS, text)
             if time.perf_counter() - begun > LIMIT:
                 raise TimeoutError(f"after {LIMIT:.0f} s only {seconds}; the page says: {text[:500]}")
             page.wait_for_timeout(POLL)
@@ -73,7 +89,7 @@ def start_to_map(data: list[str], caches: Path, page: Page) -> dict[str, Any]:
         server.terminate()
         _, _, usage = os.wait4(server.pid, 0)
     return {
-        **seconds,
+        **{name: seconds[name] for name in SEEN},
         "peak_memory_gb": round(usage.ru_maxrss / 1e6, 3),
         "clusters": int(clusters[1].replace(",", "")),
     }
@@ -91,30 +107,48 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], begun: float) -> None:
             time.sleep(0.05)
 
 
+def shares(now: dict[str, dict[str, float]], before: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Times of this code as shares of the other's time to its (only) map, cold and warm."""
+    return {
+        state: {name: round(now[state][name] / before[state]["map"], 3) for name in SEEN} for state in ("cold", "warm")
+    }
+
+
 def main() -> None:
     """Measure and print; write the figures beside this script."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", nargs="*", help="files to open together (default: the demo)")
     parser.add_argument("--runs", type=int, default=3, help="cold starts, each followed by a warm one")
+    parser.add_argument("--before", type=Path, help="another checkout, to compare with")
     options = parser.parse_args()
     name = Path(options.data[0]).name.split(".")[0] if options.data else "demo"
-    runs: dict[str, list[dict[str, Any]]] = {"cold": [], "warm": []}
+    data = [str(Path(path).resolve()) for path in options.data]
+    roots = {"before": options.before.resolve()} if options.before else {}
+    roots["now"] = ROOT
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {code: {"cold": [], "warm": []} for code in roots}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         for _ in range(options.runs):
-            with tempfile.TemporaryDirectory() as folder:
-                for state in ("cold", "warm"):
-                    runs[state].append(start_to_map(options.data, Path(folder), page))
-                    print(name, state, runs[state][-1], flush=True)
+            for code, root in roots.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    for state in ("cold", "warm"):
+                        runs[code][state].append(start_to_map(root, data, Path(folder), page))
+                        print(name, code, state, runs[code][state][-1], flush=True)
         browser.close()
-    summary = {
-        state: {key: statistics.median(run[key] for run in found) for key in (*SEEN, "peak_memory_gb", "clusters")}
-        for state, found in runs.items()
+    median = {
+        code: {
+            state: {key: statistics.median(run[key] for run in found) for key in (*SEEN, "peak_memory_gb", "clusters")}
+            for state, found in states.items()
+        }
+        for code, states in runs.items()
     }
-    result = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "median": summary, "runs": runs}
+    result: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    if "before" in median:
+        result["shares_of_before"] = shares(median["now"], median["before"])
+    result |= {"median": median, "runs": runs}
     write_json(RESULTS / f"start-{name}.json", result)
-    print(json.dumps(summary, indent=2))
+    print(json.dumps({key: value for key, value in result.items() if key != "runs"}, indent=2))
 
 
 if __name__ == "__main__":

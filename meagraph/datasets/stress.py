@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms, units
@@ -13,14 +11,24 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from meagraph.datasets.names import UNITS_IN_NAMES, label_of
+from meagraph.datasets.strains import Steps, small_steps
 
 UNITS = {"eV/A^3": 1.0, "GPa": units.GPa, "kbar": 0.1 * units.GPa, "bar": 1e-4 * units.GPa}
 """Units of stress in eV/Å³."""
 LARGEST = 2.0  # eV/Å³, 320 GPa: what the typical stress of a dataset does not exceed
-NEAR = 0.06  # volumes of two states of one crystal between which the energy is taken as smooth, as a fraction
-PAIRS = 3  # at least, before energies say anything of units
-AGREE = 0.15  # of the stress: how far the energies' derivative may be from it for a unit to be told by it
-SMALLEST = 1e-4  # eV/Å³: a derivative that says anything
+STEPS = 5  # at least, before energies say anything of units
+AGREE = 0.4  # median misfit of the work, as a share of it, below which a unit fits; the next is ten times as large
+
+
+class Way(NamedTuple):
+    """One way to read a stress: ``factor`` times what stands there times the volume to the ``power`` is eV/Å³."""
+
+    words: str
+    factor: float
+    power: int = 0
+
+
+AS_IT_IS = Way("eV/A^3", 1.0)
 
 
 def stress_of(value: Any, name: str, atoms: Atoms) -> NDArray[np.float64] | None:
@@ -33,8 +41,7 @@ def stress_of(value: Any, name: str, atoms: Atoms) -> NDArray[np.float64] | None
         return None
     array = array.astype(float)
     tensor = voigt_6_to_full_3x3_stress(array.ravel()) if array.size == 6 else array.reshape(3, 3)
-    label = label_of(name)
-    if label is not None and label.stem.startswith("virial"):
+    if _is_virial(name):
         return of_virial(tensor, atoms)
     return np.asarray((tensor + tensor.T) / 2)
 
@@ -53,6 +60,7 @@ def unit_of(names: Sequence[str]) -> str | None:
 def in_usual_unit(
     stress: NDArray[np.float64],
     energy: NDArray[np.float64],
+    forces: Sequence[NDArray[np.float64]],
     structures: Sequence[Atoms],
     *,
     names: Sequence[str],
@@ -60,9 +68,9 @@ def in_usual_unit(
 ) -> tuple[NDArray[np.float64], str]:
     """Stresses (S, 3, 3) of one file in eV/Å³, and a sentence on what was done; "" where there was nothing to do.
 
-    A ``unit`` or the entry's name is taken as said. Else the energies decide: between two states of one crystal of
-    nearly equal volume, trace(stress)/3 = dE/dV tells unit and sign. Where the file has no such states, stress stays
-    as it is if its size is possible in eV/Å³, and is left out (NaN) if not.
+    A ``unit`` or the entry's name is taken as said. Else the energies decide: from one structure to another of the
+    same atoms in a slightly strained cell, the energy changes by volume times stress times strain. Where the file has
+    no such steps, stress stays as it is if its size is possible in eV/Å³, and is left out (NaN) if not.
     """
     there = np.isfinite(stress).all(axis=(1, 2))
     if not there.any():
@@ -70,24 +78,17 @@ def in_usual_unit(
     said = unit or unit_of(names)
     if said is not None:
         return stress * UNITS[said], f"stress ({', '.join(names)}) converted from {said}" if said != "eV/A^3" else ""
-    given, derived = _derivatives(stress, energy, structures)
-    if len(given) >= PAIRS:
-        fits = {}
-        for name, factor in UNITS.items():
-            for sign in (1, -1):
-                misfit = np.abs(sign * factor * given - derived) / np.maximum(np.abs(derived), SMALLEST)
-                fits[name, sign] = float(np.median(misfit))
-        (name, sign), best = min(fits.items(), key=lambda item: item[1])
-        if best < AGREE and (name, sign) != ("eV/A^3", 1):
-            turned = " with the sign turned (it was positive in compression)" if sign < 0 else ""
-            return sign * UNITS[name] * stress, (
-                f"stress ({', '.join(names)}) taken as {name}{turned}: so the energies of {len(given)} pairs of "
-                "structures of nearly equal volume have it"
-            )
-        if best < AGREE:
-            return stress, ""
+    volumes = np.array([abs(float(np.linalg.det(atoms.cell.array))) for atoms in structures])
+    steps = small_steps(structures, np.where(there, energy, np.nan), forces)
+    way = fitting(steps, stress, volumes, ways(virial=all(_is_virial(name) for name in names)))
+    if way is not None and way != AS_IT_IS:
+        scale = way.factor * np.where(volumes > 1e-6, volumes, np.nan) ** way.power
+        return stress * scale[:, None, None], (
+            f"stress ({', '.join(names)}) taken as {way.words}: so the energies have it, along {len(steps.work)} small "
+            "strains from one structure to another"
+        )
     typical = float(np.median(np.abs(stress[there]).max(axis=(1, 2))))
-    if typical > LARGEST:
+    if way is None and typical > LARGEST:
         return np.full_like(stress, np.nan), (
             f"stress ({', '.join(names)}) not used: with a median of {typical:.3g} it is too large for eV/Å³, and no "
             f"energies tell its unit. Name it (--stress-unit {', '.join(list(UNITS)[1:])})"
@@ -95,27 +96,41 @@ def in_usual_unit(
     return stress, ""
 
 
-def _derivatives(
-    stress: NDArray[np.float64], energy: NDArray[np.float64], structures: Sequence[Atoms]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean trace/3 in the file's unit and dE/dV in eV/Å³, for neighbouring volumes of one crystal."""
-    states: dict[tuple[Any, ...], list[tuple[float, int]]] = defaultdict(list)
-    for row in np.flatnonzero(np.isfinite(stress).all(axis=(1, 2)) & np.isfinite(energy)).tolist():
-        atoms = structures[row]
-        volume = abs(float(np.linalg.det(atoms.cell.array)))
-        if atoms.pbc.all() and volume > 1e-6:
-            shape = atoms.cell.array / volume ** (1 / 3)
-            places = (atoms.positions @ np.linalg.inv(atoms.cell.array)) % 1.0
-            places = (places + 1e-4) % 1.0
-            key = (atoms.numbers.tobytes(), np.round(shape, 3).tobytes(), np.round(places, 3).tobytes())
-            states[key].append((volume, row))
-    given, derived = [], []
-    for volumes in states.values():
-        volumes.sort()
-        for (small, first), (large, second) in itertools.pairwise(volumes):
-            if 1e-4 * small < large - small < NEAR * small:
-                slope = (energy[second] - energy[first]) / (large - small)
-                if abs(slope) > SMALLEST:
-                    given.append(float(np.trace(stress[first] + stress[second])) / 6)
-                    derived.append(float(slope))
-    return np.array(given), np.array(derived)
+def ways(*, virial: bool) -> list[Way]:
+    """All ways to read a stress, or what was read of a ``virial`` as -virial/V, the usual one first."""
+    found = [AS_IT_IS]
+    for name, unit in UNITS.items():
+        found += [Way(name, unit)] if name != AS_IT_IS.words else []
+        found.append(Way(f"{name} with the sign turned (it was positive in compression)", -unit))
+    if not virial:
+        found += [Way("virial in eV", -1.0, -1), Way("virial in eV with the sign turned", 1.0, -1)]
+        return found
+    for name, unit in UNITS.items():
+        found += [Way(f"stress in {name}, no virial", -unit, 1)]
+        found += [Way(f"stress in {name}, no virial, with the sign turned", unit, 1)]
+    return found
+
+
+def fitting(
+    steps: Steps, stress: NDArray[np.float64], volumes: NDArray[np.float64], known: Sequence[Way]
+) -> Way | None:
+    """The one of the ``known`` ways to read stresses (S, 3, 3) by which they do the work of the steps.
+
+    None where that cannot be told. The first, what is there, stands if it fits; another way must fit twice as well as
+    any that comes to something else.
+    """
+    if len(steps.work) < STEPS:
+        return None
+    told = {power: steps.told(stress, volumes, power) for power in {way.power for way in known}}
+    fits = {
+        way: float(np.median(np.abs(way.factor * told[way.power] - steps.work) / np.abs(steps.work))) for way in known
+    }
+    if fits[known[0]] < AGREE:
+        return known[0]
+    best, second = sorted(fits, key=fits.__getitem__)[:2]
+    return best if fits[best] < AGREE and 2.0 * fits[best] < fits[second] else None
+
+
+def _is_virial(name: str) -> bool:
+    label = label_of(name)
+    return label is not None and label.stem.startswith("virial")

@@ -79,16 +79,18 @@ def dataset_from_structures(
         more = f" ({len(faults):,} of {count:,} frames have faults.)" if len(faults) > 1 else ""
         hint = "" if on_error == "quarantine" else " To read the rest: --on-error quarantine."
         raise DatasetError(f"{locate(row)}: {faults[row].rstrip('.')}.{more}{hint}")
+    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
     stress, described = np.full((count, 3, 3), np.nan), list(sources)
     for at, names in labels.names.items():
         rows = np.flatnonzero(source_index == at)
         some = [structures[row] for row in rows.tolist()]
+        forces = [labels.forces[starts[row] : starts[row + 1]] for row in rows.tolist()]
         stress[rows], note = in_usual_unit(
-            labels.stress[rows], labels.energy[rows], some, names=names.stress, unit=stress_unit
+            labels.stress[rows], labels.energy[rows], forces, some, names=names.stress, unit=stress_unit
         )
         notes = (*sources[at].notes, note) if note else sources[at].notes
         described[at] = replace(sources[at], labels=names, notes=notes)
-    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
     kept = np.array([row not in faults for row in range(count)], dtype=bool)
     good = [atoms for atoms, keep in zip(structures, kept, strict=True) if keep]
     aside = [

@@ -13,6 +13,8 @@ ABOUT = {
     "no-stress": "A fit to stress sees the others only.",
     "stress-convention": "A fit to stress would be led astray. Mend the files: stress is positive in tension here, "
     "and its six numbers are xx yy zz yz xz xy.",
+    "stress-unit": "A fit to stress would be led astray. Mend the files, or name the unit when reading "
+    "(--stress-unit); if the stress is right the energies are not.",
     "labels-disagree": "One geometry with two answers cannot be learnt: another magnetic or electronic state, other "
     "settings, or an error. Keep one of them.",
     "net-force": "Forces of converged calculations without a field add up to zero. These may be of another structure, "

@@ -1,60 +1,59 @@
-"""Stress against forces: a source whose stress has another sign or order of its elements than its forces tell.
+"""Stress against energies and forces: another sign, another order of its elements, another unit than they tell.
 
-Both are derivatives of one energy, by strain and by places. A field of pair potentials and embedding terms
-(:func:`_steps`), fitted to forces alone, therefore knows which way the stress points, apart from its isotropic part,
-which forces leave open. Its size is left open, too: on sound sets what forces tell is too small by up to fifty times
-where crystals are strained that have no forces. Units are told by energies when a file is read.
+Sign and order are told by source and from the part of the stress that has no trace, of which forces alone say enough.
+Units are told by source and group: by the work along small strains where there are such, else by the size of what a
+field fitted to energies and forces expects (:mod:`.field_stress`), wherever the sample determines that.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
-from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.cells import compact
+from meagraph.datasets.strains import small_steps
+from meagraph.datasets.stress import AS_IT_IS, UNITS, Way, fitting
+from meagraph.inspection.findings.field_stress import WEIGHT, Compared, compare
 from meagraph.inspection.findings.finding import Finding, finding
 
-CUTOFF = 5.0  # Å
-RADIAL = 14  # functions of the distance in each pair potential
-DECAYS = (0.12, 0.25, 0.5)  # of the densities of the embedding terms, in units of the sum of the radii
-KINDS = 21  # pairs of elements with potentials of their own; where there are more all share those of one
-ATOMS = 5000  # that are looked at
-RIDGE = 1e-6
-SOFT = 0.1  # eV/Å, added to a structure's typical force before its equations are divided by it
-ENOUGH = 12  # structures of a source, below which nothing is said
-AGREE = 0.7  # median cosine of stress and what forces tell, above which they are taken to be the same thing
-OTHER_ORDER, THIS_ORDER = 0.9, 0.75  # the same of the best order of the off-diagonals, and of the one there is
+ENOUGH = 12  # structures of a source, below which nothing is said of sign and order
+AGREE = 0.7  # median cosine of stress and what is told, above which they are taken to be the same thing
+OTHER_ORDER, THIS_ORDER = 0.9, 0.85  # the same of the best order of the off-diagonals, and of the one there is
 SHEARED = 0.1  # of the length of a stress, below which its off-diagonals may be mere rounding
-VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
-WEIGHT = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]) ** 0.5  # off-diagonals stand twice in the matrix
 NAMES, USUAL = ("yz", "xz", "xy"), (0, 1, 2)
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Stress of k structures in eV/Å³, and what their forces tell of it, both (k, 6) without the isotropic part."""
-
-    structures: NDArray[np.int64]  # (k,)
-    stress: NDArray[np.float64]
-    told: NDArray[np.float64]
+FEW = 3  # structures of a group, below which nothing is said of its unit
+ALIKE = 0.8  # correlation of stress and what is told of a group, of either sign
+STEADY = 0.3  # of what is told of a group, by how much it may hang on the ridge
+FAR = 20.0  # times too large or too small; in sound groups 0.26 to 2.7
+NEAR, EXACT = 4.0, 1.1  # times, within which a usual mistake explains the size that a field or small strains tell
+LIKELY = {f"in {name}": 1.0 / unit for name, unit in UNITS.items() if unit != 1.0}
+TURNED = "of the other sign (positive in compression)"
 
 
 def stresses(dataset: AtomicDataset, *, seed: int = 0) -> list[Finding]:
-    """Sources whose stress does not go with its forces."""
-    compared = compare(dataset, seed=seed)
+    """Sources whose stress does not go with energies and forces, and groups of them."""
+    labelled = np.isfinite(dataset.stress).all(axis=(1, 2)) & (dataset.volumes > 0.0)
+    _, group = np.unique(dataset.groups, return_inverse=True)
+    parts = dataset.source_index * (group.max() + 1) + group
+    forces = np.logical_and.reduceat(np.isfinite(dataset.forces).all(axis=1), dataset.offsets[:-1])
+    usable = labelled & forces & (dataset.sizes > 1)
+    compared = compare(dataset, usable, dataset.source_index, seed=seed) if usable.sum() > FEW else None
     if compared is None:
-        return []
+        return _units(dataset, labelled, parts, None)
+    by_group = compare(dataset, usable, parts, seed=seed) if group.any() and compared.whole else compared
+    return [*_conventions(dataset, compared), *_units(dataset, labelled, parts, by_group)]
+
+
+def _conventions(dataset: AtomicDataset, compared: Compared) -> list[Finding]:
+    """Sources with another sign or order of the elements."""
     source = dataset.source_index[compared.structures]
     found = []
     for index, one in enumerate(dataset.sources):
         rows = np.flatnonzero(source == index)
-        words = judge(compared.stress[rows], compared.told[rows]) if len(rows) >= ENOUGH else ""
+        stress, told = deviatoric(compared.stress[rows]), deviatoric(compared.told[rows])
+        words = judge(stress, told) if len(rows) >= ENOUGH else ""
         if words:
             concerned = np.isfinite(dataset.stress).all(axis=(1, 2)) & (dataset.source_index == index)
             text = f"The stress of {one.path or dataset.name} {words}, judged by the forces of {len(rows)} structures."
@@ -63,7 +62,7 @@ def stresses(dataset: AtomicDataset, *, seed: int = 0) -> list[Finding]:
 
 
 def judge(stress: NDArray[np.float64], told: NDArray[np.float64]) -> str:
-    """What is odd of stresses (k, 6) beside what forces tell of them; "" where nothing is, or nothing can be said."""
+    """What is odd of stresses (k, 6) without trace beside what is told of them; "" where nothing is, or can be said."""
     said = []
     order = _order(stress, told)
     if order != USUAL:
@@ -89,102 +88,87 @@ def _order(stress: NDArray[np.float64], told: NDArray[np.float64]) -> tuple[int,
     return best if fits[best] >= OTHER_ORDER and fits[USUAL] <= THIS_ORDER else USUAL
 
 
-def compare(dataset: AtomicDataset, *, seed: int = 0) -> Compared | None:
-    """Fit the field to a sample's forces and take its stress; None where too few structures have both labels."""
-    forces = np.logical_and.reduceat(np.isfinite(dataset.forces).all(axis=1), dataset.offsets[:-1])
-    usable = forces & np.isfinite(dataset.stress).all(axis=(1, 2)) & (dataset.volumes > 0.0) & (dataset.sizes > 1)
-    counts = np.bincount(dataset.source_index[usable], minlength=len(dataset.sources))
-    usable &= (counts >= ENOUGH)[dataset.source_index]
-    chosen = _sample(dataset, np.flatnonzero(usable), seed)
-    if not len(chosen):
-        return None
-    features, virials = zip(*(_features(dataset, int(one)) for one in chosen), strict=True)
-    width = features[0].shape[1]
-    gram, right = np.zeros((width, width)), np.zeros(width)
-    for one, rows in zip(chosen, features, strict=True):
-        target = dataset.forces[dataset.rows_of(one)].ravel()
-        weight = 1.0 / (np.sqrt((target**2).mean()) + SOFT)
-        gram += weight**2 * rows.T @ rows
-        right += weight**2 * rows.T @ target
-    scale = np.sqrt(np.diagonal(gram))
-    scale = np.maximum(scale, np.median(scale[scale > 0.0])) if scale.any() else np.ones(width)
-    gram /= np.outer(scale, scale)
-    gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / width + np.finfo(float).tiny
-    coefficients = np.linalg.solve(gram, right / scale) / scale
-    told = np.array([virial @ coefficients for virial in virials]) / dataset.volumes[chosen, None]
-    return Compared(chosen, _deviatoric(dataset.stress[chosen][:, *VOIGT]), _deviatoric(told))
+def _units(
+    dataset: AtomicDataset, labelled: NDArray[np.bool_], parts: NDArray[np.int64], compared: Compared | None
+) -> list[Finding]:
+    """Groups of a source whose stress is in another unit, those of one source with one verdict together."""
+    verdicts: dict[tuple[int, str], list[int]] = {}
+    for part in np.unique(parts[labelled]).tolist():
+        rows = np.flatnonzero(labelled & (parts == part))
+        words = _by_steps(dataset, rows)
+        if words is None and compared is not None and compared.whole:
+            words = by_size(compared, np.flatnonzero(parts[compared.structures] == part), dataset.volumes)
+        if words:
+            verdicts.setdefault((int(dataset.source_index[rows[0]]), words), []).append(part)
+    found = []
+    for (index, words), members in verdicts.items():
+        concerned = np.flatnonzero(labelled & np.isin(parts, members))
+        here = np.unique(parts[labelled & (dataset.source_index == index)])
+        name = dataset.sources[index].path or dataset.name
+        if len(members) < len(here):
+            groups = sorted({str(group) for group in dataset.groups[concerned]})
+            more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
+            name += f" in {', '.join(groups[:3])}{more}"
+        found.append(finding("stress-unit", "warning", f"The stress of {name} {words}.", concerned))
+    return found
 
 
-def _sample(dataset: AtomicDataset, usable: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Structures of all sources, as many of each as there are, up to ATOMS."""
-    order = np.random.default_rng(seed).permutation(usable)
-    source = dataset.source_index[order]
-    rank = np.empty(len(order), dtype=np.int64)  # in its source
-    for index in np.unique(source):
-        rank[source == index] = np.arange((source == index).sum())
-    order = order[np.argsort(rank, kind="stable")]
-    count = int(np.searchsorted(np.cumsum(dataset.sizes[order]), ATOMS, side="right"))
-    return np.sort(order[:count])
-
-
-def _features(dataset: AtomicDataset, structure: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What multiplies the field's coefficients in the forces (3n, W) and in the derivatives by strain (6, W)."""
-    from vesin import NeighborList
-
-    atoms = dataset.structures[structure]
-    near = compact(atoms, CUTOFF)
-    i, j, distance, vector = NeighborList(cutoff=CUTOFF, full_list=True).compute(
-        points=near.positions, box=near.cell.array, periodic=near.pbc, quantities="ijdD"
+def _by_steps(dataset: AtomicDataset, rows: NDArray[np.int64]) -> str | None:
+    """What the work along small strains says of the stress of structures: "" for sound, None for nothing."""
+    structures = [dataset.structures[row] for row in rows.tolist()]
+    steps = small_steps(
+        structures, dataset.energy[rows], [dataset.forces[dataset.rows_of(row)] for row in rows.tolist()]
     )
-    apart = distance > 1e-6
-    i, j, distance, vector = i[apart].astype(np.int64), j[apart].astype(np.int64), distance[apart], vector[apart]
-    unit = vector / distance[:, None]
-    steps = _steps(dataset, np.searchsorted(dataset.species, atoms.numbers), i, j, distance)
-    pairs, here = np.arange(len(i)), (len(atoms), len(i))
-    ends = scipy.sparse.csr_matrix((np.ones(len(i)), (i, pairs)), here)
-    ends -= scipy.sparse.csr_matrix((np.ones(len(i)), (j, pairs)), here)
-    forces = np.stack([ends @ (steps * unit[:, [d]]) for d in range(3)], axis=1)
-    first, second = VOIGT
-    virial = (unit[:, first] * vector[:, second]).T @ steps
-    return forces.reshape(3 * len(atoms), -1), virial
+    way = fitting(steps, dataset.stress[rows], dataset.volumes[rows], _mistakes())
+    if way is None or way == AS_IT_IS:
+        return None if way is None else ""
+    return f"{way.words}, judged by the energies along small strains from one structure to another"
 
 
-def _steps(
-    dataset: AtomicDataset,
-    kinds: NDArray[np.int64],
-    i: NDArray[np.int64],
-    j: NDArray[np.int64],
-    distance: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Derivatives (P, W) of the field's terms by the distances (P,) of atoms i and j, of elements ``kinds`` (n,).
+def _mistakes() -> list[Way]:
+    """What may have gone wrong with a stress that is thought to be in eV/Å³."""
+    sizes = sorted({1.0, *(a / b for a, b in itertools.permutations(UNITS.values(), 2))})
+    found = [AS_IT_IS]
+    for size, sign in itertools.product(sizes, (1.0, -1.0)):
+        if (size, sign) != (1.0, 1.0):
+            found.append(Way(f"is {said(1.0 / size, sign, EXACT, LIKELY)}", sign * size))
+    return [*found, Way("is a virial in eV", -1.0, -1), Way("is a virial in eV with the sign turned", 1.0, -1)]
 
-    Pair potentials are of smooth bells, embedding terms square roots of densities (Finnis and Sinclair, Phil. Mag. A
-    50, 45, 1984).
+
+def by_size(compared: Compared, rows: NDArray[np.int64], volumes: NDArray[np.float64]) -> str:
+    """What is odd of the size of the stress of some ``rows`` of what was compared; "" where nothing is or can be said.
+
+    They must point where they are told to, or against it, and what is told must not hang on the ridge.
     """
-    species = len(dataset.species)
-    fall = 0.5 * (np.cos(np.pi * distance / CUTOFF) + 1.0)[:, None]
-    steep = (-0.5 * np.pi / CUTOFF * np.sin(np.pi * distance / CUTOFF))[:, None]
-    centres = np.linspace(1.0, CUTOFF, RADIAL)
-    gap = (distance[:, None] - centres) / (centres[1] - centres[0])
-    bells = (steep - fall * gap / (centres[1] - centres[0])) * np.exp(-0.5 * gap**2)
-    low, high = np.minimum(kinds[i], kinds[j]), np.maximum(kinds[i], kinds[j])
-    pairs = species * (species + 1) // 2
-    kind = high * (high + 1) // 2 + low if pairs <= KINDS else np.zeros_like(low)
-    width = (pairs if pairs <= KINDS else 1) * RADIAL
-    steps = np.zeros((len(distance), width + species * len(DECAYS)))
-    np.put_along_axis(steps, kind[:, None] * RADIAL + np.arange(RADIAL), bells, axis=1)
-    radii = covalent_radii[list(dataset.species)]
-    reach = radii[kinds[i]] + radii[kinds[j]]
-    for place, decay in enumerate(DECAYS):
-        bell = np.exp((1.0 - distance / reach) / decay)
-        density = np.bincount(i, bell * fall[:, 0], minlength=len(kinds)) + 1e-6
-        slope = (steep[:, 0] - fall[:, 0] / (decay * reach)) * bell
-        column = width + kinds[i] * len(DECAYS) + place
-        steps[np.arange(len(i)), column] = 0.5 * slope / np.sqrt(density[i])
-    return steps
+    if len(rows) < FEW:
+        return ""
+    stress, told, loosely = (one[rows] * WEIGHT for one in (compared.stress, compared.told, compared.loosely))
+    size, expected, other, apart = (float(np.linalg.norm(one)) for one in (stress, told, loosely, told - loosely))
+    if min(size, expected) == 0.0 or apart > STEADY * min(expected, other):
+        return ""
+    alike, times = float((stress * told).sum()) / (size * expected), size / expected
+    if abs(alike) < ALIKE or 1.0 / FAR < times < FAR:
+        return ""
+    sign = 1.0 if alike > 0.0 else -1.0
+    virial = {} if sign > 0.0 else {"a virial in eV": float(np.median(volumes[compared.structures[rows]]))}
+    return (
+        f"is {said(times, sign, NEAR, LIKELY | virial)}, judged by what a field fitted to the energies and forces of "
+        f"{len(compared.structures)} structures expects"
+    )
 
 
-def _deviatoric(stress: NDArray[np.float64]) -> NDArray[np.float64]:
+def said(times: float, sign: float, near: float, likely: dict[str, float]) -> str:
+    """A size and a sign, beside what they should be, in words; of the ``likely`` reasons one within ``near`` times."""
+    turned = TURNED if sign < 0.0 else ""
+    if times == 1.0:
+        return turned
+    size = f"about {float(f'{max(times, 1.0 / times):.2g}'):,.10g} times too {'large' if times > 1.0 else 'small'}"
+    best = min(likely, key=lambda name: abs(np.log(times / likely[name])))
+    reason = f", as if it were {best}" if abs(np.log(times / likely[best])) < np.log(near) else ""
+    return f"{size}{f' and {turned}' if turned else ''}{reason}"
+
+
+def deviatoric(stress: NDArray[np.float64]) -> NDArray[np.float64]:
     """Stress (k, 6) without its isotropic part."""
     found = stress.copy()
     found[:, :3] -= stress[:, :3].mean(axis=1, keepdims=True)

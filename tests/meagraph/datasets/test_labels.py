@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import DatasetError, dataset_from_structures, read_dataset
 from meagraph.datasets.names import by_family, label_of
-from meagraph.datasets.stress import UNITS, stress_of
+from meagraph.datasets.strains import small_steps
+from meagraph.datasets.stress import UNITS, fitting, stress_of, ways
 from tests.support.structures import real_data
 
 
@@ -171,6 +173,51 @@ def test_the_energies_tell_unit_and_sign(unit: str, sign: int) -> None:
         assert ("sign turned" in notes[0]) == (sign < 0)
 
 
+def sheared(write: Callable[[np.ndarray, float], np.ndarray], key: str = "stress", count: int = 10) -> list[Atoms]:
+    """Copper by EMT, sheared at one volume, ``write`` of stress and volume under ``key``."""
+    found = []
+    for amount in np.linspace(-0.05, 0.05, count):
+        atoms = bulk("Cu", cubic=True, a=3.7)
+        atoms.set_cell(atoms.cell.array @ np.array([[1, amount, 0], [0, 1, 0.5 * amount], [0, 0, 1]]), scale_atoms=True)
+        atoms.calc = EMT()
+        energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+        atoms.info[key] = write(stress, atoms.get_volume())
+        found.append(atoms)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("key", "write", "words"),
+    [
+        ("stress", lambda stress, volume: stress, ""),
+        ("stress", lambda stress, volume: stress / UNITS["kbar"], "taken as kbar: "),
+        ("stress", lambda stress, volume: -stress / UNITS["GPa"], "taken as GPa with the sign turned"),
+        ("stress", lambda stress, volume: -stress * volume, "taken as virial in eV: "),
+        ("stress", lambda stress, volume: stress * volume, "taken as virial in eV with the sign turned: "),
+        ("virial", lambda stress, volume: -stress * volume, ""),
+        ("virial", lambda stress, volume: stress * volume, "with the sign turned"),
+        ("virial", lambda stress, volume: stress / UNITS["kbar"], "taken as stress in kbar, no virial: "),
+        ("virial", lambda stress, volume: -stress, "taken as stress in eV/A^3, no virial, with the sign turned: "),
+    ],
+)
+def test_so_do_strains_that_keep_the_volume(key: str, write: Callable[..., np.ndarray], words: str) -> None:
+    right = dataset_from_structures(sheared(lambda stress, volume: stress)).stress
+    dataset = dataset_from_structures(sheared(write, key))
+    np.testing.assert_allclose(dataset.stress, right, rtol=1e-9, atol=1e-12)
+    [note] = dataset.sources[0].notes or ("",)
+    assert words in note
+    assert bool(words) == bool(note)
+
+
+def test_too_few_strains_and_strains_that_do_not_agree_say_nothing() -> None:
+    few = dataset_from_structures(sheared(lambda stress, volume: 10 * stress, count=3))
+    assert few.sources[0].notes == ()
+    rng = np.random.default_rng(0)
+    noise = dataset_from_structures(sheared(lambda stress, volume: rng.normal(size=(3, 3))))
+    assert noise.sources[0].notes == ()
+
+
 def test_virials_and_units_in_names() -> None:
     right = dataset_from_structures(states()).stress
     np.testing.assert_allclose(dataset_from_structures(states(key="virial")).stress, right, rtol=1e-9, atol=1e-12)
@@ -196,6 +243,17 @@ def test_stress_of_real_data_is_the_energies_derivative(name: str) -> None:
     dataset = read_dataset(real_data(f"{name}.extxyz"))
     assert np.isfinite(dataset.stress).all(axis=(1, 2)).mean() > 0.9
     assert dataset.sources[0].notes == ()
+    forces = [dataset.forces[dataset.rows_of(row)] for row in range(dataset.n_structures)]
+    told = 0
+    for group in np.unique(dataset.groups):
+        rows = np.flatnonzero(dataset.groups == group)
+        some = [dataset.structures[row] for row in rows]
+        steps = small_steps(some, dataset.energy[rows], [forces[row] for row in rows])
+        for factor, way in ((1.0, "eV/A^3"), (1 / UNITS["GPa"], "GPa")):
+            fit = fitting(steps, factor * dataset.stress[rows], dataset.volumes[rows], ways(virial=False))
+            assert fit is None or fit.words == way
+            told += fit is not None
+    assert told >= 6  # three groups, each of them twice
 
 
 def test_isolated_atoms_by_any_name(tmp_path: Path) -> None:
