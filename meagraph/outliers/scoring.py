@@ -69,7 +69,7 @@ def score_seen(
     """The same with what the quick field has ``seen``, which other energies leave as it is."""
     alike = alike_structures(points, dataset)
     residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
-    cluster = clusters_of_structures(clusters, condensed, dataset)
+    cluster = clusters_of_structures(clusters, dataset)
     families = off_together(points, seen, alike, dataset, residual, cluster)
     progress(700, 1000, "outliers: families")
     sound = ~np.isin(np.arange(dataset.n_structures), off(families))
@@ -104,16 +104,14 @@ def score_seen(
     )
 
 
-def clusters_of_structures(
-    clusters: Clusters, condensed: Condensed, dataset: AtomicDataset
-) -> NDArray[np.int64] | None:
+def clusters_of_structures(clusters: Clusters, dataset: AtomicDataset) -> NDArray[np.int64] | None:
     """The cluster (S,) that most environments of each structure lie in, -1 for none; None where there is but one.
 
     Of a hierarchy the default level counts, for scores are the same at any level.
     """
     tree = clusters.hierarchy
     if tree is not None and tree.default != clusters.n_clusters:
-        clusters = cut(tree, tree.default, condensed, clusters.settings)
+        clusters = cut(tree, tree.default, clusters.settings)
     if clusters.n_clusters < 2:
         return None
     width = clusters.n_clusters + 1
