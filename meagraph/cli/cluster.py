@@ -138,6 +138,7 @@ def _stability(
     progress: Progress,
 ) -> Stability:
     from meagraph.files import sha256_file
+    from meagraph.latent.nodes import population
     from meagraph.latent.stability import METHOD, rate_stability, resolution_stability
     from meagraph.model.checkpoint import load_model, model_files
     from meagraph.step_files.checks import check_made_from
@@ -145,7 +146,8 @@ def _stability(
     latent, method = file.latent, config.clustering.method
     if method == METHOD["resolution"]:
         near = neighbours.nearest(config.clustering.neighbours)
-        return resolution_stability(latent.embedding, near, latent.condensed, seed=config.seed, progress=progress)
+        embedding, nodes = population(latent.embedding, latent.condensed)
+        return resolution_stability(embedding, near, nodes, seed=config.seed, progress=progress)
     if method != METHOD["pooling_rate"]:
         raise MEAGraphError(f"--stability: expected --clustering {' or '.join(METHOD.values())}, got {method}.")
     if options.model is None:

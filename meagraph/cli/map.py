@@ -39,6 +39,7 @@ def _map(options: argparse.Namespace) -> None:
     import numpy as np
 
     from meagraph import compiling
+    from meagraph.latent.nodes import population
     from meagraph.latent.placement import place_on_map
     from meagraph.latent.projection import Projection, project
     from meagraph.pipeline.compiled import LEARNING
@@ -73,7 +74,8 @@ def _map(options: argparse.Namespace) -> None:
             compiling.finish(*LEARNING, progress=part(progress, 0.0, 0.0))
             progress(0, 1, "map (UMAP)")
             neighbours = latent_neighbours(file.latent.embedding, config)
-            xy = project(neighbours, file.latent.condensed, config.projection, seed=config.seed).xy
+            _, nodes = population(file.latent.embedding, file.latent.condensed)
+            xy = project(neighbours, nodes, config.projection, seed=config.seed).xy
             progress(1, 1, "done")
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
         settings = {**asdict(config.projection), "seed": config.seed}

@@ -49,6 +49,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.exports import check_target
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
+    from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
     from meagraph.pipeline.sharing import ask, asks
@@ -71,7 +72,8 @@ def _prune(options: argparse.Namespace) -> None:
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.own)
-        bins = fine_bins(neighbours, clusters, latent.condensed, seed=pruning.seed)
+        _, nodes = population(latent.embedding, latent.condensed)
+        bins = fine_bins(neighbours, clusters, nodes, seed=pruning.seed)
         ranking = rank_for(
             pruning, dataset, clusters, points, latent.condensed, bins=bins, progress=part(progress, 0.3, 0.4)
         )
@@ -100,7 +102,7 @@ def _prune(options: argparse.Namespace) -> None:
     files = [options.out, str(beside)]
     if options.export is not None:
         with Bar("export") as progress:
-            projection = project(neighbours, latent.condensed, config.projection, seed=config.seed)
+            projection = project(neighbours, nodes, config.projection, seed=config.seed)
             exported = export_with_report(
                 dataset,
                 clusters,

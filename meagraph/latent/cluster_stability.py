@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.clustering import (
+    COMPONENTS,
     HIERARCHY,
     METHODS,
     NOISE,
@@ -18,7 +19,8 @@ from meagraph.latent.clustering import (
     neighbours_of,
 )
 from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.model.results import Embedding, Nodes
+from meagraph.latent.nodes import population
+from meagraph.model.results import Embedding
 from meagraph.progress import Progress, silent
 
 RUNS = 5
@@ -43,13 +45,9 @@ def cluster_stability(
     (Hennig, Comput. Stat. Data Anal. 52, 258, 2007). Environments count, not representatives. NaN for a cluster that
     was never drawn.
     """
-    labels, weights, nodes = clusters.labels[condensed.representatives], condensed.multiplicity, embedding.nodes
-    if config.method == HIERARCHY and nodes is not None:
-        labels, weights = (
-            clusters.labels[nodes.rows],
-            np.maximum(np.bincount(nodes.nearest, minlength=len(nodes.rows)), 1),
-        )
-        embedding = _of_nodes(nodes, embedding.rate)
+    if config.method != COMPONENTS:
+        embedding, condensed = population(embedding, condensed)
+    labels, weights = clusters.labels[condensed.representatives], condensed.multiplicity
     if config.method == HIERARCHY and clusters.n_clusters:
         config = replace(config, clusters=clusters.n_clusters, level=None)
     rng = np.random.default_rng(seed)
@@ -63,13 +61,6 @@ def cluster_stability(
     known = np.isfinite(found)
     total = np.where(known, found, 0.0).sum(axis=0)
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
-
-
-def _of_nodes(nodes: Nodes, rate: float) -> Embedding:
-    """The environments drawn at random, as what there is in the latent space."""
-    count = len(nodes.rows)
-    edges, score = np.zeros((2, 0), dtype=np.int64), np.zeros(0, dtype=np.float32)
-    return Embedding(nodes.values, edges, score, rate, np.ones(count, dtype=bool), by_distance=True)
 
 
 def _cluster_part(

@@ -18,11 +18,12 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
 from meagraph.latent.communities import communities, neighbours_among, nested_communities
 from meagraph.latent.hierarchy import Hierarchy
-from meagraph.latent.neighbours import Neighbours, fuzzy_graph, nearest_neighbours, umap_layout
+from meagraph.latent.neighbours import Neighbours, fuzzy_graph, umap_layout
+from meagraph.latent.nodes import population
 from meagraph.model.results import Embedding
 
 NOISE = -1
-HIERARCHY = "hierarchy"
+HIERARCHY, COMPONENTS = "hierarchy", "components"
 POINTS = 30_000  # that HDBSCAN sees at most, beyond one for each representative; its time grows with their square
 DIMENSIONS = 4  # of the reduced latent space in which HDBSCAN looks for density
 
@@ -154,12 +155,15 @@ def cluster(
 ) -> Clusters:
     """Cluster a latent embedding; members share their representative's label.
 
-    ``neighbours`` are those of the embedding itself, at least as many as :func:`neighbours_of` says where there are.
-    The hierarchy goes by the nodes of the embedding, where it has such: each environment has the label of its node.
+    ``neighbours`` are those of the embedding, of its nodes where it has such, at least as many as
+    :func:`neighbours_of` says where there are. All but components go by the nodes: each environment has the label of
+    its node.
 
     Labels are numbered by falling size, ties by the first environment, so equal input gives equal labels.
     """
     config = config or ClusteringConfig()
+    if config.method != COMPONENTS:
+        embedding, condensed = population(embedding, condensed)
     near = neighbours.nearest(neighbours_of(config, condensed.size))
     found = METHODS[config.method](embedding, near, condensed, config, seed)
     settings = {**found.settings, "pooling_rate": embedding.rate}
@@ -202,14 +206,8 @@ def nested(
     embedding: Embedding, neighbours: Neighbours, condensed: Condensed, config: ClusteringConfig, seed: int
 ) -> Found:
     """Levels of a hierarchy over fine communities of the latent neighbours; nobody is left out."""
-    nodes, node = embedding.nodes, condensed.assignment
-    weights: NDArray[np.int64] = condensed.multiplicity
-    if nodes is not None:
-        count, node = len(nodes.values), nodes.nearest.astype(np.int64)
-        neighbours = nearest_neighbours(nodes.values, neighbours_of(config, count), by_distance=True)
-        weights = np.bincount(node, minlength=count)
-    tree = nested_communities(neighbours, weights, seed=seed)
-    tree = replace(tree, fine=tree.fine[node])
+    tree = nested_communities(neighbours, condensed.multiplicity, seed=seed)
+    tree = replace(tree, fine=tree.fine[condensed.assignment])
     settings = {"neighbours": neighbours.index.shape[1], "seed": seed}
     return Found(tree.labels(min(config.count(tree), tree.finest)), settings, tree)
 
@@ -291,7 +289,7 @@ METHODS: dict[str, Callable[[Embedding, Neighbours, Condensed, ClusteringConfig,
     HIERARCHY: nested,
     "leiden": leiden,
     "hdbscan": hdbscan,
-    "components": components,
+    COMPONENTS: components,
 }
 
 

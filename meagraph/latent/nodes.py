@@ -1,9 +1,9 @@
-"""What clusters are found by: environments drawn at random, where the representatives are too coarse a net.
+"""What clusters and map go by: environments drawn at random, where the representatives are too coarse a net.
 
 The representatives of a large dataset lie evenly apart, whatever there is how often. A graph of them has lost where the
 environments are dense, and with that the clusters: as many of the environments themselves, drawn at random, have kept
 it, and ten times the data has the same clusters (benchmarks/README.md). Each environment then belongs where
-the drawn one does that is nearest to it in the latent space.
+the drawn one does that is nearest to it in the latent space, and lies beside it on the map.
 """
 
 from __future__ import annotations
@@ -51,6 +51,24 @@ def coarse(condensed: Condensed) -> bool:
     return bool(condensed.distance.max(initial=0.0) > RELATIVE_EPSILON * condensed.diameter)
 
 
+def population(embedding: Embedding, condensed: Condensed) -> tuple[Embedding, Condensed]:
+    """The nodes of the embedding as if they were the representatives; both as they are where it has none.
+
+    A node is connected where its representative is; edges have only those.
+    """
+    nodes = embedding.nodes
+    if nodes is None:
+        return embedding, condensed
+    connected = embedding.connected[condensed.assignment[nodes.rows]]
+    edges, score = np.zeros((2, 0), dtype=np.int64), np.zeros(0, dtype=np.float32)
+    node = nodes.nearest.astype(np.int64)
+    count = np.bincount(node, minlength=len(nodes.rows))
+    return (
+        Embedding(nodes.values, edges, score, embedding.rate, connected, by_distance=True),
+        Condensed(nodes.rows, node, np.zeros(len(node)), count, condensed.epsilon, condensed.diameter),
+    )
+
+
 def draw_nodes(
     latent: LatentOf, environments: int, *, count: int = DRAWN, seed: int = 0, progress: Progress = silent
 ) -> Nodes:
@@ -65,6 +83,7 @@ def draw_nodes(
         progress(start, environments, "environments among those drawn")
         part = np.arange(start, min(start + BLOCK, environments))
         nearest[part] = nearest_one(latent(part), values)
+    nearest[rows] = np.arange(len(rows))  # also where another one is as near, to single precision
     return Nodes(rows, values, nearest)
 
 

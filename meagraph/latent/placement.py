@@ -20,7 +20,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.latent.neighbours import nearest_one, weights_among
+from meagraph.latent.neighbours import weights_among
+from meagraph.latent.nodes import population
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent
 from meagraph.model.agreement import Agreement
@@ -142,15 +143,17 @@ def place_on_map(
     Known ones lie where their representative does, others at the mean of their nearest latent neighbours with UMAP's
     weights. UMAP itself would go on to move them by a few random steps; without, equal environments have equal places.
     """
-    centres = projection.xy[reference.condensed.first].astype(np.float64)  # the first member is at the centre
-    places = centres[placement.nearest]
-    new = ~placement.known
+    embedding, nodes = population(reference.embedding, reference.condensed)
+    centres = projection.xy[nodes.first].astype(np.float64)  # the first member is at the centre
+    new = ~placement.known if embedding is reference.embedding else np.ones(len(placement.known), dtype=bool)
+    places = np.empty((len(new), 2))
+    places[~new] = centres[placement.nearest[~new]]
     if new.any():
         index, weight = weights_among(
             placement.values[new],
-            reference.embedding.values,
+            embedding.values,
             n_neighbors,
-            by_distance=reference.embedding.by_distance,
+            by_distance=embedding.by_distance,
         )
         places[new] = (weight[:, :, None] * centres[index]).sum(axis=1)
     return Projection(around(places, placement.condensed, usual_gap(centres)).astype(np.float32))
@@ -162,15 +165,13 @@ def inherit_clusters(placement: Placement, reference: Latent, clusters: Clusters
     Known ones belong where their representative does, others where their nearest latent neighbour does; who is similar
     to none of the reference belongs to none. Sizes count the new ones, so they need not fall and may be 0.
     """
-    nearest, nodes = placement.nearest.copy(), reference.embedding.nodes
-    new = ~placement.known
-    if new.any() and nodes is None:
-        known, by_distance = reference.embedding.values, reference.embedding.by_distance
+    embedding, nodes = population(reference.embedding, reference.condensed)
+    nearest = placement.nearest.copy()
+    new = ~placement.known if embedding is reference.embedding else np.ones(len(nearest), dtype=bool)
+    if new.any():
+        known, by_distance = embedding.values, embedding.by_distance
         nearest[new] = weights_among(placement.values[new], known, 1, by_distance=by_distance)[0][:, 0]
-    if nodes is None:
-        labels = clusters.labels[reference.condensed.first][nearest]
-    else:
-        labels = clusters.labels[nodes.rows][nearest_one(placement.values, nodes.values)]
+    labels = clusters.labels[nodes.first][nearest]
     labels = np.where(placement.connected, labels, NOISE)[placement.condensed.assignment]
     sizes = np.bincount(labels[labels != NOISE], minlength=clusters.n_clusters)
     return Clusters(labels, sizes, clusters.method, {**clusters.settings, "inherited": True})

@@ -42,6 +42,9 @@ Data = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Atoms | Itera
 """What is accepted wherever data is: a path, several, a structure, several, or a dataset."""
 
 
+MAP_VERSION = 2  # of the places that the cache keeps
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Analysis(Shown):
     """Everything up to the map, and the settings that made it. N environments, M representatives."""
@@ -97,7 +100,7 @@ class Analysis(Shown):
         that there is not, and where the clusters were not made by the method "hierarchy".
         """
         clustering = replace(self.config.clustering, clusters=clusters, level=level)
-        return replace(self, survey=self.survey.at(clustering, self.learned.condensed))
+        return replace(self, survey=self.survey.at(clustering))
 
     def _title(self) -> str:
         return f"{type(self).__name__} of {self.dataset.name}"
@@ -230,7 +233,7 @@ def look(
         read=partial(read_survey, config=made_by),
         write=write_survey,
     )
-    return kept.at(made_by.clustering, learned.condensed)
+    return kept.at(made_by.clustering)
 
 
 def look_along_rates(
@@ -275,7 +278,7 @@ def _looking_with(learned: Learned, config: PipelineConfig) -> PipelineConfig:
 def _mapping(learned: Learned, config: PipelineConfig) -> dict[str, Any]:
     """Everything that the map itself depends on, which other clusters leave as it is."""
     return {
-        "version": CACHE_VERSION,
+        "version": (CACHE_VERSION, MAP_VERSION),
         "model": learned.key,
         "graph": asdict(config.graph),
         "rate": config.pooling_rate,
@@ -296,7 +299,7 @@ def _looking(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -
 
 def _known_survey(dataset: AtomicDataset, learned: Learned, config: PipelineConfig) -> Survey | None:
     known = recall("survey", _looking(dataset, learned, config), partial(read_survey, config=config))
-    return None if known is None else known.at(config.clustering, learned.condensed)
+    return None if known is None else known.at(config.clustering)
 
 
 def _read_places(path: Path) -> Projection:

@@ -21,7 +21,7 @@ from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
 from meagraph.latent.communities import neighbours_among
 from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.neighbours import Neighbours, nearest_neighbours
-from meagraph.latent.nodes import LatentOf, holding, nodes_arrays, nodes_from
+from meagraph.latent.nodes import LatentOf, holding, nodes_arrays, nodes_from, population
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
 from meagraph.outliers import Family, Outliers, Signal, linked_environments, score_outliers
@@ -55,7 +55,7 @@ class Survey(Shown):
         """No: its map is the learned one."""
         return False
 
-    def at(self, clustering: ClusteringConfig, condensed: Condensed) -> Survey:
+    def at(self, clustering: ClusteringConfig) -> Survey:
         """The same with its clusters at the level that ``clustering`` asks for; all else stays as it is.
 
         Raises MEAGraphError for a level that there is not, and where the clusters are no hierarchy's.
@@ -109,13 +109,14 @@ def survey(
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
     neighbours = latent_neighbours(embedding, config)
+    nodes = population(embedding, condensed)[1]
     clusters = cluster(embedding, neighbours, condensed, config.clustering, seed=config.seed)
     shown = places or quick
     if shown is not None:
         on_part(Sight(shown, config, places is None, embedding, clusters))
     progress(550, 1000, "map (UMAP)")
     if places is None:
-        places = project(neighbours, condensed, config.projection, seed=config.seed)
+        places = project(neighbours, nodes, config.projection, seed=config.seed)
         on_part(Sight(places, config, False, embedding, clusters))
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     compiling.begin(*RANKING)
@@ -134,7 +135,7 @@ def survey(
         clusters,
         points,
         condensed,
-        bins=fine_bins(neighbours, clusters, condensed, seed=config.seed),
+        bins=fine_bins(neighbours, clusters, nodes, seed=config.seed),
         seed=config.seed,
         progress=part(progress, 0.9, 1.0),
     )
@@ -143,9 +144,9 @@ def survey(
 
 def latent_neighbours(embedding: Embedding, config: PipelineConfig) -> Neighbours:
     """The nearest neighbours in the latent space, as many as clusters and map ask for, so that they are found once."""
-    among = neighbours_among(len(embedding.values))
-    count = max(config.projection.n_neighbors, config.clustering.neighbours, among)
-    return nearest_neighbours(embedding.values, count, by_distance=embedding.by_distance)
+    values = embedding.values if embedding.nodes is None else embedding.nodes.values
+    count = max(config.projection.n_neighbors, config.clustering.neighbours, neighbours_among(len(values)))
+    return nearest_neighbours(values, count, by_distance=embedding.by_distance)
 
 
 def write_survey(path: Path, result: Survey) -> None:

@@ -118,11 +118,11 @@ class Session:
 
         Raises MEAGraphError for a level that there is not.
         """
-        survey, learned = self.data.survey, self.data.learned
-        if survey is None or learned is None or count == survey.clusters.n_clusters:
+        survey = self.data.survey
+        if survey is None or count == survey.clusters.n_clusters:
             return
         clustering = replace(survey.config.clustering, clusters=count, level=None)
-        moved = survey.at(clustering, learned.condensed)
+        moved = survey.at(clustering)
         with self.together():
             self.data.param.update(survey=moved, sight=moved, cluster_stability=None)
             self.data.properties = self._properties()

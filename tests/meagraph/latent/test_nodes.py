@@ -15,7 +15,7 @@ from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.latent.exemplars import exemplars, extremes
 from meagraph.latent.neighbours import nearest_neighbours
-from meagraph.latent.nodes import coarse, draw_nodes, holding, nodes_arrays, nodes_from
+from meagraph.latent.nodes import coarse, draw_nodes, holding, nodes_arrays, nodes_from, population
 from meagraph.model.results import Embedding
 from meagraph.progress import Progress
 
@@ -41,7 +41,7 @@ def found_in(values: np.ndarray, budget: int) -> tuple[Clusters, Embedding, Cond
     empty, none = np.zeros((2, 0), dtype=np.int64), np.zeros(0, np.float32)
     model = Embedding(np.ones((net.size, 1), np.float32), empty, none, 0.5, np.ones(net.size, dtype=bool))
     embedding = holding(model, net, latent_of(values))
-    near = nearest_neighbours(embedding.values, 45, by_distance=True)
+    near = nearest_neighbours(population(embedding, net)[0].values, 45, by_distance=True)
     return cluster(embedding, near, net, CONFIG), embedding, net
 
 
