@@ -20,7 +20,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.latent.neighbours import weights_among
+from meagraph.latent.neighbours import nearest_one, weights_among
 from meagraph.latent.nodes import population
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent
@@ -30,6 +30,7 @@ from meagraph.progress import Progress, part, silent
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
+SAME = 1e-4  # of the spread of the latent space: nearer values are equal but for rounding
 USUAL = 0.99  # share of the reference's representatives whose nearest other lies within the usual distance
 _BLOCK_VALUES = 8_000_000  # distances held at a time: 64 MB
 
@@ -80,7 +81,7 @@ def place(
     connected[edge_index[1]] = True
 
     values = reference.embedding.values[nearest]
-    new = np.flatnonzero(~known)
+    new = np.flatnonzero(~known) if reference.embedding.nodes is None else np.arange(len(known))
     if len(new) and reference.embedding.by_distance:
         if agreement is None or descriptors.context is None:
             raise MEAGraphError("The reference was embedded by the context of environments, which is not given here.")
@@ -145,9 +146,8 @@ def place_on_map(
     """
     embedding, nodes = population(reference.embedding, reference.condensed)
     centres = projection.xy[nodes.first].astype(np.float64)  # the first member is at the centre
-    new = ~placement.known if embedding is reference.embedding else np.ones(len(placement.known), dtype=bool)
-    places = np.empty((len(new), 2))
-    places[~new] = centres[placement.nearest[~new]]
+    nearest, new = _nearest_node(placement, reference)
+    places = centres[nearest]
     if new.any():
         index, weight = weights_among(
             placement.values[new],
@@ -159,19 +159,28 @@ def place_on_map(
     return Projection(around(places, placement.condensed, usual_gap(centres)).astype(np.float32))
 
 
+def _nearest_node(placement: Placement, reference: Latent) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The nearest of what the reference's clusters and map go by (F,), and which are no twin of it (F,)."""
+    embedding, _ = population(reference.embedding, reference.condensed)
+    if embedding is not reference.embedding:
+        nearest = nearest_one(placement.values, embedding.values)
+        away = np.linalg.norm(placement.values - embedding.values[nearest], axis=1)
+        return nearest, away > SAME * np.linalg.norm(embedding.values.std(axis=0))
+    nearest, new = placement.nearest.copy(), ~placement.known
+    if new.any():
+        known, by_distance = embedding.values, embedding.by_distance
+        nearest[new] = weights_among(placement.values[new], known, 1, by_distance=by_distance)[0][:, 0]
+    return nearest, new
+
+
 def inherit_clusters(placement: Placement, reference: Latent, clusters: Clusters) -> Clusters:
     """The clusters of the reference for the new environments: (N,) labels, numbered as there.
 
     Known ones belong where their representative does, others where their nearest latent neighbour does; who is similar
     to none of the reference belongs to none. Sizes count the new ones, so they need not fall and may be 0.
     """
-    embedding, nodes = population(reference.embedding, reference.condensed)
-    nearest = placement.nearest.copy()
-    new = ~placement.known if embedding is reference.embedding else np.ones(len(nearest), dtype=bool)
-    if new.any():
-        known, by_distance = embedding.values, embedding.by_distance
-        nearest[new] = weights_among(placement.values[new], known, 1, by_distance=by_distance)[0][:, 0]
-    labels = clusters.labels[nodes.first][nearest]
+    _, nodes = population(reference.embedding, reference.condensed)
+    labels = clusters.labels[nodes.first][_nearest_node(placement, reference)[0]]
     labels = np.where(placement.connected, labels, NOISE)[placement.condensed.assignment]
     sizes = np.bincount(labels[labels != NOISE], minlength=clusters.n_clusters)
     return Clusters(labels, sizes, clusters.method, {**clusters.settings, "inherited": True})
