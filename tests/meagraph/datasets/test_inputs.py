@@ -34,6 +34,7 @@ class Plan:
     keep: np.ndarray
     structures: np.ndarray
     config: PruningConfig
+    chosen: None = None  # shares by the dataset
 
 
 FILES = {"a/x.xyz": frame(1) + frame(2), "b.extxyz": frame(3), "a/y.xyz.gz": frame(4)}
