@@ -12,7 +12,7 @@ import numpy as np
 from meagraph import compiling
 from meagraph.cache import recall, remember
 from meagraph.datasets import AtomicDataset
-from meagraph.errors import MEAGraphError
+from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.trial import TRIAL_VERSION, choose_shares
 from meagraph.files import read_arrays, write_arrays
@@ -53,6 +53,8 @@ def ask(
 
     try:
         found = remember("shares", _depends(dataset, ranking, seed), make, read=_read, write=_write, use=cache)
+    except Cancelled:
+        raise
     except MEAGraphError:  # no forces, or no structures to hold out
         return ranking
     return replace(ranking, chosen=found)

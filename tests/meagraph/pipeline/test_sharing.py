@@ -11,6 +11,7 @@ import pytest
 
 import meagraph as mg
 from meagraph.datasets import AtomicDataset
+from meagraph.errors import Cancelled
 from meagraph.pipeline import sharing
 from meagraph.pipeline.planning import ranking_for
 from meagraph.pipeline.sharing import ask, asks, recall_shares
@@ -75,6 +76,14 @@ def test_without_forces_the_usual_exponent_stays(niobium: AtomicDataset, own_cac
     assert ask(silent, ranking) is ranking
     assert PruningConfig().shares(ranking, 0.1, structures=False) == Shares(0.375, 0.375)
     assert PruningConfig().shares(ranking, 0.1, structures=True) == Shares(0.0, 0.75)
+
+
+def test_who_cancels_is_not_taken_for_a_dataset_without_forces(niobium: AtomicDataset, own_cache: Path) -> None:
+    def cancelled(done: int, total: int, message: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        ask(niobium, ranking_of(niobium), progress=cancelled)
 
 
 def test_nobody_is_asked_where_the_exponent_is_set(niobium: AtomicDataset) -> None:
