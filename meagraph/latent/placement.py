@@ -25,6 +25,7 @@ from meagraph.latent.nodes import population
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent
 from meagraph.model.agreement import Agreement
+from meagraph.model.results import Embedding
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def place_on_map(
     """
     embedding, nodes = population(reference.embedding, reference.condensed)
     centres = projection.xy[nodes.first].astype(np.float64)  # the first member is at the centre
-    nearest, new = _nearest_node(placement, reference)
+    nearest, new = _nearest_node(placement, reference, embedding)
     places = centres[nearest]
     if new.any():
         index, weight = weights_among(
@@ -159,10 +160,11 @@ def place_on_map(
     return Projection(around(places, placement.condensed, usual_gap(centres)).astype(np.float32))
 
 
-def _nearest_node(placement: Placement, reference: Latent) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The nearest of what the reference's clusters and map go by (F,), and which are no twin of it (F,)."""
-    embedding, _ = population(reference.embedding, reference.condensed)
-    if embedding is not reference.embedding:
+def _nearest_node(
+    placement: Placement, reference: Latent, embedding: Embedding
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The nearest (F,) of what the reference's clusters and map go by, ``embedding``, and which are no twin of it."""
+    if reference.embedding.nodes is not None:
         nearest = nearest_one(placement.values, embedding.values)
         away = np.linalg.norm(placement.values - embedding.values[nearest], axis=1)
         return nearest, away > SAME * np.linalg.norm(embedding.values.std(axis=0))
@@ -179,8 +181,8 @@ def inherit_clusters(placement: Placement, reference: Latent, clusters: Clusters
     Known ones belong where their representative does, others where their nearest latent neighbour does; who is similar
     to none of the reference belongs to none. Sizes count the new ones, so they need not fall and may be 0.
     """
-    _, nodes = population(reference.embedding, reference.condensed)
-    labels = clusters.labels[nodes.first][_nearest_node(placement, reference)[0]]
+    embedding, nodes = population(reference.embedding, reference.condensed)
+    labels = clusters.labels[nodes.first][_nearest_node(placement, reference, embedding)[0]]
     labels = np.where(placement.connected, labels, NOISE)[placement.condensed.assignment]
     sizes = np.bincount(labels[labels != NOISE], minlength=clusters.n_clusters)
     return Clusters(labels, sizes, clusters.method, {**clusters.settings, "inherited": True})

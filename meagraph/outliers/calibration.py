@@ -12,6 +12,11 @@ SHARPEST = 0.25  # deviations by which a tail falls to 1/e at least: none is inf
 LIMIT = 1e6  # deviations at most; keeps a division by nearly nothing finite
 
 
+def robust_spread(values: NDArray[np.float64]) -> float:
+    """The median absolute deviation from the median times 1.4826: of normal ``values`` the standard deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
 def robust_deviation(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Robust standard deviations (median absolute deviations times 1.4826) above the median; NaN counts as ordinary.
 
@@ -23,7 +28,7 @@ def robust_deviation(values: NDArray[np.float64]) -> NDArray[np.float64]:
     ordinary = values[finite]
     median = np.median(ordinary)
     away = np.abs(ordinary - median)
-    scale = 1.4826 * np.median(away)
+    scale = robust_spread(ordinary)
     if scale == 0.0:
         scale = 1.2533 * away.mean()
     if scale == 0.0:

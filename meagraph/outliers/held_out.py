@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
 from meagraph.outliers.alike import Alike, per_structure
+from meagraph.outliers.calibration import robust_spread
 from meagraph.outliers.levels import upper_level
 
 NOISE = 0.01  # eV/atom that energies scatter at least
@@ -172,7 +173,7 @@ def _inside(
         left = aim - raised - own @ (inverse @ (sums + own.T @ (weight * (aim - raised))))
         left /= np.clip(1.0 - leverage, LEAST, None)
         values = left + raised
-        usual = np.hypot(scatter, 1.4826 * np.median(np.abs(left - np.median(left))))
+        usual = np.hypot(scatter, robust_spread(left))
         weight = 1.0 / ((1.0 + (left / (FAR * usual)) ** 2) * scatter**2)
         before, upper = upper, upper_level(values)
         if np.array_equal(before, upper):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.outliers.calibration import robust_spread
+
 MINORITY = 3  # values of a level
 PART = 0.05  # of all values that a level holds at least
 INNER = 0.5  # of the distance between two levels that is empty, but for a tenth of either
@@ -50,5 +52,5 @@ def two_levels(values: NDArray[np.float64]) -> Levels | None:
     apart = float(np.median(high) - np.median(low))
     if apart <= 0.0 or np.quantile(high, 0.1) - np.quantile(low, 0.9) < INNER * apart:
         return None
-    spread = max(1.4826 * float(np.median(np.abs(part - np.median(part)))) for part in (low, high))
+    spread = max(robust_spread(part) for part in (low, high))
     return Levels(upper, apart, apart / float(np.hypot(spread, FLOOR)))

@@ -50,11 +50,14 @@ class Ranking(Shown):
 def chance_order(bins: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The rank (N,) of each environment in its bin of ``bins`` (N,), in any order."""
     order = np.random.default_rng(seed).permutation(len(bins))
-    order = order[np.argsort(bins[order], kind="stable")]
-    sizes = np.bincount(bins)
-    rank = np.empty(len(bins), dtype=np.int64)
-    rank[order] = np.arange(len(bins)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return rank
+    return turns(order[np.argsort(bins[order], kind="stable")], np.bincount(bins))
+
+
+def turns(order: NDArray[np.integer], sizes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The place (N,) of each row in its bin; ``order`` (N,) has the bins of ``sizes`` (B,) one after the other."""
+    turn = np.empty(len(order), dtype=np.int64)
+    turn[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return turn
 
 
 def leverage(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, silent
 from meagraph.pruning.entropy import bandwidth
 from meagraph.pruning.loops import sparsest_first
-from meagraph.pruning.ranking import leverage, rank_bins, rank_members
+from meagraph.pruning.ranking import leverage, rank_bins, rank_members, turns
 
 CENTRES = 100  # of k-means
 LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more
@@ -89,9 +89,7 @@ def stratified(candidates: Candidates, seed: int, progress: Progress = silent) -
     """
     order = np.random.default_rng(seed).permutation(candidates.size)
     _, group, sizes = np.unique(candidates.groups[order], return_inverse=True, return_counts=True)
-    by_group = np.argsort(group, kind="stable")
-    turn = np.empty(candidates.size)
-    turn[by_group] = np.arange(candidates.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    turn = turns(np.argsort(group, kind="stable"), sizes)
     return _one_bin(order[np.argsort((turn + 0.5) / sizes[group], kind="stable")])
 
 
@@ -155,9 +153,7 @@ def direct(candidates: Candidates, seed: int, progress: Progress = silent) -> Ra
     place = np.empty(len(leaf), dtype=np.int64)
     place[order] = np.arange(len(leaf))
     near = np.lexsort((((rows - centres[label]) ** 2).sum(axis=1), label))
-    turn = np.empty(len(rows), dtype=np.int64)
-    turn[near] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return _of_representatives(np.lexsort((place[label], turn)), candidates)
+    return _of_representatives(np.lexsort((place[label], turns(near, counts))), candidates)
 
 
 def weighed_components(rows: NDArray[np.float64], weights: NDArray[np.integer]) -> NDArray[np.float64]:
