@@ -78,7 +78,7 @@ def clusters_of(
     from meagraph.step_files.tables import read_clusters
 
     if options.clusters_file is not None:
-        return read_clusters(options.clusters_file, file.sha256)
+        return read_clusters(options.clusters_file, file.sha256, len(file.condensed.assignment))
     embedding = file.latent.embedding
     neighbours = neighbours or latent_neighbours(embedding, config)
     return cluster(embedding, neighbours, file.latent.condensed, config.clustering, seed=config.seed)

@@ -133,6 +133,11 @@ def learn(
         model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.seed)
     else:
         model, _ = load_model(model_path)
+        if model.config.inputs != points.shape[1]:
+            raise MEAGraphError(
+                f"{model_path}: expected a model for descriptors of {points.shape[1]} columns, but this one is for "
+                f"{model.config.inputs}. Describe the data anew, or train another model."
+            )
     if not trains:
         key = content_key({"for": content_key(depends), "loaded": start})
         made_by = trained_with(model.config, details, config)
