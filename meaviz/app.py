@@ -21,6 +21,7 @@ from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
+from meaviz.session.ending import hand_back_soon
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
@@ -139,6 +140,7 @@ def build(
         def end(context: Any) -> None:
             workflow.end()
             session.uploads.close()
+            hand_back_soon()
 
         pn.state.on_session_destroyed(end)
     return page
