@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import Any
 HERE = Path(__file__).resolve()
 RESULTS = HERE.parent / "results"
 CHECK = 250  # ms between two looks at which sessions have ended
-SETTLED = 8.0  # s after the last session's end: by then its memory has been handed back
+SETTLED = 8.0  # s after the end of the last session and its job: by then their memory has been handed back
 COUNTED = (1, 20, 50, 100, 150, 200)  # after so many views what is alive is counted
 WARM = 20  # views that load what only a page loads, and are not timed
 READY = "of\\s+[\\d,]+ selected"  # said once the map is there
@@ -59,6 +60,8 @@ def serve(data: list[str]) -> None:
         while sessions := server.get_sessions():
             for session in sessions:
                 session.request_expiration()  # heeded where no page is connected
+            time.sleep(CHECK / 1000)
+        while any(one.name == "job" for one in threading.enumerate()):
             time.sleep(CHECK / 1000)
         time.sleep(SETTLED)
         gc.collect()

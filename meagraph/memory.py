@@ -1,4 +1,4 @@
-"""Memory: how to tell that it ran out, what to say, how much is left before it does, and handing back what was freed."""
+"""Memory: how to tell that it ran out, what to say, how much is left before it does; handing back what was freed."""
 
 from __future__ import annotations
 

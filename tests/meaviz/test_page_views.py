@@ -18,8 +18,8 @@ from bokeh.document import Document
 from meagraph.errors import Cancelled
 from meagraph.progress import Progress
 from meaviz.app import build
-from meaviz.jobs import opening
-from meaviz.session import Session, ending
+from meaviz.jobs import ending, opening
+from meaviz.session import Session
 from tests.support.browser import Served
 from tests.support.made_up import session_of
 
