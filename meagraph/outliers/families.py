@@ -34,11 +34,11 @@ class Family:
 
     kind: str  # "group", "file", "cluster", "dataset"
     name: str
-    label: str  # "energy" or "forces"
+    label: str  # "energy" or "forces"; "each" where each stands out by itself
     members: NDArray[np.int64]  # (K,) structures that are off, ascending
     rows: NDArray[np.int64]  # (R,) their environments, ascending
     size: int  # structures of the family
-    offset: float  # eV/atom for energies; observed over expected for forces
+    offset: float  # eV/atom for energies; observed over expected for forces; else 0
     score: float  # at least 0; 1 and above is a candidate
     what: str  # what is off, with the size of it
 

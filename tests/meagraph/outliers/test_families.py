@@ -183,7 +183,7 @@ def test_two_levels_by_hand() -> None:
     assert found is not None
     assert found.upper.tolist() == [False, True, False, True, False, True, False]
     assert found.apart == pytest.approx(1.001 - 0.0005)
-    assert found.clear == pytest.approx(1.0005 / np.hypot(1.4826 * 0.001, 0.005))
+    assert found.spread == pytest.approx(np.hypot(1.4826 * 0.001, 0.005))
     assert two_levels(np.linspace(0, 1, 40)) is None  # no empty space
     assert two_levels(np.array([0.0] * 20 + [5.0])) is None  # one outlier is no level
     assert two_levels(np.zeros(5)) is None

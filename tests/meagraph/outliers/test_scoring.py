@@ -272,15 +272,16 @@ def test_forces_of_twins_by_hand() -> None:
 
 
 def test_twins_that_disagree_name_each_other(sound: AtomicDataset) -> None:
-    """Structures 39 and 40 are the same: one gets another energy, then other forces."""
+    """Structures 39 and 40 are the same: one gets another energy, and is to blame; then other forces."""
     energy, forces = sound.energy.copy(), sound.forces.copy()
     energy[40] += 16 * 0.5
     found = score(replace(sound, energy=energy))
-    for one, other in ((39, 40), (40, 39)):
-        row = int(sound.offsets[one])
-        assert row in found.candidates
-        reason = f"its structure is as good as equal to structure {other}, but their energies differ by 0.5 eV/atom"
-        assert reason in found.reasons(row)
+    row = int(sound.offsets[40])
+    assert row in found.candidates
+    assert int(sound.offsets[39]) not in found.candidates
+    assert "its structure is as good as equal to structure 39, but their energies differ by 0.5 eV/atom" in (
+        found.reasons(row)
+    )
     forces[sound.offsets[39] : sound.offsets[40]] *= 2.0
     found = score(replace(sound, forces=forces))
     for one, other in ((39, 40), (40, 39)):
@@ -545,7 +546,7 @@ def test_a_wrong_energy_does_not_hide_behind_its_own_weight() -> None:
     x = np.append(np.arange(10.0), 100.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(11)
     target[-1] += 5.0
-    residual = left_out(np.column_stack([x / 100.0, np.ones(11)]), target)
+    residual = left_out(np.column_stack([x / 100.0, np.ones(11)]), target).away
     others = np.polynomial.Polynomial.fit(x[:-1], target[:-1], 1)
     assert residual[-1] == pytest.approx(target[-1] - others(100.0), rel=0.02)
 
@@ -554,7 +555,7 @@ def test_a_wrong_energy_does_not_bend_the_fit_of_the_others() -> None:
     x = np.arange(21.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(21)
     target[10] += 50.0
-    residual = left_out(np.column_stack([x / 20.0, np.ones(21)]), target)
+    residual = left_out(np.column_stack([x / 20.0, np.ones(21)]), target).away
     assert residual[10] == pytest.approx(50.0, rel=0.01)
     assert np.abs(np.delete(residual, 10)).max() < 0.1  # 2.4 for plain least squares
 
