@@ -36,7 +36,7 @@ def stand_out(
     for number in np.flatnonzero((count >= MINORITY) & (count >= SHARE * size) & (size < len(score))).tolist():
         members = np.flatnonzero(candidate & (group == number))
         mean = [(float(rarity[members].mean()), name) for name, rarity in signals]
-        by = ", ".join(name for _, name in sorted(mean, reverse=True)[:NAMED])
+        by = ", ".join(name for height, name in sorted(mean, reverse=True)[:NAMED] if height > 0.0)
         what, lowest = f"stand out, each by itself ({by})", float(score[members].min())
         found.append(new_family(kind, number, "each", members, dataset, offset=0.0, score=lowest, what=what))
     return tuple(sorted(found, key=lambda one: -one.score))

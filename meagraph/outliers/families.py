@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,18 @@ class Family:
         """Whether environment ``row`` lies in a member."""
         place = int(np.searchsorted(self.rows, row))
         return place < len(self.rows) and int(self.rows[place]) == row
+
+    def figures(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "label": self.label,
+            "offset": self.offset,
+            "score": self.score,
+            "structures": self.members.tolist(),
+            "words": self.words,
+        }
 
     @property
     def words(self) -> str:

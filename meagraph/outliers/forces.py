@@ -67,13 +67,13 @@ def _misfit(seen: Observed, alike: Alike, dataset: AtomicDataset) -> list[Signal
     )
 
     words = "the forces of its structure are {value:.2g} times those that a quick model expects"
-    slope, beyond = _slope(
+    slope, beyond = slopes(
         seen, np.maximum(usual, 0.0 if seen.fitted is None else seen.fitted.residual), alike, dataset
     )
     return [atom, whole, shared_signal("force ratio", slope, beyond, words, dataset)]
 
 
-def _slope(
+def slopes(
     seen: Observed, error: NDArray[np.float64], alike: Alike, dataset: AtomicDataset
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Observed over expected forces (S,), the weighted median of atoms, and how far it is beyond what may be (S,).

@@ -17,7 +17,7 @@ from ase.neighborlist import neighbor_list
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.force_field.field import CUTOFF, observe
+from meagraph.force_field.field import CUTOFF, Observed, observe
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.model.results import Embedding
@@ -32,6 +32,7 @@ from meagraph.outliers import (
 )
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.fitting import left_out
+from meagraph.outliers.forces import slopes
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import disagreement, forces_apart, twins
@@ -604,3 +605,53 @@ def test_a_stress_of_the_wrong_sign_or_unit_stands_out() -> None:
     assert found.reasons(row)[0].startswith("the pressure of its structure is -")
     unknown = replace(sound, stress=np.full_like(stress, np.nan))
     assert "stress" not in [signal.name for signal in score(unknown).signals]
+
+
+def test_doubt_grows_where_little_is_known() -> None:
+    """The spread of a line's prediction without the point itself, by the book, up to ten times the scatter."""
+    x = np.append(np.arange(10.0), 30.0)
+    features = np.column_stack([x / 30.0, np.ones(11)])
+    found = left_out(features, 2.0 * x + 0.01 * np.tile([1.0, -1.0], 6)[:11])
+    for row in (0, 5, 10):
+        others = np.delete(features, row, axis=0)
+        expected = np.sqrt(1.0 + features[row] @ np.linalg.solve(others.T @ others, features[row]))
+        assert found.doubt[row] == pytest.approx(expected, rel=1e-3)
+    assert found.telling[10] == found.away[10] / found.doubt[10]
+    lonely = np.column_stack([np.ones(11), np.arange(11) == 10])
+    assert left_out(lonely, x).doubt[10] == 10.0  # nothing else is like it
+
+
+def test_forces_that_a_field_only_imagines_are_no_ratio(make_structures: Callable[..., list[Atoms]]) -> None:
+    """Relaxed atoms have no forces where the field errs; two large ones do not tell of all; a wrong sign does."""
+    structures = make_structures(30, 0, seed=1)
+    dataset = dataset_from_structures(structures)
+    rng = np.random.default_rng(2)
+    error = np.full(dataset.n_structures, 0.1)
+    true = rng.normal(scale=0.5, size=dataset.forces.shape)
+    expected = true + rng.normal(scale=0.1 / np.sqrt(3.0), size=true.shape)
+    part = [slice(dataset.offsets[i], dataset.offsets[i + 1]) for i in range(3)]
+    true[part[0]], expected[part[0]] = 0.0, rng.normal(scale=0.1 / np.sqrt(3.0), size=true[part[0]].shape)
+    true[part[1]][:2] *= 50.0
+    true[part[2]] *= -1.0
+    dataset = replace(dataset, forces=true)
+    n = dataset.n_environments
+    seen = Observed(1.0, np.ones(n), np.ones(n), expected, np.zeros((dataset.n_structures, 1)))
+    alike = alike_structures(rng.normal(size=(n, 3)), dataset)
+    slope, beyond = slopes(seen, error, alike, dataset)
+    assert slope[2] == pytest.approx(-1.0, abs=0.1)
+    assert beyond[2] > 20.0
+    assert beyond[0] < 2.0  # as far as the ratio is from 1
+    assert abs(slope[0]) < 0.2
+    assert beyond[1] < 3.0
+    assert np.delete(beyond, 2).max() < 3.0
+
+
+def test_an_isolated_atom_is_not_unlike_others(make_structures: Callable[..., list[Atoms]]) -> None:
+    """Its volume and its empty shell are what they must be."""
+    structures = make_structures(40, 0, seed=3)
+    alone = with_labels(Atoms("Nb", cell=[20.0, 20.0, 20.0], pbc=True), 0.0, np.zeros((1, 3)))
+    dataset = dataset_from_structures([*structures, alone])
+    found = score(dataset)
+    by_name = {signal.name: signal for signal in found.signals}
+    assert by_name["volume"].rarity[-1] == 0.0
+    assert by_name["coordination"].rarity[-1] == 0.0
