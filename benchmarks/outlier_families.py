@@ -15,12 +15,14 @@ left out of the figures. At the end: what the sound dataset raises.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from ase.units import Bohr, Hartree
@@ -48,6 +50,7 @@ RESULTS = Path(__file__).parent / "results"
 SHIFTS, PARTS = (0.05, 0.2, 1.0, 2.0), (0.2, 0.5, 0.8, 1.0)  # eV/atom; of a group
 SMALLEST, MOST = 5, 0.5  # structures of a group; of the dataset
 NEW = "energy at large"
+BASELINES = ("robust fit alone", "IsolationForest", "LOF", "k-NN distance", "largest force")
 Spoilt = tuple[AtomicDataset, NDArray[np.int64]]
 Fault = Callable[[AtomicDataset, np.random.Generator], Spoilt]
 
@@ -158,8 +161,8 @@ def opened(name: str, folder: str) -> tuple[AtomicDataset, NDArray[np.bool_]]:
     return dataset, sound
 
 
-def figures(name: str, folder: str, seeds: int) -> dict[str, object]:
-    """Everything that is measured on one dataset."""
+def figures(name: str, folder: str, seeds: int, known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that is measured on one dataset; baselines are those ``known`` of the same draws where given."""
     dataset, sound = opened(name, folder)
     points = unit_columns(compute_descriptors(dataset).values)
     condensed, mean, plain = condense(points), per_structure(points, dataset), observe(dataset)
@@ -181,7 +184,7 @@ def figures(name: str, folder: str, seeds: int) -> dict[str, object]:
             by_method = {
                 "ours": np.maximum.reduceat(ours.score, dataset.offsets[:-1]),
                 "signals alone": np.maximum.reduceat(without_families(ours), dataset.offsets[:-1]),
-                **baselines(spoilt, mean, seed),
+                **({} if known else baselines(spoilt, mean, seed)),
             }
             counted = sound | bad
             for method, values in by_method.items():
@@ -192,6 +195,9 @@ def figures(name: str, folder: str, seeds: int) -> dict[str, object]:
                 of["precision"].append(float(wrong[first].mean()))
             named = [one for one in ours.off_together if bad[one.members].mean() > 0.5]
             found[fault].setdefault("named", {}).setdefault("as a family", []).append(float(bool(named)))
+        for method, of in (known or {}).get("faults", {}).get(fault, {}).items():
+            if method in BASELINES:
+                found[fault][method] = {name: values[:seeds] for name, values in of.items()}
         line = ", ".join(
             f"{method} {np.mean(of['AUROC']):.3f} / {np.mean(of['precision']):.2f}"
             for method, of in found[fault].items()
@@ -214,11 +220,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", nargs="+", help="files, 'demo', or a made set's name")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--ours", action="store_true", help="measure ours alone; keep the baselines of the last run")
     options = parser.parse_args()
     folder = str(Path(tempfile.gettempdir()) / "meaviz-made-sets")
     for name in options.data:
-        result = figures(name, folder, options.seeds)
-        write_json(RESULTS / f"outlier-families-{Path(name).stem}.json", result)
+        path = RESULTS / f"outlier-families-{Path(name).stem}.json"
+        known = json.loads(path.read_text()) if options.ours else None
+        write_json(path, figures(name, folder, options.seeds, known))
 
 
 if __name__ == "__main__":
