@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.outliers.families import Family
 from meagraph.pruning.tally import by_group
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def describe_export(
     settings: Mapping[str, Any],
     outputs: Sequence[Mapping[str, Any]],
     not_written: Sequence[str],
+    families: Sequence[Family] = (),
 ) -> dict[str, Any]:
     """Return the manifest of an export to ``folder``, JSON-able.
 
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
-    names the entries of structures that extended XYZ could not hold.
+    names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together.
     """
     return {
         "kind": MANIFEST_KIND,
@@ -60,6 +62,7 @@ def describe_export(
         "shares": None if plan.chosen is None else {"why": list(plan.reasons), **jsonable(plan.chosen.figures())},
         "settings": jsonable(settings),
         "counts": _counts(dataset, plan),
+        "off_together": [{**one.figures(), "kept": int(plan.structures[one.members].sum())} for one in families],
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
         "versions": _versions(),

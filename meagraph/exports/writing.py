@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from meagraph.datasets.writing import format_frame
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
 from meagraph.files import atomic_path, sha256_file, writable_text
+from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def export_plan(
     *,
     settings: Mapping[str, Any],
     report: str | None = None,
+    families: Sequence[Family] = (),
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -49,6 +51,7 @@ def export_plan(
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
+        families: structures that are off together, for the manifest.
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
@@ -79,7 +82,7 @@ def export_plan(
                 for target, path in written
             ]
             content = describe_export(
-                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost
+                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost, families=families
             )
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")

@@ -196,6 +196,7 @@ def export(
         cost=cost,
         curves=curves,
         quests=quests,
+        families=analysis.survey.outliers.off_together,
         overwrite=overwrite,
         progress=progress,
     )
