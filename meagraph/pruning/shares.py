@@ -36,11 +36,29 @@ class Shares:
         found[some] = sizes[some].astype(np.float64) ** self.size * variety[some].astype(np.float64) ** self.variety
         return found
 
-    def words(self) -> str:
-        """What they say, for people."""
+    def formula(self) -> str:
+        """How a share grows, in a few signs."""
         if self.chance:
             return "at random"
-        return f"environments^{self.size:g} × variety^{self.variety:g}"
+        factors = (("environments", self.size), ("variety", self.variety))
+        return (
+            " × ".join(f"{name}^{power:g}" if power != 1.0 else name for name, power in factors if power)
+            or "the same of each"
+        )
+
+    def words(self) -> str:
+        """By what the parts of the clusters have their shares, and what that does, for people."""
+        if self.chance:
+            return "at random"
+        if self.size == self.variety:
+            by = "by its size and its variety alike" if self.size else "alike"
+        else:
+            more, less = ("size", "variety") if self.size > self.variety else ("variety", "size")
+            alone = min(self.size, self.variety) == 0.0
+            by = f"by its {more}, whatever its {less}" if alone else f"mostly by its {more}, partly by its {less}"
+        if self.size > self.variety:
+            return f"{by}, so what is common keeps most of its weight"
+        return f"{by}, so what is rare keeps more than its part"
 
 
 CHANCE = Shares(1.0, 0.0, chance=True)
@@ -115,12 +133,12 @@ class Trial(Shown):
 
     def table(self) -> Table:
         """The median over the folds of each candidate's error over that of CHANCE, and what is chosen."""
-        heads = ("keep", *(one.words() for one in self.candidates), "chosen")
+        heads = ("keep", *(one.formula() for one in self.candidates), "chosen")
         rows = []
         for row, keep in enumerate(self.keeps):
             ratio = _median(self.errors[row] / self.errors[row, :1])
             cells = (f"{value:.2f}" if np.isfinite(value) else "–" for value in ratio)
-            rows.append((f"{100 * keep:g} %", *cells, self.shares(keep).words()))
+            rows.append((f"{100 * keep:g} %", *cells, self.shares(keep).formula()))
         return Table(heads, tuple(rows))
 
     def figures(self) -> list[dict[str, Any]]:
@@ -169,13 +187,13 @@ class Chosen(Shown):
         shares = trial.shares(keep)
         if not trial.known:
             return f"{what} by the usual exponent {USUAL:g}: too few can be kept for a fit to say what is better"
-        if shares.chance:
-            return f"{what} at random: nothing had a clearly lower error on structures held out"
         row = trial.figures()[trial.row(keep)]
+        at = f"at {100 * row['keep']:g} %"
+        if shares.chance:
+            return f"{what} are taken at random: {at} nothing had a lower error on structures held out"
         return (
-            f"{what} by {shares.words()}: at {100 * row['keep']:g} % the error on structures held out is "
-            f"{100 * (1 - row['error_over_chance']):.0f} % below that of a choice at random "
-            f"({row['folds_lower']} of {row['folds']} times lower)"
+            f"{what}: each part of a cluster has its share {shares.words()}; {at} the force error on structures held "
+            f"out is {_beside_chance(row['error_over_chance'])} (lower in {row['folds_lower']} of {row['folds']} tries)"
         )
 
     def figures(self) -> dict[str, Any]:
@@ -188,13 +206,20 @@ class Chosen(Shown):
     def _facts(self) -> Facts:
         trials = (("environments", self.environments), ("structures", self.structures))
         return [
-            (f"{what} at {100 * keep:g} %", trial.shares(keep).words())
+            (f"{what} at {100 * keep:g} %", trial.shares(keep).formula())
             for what, trial in trials
             for keep in trial.keeps
         ]
 
     def _parts(self) -> list[str]:
         return [html_table(self.environments.table()), html_table(self.structures.table())]
+
+
+def _beside_chance(ratio: float) -> str:
+    """A ratio of errors in words."""
+    if ratio > 1.0:
+        return f"{100 * (ratio - 1):.0f} % above that of a choice at random in the median try"
+    return f"{100 * (1 - ratio):.0f} % below that of a choice at random"
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -92,10 +92,11 @@ def test_the_nearest_fraction_counts_by_its_ratio() -> None:
 def test_words_say_what_and_how_much() -> None:
     found = Chosen(trial(1.0, [0.7, 0.7, 0.8, 0.8, 0.8, 0.9, 0.9, 1.1]), trial(1.1, 1.2))
     said = found.words(0.1, structures=False)
-    assert said.startswith("environments by environments^0 × variety^1: at 10 %")
+    assert said.startswith("environments: each part of a cluster has its share by its variety, whatever its size, so")
+    assert "; at 10 %" in said
     assert "20 % below" in said  # the median
-    assert "7 of 8 times" in said
-    assert "whole structures at random" in found.words(0.1, structures=True)
+    assert "lower in 7 of 8 tries" in said
+    assert "whole structures are taken at random" in found.words(0.1, structures=True)
     assert found.figures()["environments"][1] == {
         "keep": 0.1,
         "size": 0.0,
@@ -106,8 +107,35 @@ def test_words_say_what_and_how_much() -> None:
         "folds_lower": 7,
     }
     rows = found.environments.table().rows
-    assert rows[1] == ("10 %", "1.00", "1.00", "0.80", "environments^0 × variety^1")
-    assert "environments^0 × variety^1" in repr(found)
+    assert rows[1] == ("10 %", "1.00", "1.00", "0.80", "variety")
+    assert ">variety</th>" in found._repr_html_()
+    mixed = Chosen(trial(2.0, [0.5] * 3 + [1.02] * 5), trial(1.0, 1.0)).words(0.1, structures=False)
+    assert "2 % above that of a choice at random in the median try (lower in 3 of 8 tries)" in mixed
+
+
+@pytest.mark.parametrize(
+    ("shares", "formula", "said"),
+    [
+        (CHANCE, "at random", "at random"),
+        (Shares(1.0, 0.0), "environments", "by its size, whatever its variety, so what is common keeps"),
+        (
+            Shares(0.75, 0.25),
+            "environments^0.75 × variety^0.25",
+            "mostly by its size, partly by its variety, so what is",
+        ),
+        (
+            Shares(0.375, 0.375),
+            "environments^0.375 × variety^0.375",
+            "by its size and its variety alike, so what is rare",
+        ),
+        (Shares(0.25, 0.5), "environments^0.25 × variety^0.5", "mostly by its variety, partly by its size, so what is"),
+        (Shares(0.0, 0.5), "variety^0.5", "by its variety, whatever its size, so what is rare keeps more"),
+        (Shares(0.0, 0.0), "the same of each", "alike, so what is rare keeps more than its part"),
+    ],
+)
+def test_shares_in_signs_and_words(shares: Shares, formula: str, said: str) -> None:
+    assert shares.formula() == formula
+    assert shares.words().startswith(said)
 
 
 def ranking(seed: int, count: int = 120) -> Ranking:
