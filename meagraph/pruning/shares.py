@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from meagraph.display.cards import Facts, Shown, Table, html_table
 
-LIMIT = 0.2  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
-CLEAR = 0.5  # standard errors by which shares must beat chance to be taken in its place
+LIMIT = 1.0  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
 USUAL = 0.75  # the exponent alpha where none is set and nothing could be tried
 FOLDS = 4  # into which structures are dealt; each is left out once
 
@@ -83,33 +82,18 @@ class Trial(Shown):
 
     @cached_property
     def choices(self) -> NDArray[np.int64]:
-        """The candidate (K,) for each keep fraction: the one of least error beside the median one, where it is clear.
-
-        Clear is what beats CHANCE by CLEAR standard errors; else it is CHANCE.
-        """
-        found = np.zeros(len(self.keeps), dtype=np.int64)
-        middle = _median(self.errors.transpose(0, 2, 1))[:, None, :]
-        standing = _mean(self._beside(np.log(self.errors / middle)))
-        gain, doubt = self.gain
-        for row, of in enumerate(standing):
-            if np.isfinite(of).any():
-                best = int(np.nanargmin(of))
-                found[row] = best if gain[row, best] + CLEAR * doubt[row, best] < 0.0 else 0
-        return found
+        """The candidate (K,) of least standing for each keep fraction; CHANCE where none is known or lower."""
+        standing = np.where(np.isfinite(self.standing), self.standing, np.inf)
+        return np.asarray(standing.argmin(axis=1))
 
     @cached_property
-    def gain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean (K, C) over the folds of the logarithm of the error over that of CHANCE, and its standard error.
+    def standing(self) -> NDArray[np.float64]:
+        """Mean (K, C) over the folds of the logarithm of the error over that of the median candidate of the fold.
 
-        Folds share structures, in fits and between rounds: the variance of their mean is (1/F + 1/(FOLDS - 1)) of
-        theirs (Nadeau and Bengio, Mach. Learn. 52, 239, 2003).
+        Lower is better; it does not hang on whether CHANCE could be fitted.
         """
-        logarithms = self._beside(np.log(self.errors / self.errors[:, :1]))
-        mean = _mean(logarithms)
-        count = np.isfinite(logarithms).sum(axis=2)
-        variance = _mean((logarithms - mean[:, :, None]) ** 2) * count / np.maximum(count - 1, 1)
-        doubt = np.sqrt(variance * (1.0 / np.maximum(count, 1) + 1.0 / (FOLDS - 1)))
-        return mean, np.where(count > 1, doubt, np.inf)
+        middle = _median(self.errors.transpose(0, 2, 1))[:, None, :]
+        return _mean(self._beside(np.log(self.errors / middle)))
 
     @property
     def known(self) -> bool:
