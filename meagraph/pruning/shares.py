@@ -199,8 +199,10 @@ class Chosen(Shown):
         return [html_table(self.environments.table()), html_table(self.structures.table())]
 
 
-def _beside_chance(ratio: float) -> str:
-    """A ratio of errors in words."""
+def _beside_chance(ratio: float | None) -> str:
+    """A ratio of errors in words; None where nothing could be fitted to a choice at random."""
+    if ratio is None:
+        return "the lowest, while a choice at random keeps too little for a fit"
     if ratio > 1.0:
         return f"{100 * (ratio - 1):.0f} % above that of a choice at random in the median try"
     return f"{100 * (1 - ratio):.0f} % below that of a choice at random"

@@ -60,6 +60,7 @@ def test_what_can_be_fitted_is_taken_before_what_cannot() -> None:
     found.errors[:, 0] = np.nan
     found.errors[:, 2] = np.nan
     assert found.shares(0.1) == MILD
+    assert "while a choice at random keeps too little for a fit" in Chosen(found, found).words(0.1, structures=True)
 
 
 def test_where_nothing_can_be_fitted_another_fraction_speaks_or_the_usual_exponent() -> None:
