@@ -177,7 +177,7 @@ class Chosen(Shown):
             return f"{what} are taken at random: {at} nothing had a lower error on structures held out"
         return (
             f"{what}: each part of a cluster has its share {shares.words()}; {at} the force error on structures held "
-            f"out is {_beside_chance(row['error_over_chance'])} (lower in {row['folds_lower']} of {row['folds']} tries)"
+            f"out is {_beside_chance(row['error_over_chance'], row['folds_lower'], row['folds'])}"
         )
 
     def figures(self) -> dict[str, Any]:
@@ -199,13 +199,12 @@ class Chosen(Shown):
         return [html_table(self.environments.table()), html_table(self.structures.table())]
 
 
-def _beside_chance(ratio: float | None) -> str:
+def _beside_chance(ratio: float | None, lower: int, tries: int) -> str:
     """A ratio of errors in words; None where nothing could be fitted to a choice at random."""
     if ratio is None:
         return "the lowest, while a choice at random keeps too little for a fit"
-    if ratio > 1.0:
-        return f"{100 * (ratio - 1):.0f} % above that of a choice at random in the median try"
-    return f"{100 * (1 - ratio):.0f} % below that of a choice at random"
+    how = f"{100 * (ratio - 1):.0f} % above" if ratio > 1.0 else f"{100 * (1 - ratio):.0f} % below"
+    return f"{how} that of a choice at random in the median try (lower in {lower} of {tries})"
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def test_words_say_what_and_how_much() -> None:
     assert said.startswith("environments: each part of a cluster has its share by its variety, whatever its size, so")
     assert "; at 10 %" in said
     assert "20 % below" in said  # the median
-    assert "lower in 7 of 8 tries" in said
+    assert "lower in 7 of 8" in said
     assert "whole structures are taken at random" in found.words(0.1, structures=True)
     assert found.figures()["environments"][1] == {
         "keep": 0.1,
@@ -102,7 +102,7 @@ def test_words_say_what_and_how_much() -> None:
     assert rows[1] == ("10 %", "1.00", "1.00", "0.80", "variety")
     assert ">variety</th>" in found._repr_html_()
     mixed = Chosen(trial(2.0, [0.5] * 3 + [1.02] * 5), trial(1.0, 1.0)).words(0.1, structures=False)
-    assert "2 % above that of a choice at random in the median try (lower in 3 of 8 tries)" in mixed
+    assert "2 % above that of a choice at random in the median try (lower in 3 of 8)" in mixed
 
 
 @pytest.mark.parametrize(
