@@ -29,6 +29,7 @@ from meagraph.files import write_json
 warnings.filterwarnings("ignore")
 COMPARED = (OURS, "random", "fps", "cur")
 EVERYTHING = "all data"
+PATH = RESULTS / "neural.json"
 CUTOFF = 4.5  # Å
 BATCH = 4  # structures
 RATE = 0.01
@@ -140,8 +141,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=600)
     options = parser.parse_args()
-    path = RESULTS / "neural.json"
-    records = json.loads(path.read_text())["records"] if path.is_file() else []
     for name in options.data:
         whole = Whole.of(read(name))
         for seed in options.seeds:
@@ -149,7 +148,7 @@ def main() -> None:
             held = whole.split(seed)[1]
             for fraction, one in plans(options.fractions, seed):
                 mine = {"set": name, "seed": seed, "steps": options.steps, "fraction": fraction, "selector": one}
-                if any(mine.items() <= record.items() for record in records):
+                if any(mine.items() <= record.items() for record in there()):
                     continue
                 started = time.perf_counter()
                 everything = np.ones(case.part.n_environments, dtype=bool)
@@ -158,11 +157,16 @@ def main() -> None:
                 linear = case.record(keep)
                 found = errors(case, whole, held, kept, options.steps)
                 linear = None if linear is None else linear["rmse"]
-                records.append({**mine, "structures": len(kept), "linear": linear, **found})
+                records = [*there(), {**mine, "structures": len(kept), "linear": linear, **found}]
                 seconds = time.perf_counter() - started
                 print(f"{name}, seed {seed}, {fraction}, {one}: {records[-1]}, {seconds:.0f} s", flush=True)
-                write_json(path, {"records": records})
-    print(table(records, options.data))
+                write_json(PATH, {"records": records})
+    print(table(there(), options.data))
+
+
+def there() -> list[dict[str, Any]]:
+    """What was trained so far, by other runs too."""
+    return list(json.loads(PATH.read_text())["records"]) if PATH.is_file() else []
 
 
 def table(records: list[dict[str, Any]], names: list[str]) -> str:
