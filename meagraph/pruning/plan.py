@@ -59,9 +59,22 @@ class PruningPlan(Shown):
         """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
         if self.chosen is None:
             return self.recorded
-        share = self.config.fraction(len(self.keep), len(self.structures))
-        kinds = (False, True) if self.config.rule == "cover" else (False,)
-        return tuple(self.chosen.words(share, structures=structures) for structures in kinds)
+        return tuple(self.chosen.words(self._share, structures=structures) for structures in self._kinds)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The shares behind the ``reasons`` in a few signs; nothing of a plan that was read."""
+        if self.chosen is None:
+            return ()
+        return tuple(self.chosen.of(self._share, structures=structures).formula() for structures in self._kinds)
+
+    @property
+    def _share(self) -> float:
+        return self.config.fraction(len(self.keep), len(self.structures))
+
+    @property
+    def _kinds(self) -> tuple[bool, ...]:
+        return (False, True) if self.config.rule == "cover" else (False,)
 
     @cached_property
     def summary(self) -> PlanSummary:
