@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
 CACHE_VERSION = 8
+AGREEMENT_VERSION = 2  # of what neighbours agree on
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,14 +116,7 @@ def learn(
     if trains:
         check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
     points = scaled_rows(descriptors.own)
-    condensed = remember(
-        "condensed",
-        _condensing(dataset, descriptors, config),
-        lambda: condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3)),
-        read=read_condensed,
-        write=write_condensed,
-        use=cache,
-    )
+    condensed = condense_for(dataset, descriptors, config, cache=cache, progress=part(progress, 0.0, 0.3))
     if trains:
         compiling.begin(*LEARNING)
     progress(300, 1000, "loading PyTorch")
@@ -194,6 +188,25 @@ def learn(
     return learned
 
 
+def condense_for(
+    dataset: Layout,
+    descriptors: Descriptors,
+    config: PipelineConfig,
+    *,
+    cache: bool = True,
+    progress: Progress = silent,
+) -> Condensed:
+    """The descriptors condensed as ``config`` has it, from the cache where that was done before."""
+    return remember(
+        "condensed",
+        _condensing(dataset, descriptors, config),
+        lambda: condense(scaled_rows(descriptors.own), budget=config.budget, progress=progress),
+        read=read_condensed,
+        write=write_condensed,
+        use=cache,
+    )
+
+
 def check_room(config: PipelineConfig, columns: int, elements: int) -> None:
     """Raise MEAGraphError where a model of so many ``columns`` cannot be trained in the memory that is left.
 
@@ -226,6 +239,7 @@ def _learning(dataset: Layout, descriptors: Descriptors, config: PipelineConfig,
         "graph": asdict(config.graph),
         "model": [config.widths, config.kernels],
         "training": asdict(config.training),
+        "agreement": AGREEMENT_VERSION,
         "seed": config.seed,
         "start": start,
     }
