@@ -54,6 +54,7 @@ MADE = Path(tempfile.gettempdir()) / "meaviz-made-sets"
 RESOLUTIONS = (0.05, 0.5)  # of the fixed reading
 LEVELS = (5, 8, 12, 20, 30)  # numbers of clusters at which spaces are compared
 SPACES = ("direct", "untrained", "trained")
+READ = 5000  # nodes of the fixed reading, drawn at random
 EVEN = 400  # environments of a kind, at most, where kinds are cut to equal sizes
 PER_LABEL = 1000  # environments of the balanced samples, about
 NIOBIUM = {
@@ -223,18 +224,18 @@ def judged(case: Case, descriptors: Descriptors, found: Mapping[str, Space], con
 
 def reading(truth: NDArray[np.str_], space: Space, seed: int) -> Record:
     """How the clusters of a space agree with the ``truth`` (N,) of the environments."""
-    tree, nodes = space.clusters.hierarchy, space.condensed.representatives
+    tree = space.clusters.hierarchy
     if tree is None:
         raise mg.MEAGraphError("Levels are compared along a hierarchy, but the clusters have none.")
     even = evenly(truth, seed)
-    read = communities(space.embedding.values, resolutions=RESOLUTIONS, seed=seed)
+    nodes = np.random.default_rng(seed).permutation(space.condensed.size)[:READ]
+    known = truth[space.condensed.representatives[nodes]]
+    read = communities(space.embedding.values[nodes], resolutions=RESOLUTIONS, seed=seed)
     return {
         **agreement(truth, space.clusters.labels).figures(),
         "even": agreement(truth[even], space.clusters.labels[even]).ami,
         "levels": {str(one): agreement(truth, tree.labels(one)).ami for one in LEVELS if one <= tree.finest},
-        "leiden": {
-            f"{one:g}": agreement(truth[nodes], labels).ami for one, labels in zip(RESOLUTIONS, read, strict=True)
-        },
+        "leiden": {f"{one:g}": agreement(known, labels).ami for one, labels in zip(RESOLUTIONS, read, strict=True)},
     }
 
 

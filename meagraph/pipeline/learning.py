@@ -22,12 +22,12 @@ from meagraph.graph.condensation import Condensed, Points, condense, read_conden
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.nodes import LatentOf
 from meagraph.memory import free
-from meagraph.model.agreement import Agreement, learn_agreement
+from meagraph.model.agreement import Agreement, learn_agreement, read_directly
 from meagraph.model.checkpoint import load_agreement, load_model, model_files, read_details, read_training, save_model
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
-from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.config import DIRECT, PipelineConfig
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def learn(
             context=descriptors.context,
         )
     agreement = None
-    if descriptors.context is not None and descriptors.pairs is not None:
+    if descriptors.context is not None and config.latent == DIRECT:
+        agreement = read_directly(descriptors.context, condensed.representatives)
+    elif descriptors.context is not None and descriptors.pairs is not None:
         agreement = learn_agreement(
             descriptors.context,
             descriptors.pairs,
@@ -239,7 +241,7 @@ def _learning(dataset: Layout, descriptors: Descriptors, config: PipelineConfig,
         "graph": asdict(config.graph),
         "model": [config.widths, config.kernels],
         "training": asdict(config.training),
-        "agreement": AGREEMENT_VERSION,
+        "latent": [config.latent, AGREEMENT_VERSION],
         "seed": config.seed,
         "start": start,
     }
@@ -280,6 +282,7 @@ def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: Pipelin
     known = {name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training}
     return replace(
         config,
+        latent=details.get("latent", config.latent),
         graph=GraphConfig(**details["graph"]) if "graph" in details else config.graph,
         widths=shape.widths,
         kernels=shape.kernels,
@@ -297,6 +300,7 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, **
         descriptors=descriptors.identity,
         **({} if descriptors.frame is None else {"frame": descriptors.frame.as_text()}),
         budget=learned.config.budget,
+        latent=learned.config.latent,
         graph=asdict(learned.config.graph),
         training=asdict(learned.config.training),
         seed=learned.config.seed,
