@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
+
+from meagraph.datasets.columnar import Structures
+from meagraph.datasets.entries import passing
 
 NAMES = frozenset({"isolatedatom", "isolatedatoms", "isolated", "singleatom", "freeatom", "lonelyatom", "e0", "e0s"})
 """Spellings of the group of isolated atoms, letters and figures only."""
@@ -15,7 +17,7 @@ KEYS = ("config_type", "configtype", "group", "tag", "name")
 ALONE = 7.0  # Å: nearer than this, an atom's own periodic image is a neighbour
 
 
-def isolated(structures: Sequence[Atoms], groups: NDArray[np.str_]) -> NDArray[np.bool_]:
+def isolated(structures: Structures, groups: NDArray[np.str_]) -> NDArray[np.bool_]:
     """Tell (S,) bool which structures are isolated atoms.
 
     These are the ones called so by ``config_type`` or the like, or by their group, and all of one atom whose nearest
@@ -23,19 +25,20 @@ def isolated(structures: Sequence[Atoms], groups: NDArray[np.str_]) -> NDArray[n
     """
     called = {name: re.sub(r"[^a-z0-9]", "", name.lower()) in NAMES for name in {str(group) for group in groups}}
     found = np.array([called[str(group)] for group in groups], dtype=bool)
-    for row, atoms in enumerate(structures):
-        if not found[row]:
-            found[row] = _says_so(atoms) or (len(atoms) == 1 and _alone(atoms))
+    for column in structures.columns:
+        if column.place == "info" and str(column.name).lower() in KEYS:
+            found[column.rows] |= passing(column, _says_so)
+    for row in np.flatnonzero((np.diff(structures.offsets) == 1) & ~found):
+        found[row] = _alone(structures.cells[row][structures.pbc[row]])
     return found
 
 
-def _says_so(atoms: Atoms) -> bool:
-    texts = (str(atoms.info[key]) for key in atoms.info if str(key).lower() in KEYS)
-    return any(re.sub(r"[^a-z0-9]", "", text.lower()) in NAMES for text in texts)
+def _says_so(value: Any) -> bool:
+    return re.sub(r"[^a-z0-9]", "", str(value).lower()) in NAMES
 
 
-def _alone(atoms: Atoms) -> bool:
-    cell = atoms.cell.array[atoms.pbc]
+def _alone(cell: NDArray[np.float64]) -> bool:
+    """Whether the nearest image along the periodic vectors (k, 3) is far."""
     if not len(cell):
         return True
     steps = np.array(np.meshgrid(*[[-2, -1, 0, 1, 2]] * len(cell))).reshape(len(cell), -1).T
