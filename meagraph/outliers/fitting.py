@@ -15,6 +15,7 @@ ENOUGH = 5  # structures for each coefficient that a further block of features w
 FITTED = 20_000  # structures in the fit at most
 RIDGE = 1e-8
 ROUNDS = 5  # of reweighting
+BLOCK = 512  # structures
 
 
 def misfit(
@@ -37,7 +38,7 @@ def misfit(
         features = np.column_stack([*shares, per_structure(points, dataset)])
         blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
             lambda: seen.features,
-            lambda: per_structure(_products(alike.main), dataset),
+            lambda: _mean_products(alike.main, dataset),
         )
         for block in blocks:
             more = block()
@@ -48,12 +49,21 @@ def misfit(
     return residual
 
 
-def _products(main: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products (N, C (C + 1) / 2) of the main components (N, C) of the descriptors."""
+def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
+    """Mean products (S, C (C + 1) / 2) of the main components (N, C) of each structure's descriptors.
+
+    Made BLOCK structures at a time: the products of all environments at once would be most of the memory.
+    """
     spread = main.std(axis=0)
-    scaled = main / np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
+    spread = np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
     first, second = np.triu_indices(main.shape[1])
-    return np.asarray(scaled[:, first] * scaled[:, second])
+    sums = np.empty((dataset.n_structures, len(first)))
+    for start in range(0, dataset.n_structures, BLOCK):
+        bounds = dataset.offsets[start : start + BLOCK + 1]
+        scaled = main[bounds[0] : bounds[-1]] / spread
+        products = scaled[:, first] * scaled[:, second]
+        sums[start : start + BLOCK] = np.add.reduceat(products, bounds[:-1] - bounds[0], axis=0)
+    return np.asarray(sums / dataset.sizes[:, None])
 
 
 def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.float64]:
