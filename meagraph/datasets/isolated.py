@@ -14,6 +14,7 @@ from meagraph.datasets.entries import passing
 NAMES = frozenset({"isolatedatom", "isolatedatoms", "isolated", "singleatom", "freeatom", "lonelyatom", "e0", "e0s"})
 """Spellings of the group of isolated atoms, letters and figures only."""
 KEYS = ("config_type", "configtype", "group", "tag", "name")
+BLOCK = 4096  # structures looked at a time
 ALONE = 7.0  # Å: nearer than this, an atom's own periodic image is a neighbour
 
 
@@ -28,8 +29,10 @@ def isolated(structures: Structures, groups: NDArray[np.str_]) -> NDArray[np.boo
     for column in structures.columns:
         if column.place == "info" and str(column.name).lower() in KEYS:
             found[column.rows] |= passing(column, _says_so)
-    for row in np.flatnonzero((np.diff(structures.offsets) == 1) & ~found):
-        found[row] = _alone(structures.cells[row][structures.pbc[row]])
+    single = np.flatnonzero((np.diff(structures.offsets) == 1) & ~found)
+    for start in range(0, len(single), BLOCK):
+        rows = single[start : start + BLOCK]
+        found[rows] = _alone(structures.cells[rows], structures.pbc[rows])
     return found
 
 
@@ -37,10 +40,9 @@ def _says_so(value: Any) -> bool:
     return re.sub(r"[^a-z0-9]", "", str(value).lower()) in NAMES
 
 
-def _alone(cell: NDArray[np.float64]) -> bool:
-    """Whether the nearest image along the periodic vectors (k, 3) is far."""
-    if not len(cell):
-        return True
-    steps = np.array(np.meshgrid(*[[-2, -1, 0, 1, 2]] * len(cell))).reshape(len(cell), -1).T
-    lengths = np.linalg.norm(steps[np.any(steps, axis=1)] @ cell, axis=1)
-    return bool(lengths.min() >= ALONE)
+def _alone(cells: NDArray[np.float64], periodic: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the nearest image in each of ``cells`` (k, 3, 3) along ``periodic`` (k, 3) vectors is far."""
+    steps = np.array(np.meshgrid(*[[-2, -1, 0, 1, 2]] * 3)).reshape(3, -1).T  # (125, 3)
+    lengths = np.linalg.norm(steps @ cells, axis=2)  # (k, 125)
+    possible = steps.any(axis=1) & ((steps == 0) | periodic[:, None, :]).all(axis=2)
+    return np.asarray(np.where(possible, lengths, np.inf).min(axis=1) >= ALONE)

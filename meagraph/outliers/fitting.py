@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
+from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike, per_structure
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
 FITTED = 20_000  # structures in the fit at most
 RIDGE = 1e-8
 ROUNDS = 5  # of reweighting
-BLOCK = 512  # structures
 
 
 def misfit(
     target: NDArray[np.float64],
-    points: NDArray[np.float64],
+    points: Points,
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
@@ -50,20 +50,16 @@ def misfit(
 
 
 def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
-    """Mean products (S, C (C + 1) / 2) of the main components (N, C) of each structure's descriptors.
-
-    Made BLOCK structures at a time: the products of all environments at once would be most of the memory.
-    """
+    """Mean products (S, C (C + 1) / 2) of the main components (N, C) of each structure's descriptors."""
     spread = main.std(axis=0)
     spread = np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
     first, second = np.triu_indices(main.shape[1])
-    sums = np.empty((dataset.n_structures, len(first)))
-    for start in range(0, dataset.n_structures, BLOCK):
-        bounds = dataset.offsets[start : start + BLOCK + 1]
-        scaled = main[bounds[0] : bounds[-1]] / spread
-        products = scaled[:, first] * scaled[:, second]
-        sums[start : start + BLOCK] = np.add.reduceat(products, bounds[:-1] - bounds[0], axis=0)
-    return np.asarray(sums / dataset.sizes[:, None])
+
+    def products(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        scaled = rows / spread
+        return np.asarray(scaled[:, first] * scaled[:, second])
+
+    return per_structure(main, dataset, products)
 
 
 def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.float64]:
