@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, SupportsInt
@@ -15,6 +14,7 @@ from ase.units import GPa
 
 from meagraph.datasets.checks import count_fault, faults_of
 from meagraph.datasets.columnar import Structures, pack
+from meagraph.datasets.hashing import canonical, structure_keys
 from meagraph.datasets.isolated import isolated
 from meagraph.datasets.names import LabelNames
 from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
@@ -154,7 +154,7 @@ class AtomicDataset(Shown):
     @cached_property
     def structure_keys(self) -> tuple[str, ...]:
         """(S,) content hash of each structure: numbers, positions, cell and periodicity, not its labels."""
-        return tuple(_structure_keys(self.structures))
+        return structure_keys(self.structures)
 
     @cached_property
     def compositions(self) -> np.ndarray:
@@ -173,10 +173,10 @@ class AtomicDataset(Shown):
     def fingerprint(self) -> str:
         """Content hash of the whole dataset, labels and groups included, file names and paths not."""
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())
-        digest.update(_canonical(self.energy))
-        digest.update(_canonical(self.forces))
+        digest.update(canonical(self.energy))
+        digest.update(canonical(self.forces))
         if np.isfinite(self.stress).any():
-            digest.update(_canonical(self.stress))
+            digest.update(canonical(self.stress))
         digest.update("\0".join(str(group) for group in self.groups).encode())
         return digest.hexdigest()
 
@@ -277,22 +277,6 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
         "quarantined": [asdict(frame) for frame in dataset.quarantined],
         "fingerprint": dataset.fingerprint,
     }
-
-
-def _canonical(values: np.ndarray) -> bytes:
-    """Return bytes that are equal where the numbers are: one zero, one NaN, little-endian doubles."""
-    values = np.asarray(values, dtype="<f8") + 0.0
-    return np.where(np.isnan(values), np.nan, values).tobytes()
-
-
-def _structure_keys(structures: Structures) -> Iterator[str]:
-    for row in range(len(structures)):
-        atoms = structures.rows_of(row)
-        digest = hashlib.sha256(structures.numbers[atoms].astype("<i8").tobytes())
-        digest.update(_canonical(structures.positions[atoms]))
-        digest.update(_canonical(structures.cells[row]))
-        digest.update(structures.pbc[row].astype(np.uint8).tobytes())
-        yield digest.hexdigest()[:32]
 
 
 def _check_shapes(dataset: AtomicDataset) -> None:
