@@ -115,13 +115,13 @@ def _cluster(options: argparse.Namespace) -> None:
 
 def _names(options: argparse.Namespace, file: LatentFile, found: Clusters) -> tuple[str, ...]:
     """What sets each cluster apart, where the structures are given. Raises MEAGraphError for those of another space."""
-    from meagraph.datasets import read_dataset
+    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.phasing import evidence
 
     if not options.structures:
         return ()
     with Bar("names") as progress:
-        dataset = read_dataset(options.structures, progress=progress, **reading_options(options))
+        dataset = open_data(options.structures, progress=progress, **reading_options(options))
         if dataset.offsets.tolist() != file.offsets.tolist():
             raise MEAGraphError(
                 f"{', '.join(options.structures)}: expected the {len(file.offsets) - 1:,} structures that "

@@ -118,7 +118,7 @@ def find_frame(
     The same for a dataset with copies of its structures.
     """
     chosen = sample(dataset, SAMPLE)
-    structures = [dataset.structures[index] for index in chosen]
+    structures = [dataset.structures.plain(index) for index in chosen]
     raw = np.concatenate(
         [
             beside_mean(np.asarray(rows, dtype=np.float64), atoms, shells.first)
@@ -162,7 +162,7 @@ def measure_shells(dataset: AtomicDataset) -> Shells:
     shell: list[NDArray[np.float64]] = []
     wide: list[NDArray[np.float64]] = []
     for index in sample(dataset, MEASURED):
-        atoms = dataset.structures[index]
+        atoms = dataset.structures.plain(index)
         i, _, d = first_neighbours(atoms, LOOK)
         if len(i) == 0:
             continue
@@ -228,7 +228,7 @@ def neighbour_pairs(dataset: AtomicDataset, shell: float) -> NDArray[np.int32]:
         return np.empty((0, 2), dtype=np.int32)
     found = [np.empty((0, 2), dtype=np.int64)]
     for index in sample(dataset, LEARNED):
-        atoms = dataset.structures[index]
+        atoms = dataset.structures.plain(index)
         i, j, _ = first_neighbours(atoms, BONDED * shell)
         alike = atoms.numbers[i] == atoms.numbers[j]
         found.append(np.column_stack([i, j])[alike] + dataset.offsets[index])

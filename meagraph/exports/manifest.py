@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,13 @@ def describe_export(
     outputs: Sequence[Mapping[str, Any]],
     not_written: Sequence[str],
     families: Sequence[Family] = (),
+    anew: Collection[int] = (),
 ) -> dict[str, Any]:
     """Return the manifest of an export to ``folder``, JSON-able.
 
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
-    names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together.
+    names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together;
+    ``anew`` are sources that were gone, so that their frames are no copies and are not to be compared with any.
     """
     return {
         "kind": MANIFEST_KIND,
@@ -50,7 +52,7 @@ def describe_export(
                 "path": source.path,
                 "path_from_manifest": _relative(source.path, folder),
                 "sha256": source.sha256,
-                "format": source.format,
+                "format": "meadata" if index in anew else source.format,
                 "frames": source.n_frames,
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
                 "labels": dataclasses.asdict(source.labels),

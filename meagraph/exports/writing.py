@@ -17,7 +17,7 @@ from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
-from meagraph.files import atomic_path, sha256_file, writable_text
+from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 
@@ -42,7 +42,8 @@ def export_plan(
     """Write the structures that a plan keeps, in their original order, with an index and a manifest.
 
     Frames from extended XYZ are copied byte for byte from their source, which must not have changed since it
-    was read. Structures of other formats are written as extended XYZ with all digits. All files appear
+    was read. Structures of other formats, and of a source that is gone while a store (:mod:`meagraph.datasets.store`)
+    holds its structures, are written as extended XYZ with all digits. All files appear
     together at the end; a failure or a cancellation leaves none behind.
 
     Args:
@@ -75,14 +76,22 @@ def export_plan(
                 page.write_text(writable_text(report), encoding="utf-8")
                 written.append((files.report, page))
             with open(structures, "wb") as stream:
-                lost = _write_structures(stream, dataset, plan.structures, progress)
+                anew = _written_anew(dataset)
+                lost = _write_structures(stream, dataset, plan.structures, anew, progress)
             _write_index(index, dataset, plan)
             outputs = [
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
                 for target, path in written
             ]
             content = describe_export(
-                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost, families=families
+                dataset,
+                plan,
+                folder=folder,
+                settings=settings,
+                outputs=outputs,
+                not_written=lost,
+                families=families,
+                anew=anew,
             )
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
@@ -110,7 +119,14 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
         )
 
 
-def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, progress: Progress) -> list[str]:
+def _written_anew(dataset: AtomicDataset) -> set[int]:
+    """The sources whose file is gone while a folder of arrays stands for it."""
+    return {index for index, source in enumerate(dataset.sources) if source.stored and stored_in(source.path) is None}
+
+
+def _write_structures(
+    stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, anew: set[int], progress: Progress
+) -> list[str]:
     """Write the kept structures; return the names of entries that extended XYZ could not hold."""
     lost: set[str] = set()
     loaded, text = -1, b""
@@ -123,7 +139,7 @@ def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarra
             if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
                 stream.write(b"\n")
             start, end = dataset.frame_span[row]
-            if start < 0:
+            if start < 0 or dataset.source_index[row] in anew:
                 frame, missing = format_frame(dataset.structures[row])
                 lost.update(missing)
             else:

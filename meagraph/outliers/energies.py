@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
+from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.fitting import Misfit, misfit
@@ -37,7 +38,7 @@ def energy(
     ]
 
 
-def pressure(points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
+def pressure(points: Points, seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
     """Pressure of the labelled stress against a fit, and how far the misfit is from that of alike structures.
 
     A stress of the wrong sign or in another unit is one, too, that does not go with its structure.

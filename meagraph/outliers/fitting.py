@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
+from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike, per_structure
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
@@ -36,7 +37,7 @@ class Misfit:
 
 def misfit(
     target: NDArray[np.float64],
-    points: NDArray[np.float64],
+    points: Points,
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
@@ -54,7 +55,7 @@ def misfit(
         features = np.column_stack([*shares, per_structure(points, dataset)])
         blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
             lambda: seen.features,
-            lambda: per_structure(_products(alike.main), dataset),
+            lambda: _mean_products(alike.main, dataset),
         )
         for block in blocks:
             more = block()
@@ -66,12 +67,17 @@ def misfit(
     return Misfit(residual, doubt)
 
 
-def _products(main: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products (N, C (C + 1) / 2) of the main components (N, C) of the descriptors."""
+def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
+    """Mean products (S, C (C + 1) / 2) of the main components (N, C) of each structure's descriptors."""
     spread = main.std(axis=0)
-    scaled = main / np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
+    spread = np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
     first, second = np.triu_indices(main.shape[1])
-    return np.asarray(scaled[:, first] * scaled[:, second])
+
+    def products(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        scaled = rows / spread
+        return np.asarray(scaled[:, first] * scaled[:, second])
+
+    return per_structure(main, dataset, products)
 
 
 def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> Misfit:

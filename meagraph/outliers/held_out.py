@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
+from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike, per_structure
 from meagraph.outliers.calibration import robust_spread
 from meagraph.outliers.levels import upper_level
@@ -76,7 +77,7 @@ class HeldOut:
 
 
 def energy_bases(
-    points: NDArray[np.float64], seen: Observed, alike: Alike, dataset: AtomicDataset
+    points: Points, seen: Observed, alike: Alike, dataset: AtomicDataset
 ) -> tuple[tuple[Basis, ...], NDArray[np.float64]]:
     """One basis for each of SCALES, and how far (S,) in eV/atom energies may scatter.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.force_field.field import Observed, observe
-from meagraph.graph.condensation import Condensed
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
@@ -32,7 +32,7 @@ NOISE_SHARE = 0.25  # what being in no cluster adds to the score
 
 
 def score_outliers(
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     clusters: Clusters,
     dataset: AtomicDataset,
@@ -57,7 +57,7 @@ def score_outliers(
 
 
 def score_seen(
-    points: NDArray[np.float64],
+    points: Points,
     condensed: Condensed,
     clusters: Clusters,
     dataset: AtomicDataset,

@@ -10,6 +10,7 @@ from scipy.cluster.vq import kmeans2
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
+from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.families import Family, Kind, kinds_of, new_family, told_apart
 from meagraph.outliers.held_out import HeldOut, energy_bases, held_out, weighted_median
@@ -35,7 +36,7 @@ SHARE = 0.15  # of those that tell in a family whose forces must be off
 
 
 def off_together(
-    points: NDArray[np.float64],
+    points: Points,
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,

@@ -59,7 +59,7 @@ def twins(alike: Alike, dataset: AtomicDataset) -> NDArray[np.int64]:
     distance, near = distance.reshape(-1, count), near.reshape(-1, count)
     first, column = np.nonzero(np.isfinite(distance))
     second = near[first, column]
-    elements = np.array([hash(tuple(sorted(atoms.numbers))) for atoms in dataset.structures])
+    elements = dataset.compositions
     equal = (first != second) & (elements[first] == elements[second])
     pairs = np.column_stack([first, second])[equal]
     return np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0).astype(np.int64)

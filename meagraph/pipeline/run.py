@@ -1,6 +1,6 @@
 """The whole chain on one screen: start reading here.
 
-1. files -> dataset                          read_dataset
+1. files -> dataset                          open_data
 2. dataset -> descriptors                    describe
 3. descriptors -> representatives -> model   learn
 4. model -> latent space, clusters, map,
@@ -75,7 +75,7 @@ def run(
     ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
     :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
-    dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
     found = analyse(

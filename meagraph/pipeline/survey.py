@@ -121,7 +121,7 @@ def survey(
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     compiling.begin(*RANKING)
     outliers = score_outliers(
-        np.asarray(points),
+        points,
         condensed,
         clusters,
         dataset,

@@ -10,7 +10,6 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.labels import copy_of
 from meagraph.display.cards import ROWS, Facts, Shown, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
@@ -99,7 +98,7 @@ class PruningPlan(Shown):
     def atoms(self) -> list[Atoms]:
         """Copies of the structures that stay, in file order. Raises MEAGraphError for a plan without its dataset."""
         structures = self._dataset().structures
-        return [copy_of(structures[row]) for row in np.flatnonzero(self.structures)]
+        return [structures[row] for row in np.flatnonzero(self.structures)]
 
     def _title(self) -> str:
         return "Pruning plan" if self.dataset is None else f"Pruning plan of {self.dataset.name}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -79,10 +77,9 @@ def leaders(dataset: AtomicDataset, seen: Seen, *, progress: Progress = silent) 
     leader = dataset.first_equal.copy()
     apart = np.zeros(dataset.n_structures)
     blind = np.logical_or.reduceat(seen.alone, dataset.offsets[:-1]) | (seen.reach < CUTOFF)
-    groups: dict[bytes, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for structure in np.flatnonzero((leader == np.arange(len(leader))) & ~blind):
-        elements = np.sort(dataset.structures[structure].numbers).astype("<i8")
-        groups.setdefault(hashlib.sha256(elements.tobytes()).digest(), []).append(int(structure))
+        groups.setdefault(int(dataset.compositions[structure]), []).append(int(structure))
     done = 0
     for members in groups.values():
         if len(members) > 1:
@@ -105,7 +102,8 @@ def _lead(
     What is sorted element by element can only agree better than the atoms do, one by one: what differs there by more
     than NEAR is left out before atoms are compared.
     """
-    places = [np.argsort(dataset.structures[one].numbers, kind="stable") + dataset.offsets[one] for one in members]
+    own = (dataset.numbers[dataset.rows_of(one)] for one in members)
+    places = [np.argsort(kinds, kind="stable") + dataset.offsets[one] for one, kinds in zip(members, own, strict=True)]
     numbers = dataset.numbers[places[0]]
     table = prints[np.array(places)]  # (m, n, WIDTH)
     ends = np.flatnonzero(np.diff(numbers, append=0))
