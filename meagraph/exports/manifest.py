@@ -62,7 +62,7 @@ def describe_export(
         "counts": _counts(dataset, plan),
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
-        "versions": _versions(),
+        "versions": versions_used(),
         "outputs": [dict(output) for output in outputs],
     }
 
@@ -90,7 +90,8 @@ def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str | None]:
+def versions_used() -> dict[str, str | None]:
+    """Of Python and the packages that results depend on, None for those that are not there."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

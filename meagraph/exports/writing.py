@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def export_plan(
                 page.write_text(writable_text(report), encoding="utf-8")
                 written.append((files.report, page))
             with open(structures, "wb") as stream:
-                lost = _write_structures(stream, dataset, plan.structures, progress)
+                lost = write_structures(stream, dataset, plan.structures, progress=progress)
             _write_index(index, dataset, plan)
             outputs = [
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
@@ -107,8 +107,19 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
         )
 
 
-def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, progress: Progress) -> list[str]:
-    """Write the kept structures; return the names of entries that extended XYZ could not hold."""
+def write_structures(
+    stream: IO[bytes],
+    dataset: AtomicDataset,
+    kept: np.ndarray,
+    *,
+    entries: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> list[str]:
+    """Write the ``kept`` (S,) structures as extended XYZ; return the names of entries that this could not hold.
+
+    Frames of extended XYZ are copied byte for byte; with ``entries`` (S,), such as ``split=train``, one stands at the
+    end of each frame's second line. Raises ExportError where a source has changed since it was read.
+    """
     lost: set[str] = set()
     loaded, text = -1, b""
     frame = b"\n"
@@ -128,9 +139,16 @@ def _write_structures(stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarra
                 if loaded != dataset.source_index[row]:
                     loaded, text = dataset.source_index[row], _unchanged_text(texts, source.path, source.sha256)
                 frame = text[start:end]
-            stream.write(frame)
+            stream.write(frame if entries is None else _with_entry(frame, entries[int(row)]))
     progress(len(rows), len(rows), f"{len(rows):,} structures written")
     return sorted(lost)
+
+
+def _with_entry(frame: bytes, entry: str) -> bytes:
+    """A frame of extended XYZ with one more entry in its second line."""
+    count, comment, rest = frame.split(b"\n", 2)
+    end = b"\r" if comment.endswith(b"\r") else b""
+    return b"\n".join([count, comment.removesuffix(end) + b" " + entry.encode() + end, rest])
 
 
 def _unchanged_text(texts: SourceTexts, path: str, sha256: str) -> bytes:

@@ -15,6 +15,7 @@ from param.parameterized import Event, batch_call_watchers
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.named import named_selections
 from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
@@ -24,7 +25,6 @@ from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Data
 from meaviz.session.judging import Judging
-from meaviz.session.named import named_selections
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
