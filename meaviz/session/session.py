@@ -172,6 +172,32 @@ class Session:
             self.activity.problem = ("map", str(error))
             return 0
 
+    def part_names(self) -> list[str]:
+        """What can be written besides the export: what is kept, dropped, flagged, selected, and kept under names."""
+        plan, flags, named = self.planning.plan, self.judging.flags, self.selection.named
+        there = {
+            "kept": plan is not None and plan.n_structures > 0,
+            "dropped": plan is not None and not plan.structures.all(),
+            "flagged": flags is not None and bool(flags.any()),
+            "selected": self.selection.any,
+        }
+        others = [] if named is None else [name for name in named.names if name not in there]
+        return [*(name for name, known in there.items() if known), *others]
+
+    def part(self, name: str) -> NDArray[np.bool_]:
+        """The environments (N,), or structures (S,), of a part. Raises MEAGraphError where there is none."""
+        plan, named = self.planning.plan, self.selection.named
+        if name not in self.part_names():
+            raise MEAGraphError(f"Nothing is {name}. There are: {', '.join(self.part_names()) or 'none'}.")
+        if name in ("kept", "dropped"):
+            assert plan is not None
+            return plan.structures if name == "kept" else ~plan.structures
+        mask = {"flagged": self.judging.flags, "selected": self.selection.mask}.get(name)
+        if mask is not None:
+            return mask
+        assert named is not None
+        return named.mask(name)
+
     def describe(self, row: int) -> dict[str, str]:
         """Facts of the environment ``row`` for people: name to text with unit."""
         data, sight = self.data.dataset, self.data.sight
