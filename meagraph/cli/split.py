@@ -27,7 +27,7 @@ def add_split(commands: Any) -> None:
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    from meagraph.splits.split import UNITS
+    from meagraph.splits.split import ALIKE, UNITS
 
     parser.set_defaults(command=_split)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the files")
@@ -45,6 +45,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--unit", choices=UNITS, default=UNITS[0], help="of fractions and sizes (default: %(default)s)")
     add_distance(parser)
+    parser.add_argument(
+        "--alike",
+        choices=ALIKE,
+        default=ALIKE[0],
+        help="structures stay together that are alike as a whole, or in a single environment (default: %(default)s)",
+    )
     parser.add_argument("--protect", action="append", default=[], metavar="GROUP", help="train on this group")
     parser.add_argument(
         "--by-clusters",
@@ -71,6 +77,7 @@ def _config(options: argparse.Namespace) -> SplitConfig:
         sizes=None if options.sizes is None else tuple(options.sizes),
         unit=options.unit,
         distance=options.distance,
+        alike=options.alike,
         protected=tuple(dict.fromkeys(options.protect)),
         seed=options.seed,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.pipeline.analysis import Analysis, Data, as_dataset
 from meagraph.predictions import Errors, compare_labels, predicted_by_family, predicted_by_file
@@ -35,8 +36,9 @@ def errors_of(
         predicted = predicted_by_family(dataset, family)
     else:
         assert other is not None
-        second = as_dataset(other, progress=part(progress, 0.3, 0.6), **{**reading, "allow_unlabelled": True})
-        predicted = predicted_by_file(dataset, second, progress=part(progress, 0.6, 1.0))
+        if not isinstance(other, AtomicDataset):  # predictions may lack what labels must have
+            other = as_dataset(other, progress=part(progress, 0.3, 0.6), **{**reading, "allow_unlabelled": True})
+        predicted = predicted_by_file(dataset, other, progress=part(progress, 0.6, 1.0))
     if found is None:
         return compare_labels(dataset, predicted)
     return compare_labels(dataset, predicted, clusters=found.survey.clusters.labels, cluster_names=found.cluster_names)

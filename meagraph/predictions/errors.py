@@ -173,6 +173,8 @@ def compare_labels(
 ) -> Errors:
     """How far ``predicted`` labels are from those of ``dataset``; ``clusters`` (N,) are labels, -1 for none.
 
+    Atoms that are a structure by themselves have no force that could be wrong.
+
     Raises MEAGraphError where no structure has both an energy, and no atom both forces, or where sizes differ.
     """
     shapes = (predicted.energy.shape, predicted.forces.shape)
@@ -185,7 +187,7 @@ def compare_labels(
         dataset,
         predicted,
         (predicted.energy - dataset.energy) / dataset.sizes,
-        predicted.forces - dataset.forces,
+        np.where((dataset.sizes[dataset.structure_of] == 1)[:, None], np.nan, predicted.forces - dataset.forces),
         predicted.stress - dataset.stress,
         clusters,
         tuple(cluster_names),

@@ -54,13 +54,9 @@ def predicted_by_family(dataset: AtomicDataset, family: str) -> Predicted:
         stress_key=names.get("stress"),
         required=False,
     )
-    single = np.flatnonzero(dataset.sizes == 1)
-    forces = found.forces.copy()
-    if "forces" not in names:
-        forces[dataset.offsets[single]] = np.nan  # an atom by itself has none, which is no prediction
     energy = found.energy if "energy" in names else np.full(dataset.n_structures, np.nan)
     stress = found.stress if "stress" in names else np.full((dataset.n_structures, 3, 3), np.nan)
-    return Predicted(family, energy, forces, stress, ", ".join(_names(names)))
+    return Predicted(family, energy, found.forces, stress, ", ".join(_names(names)))
 
 
 def _names(kinds: dict[str, list[str]]) -> list[str]:

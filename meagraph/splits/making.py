@@ -10,7 +10,7 @@ from meagraph.duplicates.prints import Prints, look_for_prints
 from meagraph.errors import MEAGraphError
 from meagraph.progress import Progress, part, silent
 from meagraph.splits.dealing import deal
-from meagraph.splits.pieces import pieces
+from meagraph.splits.pieces import pieces, pieces_by_environments
 from meagraph.splits.split import OUT, Split, SplitConfig
 
 WHOLE = 4.0  # weight of the numbers of structures and atoms, beside 1 of a group's and a cluster's
@@ -44,7 +44,8 @@ def split_structures(
         )
     if prints is None:
         prints = look_for_prints(dataset, progress=part(progress, 0.0, 0.6))
-    piece = pieces(dataset, prints, config.distance, progress=part(progress, 0.6, 0.9))
+    make = pieces if config.alike == "structures" else pieces_by_environments
+    piece = make(dataset, prints, config.distance, progress=part(progress, 0.6, 0.9))
     kept = np.asarray(dataset.isolated | np.isin(dataset.groups, config.protected), dtype=bool)
     wanted, most = _shares(dataset, config, kept)
     fixed = np.where(kept, 0, -1)

@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from meagraph.datasets import AtomicDataset
-from meagraph.duplicates.alike import Family, families
+from meagraph.duplicates.alike import TINY, Family, families
 from meagraph.duplicates.prints import Prints
+from meagraph.duplicates.thresholds import CUTOFF
 from meagraph.progress import Progress, silent
 
 
@@ -52,6 +54,48 @@ def pieces(
         progress(int(family.members[-1]), dataset.n_structures, "split: near duplicates")
     progress(1, 1, "split: near duplicates")
     return joined.roots()
+
+
+def pieces_by_environments(
+    dataset: AtomicDataset, prints: Prints, distance: float, *, progress: Progress = silent
+) -> NDArray[np.int64]:
+    """The piece (S,) of each structure where one environment that is alike joins two structures.
+
+    Environments are alike where they are of one element and their prints agree within ``distance`` Å; such as have
+    nothing within the cutoff are like no other. Structures that are alike as a whole are joined as well. Prints are
+    sorted into cubes of that edge, whose members are all alike; only members of cubes near each other are compared.
+    """
+    joined = Joined(dataset.n_structures)
+    for structure, first in enumerate(dataset.first_equal.tolist()):
+        joined.join(first, structure)
+    edge = max(distance, TINY)
+    seen = np.flatnonzero((prints.values < CUTOFF).any(axis=1))
+    for element in dataset.species:
+        rows = seen[dataset.numbers[seen] == element]
+        if not len(rows):
+            continue
+        points, structures = prints.values[rows].astype(np.float64), dataset.structure_of[rows]
+        _, cube = np.unique(np.floor(points / edge), axis=0, return_inverse=True)
+        order = np.argsort(cube, kind="stable")
+        starts = np.flatnonzero(np.diff(cube[order], prepend=-1))
+        members = np.split(order, starts[1:])
+        for group in members:
+            for one in np.unique(structures[group])[1:].tolist():
+                joined.join(int(structures[group[0]]), one)
+        heads = order[starts]
+        near = KDTree(points[heads]).query_pairs(3.0 * edge, p=np.inf, output_type="ndarray")
+        for one, other in near.tolist():
+            a, b = int(structures[heads[one]]), int(structures[heads[other]])
+            if joined.root(a) != joined.root(b) and _closest(points, members[one], members[other]) <= distance + TINY:
+                joined.join(a, b)
+        progress(int(rows[-1]), dataset.n_environments, "split: like environments")
+    progress(1, 1, "split: like environments")
+    return joined.roots()
+
+
+def _closest(points: NDArray[np.float64], ones: NDArray[np.int64], others: NDArray[np.int64]) -> float:
+    """The least difference between a point of some and a point of others."""
+    return float(KDTree(points[ones]).query(points[others], p=np.inf)[0].min())
 
 
 def _join(family: Family, distance: float, joined: Joined) -> None:

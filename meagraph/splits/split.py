@@ -19,6 +19,7 @@ from meagraph.errors import MEAGraphError
 SIDES = ("train", "validation", "test")
 ALWAYS, LEFT_OUT = "every-fold", "left-out"
 UNITS = ("structures", "atoms")
+ALIKE = ("structures", "environments")
 FAR = 0.01  # of all, by which a side may miss its share before that is said
 OUT = -1  # the side of what is in none
 
@@ -32,6 +33,7 @@ class SplitConfig:
     sizes: tuple[int, ...] | None = None  # instead of fractions: at most so many on each side; the rest is left out
     unit: Literal["structures", "atoms"] = "structures"  # of fractions and sizes
     distance: float = NEAR  # Å within which structures stay on one side
+    alike: Literal["structures", "environments"] = "structures"  # what joins two structures within the distance
     protected: tuple[str, ...] = ()  # groups that are trained on
     seed: int = 0
 
@@ -39,6 +41,8 @@ class SplitConfig:
         check_distance(self.distance)
         if self.unit not in UNITS:
             raise MEAGraphError(f"Unknown unit {self.unit!r}; choose from {', '.join(UNITS)}.")
+        if self.alike not in ALIKE:
+            raise MEAGraphError(f"Unknown kind of likeness {self.alike!r}; choose from {', '.join(ALIKE)}.")
         if self.folds is not None and self.sizes is not None:
             raise MEAGraphError("Expected folds or sizes, but both came. Give one of them.")
         if self.folds is not None:
@@ -185,7 +189,7 @@ class Split(Shown):
             if row[0] or name in self.names
         ]
         together = total - len(np.unique(self.piece))
-        near = f"{together:,} structures stay with one within {self.config.distance:g} Å"
+        near = f"{together:,} structures stay with one whose {self.config.alike} are within {self.config.distance:g} Å"
         return [*sides, ("near duplicates", near), *(("not met", note) for note in self.notes)]
 
     def _line(self) -> str:

@@ -16,7 +16,7 @@ from meagraph.datasets import AtomicDataset, from_atoms
 from meagraph.duplicates import find_leaks, look_for_prints
 from meagraph.errors import MEAGraphError
 from meagraph.splits import Split, SplitConfig, split_structures
-from meagraph.splits.pieces import pieces
+from meagraph.splits.pieces import pieces, pieces_by_environments
 from tests.support.structures import niobium_structures
 
 
@@ -53,6 +53,38 @@ def test_pieces_are_the_connected_components_of_all_pairs(seed: int, distance: f
     found = pieces(data, look_for_prints(data), distance)
     assert len(np.unique(np.column_stack([found, expected]), axis=0)) == len(np.unique(found)) == expected.max() + 1
     assert (found <= np.arange(40)).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.004, 0.05]))
+def test_pieces_by_environments_are_those_of_all_pairs_of_environments(seed: int, distance: float) -> None:
+    """Against all pairs; some structures share an atom's surroundings with another, though not the whole."""
+    rng = np.random.default_rng(seed)
+    structures = []
+    for _ in range(14):
+        spots = rng.uniform(0, 4, (3, 3))
+        far = rng.uniform(0, 4, (3, 3)) + np.array([40.0, 0.0, 0.0])
+        if structures and rng.random() < 0.5:
+            spots = structures[int(rng.integers(len(structures)))].positions[:3] + rng.normal(
+                scale=rng.choice([0.0, 0.001, 0.02]), size=(3, 3)
+            )
+        structures.append(Atoms("Nb2TaNb2Ta", np.vstack([spots, far])))
+    data = from_atoms(structures, allow_unlabelled=True)
+    prints = look_for_prints(data)
+    values = prints.values.astype(np.float64)
+    gaps = np.abs(values[:, None] - values[None]).max(axis=2)
+    if (np.abs(gaps - distance)[np.triu_indices(len(values), 1)] < 2e-6).any() and distance > 0.0:
+        return  # too near to the border for single precision
+    seen = (values < 5.0).any(axis=1)
+    like = (gaps <= distance + 1e-6) & (data.numbers[:, None] == data.numbers) & seen[:, None] & seen
+    joined = np.zeros((14, 14), dtype=bool)
+    np.logical_or.at(joined, (data.structure_of[:, None], data.structure_of[None]), like)
+    _, expected = connected_components(csr_matrix(joined))
+    found = pieces_by_environments(data, prints, distance)
+    assert len(np.unique(np.column_stack([found, expected]), axis=0)) == len(np.unique(found)) == expected.max() + 1
+    split_up = split(data, distance=distance, alike="environments", fractions=(0.5, 0.5))
+    across = split_up.side[data.structure_of][:, None] != split_up.side[data.structure_of]
+    assert not (like & across).any()
 
 
 @settings(max_examples=10, deadline=None)
@@ -154,6 +186,7 @@ def test_sizes_are_kept_and_the_rest_is_left_out() -> None:
         {"sizes": (0, 4)},
         {"unit": "grams"},
         {"distance": -1.0},
+        {"alike": "atoms"},
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
