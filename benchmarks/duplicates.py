@@ -25,7 +25,7 @@ from meagraph.datasets import from_atoms, read_dataset
 from meagraph.duplicates import KINDS, find_duplicates, look_for_prints
 from meagraph.splits import SplitConfig, split_structures
 
-SAMPLE = 60
+SAMPLE = 30
 SHAKEN = (0.0005, 0.002, 0.005, 0.02)  # Å
 
 
