@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from meagraph.cli.duplicates import add_dropping
 from meagraph.cli.options import (
     add_common_options,
     add_data,
@@ -46,6 +47,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser)
     add_training_options(parser)
     add_pruning_options(parser)
+    add_dropping(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_data(parser)
 
@@ -67,6 +69,8 @@ def _run(options: argparse.Namespace) -> None:
             pruning=pruning,
             **training,
             cache=not options.no_cache,
+            drop_duplicates=options.drop_duplicates,
+            distance=options.distance,
             overwrite=options.overwrite,
             progress=progress,
             **reading_options(options),
@@ -83,6 +87,7 @@ def _run(options: argparse.Namespace) -> None:
         "outlier_candidates": len(result.survey.outliers.candidates),
         "off_together": [family.words for family in result.survey.outliers.off_together],
         "files": [str(path) for path in result.files.paths],
+        **({} if result.dropped is None else result.dropped.figures()),
     }
     alike = dataset.n_structures > 1 and not dataset.first_equal.any()
     costs = _costs(result) if options.evaluate else None
@@ -101,6 +106,8 @@ def _run(options: argparse.Namespace) -> None:
         print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
     for line in cluster_lines(clusters, result.cluster_names):
         print(line)
+    if result.dropped is not None:
+        print(f"dropped  {result.dropped.words}")
     for line in plan_lines(plan):
         print(line)
     if figures["clusters_lost"]:

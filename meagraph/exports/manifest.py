@@ -67,7 +67,7 @@ def describe_export(
         "off_together": [{**one.figures(), "kept": int(plan.structures[one.members].sum())} for one in families],
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
-        "versions": _versions(),
+        "versions": versions_used(),
         "outputs": [dict(output) for output in outputs],
     }
 
@@ -95,7 +95,8 @@ def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str | None]:
+def versions_used() -> dict[str, str | None]:
+    """Of Python and the packages that results depend on, None for those that are not there."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

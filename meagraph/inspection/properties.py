@@ -14,7 +14,7 @@ from meagraph.axes import upright
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
-from meagraph.inspection.columns import Entry, constant, of_dataset, of_files
+from meagraph.inspection.columns import Entry, constant, of_dataset, of_files, of_predictions
 from meagraph.inspection.conditions import ExpressionError, evaluate
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.phases import PHASES
@@ -76,7 +76,7 @@ class Properties(Mapping[str, Property]):
         """
         self._dataset = dataset
         self._live = dict(live or {})
-        self._entries = of_dataset(dataset)
+        self._entries = of_dataset(dataset) | of_predictions(dataset)
         if evidence is not None:
             self._entries |= _of_phases(evidence)
         if survey is not None:

@@ -22,6 +22,7 @@ from meagraph.graph.similarity import similarity_graph
 from meagraph.inspection.clusters import count_clusters
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
+from meagraph.inspection.selections import Selection
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
@@ -93,6 +94,10 @@ class Analysis(Shown):
             plan=plan,
             evidence=self.evidence,
         )
+
+    def select(self, text: str) -> Selection:
+        """The environments that ``text`` means, as ``properties.find`` takes it: ``phase == 'fcc' and fmax > 5``."""
+        return Selection(self.dataset, self.properties.find(text), text.strip())
 
     def at(self, *, clusters: int | None = None, level: float | None = None) -> Self:
         """The same with as many ``clusters``, or at a ``level`` from 0, coarse, to 1, fine; by default those at first.

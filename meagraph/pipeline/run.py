@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from meagraph.display.cards import Facts, brief
 from meagraph.display.pictures import kept_layers
+from meagraph.duplicates.dropping import Dropped, find_dropped
+from meagraph.duplicates.thresholds import NEAR
 from meagraph.exports import ExportedFiles, check_target
 from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
 from meagraph.pipeline.config import PipelineConfig
@@ -41,6 +43,7 @@ class Run(Analysis):
 
     plan: PruningPlan
     files: ExportedFiles | None  # None where no folder was given
+    dropped: Dropped | None = None  # duplicates that left, where that was asked for
 
     def to_dataframe(
         self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
@@ -50,7 +53,8 @@ class Run(Analysis):
 
     def _facts(self) -> Facts:
         files = [] if self.files is None else [("files", brief(self.files))]
-        return [*super()._facts(), ("plan", brief(self.plan)), *files]
+        dropped = [] if self.dropped is None else [("dropped", self.dropped.words)]
+        return [*super()._facts(), *dropped, ("plan", brief(self.plan)), *files]
 
     def _parts(self) -> list[str]:
         return self._map_and_clusters(kept_layers(self.plan.structures[self.dataset.structure_of]), self.plan)
@@ -66,6 +70,8 @@ def run(
     fine_tune: bool = False,
     device: str = "cpu",
     cache: bool = True,
+    drop_duplicates: str | None = None,
+    distance: float = NEAR,
     overwrite: bool = False,
     progress: Progress = silent,
     **reading: Any,
@@ -73,7 +79,9 @@ def run(
     """Run the whole chain on ``data`` and, where ``directory`` is given, export the kept structures there.
 
     ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
-    :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
+    :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of
+    :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave, near ones within ``distance`` Å:
+    see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
     """
     dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
@@ -87,7 +95,14 @@ def run(
         cache=cache,
         progress=part(progress, 0.1, 0.85),
     )
-    plan = prune(found, config=pruning, cache=cache, progress=part(progress, 0.85, 1.0))
-    files = None if directory is None else export(found, plan, directory, overwrite=overwrite)
+    dropped = None
+    if drop_duplicates is not None:
+        protected = () if pruning is None else pruning.protected
+        dropped = find_dropped(
+            dataset, drop_duplicates, distance=distance, protected=protected, progress=part(progress, 0.85, 0.88)
+        )
+    rejected, details = (None, None) if dropped is None else (dropped.environments, dropped.figures())
+    plan = prune(found, config=pruning, rejected=rejected, cache=cache, progress=part(progress, 0.88, 1.0))
+    files = None if directory is None else export(found, plan, directory, details=details, overwrite=overwrite)
     progress(1, 1, "done")
-    return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files)
+    return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files, dropped)

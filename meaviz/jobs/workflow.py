@@ -18,6 +18,7 @@ from meagraph.pipeline.analysis import look_along_rates
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.planning import export
+from meagraph.pipeline.selecting import write_selections
 from meagraph.progress import Progress
 from meagraph.step_files.checks import claim
 from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
@@ -180,6 +181,24 @@ class Workflow:
             EXPORT,
             lambda progress: export(analysis, plan, folder, **known, overwrite=overwrite, progress=progress),
             lambda files: planning.param.update(exported=files),
+        )
+
+    def export_parts(self, directory: str, names: Sequence[str], *, overwrite: bool) -> None:
+        """Write parts of the data, of ``session.part_names()``, each into a file in ``directory``, under the root."""
+        dataset = self.session.data.dataset
+        if dataset is None or not names or not directory.strip():
+            self._job.fail(EXPORT, "Choose what to write, and name the folder to write to.")
+            return
+        try:
+            folder = self.session.places.written(directory)
+            chosen = {name: self.session.part(name) for name in names}
+        except MEAGraphError as error:
+            self._job.fail(EXPORT, str(error))
+            return
+        self._job.start(
+            EXPORT,
+            lambda progress: write_selections(dataset, chosen, folder, overwrite=overwrite, progress=progress),
+            lambda files: self.session.planning.param.update(written=files),
         )
 
     def use(self, run: TrainingRun) -> None:
