@@ -130,10 +130,11 @@ def export_parts(
 def _check_entry(dataset: AtomicDataset, entry: str) -> None:
     if not re.fullmatch(r"[A-Za-z_][\w.-]*", entry):
         raise ExportError(f"{entry!r} is no name for an entry of extended XYZ: letters, figures and _ only, please.")
-    for row in range(dataset.n_structures):
-        if entry.lower() in {str(key).lower() for key in dataset.structures[row].info}:
+    for column in dataset.structures.columns:
+        if column.place != "arrays" and str(column.name).lower() == entry.lower():
             raise ExportError(
-                f"{dataset.locate(row)}: expected no entry {entry!r}, but there is one. Choose another name."
+                f"{dataset.locate(int(column.rows[0]))}: expected no entry {entry!r}, but there is one. Choose another "
+                "name."
             )
 
 
