@@ -79,8 +79,8 @@ def slopes(
     """Observed over expected forces (S,), the weighted median of atoms, and how far it is beyond what may be (S,).
 
     What is expected is wrong by about ``error`` (S,) in eV/Å, and where it is mostly error, as in a relaxed structure,
-    sound forces are any part of it: the ratio may lie anywhere from that part to 1. A few atoms, as two too close, do
-    not count for all.
+    sound forces may be any part of it, which is added to the doubt. A few atoms, as two too close, do not count for
+    all.
     """
     first, of = dataset.offsets[:-1], dataset.structure_of
     square = np.where(np.isfinite(dataset.forces + seen.forces).all(axis=1), (seen.forces**2).sum(axis=1), 0.0)
@@ -105,9 +105,8 @@ def slopes(
     slope = np.where(telling, ratio[order[middle]], np.nan)
     median, spread = alike.usual(slope)
     median = np.where(np.isfinite(median), median, 1.0)
-    spread = np.sqrt(doubt / whole**2 + SLOPE_NOISE**2 + np.nan_to_num(spread) ** 2)
-    above, below = slope - np.maximum(median, 1.0), np.minimum(median, least / whole) - slope
-    return slope, at_least_zero(np.maximum(above, below) / spread)
+    square = doubt / whole**2 + (1.0 - least / whole) ** 2 + SLOPE_NOISE**2 + np.nan_to_num(spread) ** 2
+    return slope, at_least_zero(np.abs(slope - median) / np.sqrt(square))
 
 
 def _mean(values: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
