@@ -76,6 +76,7 @@ def ask_for_other_settings(session: Session, workflow: Workflow, job: Held) -> N
     describe, train, draw = (step(session, workflow) for step in (DescriptorStep, ModelStep, MapStep))
     describe.r_cut.value = 3.5
     train.epochs.value, train.seed.value, train.threshold.value, train.neighbours.value = 777, 5, 0.55, 3
+    train.latent.value = "direct"
     draw.rate.value, draw.method.value = 0.83, "components"
     for start in (describe.compute, train.train, draw.update):
         start()
