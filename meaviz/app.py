@@ -17,6 +17,7 @@ from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
+from meaviz.jobs.ending import hand_back_soon
 from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
@@ -139,6 +140,7 @@ def build(
         def end(context: Any) -> None:
             workflow.end()
             session.uploads.close()
+            hand_back_soon()
 
         pn.state.on_session_destroyed(end)
     return page

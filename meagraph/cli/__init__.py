@@ -11,6 +11,7 @@ from importlib.metadata import version
 from meagraph.cli.cluster import add_cluster
 from meagraph.cli.command import Command
 from meagraph.cli.compare import add_compare
+from meagraph.cli.convert import add_convert
 from meagraph.cli.describe import add_describe
 from meagraph.cli.duplicates import add_duplicates
 from meagraph.cli.embed import add_embed
@@ -31,6 +32,7 @@ __all__ = ["add_reading_options", "main", "reading_options"]
 
 COMMANDS = (
     add_info,
+    add_convert,
     add_duplicates,
     add_split,
     add_run,

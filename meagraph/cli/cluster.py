@@ -74,7 +74,8 @@ def _cluster(options: argparse.Namespace) -> None:
         refuse_without(options.onto, options.data, "cluster", "clusters")
         if options.stability:
             raise MEAGraphError("--stability: clusters that are inherited have none. Ask it of the reference.")
-        known = read_clusters(options.onto, file.about["made_from"]["reference"])
+        environments = len(file.latent.condensed.assignment)
+        known = read_clusters(options.onto, file.about["made_from"]["reference"], environments)
         found = inherit_clusters(file.placement, file.latent, known)
     else:
         refuse_onto(options.onto, options.data)
@@ -114,13 +115,13 @@ def _cluster(options: argparse.Namespace) -> None:
 
 def _names(options: argparse.Namespace, file: LatentFile, found: Clusters) -> tuple[str, ...]:
     """What sets each cluster apart, where the structures are given. Raises MEAGraphError for those of another space."""
-    from meagraph.datasets import read_dataset
+    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.phasing import evidence
 
     if not options.structures:
         return ()
     with Bar("names") as progress:
-        dataset = read_dataset(options.structures, progress=progress, **reading_options(options))
+        dataset = open_data(options.structures, progress=progress, **reading_options(options))
         if dataset.offsets.tolist() != file.offsets.tolist():
             raise MEAGraphError(
                 f"{', '.join(options.structures)}: expected the {len(file.offsets) - 1:,} structures that "

@@ -41,8 +41,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset
     from meagraph.pipeline.describing import describe
+    from meagraph.pipeline.opening import open_data
     from meagraph.progress import part
     from meagraph.step_files.checks import check_suffix, claim, with_details
     from meagraph.step_files.descriptors import DESCRIPTORS, frame_in, write_described
@@ -52,7 +52,8 @@ def _describe(options: argparse.Namespace) -> None:
     read = [*options.data, config.descriptors.source, *with_details(options.like)]
     beside = claim(options.out, DESCRIPTORS, inputs=read, overwrite=options.overwrite)
     with Bar("describe") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
+        wanted = {"cache": not options.no_cache, **reading_options(options)}
+        dataset = open_data(options.data, progress=part(progress, 0.0, 0.3), **wanted)
         descriptors = describe(
             dataset,
             config.descriptors,

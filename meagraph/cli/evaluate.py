@@ -38,8 +38,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset
     from meagraph.evaluation.quests import implementation
+    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.planning import cost_of
     from meagraph.pipeline.quests import measure_quests
     from meagraph.progress import part
@@ -52,7 +52,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         implementation()  # where it is missing, that is to be said before all the work
     file = read_plan(options.plan)
     with Bar("evaluate") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading_options(options))
+        read = {"cache": not options.no_cache, **reading_options(options)}
+        dataset = open_data(options.data, progress=part(progress, 0.0, 0.2), **read)
         plan = file.of(dataset, options.plan)
         end = 0.4 if wanted else 1.0
         found = cost_of(dataset, plan, draws=options.draws, seed=options.seed, progress=part(progress, 0.2, end))

@@ -31,18 +31,19 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset, summarise
+    from meagraph.datasets import summarise
     from meagraph.descriptors import DescriptorConfig
     from meagraph.descriptors.computing import recipe
     from meagraph.descriptors.elements import shared_columns
     from meagraph.inspection.findings import examine
     from meagraph.inspection.findings.page import as_json, as_lines, claim_page, write_page
+    from meagraph.pipeline.opening import open_data
     from meagraph.progress import part
 
     if options.html:
         claim_page(options.html, options.data)
     with Bar("reading") as progress:
-        dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.6), **reading_options(options))
+        dataset = open_data(options.data, progress=part(progress, 0.0, 0.6), **reading_options(options))
         found = examine(dataset, progress=part(progress, 0.6, 1.0))
     if options.html:
         write_page(options.html, found)

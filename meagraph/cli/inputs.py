@@ -58,9 +58,9 @@ def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Descri
 
 def read_described_dataset(options: argparse.Namespace, described: Described, progress: Progress) -> AtomicDataset:
     """The dataset that the descriptors were made from. Raises MEAGraphError for another one."""
-    from meagraph.datasets import read_dataset
+    from meagraph.pipeline.opening import open_data
 
-    dataset = read_dataset(options.data, progress=progress, **reading_options(options))
+    dataset = open_data(options.data, progress=progress, **reading_options(options))
     if dataset.fingerprint != described.fingerprint:
         raise MEAGraphError(
             f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
@@ -78,7 +78,7 @@ def clusters_of(
     from meagraph.step_files.tables import read_clusters
 
     if options.clusters_file is not None:
-        return read_clusters(options.clusters_file, file.sha256)
+        return read_clusters(options.clusters_file, file.sha256, len(file.condensed.assignment))
     embedding = file.latent.embedding
     neighbours = neighbours or latent_neighbours(embedding, config)
     return cluster(embedding, neighbours, file.latent.condensed, config.clustering, seed=config.seed)

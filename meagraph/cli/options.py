@@ -49,6 +49,12 @@ def _number_of_clusters(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}{hint}") from None
 
 
+def _latent() -> tuple[str, ...]:
+    from meagraph.pipeline.config import LATENT
+
+    return LATENT
+
+
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "descriptors": (
         Setting(
@@ -74,6 +80,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("--neighbours", "graph.neighbours", "edges a representative at most"),
     ),
     "training": (
+        Setting(
+            "--latent",
+            "latent",
+            "space of clusters and map: agreement of neighbouring atoms, or the context of the descriptors direct",
+            _latent,
+        ),
         Setting("--epochs", "training.epochs", "passes over the structures at most"),
         Setting("--batch", "training.batch", "structures a step"),
         Setting("--steps", "training.steps", "steps an epoch at most"),

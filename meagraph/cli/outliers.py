@@ -86,18 +86,7 @@ def _outliers(options: argparse.Namespace) -> None:
         "environments": len(order),
         "candidates": len(found.candidates),
         "to_judge": len(np.unique(place[found.candidates])),
-        "families": [
-            {
-                "kind": one.kind,
-                "name": one.name,
-                "label": one.label,
-                "offset": one.offset,
-                "score": one.score,
-                "structures": one.members.tolist(),
-                "words": one.words,
-            }
-            for one in found.off_together
-        ],
+        "families": [one.figures() for one in found.off_together],
         "top": top,
         "files": [options.out],
     }

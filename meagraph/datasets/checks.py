@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import numpy as np
-from ase import Atoms
+
+from meagraph.datasets.columnar import Structures
 
 DEGENERATE = 1e-6
 """A periodic cell is flat when its volume is below this fraction of the product of its edge lengths."""
@@ -24,7 +24,7 @@ def count_fault(n_atoms: int, max_atoms: int = sys.maxsize) -> str | None:
     return None
 
 
-def faults_of(structures: Sequence[Atoms], *, max_atoms: int = sys.maxsize) -> dict[int, str]:
+def faults_of(structures: Structures, *, max_atoms: int = sys.maxsize) -> dict[int, str]:
     """The structures that cannot be used, and why: what was expected, what came, what to do.
 
     Demanded are atoms of known elements, at most ``max_atoms``, at finite places, in a cell that spans its periodic
@@ -33,22 +33,20 @@ def faults_of(structures: Sequence[Atoms], *, max_atoms: int = sys.maxsize) -> d
     found: dict[int, str] = {}
     if not structures:
         return found
-    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
+    sizes = np.diff(structures.offsets)
     row_of = np.repeat(np.arange(len(structures)), sizes)
-    first = np.cumsum(sizes) - sizes
+    first = structures.offsets[:-1]
     for row in np.flatnonzero((sizes == 0) | (sizes > max_atoms)).tolist():
         found[row] = str(count_fault(int(sizes[row]), max_atoms))
-    dummy = np.concatenate([atoms.numbers for atoms in structures]) < 1
-    for row, atom in _first_of_each(dummy, row_of, first):
+    for row, atom in _first_of_each(np.flatnonzero(structures.numbers < 1), row_of, first):
         found[row] = (
             f"expected chemical elements, but atom {atom} is the dummy species 'X'. Remove such atoms or name their "
             "elements."
         )
-    lost = ~np.isfinite(np.concatenate([atoms.positions for atoms in structures])).all(axis=1)
+    lost = np.flatnonzero(~np.isfinite(structures.positions).all(axis=1))
     for row, atom in _first_of_each(lost, row_of, first):
         found[row] = f"expected finite positions, but atom {atom} lies at NaN or infinity. Remove or repair the frame."
-    cells = np.array([atoms.cell.array for atoms in structures])  # (S, 3, 3)
-    periodic = np.array([atoms.pbc for atoms in structures])  # (S, 3)
+    cells, periodic = structures.cells, structures.pbc
     for row in np.flatnonzero(_degenerate(cells, periodic)).tolist():
         letters = " ".join("T" if flag else "F" for flag in periodic[row])
         found[row] = (
@@ -59,9 +57,8 @@ def faults_of(structures: Sequence[Atoms], *, max_atoms: int = sys.maxsize) -> d
     return found
 
 
-def _first_of_each(wrong: np.ndarray, row_of: np.ndarray, first: np.ndarray) -> list[tuple[int, int]]:
-    """Structure and atom of the first of each structure's ``wrong`` (N,) atoms."""
-    places = np.flatnonzero(wrong)
+def _first_of_each(places: np.ndarray, row_of: np.ndarray, first: np.ndarray) -> list[tuple[int, int]]:
+    """Structure and atom of the first in each structure of the atoms at ``places``, ascending."""
     rows, at = np.unique(row_of[places], return_index=True)
     return [(int(row), int(places[place] - first[row])) for row, place in zip(rows, at, strict=True)]
 

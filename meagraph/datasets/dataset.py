@@ -6,14 +6,15 @@ import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsInt
 
 import numpy as np
-from ase import Atoms
 from ase.data import chemical_symbols
 from ase.units import GPa
 
 from meagraph.datasets.checks import count_fault, faults_of
+from meagraph.datasets.columnar import Structures, pack
+from meagraph.datasets.hashing import canonical, structure_keys
 from meagraph.datasets.isolated import isolated
 from meagraph.datasets.names import LabelNames
 from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
@@ -45,6 +46,7 @@ class Source:
     n_frames: int  # those in quarantine, too
     notes: tuple[str, ...] = ()  # sentences for the user: what was converted, what was assumed
     labels: LabelNames = field(default_factory=LabelNames)  # the entries that its labels were read from
+    stored: str = ""  # the folder of arrays that stands for it where the file is gone (:mod:`meagraph.datasets.store`)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class AtomicDataset(Shown):
     file order. Raises :class:`DatasetError` where the fields disagree or a structure is no physical one.
     """
 
-    structures: tuple[Atoms, ...]  # (S,) positions in Å
+    structures: Structures  # (S,) positions in Å; any sequence of ase.Atoms may be given
     groups: np.ndarray  # (S,) str
     name: str
     sources: tuple[Source, ...]
@@ -78,6 +80,7 @@ class AtomicDataset(Shown):
     quarantined: tuple[Quarantined, ...] = ()  # frames of the sources that are not among the structures
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "structures", pack(self.structures))
         _check_shapes(self)
         _check_structures(self)
         _check_labels(self)
@@ -92,32 +95,30 @@ class AtomicDataset(Shown):
         """N, the number of atoms in all structures together."""
         return int(self.offsets[-1])
 
-    @cached_property
+    @property
     def offsets(self) -> np.ndarray:
         """(S+1,) int64: structure s holds the environments ``offsets[s]`` to ``offsets[s + 1] - 1``."""
-        sizes = [len(atoms) for atoms in self.structures]
-        return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return self.structures.offsets
 
     @cached_property
     def sizes(self) -> np.ndarray:
         """(S,) atoms of each structure."""
         return np.diff(self.offsets)
 
-    @cached_property
+    @property
     def numbers(self) -> np.ndarray:
         """(N,) int64 atomic number of each environment's central atom."""
-        return np.concatenate([atoms.numbers for atoms in self.structures]).astype(np.int64, copy=False)
+        return self.structures.numbers
 
-    @cached_property
+    @property
     def periodic(self) -> np.ndarray:
         """(S, 3) bool along which vectors of its cell each structure repeats."""
-        return np.array([atoms.pbc for atoms in self.structures], dtype=bool)
+        return self.structures.pbc
 
     @cached_property
     def volumes(self) -> np.ndarray:
         """(S,) float64 Å³, NaN for structures that do not repeat in all directions."""
-        cells = np.array([atoms.cell.array for atoms in self.structures])
-        return np.where(self.periodic.all(axis=1), np.abs(np.linalg.det(cells)), np.nan)
+        return np.where(self.periodic.all(axis=1), np.abs(np.linalg.det(self.structures.cells)), np.nan)
 
     @cached_property
     def pressures(self) -> np.ndarray:
@@ -153,7 +154,14 @@ class AtomicDataset(Shown):
     @cached_property
     def structure_keys(self) -> tuple[str, ...]:
         """(S,) content hash of each structure: numbers, positions, cell and periodicity, not its labels."""
-        return tuple(_structure_key(atoms) for atoms in self.structures)
+        return structure_keys(self.structures)
+
+    @cached_property
+    def compositions(self) -> np.ndarray:
+        """(S,) int64: structures of the same elements in the same numbers have the same number, from 0."""
+        known: dict[bytes, int] = {}
+        found = (np.sort(self.numbers[self.rows_of(row)]).tobytes() for row in range(self.n_structures))
+        return np.array([known.setdefault(elements, len(known)) for elements in found], dtype=np.int64)
 
     @cached_property
     def first_equal(self) -> np.ndarray:
@@ -165,10 +173,10 @@ class AtomicDataset(Shown):
     def fingerprint(self) -> str:
         """Content hash of the whole dataset, labels and groups included, file names and paths not."""
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())
-        digest.update(_canonical(self.energy))
-        digest.update(_canonical(self.forces))
+        digest.update(canonical(self.energy))
+        digest.update(canonical(self.forces))
         if np.isfinite(self.stress).any():
-            digest.update(_canonical(self.stress))
+            digest.update(canonical(self.stress))
         digest.update("\0".join(str(group) for group in self.groups).encode())
         return digest.hexdigest()
 
@@ -210,9 +218,9 @@ class AtomicDataset(Shown):
     def _parts(self) -> list[str]:
         return [html_table(self.group_table(), ROWS)]
 
-    def rows_of(self, structure: int) -> slice:
+    def rows_of(self, structure: SupportsInt) -> slice:
         """The environments of a structure."""
-        return slice(int(self.offsets[structure]), int(self.offsets[structure + 1]))
+        return self.structures.rows_of(int(structure))
 
     def locate(self, structure: int) -> str:
         """Say where a structure came from, in the words that error messages start with."""
@@ -271,20 +279,6 @@ def summarise(dataset: AtomicDataset) -> dict[str, Any]:
     }
 
 
-def _canonical(values: np.ndarray) -> bytes:
-    """Return bytes that are equal where the numbers are: one zero, one NaN, little-endian doubles."""
-    values = np.asarray(values, dtype="<f8") + 0.0
-    return np.where(np.isnan(values), np.nan, values).tobytes()
-
-
-def _structure_key(atoms: Atoms) -> str:
-    digest = hashlib.sha256(np.asarray(atoms.numbers, dtype="<i8").tobytes())
-    digest.update(_canonical(atoms.positions))
-    digest.update(_canonical(atoms.cell.array))
-    digest.update(np.asarray(atoms.pbc, dtype=np.uint8).tobytes())
-    return digest.hexdigest()[:32]
-
-
 def _check_shapes(dataset: AtomicDataset) -> None:
     n_structures = len(dataset.structures)
     if n_structures == 0:
@@ -295,7 +289,7 @@ def _check_shapes(dataset: AtomicDataset) -> None:
         "frame_index": (n_structures,),
         "frame_span": (n_structures, 2),
         "energy": (n_structures,),
-        "forces": (sum(len(atoms) for atoms in dataset.structures), 3),
+        "forces": (dataset.n_environments, 3),
         "stress": (n_structures, 3, 3),
     }
     for name, shape in expected.items():

@@ -21,6 +21,7 @@ from meagraph.datasets.results import PER_ATOM, StoredResults
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PER_STRUCTURE = frozenset(all_properties) - PER_ATOM
 COLUMN_NAMES = {"charge": "charges"}
+AT_A_TIME = 2**24  # bytes that are searched for line breaks
 VECTORS = 3  # lines VEC1 to VEC3 after the atoms, ASE's older way to write a cell
 
 
@@ -38,10 +39,14 @@ class _Lines:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+        letters = np.frombuffer(data, np.uint8)
+        ends = [
+            np.flatnonzero(letters[at : at + AT_A_TIME] == ord("\n")) + at + 1
+            for at in range(0, len(letters), AT_A_TIME)
+        ]
         start = len(BYTE_ORDER_MARK) if data.startswith(BYTE_ORDER_MARK) else 0
         whole = not data or data.endswith(b"\n")
-        self.bounds: NDArray[np.int64] = np.concatenate([[start], ends, [] if whole else [len(data)]]).astype(np.int64)
+        self.bounds: NDArray[np.int64] = np.concatenate([[start], *ends, [] if whole else [len(data)]]).astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

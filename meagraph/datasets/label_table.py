@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from meagraph.datasets.columnar import pack
 from meagraph.datasets.dataset import AtomicDataset, DatasetError
-from meagraph.datasets.labels import Keys, current_results, read_labels
+from meagraph.datasets.entries import LABELLED
+from meagraph.datasets.labels import Keys, read_labels
 from meagraph.display.cards import Table
-
-OF_EVERY_FRAME = ("numbers", "positions")  # arrays that are no labels
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def label_table(
     if isinstance(data, AtomicDataset):
         frames, names = data.structures, [source.labels for source in data.sources]
     else:
-        frames = tuple(data)
+        frames = pack(data)
         files = np.zeros(len(frames), dtype=np.int32)
         keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
         try:
@@ -99,9 +99,10 @@ def label_table(
     for setting in ("energy_key", "forces_key", "stress_key"):
         taken[setting] = {name for one in names for name in getattr(one, setting.removesuffix("_key"))}
     kinds: dict[tuple[str, str], Counter[str]] = {}
-    for atoms in frames:
-        for store, name, value in _entries(atoms):
-            kinds.setdefault((store, name), Counter())[kind_of(value, len(atoms))] += 1
+    for row, size in enumerate(np.diff(frames.offsets).tolist()):
+        for store, name, value in frames.carried(row):
+            if store in LABELLED and not (store == "results" and value is None):
+                kinds.setdefault((store, name), Counter())[kind_of(value, size)] += 1
     labels = []
     for (store, name), counter in kinds.items():
         label = Label(name, store, sum(counter.values()), ", ".join(kind for kind, _ in counter.most_common()))
@@ -130,15 +131,3 @@ def kind_of(value: Any, atoms: int) -> str:
 
 def _by(array: np.ndarray) -> str:
     return " × ".join(map(str, array.shape))
-
-
-def _entries(atoms: Atoms) -> Iterator[tuple[str, str, Any]]:
-    """Store, name and value of all that a frame carries."""
-    for name, value in current_results(atoms).items():
-        if value is not None:
-            yield "results", str(name), value
-    for name, value in atoms.info.items():
-        yield "info", str(name), value
-    for name, value in atoms.arrays.items():
-        if name not in OF_EVERY_FRAME:
-            yield "arrays", str(name), value

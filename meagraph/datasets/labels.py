@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
 
+from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import DatasetError
+from meagraph.datasets.entries import LABELLED, passing
 from meagraph.datasets.names import STEMS, USUAL, LabelNames, by_family, label_of
-from meagraph.datasets.results import StoredResults, same_structure
 from meagraph.datasets.stress import stress_of
 
 DEFAULT_GROUP = "Default"
@@ -39,27 +38,28 @@ class Labels:
     faults: dict[int, str]  # structures whose labels cannot be used, and why
 
 
-def read_groups(structures: Sequence[Atoms], group_key: str) -> np.ndarray:
+def read_groups(structures: Structures, group_key: str) -> np.ndarray:
     """(S,) str: ``info[group_key]`` of each structure, ``"Default"`` where it is missing or empty.
 
     Raises DatasetError where no structure has an entry of that name, unless it is the usual one.
     """
-    groups = []
-    for atoms in structures:
-        value = atoms.info.get(group_key)
-        text = "" if value is None or np.size(value) == 0 else str(value).strip()
-        groups.append(text or DEFAULT_GROUP)
-    if group_key != "config_type" and structures and not any(group_key in atoms.info for atoms in structures):
-        there = Counter(key for atoms in structures for key in atoms.info)
+    groups = np.full(len(structures), DEFAULT_GROUP, dtype=object)
+    columns = structures.named("info", group_key)
+    for column in columns:
+        for row, value in zip(column.rows, column, strict=True):
+            text = "" if value is None or np.size(value) == 0 else str(value).strip()
+            groups[row] = text or DEFAULT_GROUP
+    if group_key != "config_type" and structures and not columns:
+        there = {column.name for column in structures.columns if column.place == "info"}
         raise DatasetError(
             f"No frame has an entry {group_key!r}, which would name its group (--group-key); there are: "
             f"{', '.join(sorted(map(str, there))) or 'none'}. Name one of these."
         )
-    return np.array(groups, dtype=np.str_)
+    return groups.astype(np.str_)
 
 
 def read_labels(
-    structures: Sequence[Atoms],
+    structures: Structures,
     source_index: NDArray[np.integer],
     *,
     energy_key: Keys = None,
@@ -77,10 +77,9 @@ def read_labels(
     With ``required`` a structure without energy or, of two atoms and more, without forces is a fault. A stress that
     cannot be used is left out. Raises DatasetError for names that occur in no structure.
     """
-    offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])]).astype(np.int64)
+    offsets, sizes = structures.offsets, np.diff(structures.offsets)
     given = {"energy": _names(energy_key), "forces": _names(forces_key), "stress": _names(stress_key)}
-    stores = [_store(atoms) for atoms in structures]
-    _check_given(given, stores)
+    _check_given(given, structures.names())
     energy = np.full(len(structures), np.nan)
     forces = np.full((offsets[-1], 3), np.nan)
     stress = np.full((len(structures), 3, 3), np.nan)
@@ -88,10 +87,10 @@ def read_labels(
     records: dict[int, LabelNames] = {}
     for source in np.unique(source_index).tolist():
         rows = np.flatnonzero(source_index == source).tolist()
-        names = _choose(rows, structures, stores, given)
+        names = _choose(rows, structures, given)
         used: dict[str, set[str]] = {kind: set() for kind in STEMS}
         for row in rows:
-            atoms, store = structures[row], stores[row]
+            n_atoms, store = int(sizes[row]), structures.labels(row)
             try:
                 name, value = _first(store, names["energy"], _energy)
                 if value is not None:
@@ -99,22 +98,23 @@ def read_labels(
                     used["energy"].add(name)
                 elif required:
                     raise LabelError(_missing("energy", names["energy"], store))
-                name, value = _first(store, names["forces"], functools.partial(_forces, atoms=atoms, required=required))
+                read = functools.partial(_forces, n_atoms=n_atoms, required=required)
+                name, value = _first(store, names["forces"], read)
                 if value is not None:
                     forces[offsets[row] : offsets[row + 1]] = value
                     used["forces"].add(name)
-                elif len(atoms) == 1:
+                elif n_atoms == 1:
                     forces[offsets[row]] = 0.0
                 elif required:
                     raise LabelError(_missing("forces", names["forces"], store))
             except LabelError as error:
                 faults[row] = str(error)
             for name in names["stress"]:
-                if name in store and (tensor := stress_of(store[name], name, atoms)) is not None:
+                if name in store and (tensor := stress_of(store[name], name, structures.plain(row))) is not None:
                     stress[row] = tensor
                     used["stress"].add(name)
                     break
-        records[source] = _record(rows, stores, names, used)
+        records[source] = _record(rows, structures, names, used)
     return Labels(energy, forces, stress, records, faults)
 
 
@@ -124,14 +124,7 @@ def _names(keys: Keys) -> tuple[str, ...]:
     return (keys,) if isinstance(keys, str) else tuple(keys)
 
 
-def _store(atoms: Atoms) -> dict[str, Any]:
-    """All entries of a structure by name; the calculator's results before those of equal name."""
-    arrays = {name: values for name, values in atoms.arrays.items() if name not in ("numbers", "positions")}
-    return {**atoms.info, **arrays, **current_results(atoms)}
-
-
-def _check_given(given: dict[str, tuple[str, ...]], stores: Sequence[dict[str, Any]]) -> None:
-    there = {str(name) for store in stores for name in store}
+def _check_given(given: dict[str, tuple[str, ...]], there: set[str]) -> None:
     spelled = {name.lower() for name in there}
     for kind, names in given.items():
         if names and not any(name.lower() in spelled for name in names):
@@ -143,18 +136,17 @@ def _check_given(given: dict[str, tuple[str, ...]], stores: Sequence[dict[str, A
 
 def _choose(
     rows: Sequence[int],
-    structures: Sequence[Atoms],
-    stores: Sequence[dict[str, Any]],
+    structures: Structures,
     given: dict[str, tuple[str, ...]],
 ) -> dict[str, tuple[str, ...]]:
     """The names of each kind that are tried for the structures ``rows`` of one file, in order."""
-    there = {str(name) for row in rows for name in stores[row]}
+    there = structures.names(rows)
     families = by_family(there)
     named = [label for names in given.values() for name in names if (label := label_of(name))]
     if any(given.values()):
         family = named[0].family if named else ""
     else:
-        family = _best_family(rows, structures, stores, families)
+        family = _best_family(rows, structures, families)
     chosen: dict[str, tuple[str, ...]] = {}
     for kind in STEMS:
         if given[kind]:
@@ -168,21 +160,16 @@ def _choose(
 
 def _best_family(
     rows: Sequence[int],
-    structures: Sequence[Atoms],
-    stores: Sequence[dict[str, Any]],
+    structures: Structures,
     families: dict[str, dict[str, list[str]]],
 ) -> str:
     """The usual family that labels most structures with energy and forces, then with either."""
 
     def labelled(family: str, kind: str) -> NDArray[np.bool_]:
-        names = families[family].get(kind, [])
-        single = kind == "forces"
-        return np.array(
-            [
-                any(_is_there(stores[row].get(name)) for name in names) or (single and len(structures[row]) == 1)
-                for row in rows
-            ]
-        )
+        found = _say_something(structures, families[family].get(kind, []))
+        if kind == "forces":
+            found |= np.diff(structures.offsets) == 1
+        return np.asarray(found[rows])
 
     best, most = "", (-1, -1)
     usual = [family for family in USUAL if family in families]
@@ -207,6 +194,15 @@ def _is_there(value: Any) -> bool:
     except ValueError:  # lists of different lengths
         return True
     return array.dtype.kind not in "fc" or not np.isnan(array).all()
+
+
+def _say_something(structures: Structures, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which structures (S,) have under one of ``names`` something that is there."""
+    found = np.zeros(len(structures), dtype=bool)
+    for column in structures.columns:
+        if column.name in names and column.place in LABELLED:
+            found[column.rows] |= passing(column, _is_there)
+    return found
 
 
 def _first(store: dict[str, Any], names: Sequence[str], read: Callable[[Any], Any]) -> tuple[str, Any]:
@@ -236,13 +232,13 @@ def _energy(value: Any) -> float:
     return energy
 
 
-def _forces(value: Any, *, atoms: Atoms, required: bool) -> NDArray[np.float64] | None:
+def _forces(value: Any, *, n_atoms: int, required: bool) -> NDArray[np.float64] | None:
     array = np.asarray(value)
-    if array.shape == (3 * len(atoms),):
+    if array.shape == (3 * n_atoms,):
         array = array.reshape(-1, 3)
-    if array.shape != (len(atoms), 3) or array.dtype.kind not in "fiu":
+    if array.shape != (n_atoms, 3) or array.dtype.kind not in "fiu":
         raise LabelError(
-            f"expected forces as numbers of shape {(len(atoms), 3)}, but they have shape {array.shape}. Repair the "
+            f"expected forces as numbers of shape {(n_atoms, 3)}, but they have shape {array.shape}. Repair the "
             "frame, or name another key (--forces-key)"
         )
     wrong = ~np.isfinite(array.astype(float)).all(axis=1)
@@ -271,34 +267,12 @@ def _missing(kind: str, names: Sequence[str], store: dict[str, Any]) -> str:
 
 def _record(
     rows: Sequence[int],
-    stores: Sequence[dict[str, Any]],
+    structures: Structures,
     names: dict[str, tuple[str, ...]],
     used: dict[str, set[str]],
 ) -> LabelNames:
     taken = {kind: tuple(name for name in names[kind] if name in used[kind]) for kind in STEMS}
     families = {label.family for spelled in taken.values() for name in spelled if (label := label_of(name))}
-    others = {
-        name
-        for name in {str(name) for row in rows for name in stores[row]}
-        if (label := label_of(name)) and label.family not in families
-    }
-    left = tuple(sorted(name for name in others if any(_is_there(stores[row].get(name)) for row in rows)))
+    others = {name for name in structures.names(rows) if (label := label_of(name)) and label.family not in families}
+    left = tuple(sorted(name for name in others if _say_something(structures, [name])[rows].any()))
     return LabelNames(taken["energy"], taken["forces"], taken["stress"], left)
-
-
-def copy_of(atoms: Atoms) -> Atoms:
-    """A copy of a structure that keeps its labels."""
-    copy: Atoms = atoms.copy()
-    if atoms.calc is not None:
-        copy.calc = StoredResults(copy, {name: np.copy(value)[()] for name, value in current_results(atoms).items()})
-    return copy
-
-
-def current_results(atoms: Atoms) -> dict[str, Any]:
-    """Return the calculator's results, unless they belong to other atoms, positions or another cell."""
-    calculator = atoms.calc
-    if isinstance(calculator, StoredResults):
-        return calculator.results if calculator.fits(atoms) else {}
-    reference = getattr(calculator, "atoms", None)
-    current = reference is None or reference is atoms or same_structure(reference, atoms)
-    return getattr(calculator, "results", {}) if current else {}

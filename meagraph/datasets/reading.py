@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.io.formats import IOFormat, ioformats
 
+from meagraph.datasets.columnar import Packing
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, describe_frame
 from meagraph.datasets.formats import READERS, format_of
 from meagraph.datasets.formats.by_ase import REFUSED, ase_format, read_by_ase
@@ -28,7 +29,8 @@ from meagraph.datasets.storage import (
     plain_file,
     source_text,
 )
-from meagraph.datasets.structures import dataset_from_structures
+from meagraph.datasets.store import SUFFIX, is_store, open_store
+from meagraph.datasets.structures import dataset_from_structures, relabelled
 from meagraph.progress import Progress, part, silent
 
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
@@ -63,7 +65,8 @@ def read_dataset(
     Args:
         paths: files, folders, patterns such as ``runs/*.xyz``, archives (``.zip``, ``.tar`` and its compressed forms)
             and their members (``a.zip/b.xyz``). Of a folder and an archive every file is read that has energies or
-            forces, in the order of the names. The same file twice is refused.
+            forces, in the order of the names. The same file twice is refused. Or a folder ``.meadata`` alone
+            (:mod:`.store`), whose labels are those chosen when it was made, unless some are named.
         format: the name of the format of all files, one of ours or ASE's; by default each file's name and content
             decide.
         energy_key: name or names (tried in order) of the energy, eV per structure; by default the labels of a file
@@ -87,7 +90,18 @@ def read_dataset(
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     options = ReadOptions(element_names(elements), units, max_bytes)
+    if any(is_store(path) for path in given):
+        asked = {
+            "energy_key": energy_key,
+            "forces_key": forces_key,
+            "stress_key": stress_key,
+            "stress_unit": stress_unit,
+            "group_key": None if group_key == "config_type" else group_key,
+        }
+        named = {name: value for name, value in asked.items() if value is not None}
+        return _from_store(given, format, options, named, allow_unlabelled=allow_unlabelled)
     as_text = frozenset({group_key, "config_type"})
+    packing = Packing()
     found: list[_Frames] = []
     sources: list[Source] = []
     with open_inputs(given, format=format, max_bytes=max_bytes) as inputs:
@@ -95,25 +109,24 @@ def read_dataset(
         shares = np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
         for index, one in enumerate(inputs):
             report = part(progress, shares[index], shares[index + 1])
-            source, frames = _read_file(one, format, max_atoms, as_text, options, report)
+            source, frames = _read_file(one, format, max_atoms, as_text, options, packing, report)
             if frames.quarantined and on_error == "stop":
                 raise DatasetError(frames.quarantined[0].cause)
             found.append(frames)
             sources.append(source)
     quarantined = [frame for frames in found for frame in frames.quarantined]
-    structures = [atoms for frames in found for atoms in frames.structures]
-    if not structures and quarantined:
+    if not packing and quarantined:
         raise DatasetError(f"None of the {len(quarantined):,} frames can be used. The first: {quarantined[0].cause}")
-    if len(structures) == 1:
+    if len(packing) == 1:
         raise DatasetError(
             f"{sources[0].path}: expected at least two structures, but there is one frame only. Give a file "
             "with several structures, or several files."
         )
     dataset = dataset_from_structures(
-        structures,
+        packing.structures(),
         name=_dataset_name([Path(path) for path in given]),
         sources=tuple(sources),
-        source_index=np.repeat(np.arange(len(sources)), [len(frames.structures) for frames in found]),
+        source_index=np.repeat(np.arange(len(sources)), [len(frames.frames) for frames in found]),
         frame_index=np.concatenate([frames.frames for frames in found]),
         frame_span=np.concatenate([frames.spans for frames in found]),
         frame_line=np.concatenate([frames.lines for frames in found]),
@@ -135,10 +148,26 @@ def read_dataset(
     return dataset
 
 
-class _Frames(NamedTuple):
-    """What one file holds."""
+def _from_store(
+    given: list[str | Path], format: str | None, options: ReadOptions, named: dict[str, Any], *, allow_unlabelled: bool
+) -> AtomicDataset:
+    """The dataset of a folder of arrays, its labels as they were chosen then unless some are ``named``."""
+    if len(given) > 1:
+        raise DatasetError(
+            f"{given[0]}: expected a folder {SUFFIX} alone, but came {len(given)} files. Convert all of them together."
+        )
+    if format is not None or options.elements or options.units is not None:
+        raise DatasetError(
+            f"{given[0]}: expected no format, elements or units, for its files were read when it was made. Convert "
+            "them again with these options."
+        )
+    dataset = open_store(given[0])
+    return relabelled(dataset, allow_unlabelled=allow_unlabelled, **named) if named else dataset
 
-    structures: list[Atoms]
+
+class _Frames(NamedTuple):
+    """Where the frames of one file are; their structures are packed."""
+
     frames: np.ndarray  # (s,) number of each structure's frame in the file
     spans: np.ndarray  # (s, 2) its bytes, -1 where the file is no extended XYZ
     lines: np.ndarray  # (s,) its first line, from 1; 0 where there are none
@@ -146,7 +175,13 @@ class _Frames(NamedTuple):
 
 
 def _read_file(
-    one: Input, format: str | None, max_atoms: int, as_text: frozenset[str], options: ReadOptions, progress: Progress
+    one: Input,
+    format: str | None,
+    max_atoms: int,
+    as_text: frozenset[str],
+    options: ReadOptions,
+    packing: Packing,
+    progress: Progress,
 ) -> tuple[Source, _Frames]:
     inner = inner_name(one.file)
     if inner.suffix.lower() in PICKLED_SUFFIXES:
@@ -163,38 +198,41 @@ def _read_file(
     if (known is None and inner.suffix.lower() in EXTXYZ_SUFFIXES) or known in ("xyz", "extxyz"):
         text, sha256 = source_text(one.file, name=one.name, max_bytes=options.max_bytes)
         name, found = "extxyz", read_frames(text, path=one.name, max_atoms=max_atoms, as_text=as_text)
-        frames = _collect(found, one.name, len(text), progress)
+        frames = _collect(found, packing, one.name, len(text), progress)
     else:
         with plain_file(one.file, one.name, options.max_bytes) as plain:
             name = _format_name(plain, one.name, known)
             if name == "extxyz":
-                return _read_file(one, name, max_atoms, as_text, options, progress)
+                return _read_file(one, name, max_atoms, as_text, options, packing, progress)
             reader = READERS[name].read if name in READERS else partial(read_by_ase, format=name)
             others = _frames(reader, plain, one.name, name, options, notes)
-            frames = _collect(((NOWHERE, frame) for frame in others), one.name, 1, progress)
-            if not frames.structures and not frames.quarantined:
+            frames = _collect(((NOWHERE, frame) for frame in others), packing, one.name, 1, progress)
+            if not len(frames.frames) and not frames.quarantined:
                 raise DatasetError(
                     f"{one.name}: expected structures, but this {name} file has none. Give another file."
                 )
             sha256 = place_sha256(one.file, name)
-    return Source(one.name, sha256, name, len(frames.structures) + len(frames.quarantined), tuple(notes)), frames
+    return Source(one.name, sha256, name, len(frames.frames) + len(frames.quarantined), tuple(notes)), frames
 
 
 def _collect(
-    found: Iterable[tuple[FrameSpan, Atoms | DatasetError]], path: str, size: int, progress: Progress
+    found: Iterable[tuple[FrameSpan, Atoms | DatasetError]],
+    packing: Packing,
+    path: str,
+    size: int,
+    progress: Progress,
 ) -> _Frames:
-    """Sort frames into structures and those that cannot be used.
+    """Sort frames into structures, which are packed, and those that cannot be used.
 
     Progress follows the bytes of ``size``; where frames have no place (NOWHERE) how many there are shows only at the
     end, and it counts, no more.
     """
-    structures: list[Atoms] = []
     places: list[tuple[int, FrameSpan]] = []
     quarantined: list[Quarantined] = []
     unreported = REPORT_BYTES  # report the first frame at once
     for frame, (span, atoms) in enumerate(found):
         if isinstance(atoms, Atoms):
-            structures.append(atoms)
+            packing.add(atoms)
             places.append((frame, span))
         else:
             quarantined.append(Quarantined(path, frame, span.line, str(atoms)))
@@ -202,9 +240,8 @@ def _collect(
         if unreported >= REPORT_BYTES:
             progress(max(span.end, 0), size, f"{path}: {frame + 1:,} frames read")
             unreported = 0
-    progress(size, size, f"{path}: {len(structures):,} frames read")
+    progress(size, size, f"{path}: {len(places):,} frames read")
     return _Frames(
-        structures,
         np.array([frame for frame, _ in places], dtype=np.int64),
         np.array([(span.start, span.end) for _, span in places], dtype=np.int64).reshape(-1, 2),
         np.array([span.line for _, span in places], dtype=np.int64),

@@ -58,3 +58,13 @@ def same_structure(first: Atoms, second: Atoms) -> bool:
         and np.array_equal(first.positions, second.positions, equal_nan=True)
         and np.array_equal(first.cell.array, second.cell.array, equal_nan=True)
     )
+
+
+def current_results(atoms: Atoms) -> dict[str, Any]:
+    """Return the calculator's results, unless they belong to other atoms, positions or another cell."""
+    calculator = atoms.calc
+    if isinstance(calculator, StoredResults):
+        return calculator.results if calculator.fits(atoms) else {}
+    reference = getattr(calculator, "atoms", None)
+    current = reference is None or reference is atoms or same_structure(reference, atoms)
+    return getattr(calculator, "results", {}) if current else {}

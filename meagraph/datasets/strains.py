@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
 from numpy.typing import NDArray
+
+from meagraph.datasets.columnar import Structures
 
 REACH = 8  # structures that each is compared with, in the order of volumes and in that of the file
 BLOCKS, BLOCK = 40, 50  # of structures that follow each other: what is looked at of a large set
@@ -34,20 +34,17 @@ class Steps:
         return np.asarray(found, dtype=np.float64)
 
 
-def small_steps(
-    structures: Sequence[Atoms], energy: NDArray[np.float64], forces: Sequence[NDArray[np.float64]]
-) -> Steps:
+def small_steps(structures: Structures, energy: NDArray[np.float64], forces: NDArray[np.float64]) -> Steps:
     """Steps between structures of equal atoms in equal order, periodic, their cells some per cent apart.
 
     Places in the cell are equal but for MOVED. To second order of the step the energy (S,) then changes by
-    V σ : ε - Σ F · u with the mean of both ends; the part of the ``forces`` (n, 3) of each structure is taken off, and
+    V σ : ε - Σ F · u with the mean of both ends; the part of the ``forces`` (N, 3) is taken off, and
     a step without forces is one only if nothing has moved. Steps that take next to no work are left out.
     """
     alike: dict[bytes, list[int]] = defaultdict(list)
     for row in _looked_at(np.flatnonzero(np.isfinite(energy))).tolist():
-        atoms = structures[row]
-        if atoms.pbc.all() and abs(float(np.linalg.det(atoms.cell.array))) > 1e-6:
-            alike[atoms.numbers.tobytes()].append(row)
+        if structures.pbc[row].all() and abs(float(np.linalg.det(structures.cells[row]))) > 1e-6:
+            alike[structures.numbers[structures.rows_of(row)].tobytes()].append(row)
     found = [_steps_of(np.array(rows), structures, energy, forces) for rows in alike.values() if len(rows) > 1]
     if not found:
         return Steps(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 3, 3)), np.empty(0))
@@ -65,14 +62,15 @@ def _looked_at(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _steps_of(
     rows: NDArray[np.int64],
-    structures: Sequence[Atoms],
+    structures: Structures,
     energy: NDArray[np.float64],
-    forces: Sequence[NDArray[np.float64]],
+    forces: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """First and second structure, strain and work of the steps among ``rows`` of equal atoms."""
-    cells = np.array([structures[row].cell.array for row in rows])
-    places = np.array([structures[row].positions for row in rows]) @ np.linalg.inv(cells)
-    pulls = np.array([forces[row] for row in rows])
+    cells = structures.cells[rows]
+    atoms = structures.offsets[rows][:, None] + np.arange(np.diff(structures.offsets)[rows[0]])  # (m, n)
+    places = structures.positions[atoms] @ np.linalg.inv(cells)
+    pulls = forces[atoms]
     volumes = np.abs(np.linalg.det(cells))
     first, second = _neighbours(volumes)
     change = np.linalg.solve(cells[first], cells[second])  # rows of the second cell are those of the first times it

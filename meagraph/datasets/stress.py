@@ -10,6 +10,7 @@ from ase import Atoms, units
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
+from meagraph.datasets.columnar import Structures
 from meagraph.datasets.names import UNITS_IN_NAMES, label_of
 from meagraph.datasets.strains import Steps, small_steps
 
@@ -60,8 +61,8 @@ def unit_of(names: Sequence[str]) -> str | None:
 def in_usual_unit(
     stress: NDArray[np.float64],
     energy: NDArray[np.float64],
-    forces: Sequence[NDArray[np.float64]],
-    structures: Sequence[Atoms],
+    forces: NDArray[np.float64],
+    structures: Structures,
     *,
     names: Sequence[str],
     unit: str | None,
@@ -78,7 +79,7 @@ def in_usual_unit(
     said = unit or unit_of(names)
     if said is not None:
         return stress * UNITS[said], f"stress ({', '.join(names)}) converted from {said}" if said != "eV/A^3" else ""
-    volumes = np.array([abs(float(np.linalg.det(atoms.cell.array))) for atoms in structures])
+    volumes = np.abs(np.linalg.det(structures.cells))
     steps = small_steps(structures, np.where(there, energy, np.nan), forces)
     way = fitting(steps, stress, volumes, ways(virial=all(_is_virial(name) for name in names)))
     if way is not None and way != AS_IT_IS:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from meagraph.datasets.checks import count_fault, faults_of
+from meagraph.datasets.columnar import pack
 from meagraph.datasets.dataset import (
     AtomicDataset,
     DatasetError,
@@ -16,7 +18,9 @@ from meagraph.datasets.dataset import (
     Source,
     describe_frame,
 )
-from meagraph.datasets.labels import Keys, copy_of, read_groups, read_labels
+from meagraph.datasets.entries import gathered
+from meagraph.datasets.labels import Keys, read_groups, read_labels
+from meagraph.datasets.names import LabelNames
 from meagraph.datasets.stress import UNITS, in_usual_unit
 
 ON_ERROR = ("stop", "quarantine")
@@ -24,7 +28,7 @@ ON_ERROR = ("stop", "quarantine")
 
 
 def dataset_from_structures(
-    structures: Sequence[Atoms],
+    structures: Iterable[Atoms],
     *,
     name: str = "structures",
     sources: tuple[Source, ...] | None = None,
@@ -49,6 +53,7 @@ def dataset_from_structures(
     0 to S-1 of one source in memory. Raises :class:`DatasetError`, with ``on_error`` "quarantine" only where nothing
     usable is left or an option fits no structure.
     """
+    structures = pack(structures)
     count = len(structures)
     if sources is None:
         sources = (Source(path="", sha256="", format="memory", n_frames=count),)
@@ -73,26 +78,29 @@ def dataset_from_structures(
         stress_key=stress_key,
         required=not allow_unlabelled,
     )
+    sizes = np.diff(structures.offsets)
     faults = labels.faults | faults_of(structures, max_atoms=max_atoms)
     if faults and (on_error == "stop" or len(faults) == count):
-        row = min(faults, key=lambda row: (count_fault(len(structures[row]), max_atoms) is None, row))
+        row = min(faults, key=lambda row: (count_fault(int(sizes[row]), max_atoms) is None, row))
         more = f" ({len(faults):,} of {count:,} frames have faults.)" if len(faults) > 1 else ""
         hint = "" if on_error == "quarantine" else " To read the rest: --on-error quarantine."
         raise DatasetError(f"{locate(row)}: {faults[row].rstrip('.')}.{more}{hint}")
-    sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     stress, described = np.full((count, 3, 3), np.nan), list(sources)
     for at, names in labels.names.items():
         rows = np.flatnonzero(source_index == at)
-        some = [structures[row] for row in rows.tolist()]
-        forces = [labels.forces[starts[row] : starts[row + 1]] for row in rows.tolist()]
+        atoms, _ = gathered(structures.offsets, rows)
         stress[rows], note = in_usual_unit(
-            labels.stress[rows], labels.energy[rows], forces, some, names=names.stress, unit=stress_unit
+            labels.stress[rows],
+            labels.energy[rows],
+            labels.forces[atoms],
+            structures.taken(rows),
+            names=names.stress,
+            unit=stress_unit,
         )
         notes = (*sources[at].notes, note) if note else sources[at].notes
         described[at] = replace(sources[at], labels=names, notes=notes)
     kept = np.array([row not in faults for row in range(count)], dtype=bool)
-    good = [atoms for atoms, keep in zip(structures, kept, strict=True) if keep]
+    good = structures.taken(np.flatnonzero(kept))
     aside = [
         Quarantined(
             path=sources[source_index[row]].path,
@@ -103,7 +111,7 @@ def dataset_from_structures(
         for row, cause in faults.items()
     ]
     return AtomicDataset(
-        structures=tuple(good),
+        structures=good,
         groups=read_groups(good, group_key),
         name=name,
         sources=tuple(described),
@@ -148,7 +156,7 @@ def from_atoms(
     if not items:
         raise DatasetError(f"{name}: expected structures, but none came. Give at least one ase.Atoms.")
     return dataset_from_structures(
-        [copy_of(item) for item in items],
+        items,
         name=name,
         energy_key=energy_key,
         forces_key=forces_key,
@@ -159,3 +167,25 @@ def from_atoms(
         on_error=on_error,
         max_atoms=max_atoms,
     )
+
+
+def relabelled(dataset: AtomicDataset, **keys: Any) -> AtomicDataset:
+    """``dataset`` with its labels and groups read anew by these options of :func:`dataset_from_structures`.
+
+    A group is what the value of its entry prints as, for the text of the file is not there. Raises as that does.
+    """
+    return dataset_from_structures(
+        dataset.structures,
+        name=dataset.name,
+        sources=tuple(replace(one, labels=LabelNames(), notes=_of_reading(one.notes)) for one in dataset.sources),
+        source_index=dataset.source_index,
+        frame_index=dataset.frame_index,
+        frame_span=dataset.frame_span,
+        quarantined=dataset.quarantined,
+        **keys,
+    )
+
+
+def _of_reading(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Notes without those on the unit of the stress, which hang on how it is read."""
+    return tuple(note for note in notes if not note.startswith("stress ("))

@@ -15,8 +15,7 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from meagraph.datasets.comment import FULL_MATRICES
-from meagraph.datasets.labels import current_results
-from meagraph.datasets.results import PER_ATOM
+from meagraph.datasets.results import PER_ATOM, current_results
 
 COLUMN_TYPES = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S", "O": "S"}
 RESERVED = frozenset({"Lattice", "Properties", "pbc"})

@@ -209,8 +209,8 @@ def _ready_made(dataset: AtomicDataset, config: DescriptorConfig, context: bool,
     )
     turned = np.concatenate(
         [
-            frame.turned(beside_mean(values[_rows(dataset, index)], atoms, frame.shell))
-            for index, atoms in enumerate(dataset.structures)
+            frame.turned(beside_mean(values[_rows(dataset, index)], dataset.structures.plain(index), frame.shell))
+            for index in range(dataset.n_structures)
         ]
     )
     return _finished(dataset, Descriptors(np.hstack([values, turned]), config.method, named, config, frame))

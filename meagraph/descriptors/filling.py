@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.cells import bare
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
@@ -177,9 +176,7 @@ def compute(
     dataset: AtomicDataset, indices: Sequence[int] | NDArray[np.intp], maker: Maker, *, workers: int = 1
 ) -> Iterator[NDArray[np.floating]]:
     """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
-    structures = [dataset.structures[index] for index in indices]
-    if workers > 1:
-        structures = [bare(atoms) for atoms in structures]
+    structures = [dataset.structures.plain(index) for index in indices]
     for index, rows in zip(indices, _together(dataset, indices, structures, maker, workers), strict=True):
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])

@@ -36,16 +36,22 @@ def read_ready_made(dataset: AtomicDataset, method: str, source: str) -> NDArray
 
 
 def _from_array(dataset: AtomicDataset, name: str) -> NDArray[Any]:
-    parts = []
-    for index, atoms in enumerate(dataset.structures):
-        if name not in atoms.arrays:
-            others = sorted(set(atoms.arrays) - {"numbers", "positions"})
-            raise MEAGraphError(
-                f"{dataset.locate(index)}: expected a per-atom array {name!r}, but this frame has "
-                f"{', '.join(others) or 'none'}. Name one that all frames have."
-            )
-        rows = np.asarray(atoms.arrays[name])
-        parts.append(rows.reshape(len(atoms), -1))
+    parts: list[NDArray[Any]] = []
+    columns = dataset.structures.named("arrays", name)
+    missing = np.ones(dataset.n_structures, dtype=bool)
+    for column in columns:
+        missing[column.rows] = False
+    if missing.any():
+        index = int(np.argmax(missing))
+        others = sorted(set(dataset.structures[index].arrays) - {"numbers", "positions"})
+        raise MEAGraphError(
+            f"{dataset.locate(index)}: expected a per-atom array {name!r}, but this frame has "
+            f"{', '.join(others) or 'none'}. Name one that all frames have."
+        )
+    if len(columns) == 1:
+        return columns[0].values.reshape(dataset.n_environments, -1)
+    for index, size in enumerate(dataset.sizes.tolist()):
+        parts.append(np.asarray(dataset.structures[index].arrays[name]).reshape(size, -1))
         if parts[-1].shape[1] != parts[0].shape[1]:
             raise MEAGraphError(
                 f"{dataset.locate(index)}: expected {parts[0].shape[1]} values an atom in {name!r} as in the first "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ase.cell import Cell
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
@@ -84,7 +85,9 @@ def reach_of(dataset: AtomicDataset) -> NDArray[np.float64]:
 
     The number is estimated from cell or extent, and in large structures also from the fullest cube of that edge.
     """
-    cells = np.array([atoms.cell.complete().array for atoms in dataset.structures])
+    cells = dataset.structures.cells.copy()
+    for structure in np.flatnonzero(np.count_nonzero(cells.any(axis=2), axis=1) < 3):
+        cells[structure] = Cell(cells[structure]).complete()
     periodic = dataset.periodic
     volume = np.abs(np.linalg.det(cells))
     faces = np.linalg.norm(np.cross(cells[:, [1, 2, 0]], cells[:, [2, 0, 1]]), axis=2)
@@ -95,10 +98,8 @@ def reach_of(dataset: AtomicDataset) -> NDArray[np.float64]:
         over = dataset.sizes * images > CROWDED
         over &= periodic.any(axis=1) | (dataset.sizes > CROWDED)
         for structure in np.flatnonzero(over):
-            over[structure] = (
-                _fullest(dataset.structures[structure].positions, reach[structure]) * max(1.0, images[structure])
-                > CROWDED
-            )
+            positions = dataset.structures.positions[dataset.rows_of(structure)]
+            over[structure] = _fullest(positions, reach[structure]) * max(1.0, images[structure]) > CROWDED
         if not over.any():
             break
         reach[over] *= 0.7
@@ -129,7 +130,7 @@ def pairs_of_atoms(
     lists: dict[float, Any] = {}
     parts = []
     for structure in range(chunk.start, chunk.stop):
-        atoms, cutoff = dataset.structures[structure], float(reach[structure])
+        atoms, cutoff = dataset.structures.plain(structure), float(reach[structure])
         lists.setdefault(cutoff, NeighborList(cutoff=cutoff, full_list=False))
         i, j, d, *v = lists[cutoff].compute(
             points=atoms.positions,

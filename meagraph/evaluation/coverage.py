@@ -184,8 +184,8 @@ def _bins(components: NDArray[np.float64]) -> NDArray[np.int64]:
 def _extremes(dataset: AtomicDataset, progress: Progress) -> dict[str, NDArray[np.int64]]:
     """The EXTREME share of all environments, and at least one, with the largest forces and the shortest distances."""
     nearest = np.empty(dataset.n_environments)
-    for index, atoms in enumerate(dataset.structures):
-        nearest[dataset.offsets[index] : dataset.offsets[index + 1]] = nearest_distances(atoms)
+    for index in range(dataset.n_structures):
+        nearest[dataset.rows_of(index)] = nearest_distances(dataset.structures.plain(index))
         if index % 64 == 0:
             progress(index, dataset.n_structures, "extremes")
     size = np.linalg.norm(dataset.forces, axis=1)

@@ -92,7 +92,7 @@ def prepare(
         rows = _empty(dataset, structures, field.width)
         first = 0
         for place, index in enumerate(structures):
-            atoms = dataset.structures[index]
+            atoms = dataset.structures.plain(index)
             found = field.neighbourhoods(atoms)
             here = slice(first, first + len(atoms))
             first = here.stop

@@ -263,12 +263,12 @@ def quests_descriptors(
     compiling.finish(__name__, progress=progress)
     values = np.empty((dataset.n_environments, 2 * config.k - 1))
     described: dict[str, slice] = {}
-    for index, (key, atoms) in enumerate(zip(dataset.structure_keys, dataset.structures, strict=True)):
-        rows = slice(int(dataset.offsets[index]), int(dataset.offsets[index + 1]))
+    for index, key in enumerate(dataset.structure_keys):
+        rows = dataset.rows_of(index)
         if key in described:
             values[rows] = values[described[key]]
         else:
-            values[rows] = _describe(atoms, config)
+            values[rows] = _describe(dataset.structures.plain(index), config)
             described[key] = rows
             _check(values[rows], dataset, index)
         progress(rows.stop, dataset.n_environments, "QUESTS descriptors")

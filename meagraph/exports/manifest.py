@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.outliers.families import Family
 from meagraph.pruning.tally import by_group
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ def describe_export(
     settings: Mapping[str, Any],
     outputs: Sequence[Mapping[str, Any]],
     not_written: Sequence[str],
+    families: Sequence[Family] = (),
+    anew: Collection[int] = (),
 ) -> dict[str, Any]:
     """Return the manifest of an export to ``folder``, JSON-able.
 
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
-    names the entries of structures that extended XYZ could not hold.
+    names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together;
+    ``anew`` are sources that were gone, so that their frames are no copies and are not to be compared with any.
     """
     return {
         "kind": MANIFEST_KIND,
@@ -48,7 +52,7 @@ def describe_export(
                 "path": source.path,
                 "path_from_manifest": _relative(source.path, folder),
                 "sha256": source.sha256,
-                "format": source.format,
+                "format": "meadata" if index in anew else source.format,
                 "frames": source.n_frames,
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
                 "labels": dataclasses.asdict(source.labels),
@@ -60,6 +64,7 @@ def describe_export(
         "shares": None if plan.chosen is None else {"why": list(plan.reasons), **jsonable(plan.chosen.figures())},
         "settings": jsonable(settings),
         "counts": _counts(dataset, plan),
+        "off_together": [{**one.figures(), "kept": int(plan.structures[one.members].sum())} for one in families],
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
         "versions": versions_used(),

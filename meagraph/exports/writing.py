@@ -17,7 +17,8 @@ from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
-from meagraph.files import atomic_path, sha256_file, writable_text
+from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
+from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ def export_plan(
     *,
     settings: Mapping[str, Any],
     report: str | None = None,
+    families: Sequence[Family] = (),
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the structures that a plan keeps, in their original order, with an index and a manifest.
 
     Frames from extended XYZ are copied byte for byte from their source, which must not have changed since it
-    was read. Structures of other formats are written as extended XYZ with all digits. All files appear
+    was read. Structures of other formats, and of a source that is gone while a store (:mod:`meagraph.datasets.store`)
+    holds its structures, are written as extended XYZ with all digits. All files appear
     together at the end; a failure or a cancellation leaves none behind.
 
     Args:
@@ -49,6 +52,7 @@ def export_plan(
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
+        families: structures that are off together, for the manifest.
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
@@ -79,7 +83,14 @@ def export_plan(
                 for target, path in written
             ]
             content = describe_export(
-                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost
+                dataset,
+                plan,
+                folder=folder,
+                settings=settings,
+                outputs=outputs,
+                not_written=lost,
+                families=families,
+                anew=written_anew(dataset),
             )
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
@@ -107,6 +118,11 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
         )
 
 
+def written_anew(dataset: AtomicDataset) -> set[int]:
+    """The sources whose file is gone while a folder of arrays stands for it."""
+    return {index for index, source in enumerate(dataset.sources) if source.stored and stored_in(source.path) is None}
+
+
 def write_structures(
     stream: IO[bytes],
     dataset: AtomicDataset,
@@ -120,6 +136,7 @@ def write_structures(
     Frames of extended XYZ are copied byte for byte; with ``entries`` (S,), such as ``split=train``, one stands at the
     end of each frame's second line. Raises ExportError where a source has changed since it was read.
     """
+    anew = written_anew(dataset)
     lost: set[str] = set()
     loaded, text = -1, b""
     frame = b"\n"
@@ -131,7 +148,7 @@ def write_structures(
             if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
                 stream.write(b"\n")
             start, end = dataset.frame_span[row]
-            if start < 0:
+            if start < 0 or dataset.source_index[row] in anew:
                 frame, missing = format_frame(dataset.structures[row])
                 lost.update(missing)
             else:

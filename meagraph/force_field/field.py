@@ -232,13 +232,14 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silen
     nearest, shell = np.empty(dataset.n_environments), np.empty(dataset.n_environments)
     forces = np.full_like(dataset.forces, np.nan)
     features = np.empty((dataset.n_structures, field.width))
-    for index, atoms in enumerate(dataset.structures):
+    for index in range(dataset.n_structures):
         rows, first = slice(dataset.offsets[index], dataset.offsets[index + 1]), dataset.first_equal[index]
         if first != index:
             same = slice(dataset.offsets[first], dataset.offsets[first + 1])
             nearest[rows], shell[rows], forces[rows] = nearest[same], shell[same], forces[same]
             features[index] = features[first]
         else:
+            atoms = dataset.structures.plain(index)
             found = field.neighbourhoods(atoms)
             nearest[rows], shell[rows] = found.first_shell(usual)
             features[index] = found.energy_features(field) / len(atoms)
@@ -253,7 +254,7 @@ def usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:
     """Median distance in Å to the nearest atom, of the first structures in ``order`` that hold SAMPLE atoms."""
     sample, count = [], 0
     for index in order:
-        nearest = nearest_distances(dataset.structures[index])
+        nearest = nearest_distances(dataset.structures.plain(index))
         sample.append(nearest[np.isfinite(nearest)])
         count += len(nearest)
         if count >= SAMPLE:
@@ -285,7 +286,7 @@ def fit_roughly(field: Field, dataset: AtomicDataset, order: NDArray[np.int64], 
         here = slice(dataset.offsets[index], dataset.offsets[index + 1])
         if not known[here].any():
             continue
-        features = field.neighbourhoods(dataset.structures[index]).force_features(field)
+        features = field.neighbourhoods(dataset.structures.plain(index)).force_features(field)
         rows.append(features[known[here]].reshape(-1, field.width))
         targets.append(dataset.forces[here][known[here]].ravel())
         count += int(known[here].sum())

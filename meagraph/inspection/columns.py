@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.entries import Column, gathered
 from meagraph.datasets.names import by_family
 from meagraph.predictions.reading import Predicted, predicted_by_family
 
@@ -51,10 +53,13 @@ def of_dataset(data: AtomicDataset) -> dict[str, Entry]:
         return np.searchsorted(species, data.numbers), [chemical_symbols[z] for z in species]
 
     def formulas() -> tuple[NDArray[np.int64], list[str]]:
-        return codes(np.array([atoms.get_chemical_formula() for atoms in data.structures]))
+        _, first, found = np.unique(data.compositions, return_index=True, return_inverse=True)
+        named = [Atoms(data.numbers[data.rows_of(int(row))]).get_chemical_formula() for row in first]
+        return codes(np.array(named)[found])
 
     def volumes() -> NDArray[np.float64]:
-        return np.array([a.cell.volume / len(a) if a.cell.rank == 3 else np.nan for a in data.structures])
+        cells = data.structures.cells
+        return np.where(np.count_nonzero(cells.any(axis=2), axis=1) == 3, np.abs(np.linalg.det(cells)) / sizes, np.nan)
 
     entries = {
         "group": Entry("Group", "", "structure", "category", lambda: codes(data.groups)),
@@ -117,27 +122,43 @@ def _energy_error(data: AtomicDataset, predicted: Callable[[], Predicted]) -> ND
 
 def of_files(data: AtomicDataset) -> dict[str, Entry]:
     """Scalars of all frames (ASE's ``info``) and per-atom scalars (``arrays``), where every structure has them."""
-    first = data.structures[0]
+    structures = data.structures
     entries: dict[str, Entry] = {}
-    for key in first.info:
-        if not key.isidentifier() or key in ("energy", "config_type"):
+    for place, key in dict.fromkeys((column.place, column.name) for column in structures.columns):
+        if not str(key).isidentifier() or (place, key) in (("info", "energy"), ("info", "config_type")):
             continue
-        values = [atoms.info.get(key) for atoms in data.structures]
-        if all(isinstance(v, int | float | np.integer | np.floating | np.bool_) for v in values):
-            entries[key] = Entry(key, "", "structure", "number", constant(np.array(values, dtype=np.float64)))
-        elif all(isinstance(v, str) for v in values) and len(set(values)) <= MOST_CATEGORIES:
-            entries[key] = Entry(key, "", "structure", "category", constant(codes(np.array(values))))
-    for key in first.arrays:
-        if not key.isidentifier() or key in ("numbers", "positions"):
+        columns = structures.named(place, key)
+        if sum(len(column.rows) for column in columns) < len(structures):
             continue
-        columns = [atoms.arrays.get(key, np.empty((0, 0))) for atoms in data.structures]
-        if all(column.ndim == 1 and column.dtype.kind in "fiub" for column in columns):
-            entries[key] = Entry(key, "", "environment", "number", partial(_gathered, columns))
+        if place == "info" and all(column.is_number for column in columns):
+            entries[key] = Entry(key, "", "structure", "number", partial(_numbers, columns, len(structures)))
+        elif place == "info" and all(column.kind == "text" and column.texts for column in columns):
+            if sum(len(column.texts or ()) for column in columns) <= MOST_CATEGORIES:
+                entries[key] = Entry(key, "", "structure", "category", partial(_categories, columns[0]))
+        elif place == "arrays" and all(column.is_per_atom for column in columns):
+            entries[key] = Entry(key, "", "environment", "number", partial(_per_atom, columns, data.offsets))
     return entries
 
 
-def _gathered(columns: list[NDArray[Any]]) -> NDArray[np.float64]:
-    return np.concatenate(columns).astype(np.float64)
+def _numbers(columns: list[Column], count: int) -> NDArray[np.float64]:
+    """The numbers (S,) of columns that share the ``count`` structures among them."""
+    found = np.empty(count)
+    for column in columns:
+        found[column.rows] = column.values
+    return found
+
+
+def _categories(column: Column) -> tuple[NDArray[np.int64], list[str]]:
+    """Codes (S,) and names of the texts that a column has for all structures."""
+    return codes(np.array(list(column)))
+
+
+def _per_atom(columns: list[Column], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The numbers (N,) of columns that share the structures among them."""
+    found = np.empty(offsets[-1])
+    for column in columns:
+        found[gathered(offsets, column.rows)[0]] = column.values
+    return found
 
 
 def constant(made: Any) -> Callable[[], Any]:

@@ -66,7 +66,7 @@ def find_phases(dataset: AtomicDataset, *, progress: Progress = silent) -> Phase
     radii = covalent_radii[dataset.numbers]
     for chunk in _chunks(dataset):
         rows = np.concatenate([np.arange(offsets[one], offsets[one + 1]) for one in chunk])
-        near = nearest(*_pairs([dataset.structures[one] for one in chunk]), len(rows))
+        near = nearest(*_pairs([dataset.structures.plain(one) for one in chunk]), len(rows))
         phase[rows], polyhedron[rows] = classify(*near)
         found, corners = phase[rows], polyhedron[rows]
         tell_polyhedra(found, corners, near[0])

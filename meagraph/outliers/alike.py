@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.graph.condensation import Points
 from meagraph.outliers.calibration import at_least_zero
 
 COUNT = 20  # alike structures of each
 COMPONENTS = 10  # principal components of the descriptors
 REFERENCE = 5_000  # structures at most that others are compared with
 BLOCK = 1024
+ROWS = 512  # structures whose environments are averaged at a time
+ENVIRONMENTS = 16_384  # read at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +64,38 @@ def row_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(known > 0, 0.5 * (ordered[rows, low] + ordered[rows, high]), np.nan)
 
 
-def per_structure(values: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
-    """Mean over the environments of each structure: (S, ...) from (N, ...)."""
-    sizes = dataset.sizes.reshape(-1, *(1,) * (values.ndim - 1))
-    return np.asarray(np.add.reduceat(values, dataset.offsets[:-1], axis=0) / sizes)
+def per_structure(
+    values: Points, dataset: AtomicDataset, of: Callable[[NDArray[np.float64]], NDArray[np.float64]] = np.asarray
+) -> NDArray[np.float64]:
+    """Mean of what ``of`` makes of the rows of ``values`` (N, D) over the environments of each structure: (S, ...).
+
+    Made ROWS structures at a time: of a large dataset nothing of its size need be in memory.
+    """
+    parts = []
+    for start in range(0, dataset.n_structures, ROWS):
+        bounds = dataset.offsets[start : start + ROWS + 1]
+        rows = of(values[int(bounds[0]) : int(bounds[-1])])
+        parts.append(np.add.reduceat(rows, bounds[:-1] - bounds[0], axis=0) / np.diff(bounds)[:, None])
+    return np.concatenate(parts)
 
 
-def alike_structures(points: NDArray[np.float64], dataset: AtomicDataset, *, seed: int = 0) -> Alike:
+def main_components(points: Points) -> NDArray[np.float64]:
+    """The main components (N, C) of ``points`` (N, D), read in blocks."""
+    blocks = [slice(start, start + ENVIRONMENTS) for start in range(0, len(points), ENVIRONMENTS)]
+    mean = np.sum([points[block].sum(axis=0) for block in blocks], axis=0) / len(points)
+    gram = np.zeros((points.shape[1],) * 2)
+    for block in blocks:
+        centred = points[block] - mean
+        gram += centred.T @ centred
+    axes = np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS]
+    return np.concatenate([(points[block] - mean) @ axes for block in blocks])
+
+
+def alike_structures(points: Points, dataset: AtomicDataset, *, seed: int = 0) -> Alike:
     """Find the alike structures of each; ``points`` (N, D) are the descriptors with columns of unit norm."""
-    centred = points - points.mean(axis=0)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    main = centred @ axes[:, ::-1][:, :COMPONENTS]
+    main = main_components(points)
     mean = per_structure(main, dataset)
-    spread = np.sqrt(np.maximum(per_structure(main**2, dataset) - mean**2, 0.0))
+    spread = np.sqrt(np.maximum(per_structure(main, dataset, np.square) - mean**2, 0.0))
     shape = np.column_stack([mean, spread])
     away = np.abs(shape - np.median(shape, axis=0))
     scale = np.quantile(away, 0.68, axis=0) + 1e-3 * shape.std(axis=0) + np.finfo(float).tiny

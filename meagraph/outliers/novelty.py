@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from meagraph.datasets import AtomicDataset
-from meagraph.graph.condensation import Condensed
+from meagraph.graph.condensation import Condensed, Points
 from meagraph.model.results import Embedding
 from meagraph.outliers.calibration import robust_deviation
 from meagraph.outliers.signals import Signal, own_signal
@@ -17,7 +17,7 @@ NET_NEIGHBOURS = 16  # representatives looked at for one that stands for another
 ERROR_NOISE = 1e-3  # of the descriptors' scale; smaller errors of reconstruction are equal
 
 
-def isolation(points: NDArray[np.float64], condensed: Condensed, dataset: AtomicDataset) -> list[Signal]:
+def isolation(points: Points, condensed: Condensed, dataset: AtomicDataset) -> list[Signal]:
     """Distances to the nearest environments, and to the nearest one on the net that another structure shares.
 
     The net is that of the representatives; twins are neighbours at distance 0. The second distance does not fall for

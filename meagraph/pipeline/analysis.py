@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ase import Atoms
 
 from meagraph.cache import recall, remember
-from meagraph.datasets import AtomicDataset, from_atoms, read_dataset
+from meagraph.datasets import AtomicDataset, from_atoms
 from meagraph.descriptors import WIDTHS, Descriptors
 from meagraph.display.cards import ROWS, Facts, Shown, brief, html_table
 from meagraph.display.pictures import Layer, cluster_layers, map_image
@@ -30,6 +30,7 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe_for, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
+from meagraph.pipeline.opening import open_data
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
@@ -132,8 +133,8 @@ class Analysis(Shown):
         ]
 
 
-def as_dataset(data: Data, *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
-    """A dataset of files, structures, or what is one already.
+def as_dataset(data: Data, *, cache: bool = True, progress: Progress = silent, **reading: Any) -> AtomicDataset:
+    """A dataset of files, structures, or what is one already; ``cache`` as :func:`meagraph.pipeline.opening.open_data`.
 
     ``reading`` are options of :func:`meagraph.datasets.read_dataset` for files, and of
     :func:`meagraph.datasets.from_atoms` for structures. Raises MEAGraphError for bad input, and for such options where
@@ -144,11 +145,11 @@ def as_dataset(data: Data, *, progress: Progress = silent, **reading: Any) -> At
             raise MEAGraphError(f"The dataset is read already; leave out {', '.join(sorted(reading))}.")
         return data
     if isinstance(data, (str, os.PathLike)):
-        return read_dataset(os.fspath(data), progress=progress, **reading)
+        return open_data(data, cache=cache, progress=progress, **reading)
     items: list[Any] = [data] if isinstance(data, Atoms) or not isinstance(data, Iterable) else list(data)
     paths = [item for item in items if isinstance(item, (str, os.PathLike))]
     if items and len(paths) == len(items):
-        return read_dataset([os.fspath(item) for item in paths], progress=progress, **reading)
+        return open_data(paths, cache=cache, progress=progress, **reading)
     if items and all(isinstance(item, Atoms) for item in items):
         return from_atoms(items, **reading)
     kinds = ", ".join(sorted({type(item).__name__ for item in items}))
@@ -176,7 +177,7 @@ def analyse(
     ``reading`` to :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
     config = config or PipelineConfig()
-    dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
     descriptors = describe_for(dataset, config, model_path, cache=cache, progress=part(progress, 0.1, 0.25))

@@ -196,6 +196,7 @@ def export(
         cost=cost,
         curves=curves,
         quests=quests,
+        families=analysis.survey.outliers.off_together,
         overwrite=overwrite,
         progress=progress,
     )
@@ -234,7 +235,12 @@ def describe_settings(analysis: Analysis) -> dict[str, Any]:
         },
         "graph": asdict(config.graph),
         "model": {"source": learned.source, "key": learned.key, **asdict(learned.shape)},
-        "training": {**asdict(trained.training), "graph": asdict(trained.graph), "seed": trained.seed},
+        "training": {
+            **asdict(trained.training),
+            "latent": trained.latent,
+            "graph": asdict(trained.graph),
+            "seed": trained.seed,
+        },
         "pooling_rate": config.pooling_rate,
         "clustering": {
             "method": survey.clusters.method,

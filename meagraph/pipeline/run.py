@@ -1,6 +1,6 @@
 """The whole chain on one screen: start reading here.
 
-1. files -> dataset                          read_dataset
+1. files -> dataset                          open_data
 2. dataset -> descriptors                    describe
 3. descriptors -> representatives -> model   learn
 4. model -> latent space, clusters, map,
@@ -83,7 +83,7 @@ def run(
     :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave, near ones within ``distance`` Å:
     see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
     """
-    dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
     found = analyse(

@@ -36,7 +36,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 5  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 6  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,7 +121,7 @@ def survey(
     compiling.finish(*FORCE_FIELD, progress=part(progress, 0.8, 0.8))
     compiling.begin(*RANKING)
     outliers = score_outliers(
-        np.asarray(points),
+        points,
         condensed,
         clusters,
         dataset,

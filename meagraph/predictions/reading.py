@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structures
-from meagraph.datasets.labels import current_results, read_labels
+from meagraph.datasets.labels import read_labels
 from meagraph.datasets.names import by_family
 from meagraph.duplicates.alike import nearest
 from meagraph.duplicates.comparing import larger_first, lie
@@ -34,10 +34,7 @@ def predicted_by_family(dataset: AtomicDataset, family: str) -> Predicted:
 
     Raises DatasetError where no frame has such a label; the message lists the families that there are.
     """
-    there: set[str] = set()
-    for atoms in dataset.structures:
-        there.update(map(str, (*atoms.info, *atoms.arrays, *current_results(atoms))))
-    families = by_family(there)
+    families = by_family(dataset.structures.names())
     wanted = family.strip("_- ").lower()
     if wanted not in families:
         listed = ", ".join(f"{name or 'the plain names'} ({', '.join(_names(families[name]))})" for name in families)

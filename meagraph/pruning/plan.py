@@ -10,7 +10,6 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.labels import copy_of
 from meagraph.display.cards import ROWS, Facts, Shown, html_table, percent
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
@@ -59,9 +58,22 @@ class PruningPlan(Shown):
         """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
         if self.chosen is None:
             return self.recorded
-        share = self.config.fraction(len(self.keep), len(self.structures))
-        kinds = (False, True) if self.config.rule == "cover" else (False,)
-        return tuple(self.chosen.words(share, structures=structures) for structures in kinds)
+        return tuple(self.chosen.words(self._share, structures=structures) for structures in self._kinds)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The shares behind the ``reasons`` in a few signs; nothing of a plan that was read."""
+        if self.chosen is None:
+            return ()
+        return tuple(self.chosen.of(self._share, structures=structures).formula() for structures in self._kinds)
+
+    @property
+    def _share(self) -> float:
+        return self.config.fraction(len(self.keep), len(self.structures))
+
+    @property
+    def _kinds(self) -> tuple[bool, ...]:
+        return (False, True) if self.config.rule == "cover" else (False,)
 
     @cached_property
     def summary(self) -> PlanSummary:
@@ -86,7 +98,7 @@ class PruningPlan(Shown):
     def atoms(self) -> list[Atoms]:
         """Copies of the structures that stay, in file order. Raises MEAGraphError for a plan without its dataset."""
         structures = self._dataset().structures
-        return [copy_of(structures[row]) for row in np.flatnonzero(self.structures)]
+        return [structures[row] for row in np.flatnonzero(self.structures)]
 
     def _title(self) -> str:
         return "Pruning plan" if self.dataset is None else f"Pruning plan of {self.dataset.name}"

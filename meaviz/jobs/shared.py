@@ -15,12 +15,13 @@ from weakref import WeakValueDictionary
 import panel as pn
 
 from meagraph.cache import content_key
-from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.datasets import AtomicDataset
 from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.opening import open_data
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
@@ -69,7 +70,7 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
     if known is not None and _unchanged(known):
         progress(1, 1, "open already")
         return known
-    dataset = read_dataset(paths, progress=progress, **reading)
+    dataset = open_data([str(path) for path in paths], progress=progress, **reading)
     sources = tuple((source.path, source.sha256) for source in dataset.sources)
     dataset = shared().one(("dataset", dataset.fingerprint, sources), dataset)
     shared().put(request, dataset)

@@ -40,8 +40,8 @@ def alone_of(dataset: AtomicDataset) -> NDArray[np.bool_]:
     """Structures (S,) that are one atom by itself: no image of it lies within the cutoff."""
     result: NDArray[np.bool_] = dataset.sizes == 1
     for structure in np.flatnonzero(result):
-        atoms = dataset.structures[structure]
-        lengths = np.linalg.norm(atoms.cell.array[np.asarray(atoms.pbc)], axis=1)
+        cell = dataset.structures.cells[structure][dataset.periodic[structure]]
+        lengths = np.linalg.norm(cell, axis=1)
         result[structure] = not (lengths <= CUTOFF).any()
     return result
 

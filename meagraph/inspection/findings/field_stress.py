@@ -48,7 +48,7 @@ def compare(
     gram, right = np.zeros((field.width, field.width)), np.zeros(field.width)
     virials, energies = [], []
     for one in chosen.tolist():
-        found = field.neighbourhoods(dataset.structures[one])
+        found = field.neighbourhoods(dataset.structures.plain(one))
         features, virial = found.gradients(field)
         rows = features.reshape(-1, field.width)
         gram += rows.T @ rows
@@ -76,7 +76,8 @@ def _energy_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weighted equations (k, W) and (k,) of the energies, an energy of each element projected out."""
     weight = ENERGY_WEIGHT / np.sqrt(dataset.sizes[chosen])  # of a structure's energy: as its atoms' energies together
-    counts = np.array([(dataset.structures[one].numbers[:, None] == dataset.species).sum(axis=0) for one in chosen])
+    own = (dataset.numbers[dataset.rows_of(one)] for one in chosen)
+    counts = np.array([(numbers[:, None] == dataset.species).sum(axis=0) for numbers in own])
     counts = counts * weight[:, None]
     rows, target = features * weight[:, None], dataset.energy[chosen] * weight
     offsets = np.linalg.pinv(counts)

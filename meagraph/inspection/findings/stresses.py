@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.entries import gathered
 from meagraph.datasets.strains import small_steps
 from meagraph.datasets.stress import AS_IT_IS, UNITS, Way, fitting
 from meagraph.inspection.findings.field_stress import WEIGHT, Compared, compare
@@ -115,10 +116,8 @@ def _units(
 
 def _by_steps(dataset: AtomicDataset, rows: NDArray[np.int64]) -> str | None:
     """What the work along small strains says of the stress of structures: "" for sound, None for nothing."""
-    structures = [dataset.structures[row] for row in rows.tolist()]
-    steps = small_steps(
-        structures, dataset.energy[rows], [dataset.forces[dataset.rows_of(row)] for row in rows.tolist()]
-    )
+    atoms, _ = gathered(dataset.offsets, rows)
+    steps = small_steps(dataset.structures.taken(rows), dataset.energy[rows], dataset.forces[atoms])
     way = fitting(steps, dataset.stress[rows], dataset.volumes[rows], _mistakes())
     if way is None or way == AS_IT_IS:
         return None if way is None else ""

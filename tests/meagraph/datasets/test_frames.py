@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from meagraph.datasets import DatasetError, read_dataset
+from meagraph.datasets.columnar import pack
 from meagraph.datasets.frames import read_frames
-from meagraph.datasets.labels import copy_of, current_results
+from meagraph.datasets.results import current_results
 from tests.support.structures import real_data
 
 COLUMNS = "species:S:1:pos:R:3:forces:R:3"
@@ -252,7 +253,7 @@ def test_results_of_a_frame_are_forgotten_when_it_moves() -> None:
     atoms = one(frame(f'Lattice="{CELL}" Properties={COLUMNS} energy=-1'))
     assert atoms.get_potential_energy() == -1
     assert atoms.get_forces().tolist() == [[1, 2, 3], [-1, -2, -3]]
-    copied = copy_of(atoms)
+    copied = pack([atoms])[0]
     assert copied.get_potential_energy() == -1
     assert current_results(atoms)["energy"] == -1
     atoms.positions[0, 0] += 0.5

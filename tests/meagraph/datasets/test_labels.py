@@ -243,12 +243,11 @@ def test_stress_of_real_data_is_the_energies_derivative(name: str) -> None:
     dataset = read_dataset(real_data(f"{name}.extxyz"))
     assert np.isfinite(dataset.stress).all(axis=(1, 2)).mean() > 0.9
     assert dataset.sources[0].notes == ()
-    forces = [dataset.forces[dataset.rows_of(row)] for row in range(dataset.n_structures)]
     told = 0
     for group in np.unique(dataset.groups):
         rows = np.flatnonzero(dataset.groups == group)
-        some = [dataset.structures[row] for row in rows]
-        steps = small_steps(some, dataset.energy[rows], [forces[row] for row in rows])
+        forces = dataset.forces[np.isin(dataset.structure_of, rows)]
+        steps = small_steps(dataset.structures.taken(rows), dataset.energy[rows], forces)
         for factor, way in ((1.0, "eV/A^3"), (1 / UNITS["GPa"], "GPa")):
             fit = fitting(steps, factor * dataset.stress[rows], dataset.volumes[rows], ways(virial=False))
             assert fit is None or fit.words == way

@@ -8,6 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
+from meagraph.datasets.columnar import pack
 from meagraph.datasets.strains import BLOCK, BLOCKS, Steps, small_steps
 
 
@@ -29,7 +30,7 @@ def measured(structures: list[Atoms]) -> tuple[Steps, np.ndarray]:
         energy.append(known.get_potential_energy())
         forces.append(known.get_forces())
         stress.append(known.get_stress(voigt=False))
-    steps = small_steps(structures, np.array(energy), forces)
+    steps = small_steps(pack(structures), np.array(energy), np.concatenate(forces))
     return steps, steps.told(np.array(stress), np.array([atoms.get_volume() for atoms in structures]))
 
 
@@ -56,7 +57,7 @@ def test_without_forces_only_what_has_not_moved() -> None:
     still = [copper(np.diag([0.01 * n, 0, 0])) for n in range(3)]
     moved = [copper(np.diag([0.01 * n, 0, 0]), 0.02, n) for n in range(3, 6)]
     unknown = [np.full((4, 3), np.nan)] * 6
-    steps = small_steps([*still, *moved], np.arange(6.0), unknown)
+    steps = small_steps(pack([*still, *moved]), np.arange(6.0), np.concatenate(unknown))
     assert sorted(zip(steps.first.tolist(), steps.second.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 2)]
 
 
@@ -71,13 +72,13 @@ def test_without_forces_only_what_has_not_moved() -> None:
     ],
 )
 def test_what_is_no_small_step(other: Atoms, why: str) -> None:
-    steps = small_steps([copper(np.zeros((3, 3))), other], np.array([0.0, 1.0]), [np.zeros((4, 3))] * 2)
+    steps = small_steps(pack([copper(np.zeros((3, 3))), other]), np.array([0.0, 1.0]), np.zeros((8, 3)))
     assert len(steps.work) == 0, why
 
 
 def test_next_to_no_work_and_unknown_energies_say_nothing() -> None:
-    pair = [copper(np.zeros((3, 3))), copper(np.diag([0.01, 0, 0]))]
-    zero = [np.zeros((4, 3))] * 2
+    pair = pack([copper(np.zeros((3, 3))), copper(np.diag([0.01, 0, 0]))])
+    zero = np.zeros((8, 3))
     assert len(small_steps(pair, np.array([0.0, 1e-5]), zero).work) == 0
     assert len(small_steps(pair, np.array([0.0, np.nan]), zero).work) == 0
     assert len(small_steps(pair, np.array([0.0, 0.1]), zero).work) == 1
@@ -86,5 +87,5 @@ def test_next_to_no_work_and_unknown_energies_say_nothing() -> None:
 def test_of_many_structures_a_bounded_number_is_compared() -> None:
     count = 3 * BLOCKS * BLOCK
     structures = [bulk("Cu", a=3.6 * (1 + 1e-6 * n)) for n in range(count)]
-    steps = small_steps(structures, np.arange(count, dtype=float), [np.zeros((1, 3))] * count)
+    steps = small_steps(pack(structures), np.arange(count, dtype=float), np.zeros((count, 3)))
     assert len(np.unique(np.concatenate([steps.first, steps.second]))) <= BLOCKS * BLOCK
