@@ -74,8 +74,9 @@ def test_only_files_of_an_earlier_export_are_replaced(data: AtomicDataset, tmp_p
 
 @pytest.mark.parametrize(("entry", "message"), [("energy", "expected no entry"), ("a b", "no name for an entry")])
 def test_entries_that_cannot_be_are_refused(data: AtomicDataset, tmp_path: Path, entry: str, message: str) -> None:
-    from_memory = from_atoms([atoms.copy() for atoms in data.structures], allow_unlabelled=True)
-    from_memory.structures[3].info["Energy"] = 1.0
+    structures = [atoms.copy() for atoms in data.structures]
+    structures[3].info["Energy"] = 1.0
+    from_memory = from_atoms(structures, allow_unlabelled=True)
     with pytest.raises(ExportError, match=message):
         export_parts(from_memory, halves(data), tmp_path / "out", "split", entry=entry)
     assert not (tmp_path / "out").exists()
