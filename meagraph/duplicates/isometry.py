@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
@@ -53,7 +54,7 @@ def isometry(
     tried = 0
     for spot in np.flatnonzero(like).tolist():
         there = _Around(other, spot, CUTOFF + COINCIDE)
-        for turn in _turns(around, there):
+        for turn in _turns(around, there, one, other):
             tried += 1
             if tried > MOST:
                 return None
@@ -103,30 +104,58 @@ def _neighbours(atoms: Atoms, centre: int, reach: float) -> tuple[NDArray[np.flo
     return vectors[near], atoms.numbers[near % len(atoms)].astype(np.int64)
 
 
-def _turns(around: _Around, there: _Around) -> Iterator[NDArray[np.float64]]:
-    """Turns (3, 3) that lay two neighbours on two like ones; for neighbours on one line some turn about it."""
-    first = around.vectors[0]
-    leaning = np.linalg.norm(np.cross(around.vectors, first), axis=1) > LEAN * around.lengths * around.lengths[0]
-    tolerance = 2 * SAME
-    starts = np.flatnonzero(
-        (np.abs(there.lengths - around.lengths[0]) <= tolerance) & (there.numbers == around.numbers[0])
-    )
+def _turns(around: _Around, there: _Around, one: Atoms, other: Atoms) -> Iterator[NDArray[np.float64]]:
+    """Turns (3, 3) that lay two neighbours on two like ones.
+
+    Of neighbours on one line a vector of the lattice is the second; without a lattice some turn about the line will do.
+    """
+    first, seconds, numbers = around.vectors[0], around.vectors, around.numbers
+    candidates, kinds = there.vectors, there.numbers
+    starts = _like(there.vectors, there.numbers, first, around.numbers[0])
+    if not _leaning(seconds, first).any():
+        seconds, candidates = _lattice(one), _lattice(other)
+        numbers, kinds = np.zeros(len(seconds), dtype=np.int64), np.zeros(len(candidates), dtype=np.int64)
+    leaning = _leaning(seconds, first)
     if not leaning.any():
         for start in starts:
             yield _frame(there.vectors[start]) @ _frame(first).T
         return
     second = int(leaning.argmax())
-    between = np.linalg.norm(around.vectors[second] - first)
-    ends = np.flatnonzero(
-        (np.abs(there.lengths - around.lengths[second]) <= tolerance) & (there.numbers == around.numbers[second])
-    )
-    source = _frame(first, around.vectors[second])
+    between = np.linalg.norm(seconds[second] - first)
+    ends = _like(candidates, kinds, seconds[second], numbers[second])
+    source = _frame(first, seconds[second])
     for start in starts:
-        gaps = np.linalg.norm(there.vectors[ends] - there.vectors[start], axis=1)
-        for end in ends[np.abs(gaps - between) <= 2 * tolerance]:
-            frame = _frame(there.vectors[start], there.vectors[end])
+        gaps = np.linalg.norm(candidates[ends] - there.vectors[start], axis=1)
+        for end in ends[np.abs(gaps - between) <= 4 * SAME]:
+            frame = _frame(there.vectors[start], candidates[end])
             for hand in (1.0, -1.0):
                 yield (frame * [1.0, 1.0, hand]) @ source.T
+
+
+def _leaning(vectors: NDArray[np.float64], first: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the vectors (k, 3) are far from parallel to another."""
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(first)
+    return np.asarray(np.linalg.norm(np.cross(vectors, first), axis=1) > LEAN * lengths)
+
+
+def _like(
+    vectors: NDArray[np.float64], numbers: NDArray[np.int64], one: NDArray[np.float64], number: int
+) -> NDArray[np.int64]:
+    """Places of the vectors (k, 3) to atoms of this element that are as long as another."""
+    gaps = np.abs(np.linalg.norm(vectors, axis=1) - np.linalg.norm(one))
+    return np.flatnonzero((gaps <= 2 * SAME) & (numbers == number))
+
+
+def _lattice(atoms: Atoms) -> NDArray[np.float64]:
+    """Short vectors (k, 3) by which a structure repeats, the shortest first."""
+    if not atoms.pbc.any():
+        return np.empty((0, 3))
+    cell = np.asarray(minkowski_reduce(atoms.cell.complete(), atoms.pbc)[0])
+    steps = [np.arange(-2, 3) if periodic else np.zeros(1) for periodic in atoms.pbc]
+    found = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    lengths = np.linalg.norm(found, axis=1)
+    order = np.argsort(lengths, kind="stable")
+    return np.asarray(found[order][lengths[order] > 0.0])
 
 
 def _frame(first: NDArray[np.float64], second: NDArray[np.float64] | None = None) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ class Leaks(Repeats):
         """Pairs (P,) of a structure of ``part`` that stands in the ``other``, earlier one."""
         one, two = self.names.index(part), self.names.index(other)
         return np.asarray((self.parts[self.structure] == one) & (self.parts[self.of] == two))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """As of all repeats, with the parts that both structures are in."""
+        names = np.array(self.names)
+        parts = {"part": names[self.parts[self.structure]], "of_part": names[self.parts[self.of]]}
+        return parts | super().columns()
 
     def lines(self) -> list[str]:
         """A sentence for each two parts."""

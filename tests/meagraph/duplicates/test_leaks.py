@@ -28,6 +28,9 @@ def test_each_structure_of_a_later_part_is_beside_the_most_alike_one_of_each_ear
         (6, 3, "symmetric"),
     ]
     assert found.apart == pytest.approx([0.0015, 0.0, 0.0016, 0.0001], abs=1e-6)
+    assert found.columns()["part"].tolist() == ["validation", "test", "test", "test"]
+    assert found.columns()["of_part"].tolist() == ["train", "train", "train", "validation"]
+    assert found.figures()["pairs"][1]["kind"] == "exact"
     assert found.lines() == [
         "1 of 2 structures of validation stand in train: 0 exact, 0 symmetric, 1 near",
         "2 of 2 structures of test stand in train: 1 exact, 0 symmetric, 1 near",

@@ -106,6 +106,17 @@ def test_molecules_without_a_cell(name: str) -> None:
     assert repeats(one, copy_of(one, 3, mirror=True), copy_of(one, 4)) == [(1, 0, "symmetric"), (2, 0, "symmetric")]
 
 
+@pytest.mark.parametrize("name", ["N2", "CO2", "H2O"])
+def test_a_molecule_in_a_periodic_box_turns_with_the_box(name: str) -> None:
+    """What lies on one line fixes no turn about it; the box does."""
+    one = molecule(name, cell=[9.0, 10.0, 11.5], pbc=True)
+    one.rotate(25, (1, 2, 3))
+    other = one.copy()
+    other.rotate(40, (1, 1, 0))  # within the box: other images beside it
+    assert repeats(one, copy_of(one, 1)) == [(1, 0, "symmetric")]
+    assert repeats(one, other) == [(1, 0, "near")]
+
+
 def test_layers_and_chains_are_found_whichever_axis_repeats() -> None:
     layer = bulk("Cu", a=3.61, cubic=True) * (1, 1, 2)
     layer.positions += np.random.default_rng(0).normal(scale=0.1, size=(8, 3))
