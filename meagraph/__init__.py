@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meagraph.datasets import read_dataset as read
     from meagraph.descriptors import DescriptorConfig
     from meagraph.errors import Cancelled, MEAGraphError
+    from meagraph.evaluation.novelty import Novelty
     from meagraph.evaluation.quests import QuestsConfig
     from meagraph.exports import ExportedFiles, ExportError, verify
     from meagraph.graph.similarity import GraphConfig
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from meagraph.model.settings import TrainingConfig
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.pipeline.planning import Evaluation, evaluate, export, prune
+    from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
     from meagraph.pipeline.run import Run, run
     from meagraph.pruning.plan import PruningPlan
     from meagraph.pruning.settings import PruningConfig
@@ -43,6 +44,7 @@ _HOMES = {
     "meagraph.datasets": ("AtomicDataset", "DatasetError", "from_atoms"),
     "meagraph.descriptors": ("DescriptorConfig",),
     "meagraph.errors": ("Cancelled", "MEAGraphError"),
+    "meagraph.evaluation.novelty": ("Novelty",),
     "meagraph.evaluation.quests": ("QuestsConfig",),
     "meagraph.exports": ("ExportError", "ExportedFiles", "verify"),
     "meagraph.graph.similarity": ("GraphConfig",),
@@ -52,7 +54,7 @@ _HOMES = {
     "meagraph.model.settings": ("TrainingConfig",),
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
-    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "prune"),
+    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pruning.plan": ("PruningPlan",),
     "meagraph.pruning.settings": ("PruningConfig",),
@@ -66,6 +68,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "from_atoms",
     "examine",
     "analyse",
+    "novelty",
     "prune",
     "evaluate",
     "export",
@@ -75,6 +78,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "Finding",
     "Findings",
     "Analysis",
+    "Novelty",
     "PruningPlan",
     "Evaluation",
     "ExportedFiles",

@@ -16,7 +16,8 @@ from meagraph.cli.embed import add_embed
 from meagraph.cli.evaluate import add_evaluate
 from meagraph.cli.info import add_info
 from meagraph.cli.map import add_map
-from meagraph.cli.options import add_reading_options, reading_options
+from meagraph.cli.novelty import add_novelty
+from meagraph.cli.options import add_known, add_reading_options, reading_options
 from meagraph.cli.outliers import add_outliers
 from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
@@ -24,7 +25,7 @@ from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
 from meagraph.memory import ran_out, shortage
 
-__all__ = ["add_reading_options", "main", "reading_options"]
+__all__ = ["add_known", "add_reading_options", "main", "reading_options"]
 
 COMMANDS = (
     add_info,
@@ -38,6 +39,7 @@ COMMANDS = (
     add_prune,
     add_compare,
     add_evaluate,
+    add_novelty,
 )
 
 

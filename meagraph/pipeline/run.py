@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from meagraph.display.cards import Facts, brief
 from meagraph.display.pictures import kept_layers
 from meagraph.exports import ExportedFiles, check_target
-from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
+from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
 from meagraph.progress import Progress, part, silent
@@ -60,6 +60,7 @@ def run(
     data: Data,
     directory: str | Path | None = None,
     *,
+    known: Data | None = None,
     config: PipelineConfig | None = None,
     pruning: PruningConfig | None = None,
     model_path: str | Path | None = None,
@@ -72,10 +73,11 @@ def run(
 ) -> Run:
     """Run the whole chain on ``data`` and, where ``directory`` is given, export the kept structures there.
 
+    What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
     ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
     :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
-    dataset = as_dataset(data, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = with_data(data, known, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
     found = analyse(
