@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 from scipy.spatial import KDTree
-from scipy.spatial.distance import cdist
 
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.known import known_words
@@ -206,11 +205,14 @@ class Novelty(Shown):
         """Representatives (m,) of what is not covered, and which others (m, M) are near enough to cover each."""
         left = np.unique(self.condensed.assignment[self.beyond]).astype(np.int64)
         rows = np.asarray(self.points[self.condensed.representatives])
-        unit = self.unit[left]
-        parts = [
-            csr_matrix(cdist(rows[left[k : k + BLOCK]], rows) <= unit[k : k + BLOCK, None], dtype=np.int32)
-            for k in range(0, len(left), BLOCK)
-        ]
+        rows = rows - rows.mean(axis=0)  # inner products lose no digits to a common offset
+        square = (rows**2).sum(axis=1)
+        parts = []
+        for start in range(0, len(left), BLOCK):
+            some = left[start : start + BLOCK]
+            apart = square[some, None] + square - 2.0 * rows[some] @ rows.T
+            apart[np.arange(len(some)), some] = 0.0
+            parts.append(csr_matrix(apart <= self.unit[some, None] ** 2 * (1.0 + 1e-9), dtype=np.int32))
         return left, vstack(parts, format="csr") if parts else csr_matrix((0, len(rows)), dtype=np.int32)
 
     def _title(self) -> str:
@@ -262,9 +264,9 @@ def find_novelty(dataset: AtomicDataset, points: Points, condensed: Condensed) -
     floor = max(condensed.epsilon, 1e-12 * condensed.diameter, np.finfo(float).tiny)
     spacing = np.full(len(cells), floor)
     if len(cells) > 1:
-        reach = tree.query(middle, k=[min(NEIGHBOUR + 1, len(cells))])[0][:, 0]
+        reach = tree.query(middle, k=[min(NEIGHBOUR + 1, len(cells))], workers=-1)[0][:, 0]
         spacing = np.maximum(np.minimum(reach, np.quantile(reach, WIDEST)), floor)
-    nearest = tree.query(np.asarray(points[condensed.representatives]))[1]
+    nearest = tree.query(np.asarray(points[condensed.representatives]), workers=-1)[1]
     nearest[cells] = np.arange(len(cells))
     unit = spacing[nearest]
     value = np.zeros(len(known), dtype=np.float32)

@@ -168,6 +168,8 @@ def with_data(data: Data, known: Data | None = None, *, progress: Progress = sil
     """The dataset of ``data`` and, where there is any, what is ``known`` beside it; see :func:`as_dataset`."""
     if known is None:
         return as_dataset(data, progress=progress, **reading)
+    if isinstance(data, AtomicDataset) and isinstance(known, AtomicDataset):
+        return with_known(as_dataset(data, **reading), known)
     parts = []
     for number, one in enumerate((data, known)):
         options = {} if isinstance(one, AtomicDataset) else {**reading, **FOR_BOTH}
