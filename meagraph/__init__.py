@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from meagraph.descriptors import DescriptorConfig
     from meagraph.duplicates import Duplicates, Leaks, find_duplicates, find_leaks
     from meagraph.errors import Cancelled, MEAGraphError
+    from meagraph.evaluation.novelty import Novelty
     from meagraph.evaluation.quests import QuestsConfig
     from meagraph.exports import ExportedFiles, ExportError, verify
     from meagraph.graph.similarity import GraphConfig
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from meagraph.model.settings import TrainingConfig
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.pipeline.planning import Evaluation, evaluate, export, prune
+    from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
     from meagraph.pipeline.predicting import errors_of
     from meagraph.pipeline.run import Run, run
     from meagraph.pipeline.selecting import write_selections
@@ -51,6 +52,7 @@ _HOMES = {
     "meagraph.descriptors": ("DescriptorConfig",),
     "meagraph.duplicates": ("Duplicates", "Leaks", "find_duplicates", "find_leaks"),
     "meagraph.errors": ("Cancelled", "MEAGraphError"),
+    "meagraph.evaluation.novelty": ("Novelty",),
     "meagraph.evaluation.quests": ("QuestsConfig",),
     "meagraph.exports": ("ExportError", "ExportedFiles", "verify"),
     "meagraph.graph.similarity": ("GraphConfig",),
@@ -61,7 +63,7 @@ _HOMES = {
     "meagraph.model.settings": ("TrainingConfig",),
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
-    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "prune"),
+    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
     "meagraph.pipeline.predicting": ("errors_of",),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pipeline.selecting": ("write_selections",),
@@ -88,6 +90,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "kept_selection",
     "write_selections",
     "errors_of",
+    "novelty",
     "prune",
     "evaluate",
     "export",
@@ -102,6 +105,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "Analysis",
     "Selection",
     "Errors",
+    "Novelty",
     "PruningPlan",
     "Evaluation",
     "ExportedFiles",

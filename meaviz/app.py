@@ -29,7 +29,7 @@ from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
-TAB_KEYS = "1234567890-="
+TAB_KEYS = "1234567890-=;"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 NOTES = {  # what is handled elsewhere, by where it works
@@ -120,8 +120,8 @@ def build(
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
     ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
-    be opened or written from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the
-    caller's own can be watched, and is shown as it is where it has a dataset.
+    be opened or written from the page. ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`; a
+    ``session`` of the caller's own can be watched, and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")

@@ -19,7 +19,8 @@ from meagraph.cli.errors import add_errors
 from meagraph.cli.evaluate import add_evaluate
 from meagraph.cli.info import add_info
 from meagraph.cli.map import add_map
-from meagraph.cli.options import add_reading_options, reading_options
+from meagraph.cli.novelty import add_novelty
+from meagraph.cli.options import add_known, add_reading_options, reading_options
 from meagraph.cli.outliers import add_outliers
 from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
@@ -28,7 +29,7 @@ from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
 from meagraph.memory import ran_out, shortage
 
-__all__ = ["add_reading_options", "main", "reading_options"]
+__all__ = ["add_known", "add_reading_options", "main", "reading_options"]
 
 COMMANDS = (
     add_info,
@@ -46,6 +47,7 @@ COMMANDS = (
     add_compare,
     add_evaluate,
     add_errors,
+    add_novelty,
 )
 
 

@@ -216,6 +216,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     add_reading_options(parser)
 
 
+def add_known(parser: argparse.ArgumentParser) -> None:
+    """What is known already beside DATA."""
+    parser.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="data that is known already, as a training set; may be given several times. It is learned from and lies "
+        "on the map, never chosen or exported; neither it nor DATA needs labels then",
+    )
+
+
 def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "stop") -> None:
     """Options that say how files are read; :func:`reading_options` collects them again."""
     from meagraph.datasets.options import MAX_BYTES

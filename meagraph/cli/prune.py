@@ -10,6 +10,7 @@ from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, rea
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_known,
     add_out,
     pipeline_config,
 )
@@ -41,6 +42,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser, cache=False)
     add_pruning_options(parser)
     add_dropping(parser)
+    add_known(parser)
     add_data(parser)
 
 

@@ -53,6 +53,7 @@ def describe_export(
                 "path_from_manifest": _relative(source.path, folder),
                 "sha256": source.sha256,
                 "format": "meadata" if index in anew else source.format,
+                "known": source.known,
                 "frames": source.n_frames,
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
                 "labels": dataclasses.asdict(source.labels),
@@ -73,7 +74,7 @@ def describe_export(
 
 
 def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
-    """Structures and environments before and after, of all and of each group, in the order of the dataset.
+    """New structures and environments before and after, of all and of each group, in the order of the dataset.
 
     ``environments`` after are all those in the structures written; ``environments_selected`` those that the plan itself
     chose to keep, in whatever structure.
@@ -91,7 +92,7 @@ def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
     groups = {name: entry(numbers) for name, numbers in zip(tally.names, counts.T.tolist(), strict=True)}
     return {
         "all": entry(counts.sum(axis=1).tolist()),
-        "groups": {name: groups[name] for name in dict.fromkeys(dataset.groups.tolist())},
+        "groups": {name: groups[name] for name in dict.fromkeys(dataset.groups[~dataset.known].tolist())},
     }
 
 

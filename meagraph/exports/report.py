@@ -79,10 +79,11 @@ def report_html(
     """
     sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
-    share = 100 * plan.n_environments / dataset.n_environments
+    new = ~dataset.known
+    share = 100 * plan.n_environments / int(sizes[new].sum())
     figures = [
-        (f"{plan.n_structures:,}", f"of {dataset.n_structures:,} structures kept"),
-        (f"{inside:,}", f"of {dataset.n_environments:,} environments in them"),
+        (f"{plan.n_structures:,}", f"of {int(new.sum()):,} structures kept"),
+        (f"{inside:,}", f"of {int(sizes[new].sum()):,} environments in them"),
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)

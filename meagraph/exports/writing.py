@@ -182,7 +182,7 @@ def _write_index(path: Path, dataset: AtomicDataset, plan: PruningPlan) -> None:
     with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
-        for row in range(dataset.n_structures):
+        for row in np.flatnonzero(~dataset.known).tolist():
             keep = plan.keep[dataset.offsets[row] : dataset.offsets[row + 1]]
             atoms = np.flatnonzero(keep)
             writer.writerow(

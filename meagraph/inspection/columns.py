@@ -83,6 +83,10 @@ def of_dataset(data: AtomicDataset) -> dict[str, Entry]:
         ),
         "volume": Entry("Volume per atom", "Å³", "structure", "number", volumes),
     }
+    if data.known.any():
+        entries["known"] = Entry(
+            "Known already", "", "structure", "category", lambda: (data.known.astype(np.int64), ("new", "known"))
+        )
     if np.isfinite(data.stress).any():
         entries["pressure"] = Entry("Pressure", "GPa", "structure", "number", lambda: data.pressures)
     return entries

@@ -68,11 +68,13 @@ class Properties(Mapping[str, Property]):
         *,
         quick: Projection | None = None,
         evidence: Evidence | None = None,
+        novelty: NDArray[np.floating] | None = None,
         live: Mapping[str, Callable[[], Property]] | None = None,
     ) -> None:
         """``quick`` is the map of principal components; ``live`` are properties that change, computed each time.
 
-        ``evidence`` is what clusters can be named by; phases are among it.
+        ``evidence`` is what clusters can be named by; phases are among it. ``novelty`` (N,) is the distance to what is
+        known already.
         """
         self._dataset = dataset
         self._live = dict(live or {})
@@ -83,6 +85,9 @@ class Properties(Mapping[str, Property]):
             self._entries |= _of_survey(survey, evidence)
             if condensed is not None and survey.embedding is not None:
                 self._entries |= _of_latent_space(survey.embedding, condensed)
+        if novelty is not None:
+            entry = Entry("Novelty", "× spacing of the known", "environment", "number", constant(novelty))
+            self._entries["novelty"] = entry
         if quick is not None:
             self._entries |= _places("pca", "Principal component", quick)
         self._entries |= {

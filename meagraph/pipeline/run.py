@@ -26,7 +26,7 @@ from meagraph.display.pictures import kept_layers
 from meagraph.duplicates.dropping import Dropped, find_dropped
 from meagraph.duplicates.thresholds import NEAR
 from meagraph.exports import ExportedFiles, check_target
-from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
+from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
 from meagraph.progress import Progress, part, silent
@@ -64,6 +64,7 @@ def run(
     data: Data,
     directory: str | Path | None = None,
     *,
+    known: Data | None = None,
     config: PipelineConfig | None = None,
     pruning: PruningConfig | None = None,
     model_path: str | Path | None = None,
@@ -78,12 +79,13 @@ def run(
 ) -> Run:
     """Run the whole chain on ``data`` and, where ``directory`` is given, export the kept structures there.
 
+    What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
     ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
     :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of
     :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave, near ones within ``distance`` Å:
     see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
     """
-    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
     found = analyse(

@@ -23,6 +23,7 @@ from meagraph.progress import Progress
 from meagraph.step_files.checks import claim
 from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
 from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.novelty_job import NoveltyJob
 from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
 from meaviz.jobs.runner import JobRunner
@@ -40,11 +41,13 @@ class Workflow:
         self.session = session
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
+        self._novelty = NoveltyJob(session)
         self._names = JobRunner(lambda fraction, message: None)
 
     def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before.
 
+        ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`: ``known`` are files that are known.
         Of what is being opened ``ahead`` the result is taken, at once where it is there.
         """
         data, config, hand = self.session.data, self.session.data.next_config, Hand()
@@ -119,6 +122,7 @@ class Workflow:
         """Stop everything: nobody looks any more."""
         self.cancel()
         self._names.cancel()
+        self._novelty.cancel()
 
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.

@@ -14,6 +14,7 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.force_error import Cost
+from meagraph.evaluation.novelty import Curve
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports import ExportedFiles
 from meagraph.exports.parts import PartFiles
@@ -77,6 +78,9 @@ class Planning(param.Parameterized):
     curves: CostCurves | None = param.ClassSelector(
         class_=CostCurves, allow_None=True, doc="Cost along the keep fraction."
     )
+    novelty: Curve | None = param.ClassSelector(
+        class_=Curve, allow_None=True, doc="What of the new the known and ever larger plans cover."
+    )
     quests: QuestsMeasures | None = param.ClassSelector(
         class_=QuestsMeasures, allow_None=True, doc="Of the plan that had them computed last."
     )
@@ -116,6 +120,7 @@ class Planning(param.Parameterized):
             written=None,
             cost=None,
             quests=None,
+            novelty=None,
             figures=None,
             curves=None,
             rankings=(),

@@ -15,6 +15,7 @@ from param.parameterized import Event, batch_call_watchers
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.novelty import Novelty
 from meagraph.inspection.named import named_selections
 from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import two_sided
@@ -112,6 +113,12 @@ class Session:
             self.data.param.update(survey=survey, sight=survey)
             self.judging.start(judgements)
             self.planning.start(self.data.found)
+
+    def set_novelty(self, found: Novelty) -> None:
+        """Take how far what is new lies from what is known: a property of each environment from then on."""
+        with self.together():
+            self.data.novelty = found
+            self.data.properties = self._properties()
 
     def set_level(self, count: int) -> None:
         """Show ``count`` clusters of the hierarchy; selection and judgements stay, and so do plans of no cluster.
@@ -215,6 +222,10 @@ class Session:
         }
         if sight is not None and sight.clusters is not None:
             facts["cluster"] = self.cluster_title(int(sight.clusters.labels[row]))
+        if data.known[structure]:
+            facts["known"] = "already"
+        elif self.data.novelty is not None:
+            facts["novelty"] = f"{self.data.novelty.value[row]:.2f} × spacing of the known"
         if sight is not None and sight.outliers is not None:
             facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
         if self.judging.judgements is not None:
@@ -256,6 +267,7 @@ class Session:
             None if learned is None else learned.condensed,
             quick=None if quick is None else quick.projection,
             evidence=self.data.evidence,
+            novelty=None if self.data.novelty is None else self.data.novelty.value,
             live=live,
         )
 

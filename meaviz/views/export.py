@@ -96,7 +96,7 @@ class ExportView(pn.viewable.Viewer):
                 "<b>{:,}</b> of {:,} structures will be written in their original order, with an index of all and a "
                 "manifest. Frames of extended XYZ are copied byte for byte.",
                 plan.n_structures,
-                data.n_structures,
+                int((~data.known).sum()),
             )
         files = self.session.planning.exported
         if files is None:
