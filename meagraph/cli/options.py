@@ -81,7 +81,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
     ),
     "training": (
         Setting(
-            "--latent",
+            "--latent-space",
             "latent",
             "space of clusters and map: agreement of neighbouring atoms, or the context of the descriptors direct",
             _latent,
