@@ -61,7 +61,7 @@ def _map(options: argparse.Namespace) -> None:
         check_made_from(options.onto, about, latent=file.about["made_from"]["reference"])
         placed = file.placement
         onto = Projection(np.column_stack([table["x"], table["y"]]).astype(np.float32))
-        xy = place_on_map(placed, file.latent, onto).xy
+        xy = place_on_map(placed, file.latent, onto, n_neighbors=config.projection.n_neighbors).xy
         outside = placed.outside[placed.condensed.assignment]
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
         columns |= {"distance": placed.distance[placed.condensed.assignment], "outside": outside.astype(np.int8)}

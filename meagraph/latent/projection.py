@@ -23,7 +23,7 @@ BLOCK = 4096
 class ProjectionConfig:
     """UMAP's settings."""
 
-    n_neighbors: int = 30
+    n_neighbors: int = 15
     min_dist: float = 0.1
 
     def __post_init__(self) -> None:
