@@ -1,29 +1,26 @@
-"""Do clusters and map show what is known of the atoms? Every set as a user opens it, by the defaults.
+"""Do clusters and map show what is known of the atoms? Every set by the defaults, and by the same without learning.
 
-``python benchmarks/clusters.py [--set nb-whole demo metal] [--seeds 0 1 2] [--before CHECKOUT]``. Of each set and
-seed: :func:`meagraph.analyse` without a cached result, then the agreement of its clusters, at the level that is shown
-first, with what is known (adjusted mutual information, homogeneity, completeness), the number of clusters, the share in
-none, and how the map does: clusters read off it, neighbours of the same kind, trustworthiness and continuity. Beside it
-one fixed reading (Leiden) of three spaces: the descriptors, the latent space of an untrained model, and of the trained.
-
-With ``--before`` another checkout of the project runs the same first, in a process of its own. Figures go to
-``results/clusters.json``, those of the sets that were run in place of what stood there.
+``python benchmarks/clusters.py [--set nb-whole demo metal] [--seeds 0 1 2]``. Clusters and map hang on the descriptors,
+their context and the agreement of neighbours alone, so these steps of the library are taken, with what the cache knows
+of descriptors. Of each set and seed the same environments are clustered in three spaces, by the same hierarchy at the
+level that it shows first: the context read directly (``direct``), the latent space with the network as it was drawn
+(``untrained``), and the trained one, which a user sees. Figures: agreement with what is known (adjusted mutual
+information, homogeneity, completeness), also at fixed numbers of clusters, with kinds cut to equal sizes, and by one
+fixed reading (Leiden) of each space; for the map clusters read off it, neighbours of the same kind, trustworthiness
+and continuity. They go to ``results/clusters.json`` after each set and seed, in place of what stood there.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +29,33 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 import meagraph as mg
+from meagraph.descriptors import Descriptors
 from meagraph.files import write_json
+from meagraph.graph.condensation import Condensed
+from meagraph.latent.clustering import Clusters, cluster
+from meagraph.latent.neighbours import Neighbours
+from meagraph.latent.nodes import LatentOf, holding, population
+from meagraph.latent.projection import project
+from meagraph.model import agreement as networks
+from meagraph.model.results import Embedding
+from meagraph.pipeline.describing import describe_for
+from meagraph.pipeline.learning import condense_for
+from meagraph.pipeline.survey import latent_neighbours
 
-# what judges is of this checkout, whichever one the library is of
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.support.draws import whole_structures
 from tests.support.made_sets import TRUTH, UNKNOWN, made_set
 from tests.support.scores import agreement, communities, faithfulness, neighbour_agreement, own_clusters
 
-ROOT = Path(sys.path.pop(0))  # processes that the library starts take the library from where this one did
+ROOT = Path(sys.path.pop(0))
 RESULTS = Path(__file__).parent / "results" / "clusters.json"
 DATA = Path(os.environ.get("MEAVIZ_DATA", ROOT.parent / "shared" / "data"))
 MADE = Path(tempfile.gettempdir()) / "meaviz-made-sets"
 RESOLUTIONS = (0.05, 0.5)  # of the fixed reading
+LEVELS = (5, 8, 12, 20, 30)  # numbers of clusters at which spaces are compared
+SPACES = ("direct", "untrained", "trained")
+READ = 5000  # nodes of the fixed reading, drawn at random
+EVEN = 400  # environments of a kind, at most, where kinds are cut to equal sizes
 PER_LABEL = 1000  # environments of the balanced samples, about
 NIOBIUM = {
     **{name: name for name in ("fcc", "hcp", "sc", "dia", "A15", "C15", "liquid")},
@@ -54,7 +65,6 @@ OF_THE_DEMO = ("fcc", "hcp", "A15", "liquid", "surface_100", "surface_110", "sur
 PERFECT = ("Bulk", "EOS", "Shear", "Strain")  # groups of InP without a defect
 INP_BOND = 3.1  # Å: the first shell, 2.54 Å at rest
 Record = dict[str, Any]
-Records = dict[str, list[Record]]  # by set, one a seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,89 +149,101 @@ SETS: dict[str, Callable[[int], Case]] = {
 }
 
 
-def measure(case: Case, seed: int, *, readings: bool = True) -> Record:
+@dataclass(frozen=True, eq=False)
+class Space:
+    """A latent space, and what the defaults find in it."""
+
+    embedding: Embedding  # of the nodes that clusters are found by
+    condensed: Condensed  # the same
+    neighbours: Neighbours  # of the nodes
+    clusters: Clusters
+
+
+def spaces(descriptors: Descriptors, condensed: Condensed, config: mg.PipelineConfig) -> dict[str, Space]:
+    """The three of SPACES."""
+    context = descriptors.context
+    if context is None or descriptors.pairs is None:
+        raise mg.MEAGraphError("Clusters are compared in the latent space of a context, but these have none.")
+
+    def of(latent: LatentOf) -> Space:
+        size = condensed.size
+        bare = Embedding(
+            np.zeros((size, 1), np.float32),
+            np.zeros((2, 0), np.int64),
+            np.zeros(0, np.float32),
+            config.pooling_rate,
+            np.ones(size, dtype=bool),
+        )
+        held = holding(bare, condensed, latent, seed=config.seed)
+        near = latent_neighbours(held, config)
+        clusters = cluster(held, near, condensed, config.clustering, seed=config.seed)
+        return Space(*population(held, condensed), near, clusters)
+
+    found = {"direct": of(lambda rows: np.asarray(context[rows]))}
+    steps = networks.STEPS
+    for name, count in (("untrained", 0), ("trained", steps)):
+        networks.STEPS = count
+        learned = networks.learn_agreement(context, descriptors.pairs, condensed.representatives, seed=config.seed)
+        found[name] = of(lambda rows, learned=learned: learned(context[rows]))
+    networks.STEPS = steps
+    return found
+
+
+def measure(case: Case, seed: int) -> Record:
     """All figures of one set and seed."""
     config = mg.PipelineConfig(seed=seed)
     began = time.perf_counter()
-    found = mg.analyse(case.dataset, config=config, cache=False)
-    seconds = time.perf_counter() - began
-    labels = found.survey.clusters.labels
+    descriptors = describe_for(case.dataset, config, None)
+    condensed = condense_for(case.dataset, descriptors, config)
+    found = spaces(descriptors, condensed, config)
+    return judged(case, descriptors, found, config) | {"seconds": round(time.perf_counter() - began, 1)}
+
+
+def judged(case: Case, descriptors: Descriptors, found: Mapping[str, Space], config: mg.PipelineConfig) -> Record:
+    """The figures of the spaces, and of the map of the trained one."""
+    trained = found["trained"]
+    net, labels = trained.condensed, trained.clusters.labels
     own = own_clusters(case.truth, labels)
-    net = found.learned.condensed
-    chosen = net.representatives
-    rows, places = described(found, chosen), found.survey.projection.xy[chosen]
-    trust, continuity = faithfulness(rows, places, seed=seed)
-    record: Record = {
-        "seed": seed,
+    places = project(trained.neighbours, net, config.projection, seed=config.seed).xy[net.representatives]
+    rows = np.asarray(descriptors.context)[net.representatives]
+    trust, continuity = faithfulness(rows, places, seed=config.seed)
+    on_map = communities(places, neighbours=15, seed=config.seed)[0][net.assignment]
+    return {
+        "seed": config.seed,
         "environments": case.dataset.n_environments,
-        "representatives": len(chosen),
+        "nodes": net.size,
         "columns": rows.shape[1],
-        "seconds": round(seconds, 1),
-        **agreement(case.truth, labels).figures(),
-        "map_ami": agreement(case.truth, communities(places, neighbours=15, seed=seed)[net.assignment]).ami,
-        "map_neighbours": neighbour_agreement(case.truth[chosen], places),
+        "spaces": {name: reading(case.truth, space, config.seed) for name, space in found.items()},
+        "map_ami": agreement(case.truth, on_map).ami,
+        "map_neighbours": neighbour_agreement(case.truth[net.representatives], places),
         "trustworthiness": trust,
         "continuity": continuity,
         "own": {name: round(own[name], 3) for name in case.own or own},
     }
-    if readings:
-        untrained = untrained_analysis(case.dataset, config)
-        record["readings"] = {}
-        nodes = getattr(found.survey.embedding, "nodes", None)
-        drawn = chosen if nodes is None else nodes.rows
-        for name, space in (
-            ("descriptors", described(found, drawn)),
-            ("untrained", latent(untrained, drawn)),
-            ("trained", latent(found, drawn)),
-        ):
-            for resolution in RESOLUTIONS:
-                read = communities(space, resolution=resolution, seed=seed)
-                record["readings"][f"{name} {resolution:g}"] = agreement(case.truth[drawn], read).ami
-        record["untrained_ami"] = agreement(case.truth, untrained.survey.clusters.labels).ami
-    return record
 
 
-def described(found: mg.Analysis, rows: NDArray[np.int64]) -> NDArray[np.floating]:
-    """What the latent space is made of, of the environments ``rows``: their context where there is one."""
-    context = getattr(found.descriptors, "context", None)
-    return np.asarray(found.learned.points[rows]) if context is None else np.asarray(context[rows])
+def reading(truth: NDArray[np.str_], space: Space, seed: int) -> Record:
+    """How the clusters of a space agree with the ``truth`` (N,) of the environments."""
+    tree = space.clusters.hierarchy
+    if tree is None:
+        raise mg.MEAGraphError("Levels are compared along a hierarchy, but the clusters have none.")
+    even = evenly(truth, seed)
+    nodes = np.random.default_rng(seed).permutation(space.condensed.size)[:READ]
+    known = truth[space.condensed.representatives[nodes]]
+    read = communities(space.embedding.values[nodes], resolutions=RESOLUTIONS, seed=seed)
+    return {
+        **agreement(truth, space.clusters.labels).figures(),
+        "even": agreement(truth[even], space.clusters.labels[even]).ami,
+        "levels": {str(one): agreement(truth, tree.labels(one)).ami for one in LEVELS if one <= tree.finest},
+        "leiden": {f"{one:g}": agreement(known, labels).ami for one, labels in zip(RESOLUTIONS, read, strict=True)},
+    }
 
 
-def latent(found: mg.Analysis, rows: NDArray[np.int64]) -> NDArray[np.floating]:
-    """Latent values of the environments ``rows``, each representative's own in the code before."""
-    embedding, net = found.survey.embedding, found.learned.condensed
-    nodes = getattr(embedding, "nodes", None)
-    if nodes is not None and np.array_equal(nodes.rows, rows):
-        return nodes.values
-    values = embedding.values[net.assignment[rows]]
-    return values if getattr(embedding, "by_distance", False) else _directions(values)
-
-
-def untrained_analysis(dataset: mg.AtomicDataset, config: mg.PipelineConfig) -> mg.Analysis:
-    """The same with networks as they were drawn: a step that moves no weight, none for the agreement."""
-    nothing = mg.TrainingConfig(epochs=1, steps=1, learning_rate=1e-12)
-    with contextlib.ExitStack() as back:
-        if importlib.util.find_spec("meagraph.model.agreement") is not None:
-            from meagraph.model import agreement as networks
-
-            back.callback(setattr, networks, "STEPS", networks.STEPS)
-            networks.STEPS = 0
-        return mg.analyse(dataset, config=replace(config, training=nothing), cache=False)
-
-
-def _directions(rows: NDArray[np.floating]) -> NDArray[np.floating]:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1.0)
-
-
-def measured_by(checkout: Path, options: argparse.Namespace) -> Records:
-    """The same sets and seeds by the code of another checkout."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "figures.json"
-        command = [sys.executable, __file__, "--set", *options.set, "--seeds", *map(str, options.seeds)]
-        command += ["--write", str(target), *([] if options.readings else ["--no-readings"])]
-        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(checkout.resolve())}, check=True)
-        return dict(json.loads(target.read_text())["now"])
+def evenly(truth: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
+    """Rows of which something is known, at most EVEN of each kind."""
+    rng = np.random.default_rng(seed)
+    kinds = [rng.permutation(np.flatnonzero(truth == name))[:EVEN] for name in np.unique(truth[truth != ""])]
+    return np.sort(np.concatenate(kinds))
 
 
 def spread(values: Iterable[float], digits: int = 2) -> str:
@@ -231,67 +253,81 @@ def spread(values: Iterable[float], digits: int = 2) -> str:
     return middle if len(numbers) < 2 else f"{middle} ({min(numbers):.{digits}f}-{max(numbers):.{digits}f})"
 
 
-def tables(figures: Mapping[str, Records]) -> str:
-    """What is shown first, what the spaces hold, and which kinds have a cluster of their own."""
-    columns = {
-        "AMI": ("ami", 2),
-        "homogeneity": ("homogeneity", 2),
-        "completeness": ("completeness", 2),
-        "clusters": ("clusters", 0),
-        "noise": ("noise", 3),
-        "AMI of the map": ("map_ami", 2),
-        "neighbours alike": ("map_neighbours", 2),
-        "trustworthiness": ("trustworthiness", 3),
-        "continuity": ("continuity", 3),
-        "s": ("seconds", 0),
-    }
-    lines = ["| set | code | " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * len(columns)]
-    names = [
-        f"{space} {resolution:g}" for space in ("descriptors", "untrained", "trained") for resolution in RESOLUTIONS
-    ]
-    more = ["| set | code | " + " | ".join(names) + " | clusters shown, untrained | trained |"]
-    more += ["| --- | --- |" + " ---: |" * (len(names) + 2)]
-    own = [
-        "| set | code | kinds with a cluster of their own: the share of them in it |",
-        "| --- | --- | --- |",
-    ]
-    for name in SETS:
-        for code in ("before", "now"):
-            records = figures.get(code, {}).get(name, [])
-            if not records:
-                continue
-            cells = [spread((r[key] for r in records), digits) for key, digits in columns.values()]
-            lines.append(f"| {name} | {code} | {' | '.join(cells)} |")
-            if read := [record for record in records if "readings" in record]:
-                cells = [spread(record["readings"][key] for record in read) for key in names]
-                cells += [spread(record[key] for record in read) for key in ("untrained_ami", "ami")]
-                more.append(f"| {name} | {code} | {' | '.join(cells)} |")
-            shares = {kind: [record["own"][kind] for record in records] for kind in records[0]["own"]}
-            listed = [f"{kind} {spread(part) if min(part) > 0 else 'no'}" for kind, part in shares.items()]
-            own.append(f"| {name} | {code} | {', '.join(listed)} |")
-    return "\n".join([*lines, "", *more, "", *own])
+def tables(figures: Mapping[str, list[Record]]) -> str:
+    """What is shown first, how the spaces compare, the map, and which kinds have a cluster of their own."""
+    known = {name: figures[name] for name in SETS if name in figures}
+    parts = []
+
+    def table(heads: list[str], row: Callable[[list[Record]], Iterable[str]]) -> None:
+        lines = [f"| set | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
+        parts.append("\n".join([*lines, *(f"| {name} | {' | '.join(row(found))} |" for name, found in known.items())]))
+
+    def of(space: str, *keys: str) -> Callable[[Record], float]:
+        def get(record: Record) -> float:
+            value = record["spaces"][space]
+            for key in keys:
+                value = value.get(key, float("nan"))
+            return float(value)
+
+        return get
+
+    def cells(found: list[Record], *columns: tuple[Callable[[Record], float], int]) -> Iterable[str]:
+        return (spread((get(record) for record in found), digits) for get, digits in columns)
+
+    table(
+        [f"{what}, {space}" for what in ("AMI", "clusters", "AMI, kinds of equal size") for space in SPACES],
+        lambda found: cells(
+            found,
+            *(
+                (of(space, key), digits)
+                for key, digits in (("ami", 2), ("clusters", 0), ("even", 2))
+                for space in SPACES
+            ),
+        ),
+    )
+    table(
+        [f"{space}, {level} clusters" for level in LEVELS for space in ("direct", "trained")],
+        lambda found: cells(
+            found, *((of(space, "levels", str(level)), 2) for level in LEVELS for space in ("direct", "trained"))
+        ),
+    )
+    table(
+        [f"{space}, Leiden {one:g}" for one in RESOLUTIONS for space in SPACES],
+        lambda found: cells(found, *((of(space, "leiden", f"{one:g}"), 2) for one in RESOLUTIONS for space in SPACES)),
+    )
+    measured = ("map_ami", "map_neighbours", "trustworthiness", "continuity")
+    table(
+        ["homogeneity", "completeness", "AMI of the map", "neighbours alike", "trustworthiness", "continuity"],
+        lambda found: [
+            *cells(found, (of("trained", "homogeneity"), 2), (of("trained", "completeness"), 2)),
+            *(spread((record[key] for record in found), 3) for key in measured),
+        ],
+    )
+    lines = ["| set | kinds with a cluster of their own: the share of them in it |", "| --- | --- |"]
+    for name, records in known.items():
+        shares = {kind: [record["own"][kind] for record in records] for kind in records[0]["own"]}
+        listed = [f"{kind} {spread(part) if min(part) > 0 else 'no'}" for kind, part in shares.items()]
+        lines.append(f"| {name} | {', '.join(listed)} |")
+    return "\n\n".join([*parts, "\n".join(lines)])
 
 
 def main() -> None:
-    """Measure, write the figures after each set, and print them."""
+    """Measure, write the figures after each set and seed, and print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--set", nargs="+", choices=tuple(SETS), default=list(SETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout of the project")
-    parser.add_argument("--no-readings", dest="readings", action="store_false", help="leave out the fixed reading")
     parser.add_argument("--write", type=Path, default=RESULTS, help="file of the figures (default: %(default)s)")
     options = parser.parse_args()
-    figures: dict[str, Records] = json.loads(options.write.read_text()) if options.write.is_file() else {}
-    if options.before is not None:
-        figures.setdefault("before", {}).update(measured_by(options.before, options))
-        write_json(options.write, figures)
-    for name in options.set:
-        records = []
-        for seed in options.seeds:
-            records.append(measure(SETS[name](seed), seed, readings=options.readings))
-            print(name, {key: value for key, value in records[-1].items() if key != "own"}, flush=True)
-        figures.setdefault("now", {})[name] = records
-        write_json(options.write, figures)
+    figures: dict[str, list[Record]] = {}
+    if options.write.is_file():
+        figures = json.loads(options.write.read_text())
+    for seed in options.seeds:
+        for name in options.set:
+            record = measure(SETS[name](seed), seed)
+            known = {one["seed"]: one for one in figures.get(name, [])} | {seed: record}
+            figures[name] = [known[one] for one in sorted(known)]
+            write_json(options.write, figures)
+            print(name, {key: value for key, value in record.items() if key != "own"}, flush=True)
     print(tables(figures))
 
 

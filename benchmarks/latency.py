@@ -1,9 +1,11 @@
 """From a gesture to its picture in the browser, on maps of 10^4, 10^5 and 10^6 environments.
 
-``python benchmarks/latency.py [SIZE ...]`` shows the whole app with a made-up dataset of that many environments (blobs
-in the plane with clusters, groups, energies and forces; nothing is computed), drives a real browser, and measures the
-time from the end of the gesture (the button let go, the last turn of the wheel, the click) to the first frame that
-shows the new picture: lasso, box, recolouring, zoom by the wheel, another level of the clusters. Median of several.
+``python benchmarks/latency.py [SIZE ...] [--data FILE ...]`` shows the whole app with a made-up dataset of that many
+environments (blobs in the plane with clusters, groups, energies and forces; nothing is computed), drives a real
+browser, and measures the time from the end of the gesture (the button let go, the last turn of the wheel, the click) to
+the first frame that shows the new picture: lasso, box, recolouring, zoom by the wheel, another level of the clusters.
+Median of several.
+Files are analysed first, or recalled from the cache, and are shown as they are.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.files import write_json
+from meagraph.pipeline.analysis import analyse
 from meaviz.app import build
 from meaviz.components.map import environment_map
 from meaviz.session import Session
@@ -113,13 +117,25 @@ def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[float]:
     return found[1:]
 
 
-def run(n: int, repeats: int) -> dict[str, Any]:
+def session_with(path: str) -> Session:
+    """A session that shows the dataset in the file."""
+    found = analyse(path)
+    session = Session()
+    session.set_dataset(found.dataset)
+    session.set_descriptors(found.descriptors)
+    session.set_learned(found.learned)
+    session.set_survey(found.survey)
+    return session
+
+
+def run(name: str, make: Callable[[], Session], repeats: int) -> dict[str, Any]:
     """Serve, open, measure."""
+    n = make().data.dataset.n_environments
     environment_map.warm(n)
     made: list[Session] = []
 
     def app() -> Any:
-        made.append(session_of(n))
+        made.append(make())
         return build(session=made[-1])
 
     served = Served(app, timeout=300)
@@ -138,6 +154,7 @@ def run(n: int, repeats: int) -> dict[str, Any]:
     finally:
         served.stop()
     return {
+        "data": name,
         "environments": n,
         "milliseconds": {name: [round(value) for value in values] for name, values in figures.items()},
         "median": {name: round(statistics.median(values)) for name, values in figures.items()},
@@ -146,13 +163,15 @@ def run(n: int, repeats: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure each size and write ``results/latency.json``."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--data", nargs="*", default=[], metavar="FILE", help="datasets, after the made-up ones")
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
-    found = [run(n, options.repeats) for n in options.sizes]
+    found = [run("made up", partial(session_of, n), options.repeats) for n in options.sizes]
+    found += [run(Path(path).stem, partial(session_with, path), options.repeats) for path in options.data]
     for figures in found:
-        print(figures["environments"], figures["median"], figures["milliseconds"])
+        print(figures["data"], figures["environments"], figures["median"], figures["milliseconds"])
     write_json(RESULTS / "latency.json", found)
 
 

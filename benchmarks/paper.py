@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 import meagraph as mg
-from meagraph.evaluation.force_error import cost, prepare
+from meagraph.evaluation.equations import prepare
+from meagraph.evaluation.force_error import cost
 from meagraph.files import write_json
 from meagraph.graph.similarity import LOWER, UPPER
 from meagraph.latent.clustering import Clusters

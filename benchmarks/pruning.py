@@ -44,6 +44,7 @@ from meagraph.evaluation.trial import choose_shares
 from meagraph.files import read_arrays, write_arrays, write_json
 from meagraph.graph.condensation import Condensed, arrays_of, condense, condensed_from, scaled_rows
 from meagraph.latent.clustering import Clusters, cluster
+from meagraph.latent.nodes import holding, population
 from meagraph.model.agreement import learn_agreement
 from meagraph.model.results import Embedding
 from meagraph.pipeline.config import PipelineConfig
@@ -169,18 +170,14 @@ def latent(whole: Whole, pool: NDArray[np.int64], points: NDArray[np.float64], s
     pairs = number[described.pairs]
     context = np.asarray(described.context)[rows]
     agreement = learn_agreement(context, pairs[(pairs >= 0).all(axis=1)], condensed.representatives, seed=seed)
-    size = condensed.size
-    embedding = Embedding(
-        agreement(context[condensed.representatives]),
-        np.zeros((2, 0), np.int64),
-        np.zeros(0, np.float32),
-        config.pooling_rate,
-        np.ones(size, dtype=bool),
-        by_distance=True,
-    )
+    none = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
+    connected = np.ones(condensed.size, dtype=bool)
+    empty = Embedding(np.zeros((condensed.size, 0), np.float32), *none, config.pooling_rate, connected)
+    embedding = holding(empty, condensed, lambda of: agreement(context[of]), seed=seed)
     neighbours = latent_neighbours(embedding, config)
     clusters = cluster(embedding, neighbours, condensed, config.clustering, seed=seed)
-    return Latent(condensed, clusters, fine_bins(neighbours, clusters, condensed, seed=seed))
+    nodes = population(embedding, condensed)[1]
+    return Latent(condensed, clusters, fine_bins(neighbours, clusters, nodes, seed=seed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +196,7 @@ class Case:
         pool, held = whole.split(seed)
         part = dataset_from_structures([whole.dataset.structures[index] for index in pool], allow_unlabelled=True)
         points = scaled_rows(np.asarray(whole.described.own)[np.isin(whole.dataset.structure_of, pool)])
-        depends = {"version": 1, "labels": whole.dataset.fingerprint, "seed": seed}
+        depends = {"version": 2, "labels": whole.dataset.fingerprint, "seed": seed}
         seen = remember(
             "benchmark-latent",
             depends,

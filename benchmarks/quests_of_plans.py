@@ -3,12 +3,14 @@
 ``python benchmarks/quests_of_plans.py [Ta_JCP2014 demo metal] [--seeds 0 1 2] [--fractions 0.05 0.1]``, with the extra
 ``quests``. Each seed holds out structures as ``benchmarks/pruning.py`` does and plans on the others, by environments
 and by whole structures (atoms); entropy and diversity in nats, the share of all environments that overlap with the set.
-Figures go to ``results/quests_of_plans.json``.
+Figures go to ``results/quests_of_plans.json``, beside those that are there; what stands there is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import statistics
 from dataclasses import asdict, replace
 from typing import Any
@@ -22,6 +24,7 @@ from meagraph.pruning.plan import PruningPlan, prune
 from meagraph.pruning.settings import PruningConfig
 from meagraph.pruning.shares import USUAL
 
+PATH = RESULTS / "quests_of_plans.json"
 COMPARED = (OURS, BEFORE, "random")
 MEASURES = ("entropy", "diversity", "overlap")
 
@@ -37,19 +40,20 @@ def plan_of(case: Case, name: str, fraction: float) -> PruningPlan:
     return replace(plan, structures=drawn(part.sizes, part.groups, round(fraction * part.n_environments), config))
 
 
-def measure(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One record a seed, fraction and selector."""
+def measure(name: str, options: argparse.Namespace, records: list[dict[str, Any]]) -> None:
+    """Add one record a seed, fraction and selector to those that are there, and write them."""
     whole = Whole.of(read(name))
-    found = []
     for seed in options.seeds:
         case = Case.of(whole, seed, list(COMPARED))
-        for fraction in options.fractions:
-            for one in COMPARED:
-                sets = measure_quests(case.part, plan_of(case, one, fraction)).sets
-                figures = {kind: asdict(sets[kind]) for kind in (CHOSEN, KEPT)}
-                found.append({"set": name, "seed": seed, "fraction": fraction, "selector": one, **figures})
-                print(f"{name}, seed {seed}, {fraction}, {one}: {figures}", flush=True)
-    return found
+        for fraction, one in itertools.product(options.fractions, COMPARED):
+            mine = {"set": name, "seed": seed, "fraction": fraction, "selector": one}
+            if any(mine.items() <= record.items() for record in records):
+                continue
+            sets = measure_quests(case.part, plan_of(case, one, fraction)).sets
+            figures = {kind: asdict(sets[kind]) for kind in (CHOSEN, KEPT)}
+            records.append({**mine, **figures})
+            print(f"{name}, seed {seed}, {fraction}, {one}: {figures}", flush=True)
+            write_json(PATH, {"records": records})
 
 
 def main() -> None:
@@ -59,8 +63,9 @@ def main() -> None:
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.05, 0.1])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
-    records = [record for name in options.data for record in measure(name, options)]
-    write_json(RESULTS / "quests_of_plans.json", {"records": records})
+    records: list[dict[str, Any]] = json.loads(PATH.read_text())["records"] if PATH.is_file() else []
+    for name in options.data:
+        measure(name, options, records)
     print("| set | % | of | selector | entropy | diversity | overlap |", f"|{'---|' * 7}", sep="\n")
     for name in options.data:
         for fraction in options.fractions:

@@ -22,40 +22,56 @@ if TYPE_CHECKING:
     from meagraph.datasets import AtomicDataset, DatasetError, from_atoms
     from meagraph.datasets import read_dataset as read
     from meagraph.descriptors import DescriptorConfig
+    from meagraph.duplicates import Duplicates, Leaks, find_duplicates, find_leaks
     from meagraph.errors import Cancelled, MEAGraphError
+    from meagraph.evaluation.novelty import Novelty
     from meagraph.evaluation.quests import QuestsConfig
     from meagraph.exports import ExportedFiles, ExportError, verify
     from meagraph.graph.similarity import GraphConfig
     from meagraph.inspection.findings import Finding, Findings, examine
+    from meagraph.inspection.selections import Selection, kept_selection, select
     from meagraph.latent.clustering import ClusteringConfig
     from meagraph.latent.projection import ProjectionConfig
     from meagraph.model.settings import TrainingConfig
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
-    from meagraph.pipeline.planning import Evaluation, evaluate, export, prune
+    from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
+    from meagraph.pipeline.predicting import errors_of
     from meagraph.pipeline.run import Run, run
+    from meagraph.pipeline.selecting import write_selections
+    from meagraph.pipeline.splitting import split, write_split
+    from meagraph.predictions import Errors
     from meagraph.pruning.plan import PruningPlan
     from meagraph.pruning.settings import PruningConfig
+    from meagraph.splits import Split, SplitConfig
 
 __version__: str
 
 _HOMES = {
     "meagraph.datasets": ("AtomicDataset", "DatasetError", "from_atoms"),
     "meagraph.descriptors": ("DescriptorConfig",),
+    "meagraph.duplicates": ("Duplicates", "Leaks", "find_duplicates", "find_leaks"),
     "meagraph.errors": ("Cancelled", "MEAGraphError"),
+    "meagraph.evaluation.novelty": ("Novelty",),
     "meagraph.evaluation.quests": ("QuestsConfig",),
     "meagraph.exports": ("ExportError", "ExportedFiles", "verify"),
     "meagraph.graph.similarity": ("GraphConfig",),
     "meagraph.inspection.findings": ("Finding", "Findings", "examine"),
+    "meagraph.inspection.selections": ("Selection", "kept_selection", "select"),
     "meagraph.latent.clustering": ("ClusteringConfig",),
     "meagraph.latent.projection": ("ProjectionConfig",),
     "meagraph.model.settings": ("TrainingConfig",),
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
-    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "prune"),
+    "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
+    "meagraph.pipeline.predicting": ("errors_of",),
     "meagraph.pipeline.run": ("Run", "run"),
+    "meagraph.pipeline.selecting": ("write_selections",),
+    "meagraph.pipeline.splitting": ("split", "write_split"),
+    "meagraph.predictions": ("Errors",),
     "meagraph.pruning.plan": ("PruningPlan",),
     "meagraph.pruning.settings": ("PruningConfig",),
+    "meagraph.splits": ("Split", "SplitConfig"),
 }
 _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
     "read": ("meagraph.datasets", "read_dataset"),
@@ -65,7 +81,16 @@ __all__ = [  # noqa: RUF022, in the order of use
     "read",
     "from_atoms",
     "examine",
+    "find_duplicates",
+    "find_leaks",
+    "split",
+    "write_split",
     "analyse",
+    "select",
+    "kept_selection",
+    "write_selections",
+    "errors_of",
+    "novelty",
     "prune",
     "evaluate",
     "export",
@@ -74,7 +99,13 @@ __all__ = [  # noqa: RUF022, in the order of use
     "AtomicDataset",
     "Finding",
     "Findings",
+    "Duplicates",
+    "Leaks",
+    "Split",
     "Analysis",
+    "Selection",
+    "Errors",
+    "Novelty",
     "PruningPlan",
     "Evaluation",
     "ExportedFiles",
@@ -86,6 +117,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "ClusteringConfig",
     "ProjectionConfig",
     "PruningConfig",
+    "SplitConfig",
     "QuestsConfig",
     "MEAGraphError",
     "DatasetError",

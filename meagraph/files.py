@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import tempfile
+import tokenize
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,9 +55,28 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Read what :func:`write_arrays` wrote, by name."""
-    with np.load(path, allow_pickle=False) as stored:
+    """Read what :func:`write_arrays` wrote, by name.
+
+    Raises OSError, ValueError or BadZipFile for what is no such file.
+    """
+    with _as_value_error(), np.load(path, allow_pickle=False) as stored:
         return dict(stored)
+
+
+def read_array(path: str | Path) -> NDArray[Any]:
+    """The one array in a .npy file, memory-mapped. Raises OSError or ValueError for what is no such file."""
+    with _as_value_error():
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found
+
+
+@contextlib.contextmanager
+def _as_value_error() -> Iterator[None]:
+    """What NumPy and zipfile raise for a damaged header, or for one that asks for more than there is, as ValueError."""
+    try:
+        yield
+    except (tokenize.TokenError, SyntaxError, EOFError, zlib.error, NotImplementedError, MemoryError) as error:
+        raise ValueError(f"no whole NumPy array: {' '.join(str(error).split())}") from error
 
 
 def is_one_of(path: str | Path, files: Iterable[str | Path]) -> bool:

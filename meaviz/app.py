@@ -17,6 +17,7 @@ from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
+from meaviz.jobs.ending import hand_back_soon
 from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
@@ -28,7 +29,7 @@ from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
-TAB_KEYS = "1234567890-="
+TAB_KEYS = "1234567890-=;"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 NOTES = {  # what is handled elsewhere, by where it works
@@ -119,8 +120,8 @@ def build(
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
     ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
-    be opened or written from the page. ``reading`` goes to :func:`meagraph.datasets.read_dataset`; a ``session`` of the
-    caller's own can be watched, and is shown as it is where it has a dataset.
+    be opened or written from the page. ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`; a
+    ``session`` of the caller's own can be watched, and is shown as it is where it has a dataset.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
@@ -139,6 +140,7 @@ def build(
         def end(context: Any) -> None:
             workflow.end()
             session.uploads.close()
+            hand_back_soon()
 
         pn.state.on_session_destroyed(end)
     return page

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from meagraph.cli import add_reading_options, reading_options
+from meagraph.cli import add_known, add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="See what is in an atomistic dataset, in the browser. Without DATA it opens the embedded demo.",
     )
     parser.add_argument("data", nargs="*", metavar="DATA", help="files that ASE reads, also compressed")
+    add_known(parser)
     parser.add_argument("--port", type=int, default=5006, help="(default: %(default)s; 0: any free port)")
     parser.add_argument(
         "--address", default="127.0.0.1", help="address of this machine to listen on (default: %(default)s)"
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from meaviz.jobs.runner import end_jobs
 
     reading = reading_options(options)
+    if options.known:
+        reading["known"] = tuple(options.known)
     ahead = Ahead(options.data or [demo_path()], **reading)  # while the page is made ready
 
     from meaviz.app import TITLE, build

@@ -8,6 +8,7 @@ import os
 # spinning, take half as long again as with one thread each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,13 @@ from tests.support.threads import wait_for_jobs
 from tests.support.weights import Weights
 
 torch.set_num_threads(1)
+gc.set_threshold(10_000)  # with 700, its own, Python spends 6 to 20 % of the time of tests on its search for cycles
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now is not looked through for cycles again and again; it stays anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

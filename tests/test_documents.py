@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ase.io.write(tmp_path / "train.extxyz", structures, format="extxyz")
     ase.io.write(tmp_path / "more.xyz", niobium_structures(8, 6, seed=5), format="extxyz")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
     return tmp_path
 
 

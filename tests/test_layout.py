@@ -18,10 +18,10 @@ APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvpl
 STOREYS = (
     {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display"},
     {"datasets"},
-    {"descriptors", "graph", "force_field"},
+    {"descriptors", "graph", "force_field", "duplicates"},
     {"model"},
     {"latent"},
-    {"outliers", "pruning"},
+    {"outliers", "predictions", "pruning", "splits"},
     {"evaluation"},
     {"exports", "step_files", "inspection"},
     {"pipeline"},

@@ -13,23 +13,29 @@ from meagraph.cli.command import Command
 from meagraph.cli.compare import add_compare
 from meagraph.cli.convert import add_convert
 from meagraph.cli.describe import add_describe
+from meagraph.cli.duplicates import add_duplicates
 from meagraph.cli.embed import add_embed
+from meagraph.cli.errors import add_errors
 from meagraph.cli.evaluate import add_evaluate
 from meagraph.cli.info import add_info
 from meagraph.cli.map import add_map
-from meagraph.cli.options import add_reading_options, reading_options
+from meagraph.cli.novelty import add_novelty
+from meagraph.cli.options import add_known, add_reading_options, reading_options
 from meagraph.cli.outliers import add_outliers
 from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
+from meagraph.cli.split import add_split
 from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
 from meagraph.memory import ran_out, shortage
 
-__all__ = ["add_reading_options", "main", "reading_options"]
+__all__ = ["add_known", "add_reading_options", "main", "reading_options"]
 
 COMMANDS = (
     add_info,
     add_convert,
+    add_duplicates,
+    add_split,
     add_run,
     add_describe,
     add_train,
@@ -40,16 +46,21 @@ COMMANDS = (
     add_prune,
     add_compare,
     add_evaluate,
+    add_errors,
+    add_novelty,
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status: 0 done, 1 bad input, no disk or no memory, 130 interrupted."""
+    """Run the command; return the exit status: 0 done, 1 bad input, no disk or no memory, 130 interrupted.
+
+    A command may have a status of its own for what it found.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        status = options.command(options)
     except MEAGraphError as error:
         print(f"meagraph: error: {error}", file=sys.stderr)
         return 1
@@ -64,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nmeagraph: interrupted; no file was left half-written.", file=sys.stderr)
         return 130
-    return 0
+    return int(status or 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -74,7 +74,8 @@ def _cluster(options: argparse.Namespace) -> None:
         refuse_without(options.onto, options.data, "cluster", "clusters")
         if options.stability:
             raise MEAGraphError("--stability: clusters that are inherited have none. Ask it of the reference.")
-        known = read_clusters(options.onto, file.about["made_from"]["reference"])
+        environments = len(file.latent.condensed.assignment)
+        known = read_clusters(options.onto, file.about["made_from"]["reference"], environments)
         found = inherit_clusters(file.placement, file.latent, known)
     else:
         refuse_onto(options.onto, options.data)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from meagraph.cli.inputs import read_data
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_known,
     add_out,
     add_settings,
     pipeline_config,
-    reading_options,
 )
 from meagraph.cli.output import Bar, say
 
@@ -37,23 +38,22 @@ def _options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a model, or descriptors, whose frame the context is to be in (default: a frame of these data)",
     )
+    add_known(parser)
     add_data(parser)
 
 
 def _describe(options: argparse.Namespace) -> None:
     from meagraph.pipeline.describing import describe
-    from meagraph.pipeline.opening import open_data
     from meagraph.progress import part
     from meagraph.step_files.checks import check_suffix, claim, with_details
     from meagraph.step_files.descriptors import DESCRIPTORS, frame_in, write_described
 
     check_suffix(options.out, ".npy")
     config = pipeline_config(options)
-    read = [*options.data, config.descriptors.source, *with_details(options.like)]
+    read = [*options.data, *options.known, config.descriptors.source, *with_details(options.like)]
     beside = claim(options.out, DESCRIPTORS, inputs=read, overwrite=options.overwrite)
     with Bar("describe") as progress:
-        wanted = {"cache": not options.no_cache, **reading_options(options)}
-        dataset = open_data(options.data, progress=part(progress, 0.0, 0.3), **wanted)
+        dataset = read_data(options, part(progress, 0.0, 0.3))
         descriptors = describe(
             dataset,
             config.descriptors,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from meagraph.cli.inputs import read_data
 from meagraph.cli.options import (
     add_common_options,
     add_data,
-    reading_options,
+    add_known,
 )
 from meagraph.cli.output import Bar, cost_table, quests_table, say
 from meagraph.cli.quests_options import add_quests_options, quests_config
@@ -34,12 +35,12 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=int, default=5, metavar="N", help="random selections (default: %(default)s)")
     add_quests_options(parser)
     add_common_options(parser)
+    add_known(parser)
     add_data(parser)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from meagraph.evaluation.quests import implementation
-    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.planning import cost_of
     from meagraph.pipeline.quests import measure_quests
     from meagraph.progress import part
@@ -52,8 +53,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         implementation()  # where it is missing, that is to be said before all the work
     file = read_plan(options.plan)
     with Bar("evaluate") as progress:
-        read = {"cache": not options.no_cache, **reading_options(options)}
-        dataset = open_data(options.data, progress=part(progress, 0.0, 0.2), **read)
+        dataset = read_data(options, part(progress, 0.0, 0.2))
         plan = file.of(dataset, options.plan)
         end = 0.4 if wanted else 1.0
         found = cost_of(dataset, plan, draws=options.draws, seed=options.seed, progress=part(progress, 0.2, end))

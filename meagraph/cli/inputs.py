@@ -34,7 +34,7 @@ def files_of_steps(options: argparse.Namespace) -> list[str | Path]:
     from meagraph.step_files.checks import with_details
 
     files = (*with_details(options.descriptors), *with_details(options.clusters_file))
-    return [*options.data, *files, options.latent]
+    return [*options.data, *options.known, *files, options.latent]
 
 
 def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Described, LatentFile]:
@@ -56,15 +56,22 @@ def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Descri
     return described, file
 
 
+def read_data(options: argparse.Namespace, progress: Progress) -> AtomicDataset:
+    """The dataset of DATA, and of --known where that is given."""
+    from meagraph.pipeline.opening import open_with_known
+
+    wanted = {"cache": not getattr(options, "no_cache", False), **reading_options(options)}
+    return open_with_known(options.data, options.known, progress=progress, **wanted)
+
+
 def read_described_dataset(options: argparse.Namespace, described: Described, progress: Progress) -> AtomicDataset:
     """The dataset that the descriptors were made from. Raises MEAGraphError for another one."""
-    from meagraph.pipeline.opening import open_data
-
-    dataset = open_data(options.data, progress=progress, **reading_options(options))
+    dataset = read_data(options, progress)
     if dataset.fingerprint != described.fingerprint:
         raise MEAGraphError(
             f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
-            "from, but they differ. Give the same files in the same order, with the same options for reading."
+            "from, but they differ. Give the same files in the same order, with the same options for reading and the "
+            "same --known."
         )
     return dataset
 
@@ -78,7 +85,7 @@ def clusters_of(
     from meagraph.step_files.tables import read_clusters
 
     if options.clusters_file is not None:
-        return read_clusters(options.clusters_file, file.sha256)
+        return read_clusters(options.clusters_file, file.sha256, len(file.condensed.assignment))
     embedding = file.latent.embedding
     neighbours = neighbours or latent_neighbours(embedding, config)
     return cluster(embedding, neighbours, file.latent.condensed, config.clustering, seed=config.seed)

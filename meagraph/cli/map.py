@@ -36,8 +36,6 @@ def _options(parser: argparse.ArgumentParser) -> None:
 def _map(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    import numpy as np
-
     from meagraph import compiling
     from meagraph.latent.nodes import population
     from meagraph.latent.placement import place_on_map
@@ -45,9 +43,9 @@ def _map(options: argparse.Namespace) -> None:
     from meagraph.pipeline.compiled import LEARNING
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
-    from meagraph.step_files.checks import check_made_from, with_details
+    from meagraph.step_files.checks import with_details
     from meagraph.step_files.latent import read_latent
-    from meagraph.step_files.tables import claim_table, read_table, write_table
+    from meagraph.step_files.tables import claim_table, read_map, write_table
 
     claim_table(options.out, inputs=[options.data, *with_details(options.onto)], overwrite=options.overwrite)
     config = pipeline_config(options)
@@ -57,15 +55,13 @@ def _map(options: argparse.Namespace) -> None:
     line = f"{file.offsets[-1]:,} environments on a map"
     if file.placement is not None:
         refuse_without(options.onto, options.data, "map", "map")
-        table, about = read_table(options.onto, "map", "map")
-        check_made_from(options.onto, about, latent=file.about["made_from"]["reference"])
+        known = len(file.latent.condensed.assignment)
+        onto, settings = read_map(options.onto, file.about["made_from"]["reference"], known)
         placed = file.placement
-        onto = Projection(np.column_stack([table["x"], table["y"]]).astype(np.float32))
-        xy = place_on_map(placed, file.latent, onto, n_neighbors=config.projection.n_neighbors).xy
+        xy = place_on_map(placed, file.latent, Projection(onto), n_neighbors=config.projection.n_neighbors).xy
         outside = placed.outside[placed.condensed.assignment]
         columns |= {"x": xy[:, 0], "y": xy[:, 1]}
-        columns |= {"distance": placed.distance[placed.condensed.assignment], "outside": outside.astype(np.int8)}
-        settings = about["settings"]
+        columns |= {"distance": placed.distance[placed.condensed.assignment], "outside": outside.astype("i1")}
         figures |= {"outside": int(outside.sum()), "usual_distance": placed.usual}
         line = f"{len(xy):,} environments placed on {options.onto}; {outside.sum():,} are unlike anything there"
     else:

@@ -49,6 +49,12 @@ def _number_of_clusters(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}{hint}") from None
 
 
+def _latent() -> tuple[str, ...]:
+    from meagraph.pipeline.config import LATENT
+
+    return LATENT
+
+
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "descriptors": (
         Setting(
@@ -74,6 +80,12 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("--neighbours", "graph.neighbours", "edges a representative at most"),
     ),
     "training": (
+        Setting(
+            "--latent-space",
+            "latent",
+            "space of clusters and map: agreement of neighbouring atoms, or the context of the descriptors direct",
+            _latent,
+        ),
         Setting("--epochs", "training.epochs", "passes over the structures at most"),
         Setting("--batch", "training.batch", "structures a step"),
         Setting("--steps", "training.steps", "steps an epoch at most"),
@@ -202,6 +214,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """The files of the dataset, and how they are read."""
     parser.add_argument("data", nargs="+", metavar="DATA", help="files, folders, archives; also compressed")
     add_reading_options(parser)
+
+
+def add_known(parser: argparse.ArgumentParser) -> None:
+    """What is known already beside DATA."""
+    parser.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="data that is known already, as a training set; may be given several times. It is learned from and lies "
+        "on the map, never chosen or exported; neither it nor DATA needs labels then",
+    )
 
 
 def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "stop") -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
-from meagraph.cli.options import add_common_options, add_data, add_out, pipeline_config
+from meagraph.cli.options import add_common_options, add_data, add_known, add_out, pipeline_config
 from meagraph.cli.output import Bar, say
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
@@ -32,6 +32,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_out(parser, "OUT", "table to write, .csv or .npz")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
     add_common_options(parser, cache=False)
+    add_known(parser)
     add_data(parser)
 
 
@@ -86,18 +87,7 @@ def _outliers(options: argparse.Namespace) -> None:
         "environments": len(order),
         "candidates": len(found.candidates),
         "to_judge": len(np.unique(place[found.candidates])),
-        "families": [
-            {
-                "kind": one.kind,
-                "name": one.name,
-                "label": one.label,
-                "offset": one.offset,
-                "score": one.score,
-                "structures": one.members.tolist(),
-                "words": one.words,
-            }
-            for one in found.off_together
-        ],
+        "families": [one.figures() for one in found.off_together],
         "top": top,
         "files": [options.out],
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from meagraph.cli.duplicates import add_dropping, dropped_by
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_known,
     add_out,
     pipeline_config,
 )
@@ -39,6 +41,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     add_common_options(parser, cache=False)
     add_pruning_options(parser)
+    add_dropping(parser)
+    add_known(parser)
     add_data(parser)
 
 
@@ -79,7 +83,9 @@ def _prune(options: argparse.Namespace) -> None:
         )
         if asks(pruning, ranking):
             ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
-        plan = prune(ranking, clusters, dataset, pruning)
+        dropped = dropped_by(options, dataset, pruning.protected)
+        rejected = None if dropped is None else dropped.environments
+        plan = prune(ranking, clusters, dataset, pruning, rejected=rejected)
         stick = yardstick(dataset, points, latent.condensed, clusters, progress=part(progress, 0.6, 1.0))
     measures = measure(stick, plan.keep)
     made_from = {"descriptors": described.sha256, "latent": file.sha256}
@@ -88,6 +94,7 @@ def _prune(options: argparse.Namespace) -> None:
         "graph": asdict(latent.graph),
         "pooling_rate": latent.embedding.rate,
         "clustering": {"method": clusters.method, **clusters.settings, "clusters": clusters.n_clusters},
+        **({} if dropped is None else dropped.figures()),
     }
     beside = write_plan(
         options.out,
@@ -120,11 +127,13 @@ def _prune(options: argparse.Namespace) -> None:
         **plan_figures(plan),
         "covered_environments": measures.covered_environments,
         "redundancy": measures.redundancy,
+        **({} if dropped is None else dropped.figures()),
         "files": files,
     }
     say(
         options.json,
         figures,
+        *([] if dropped is None else [f"dropped  {dropped.words}"]),
         *plan_lines(plan, measures),
         *(f"wrote    {path}" for path in files),
     )

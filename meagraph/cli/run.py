@@ -6,9 +6,11 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from meagraph.cli.duplicates import add_dropping
 from meagraph.cli.options import (
     add_common_options,
     add_data,
+    add_known,
     add_settings,
     add_training_options,
     pipeline_config,
@@ -46,11 +48,14 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser)
     add_training_options(parser)
     add_pruning_options(parser)
+    add_dropping(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
+    add_known(parser)
     add_data(parser)
 
 
 def _run(options: argparse.Namespace) -> None:
+    from meagraph.datasets.known import known_words
     from meagraph.pipeline.run import run
 
     config, training = pipeline_config(options), training_options(options)
@@ -63,10 +68,13 @@ def _run(options: argparse.Namespace) -> None:
         result = run(
             options.data,
             options.out,
+            known=options.known or None,
             config=config,
             pruning=pruning,
             **training,
             cache=not options.no_cache,
+            drop_duplicates=options.drop_duplicates,
+            distance=options.distance,
             overwrite=options.overwrite,
             progress=progress,
             **reading_options(options),
@@ -75,6 +83,7 @@ def _run(options: argparse.Namespace) -> None:
     assert result.files is not None
     figures = {
         **plan_figures(plan),
+        "known": {"structures": int(dataset.known.sum()), "environments": int(dataset.known_environments.sum())},
         "representatives": result.learned.condensed.size,
         "clusters": clusters.n_clusters,
         "cluster_names": list(result.cluster_names),
@@ -83,6 +92,7 @@ def _run(options: argparse.Namespace) -> None:
         "outlier_candidates": len(result.survey.outliers.candidates),
         "off_together": [family.words for family in result.survey.outliers.off_together],
         "files": [str(path) for path in result.files.paths],
+        **({} if result.dropped is None else result.dropped.figures()),
     }
     alike = dataset.n_structures > 1 and not dataset.first_equal.any()
     costs = _costs(result) if options.evaluate else None
@@ -95,15 +105,19 @@ def _run(options: argparse.Namespace) -> None:
         f"{clusters.n_clusters} clusters, {figures['unclustered']:,} of {dataset.n_environments:,} environments in "
         f"none, {figures['outlier_candidates']:,} outlier candidates"
     )
+    if dataset.known.any():
+        print(f"known    {known_words(dataset)}: learned from, on the map, not chosen and not exported")
     for words in figures["off_together"]:
         print(f"warning  off together: {printable(words)}")
     if alike:
         print(f"note     all structures are alike: {dataset.n_structures:,} copies of 1")
     for line in cluster_lines(clusters, result.cluster_names):
         print(line)
+    if result.dropped is not None:
+        print(f"dropped  {result.dropped.words}")
     for line in plan_lines(plan):
         print(line)
-    if figures["clusters_lost"]:
+    if figures["clusters_lost"] and not dataset.known.any():
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
     if costs is not None:
         print(cost_table(costs.figures(), len(costs.random)))

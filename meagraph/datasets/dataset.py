@@ -47,6 +47,7 @@ class Source:
     notes: tuple[str, ...] = ()  # sentences for the user: what was converted, what was assumed
     labels: LabelNames = field(default_factory=LabelNames)  # the entries that its labels were read from
     stored: str = ""  # the folder of arrays that stands for it where the file is gone (:mod:`meagraph.datasets.store`)
+    known: bool = False  # its structures are known already: they are learned from and looked at, and never chosen
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,16 @@ class AtomicDataset(Shown):
         return isolated(self.structures, self.groups)
 
     @cached_property
+    def known(self) -> np.ndarray:
+        """(S,) bool structures that are known already (:mod:`meagraph.datasets.known`): nothing chooses them."""
+        return np.asarray(np.array([source.known for source in self.sources], dtype=bool)[self.source_index])
+
+    @cached_property
+    def known_environments(self) -> np.ndarray:
+        """(N,) bool environments of known structures."""
+        return np.asarray(self.known[self.structure_of])
+
+    @cached_property
     def structure_of(self) -> np.ndarray:
         """(N,) int64 structure that each environment lies in."""
         return np.repeat(np.arange(self.n_structures), self.sizes)
@@ -178,16 +189,20 @@ class AtomicDataset(Shown):
         if np.isfinite(self.stress).any():
             digest.update(canonical(self.stress))
         digest.update("\0".join(str(group) for group in self.groups).encode())
+        if self.known.any():
+            digest.update(self.known.tobytes())
         return digest.hexdigest()
 
     def group_table(self, kept: np.ndarray | None = None) -> Table:
-        """Structures and environments of each group, in the order of the files; with ``kept`` (S,) what stays."""
-        names, first, codes = np.unique(self.groups, return_index=True, return_inverse=True)
-        columns = [np.bincount(codes), np.bincount(codes, self.sizes)]
+        """New structures and environments of each group, in the order of the files; with ``kept`` (S,) what stays."""
+        new = ~self.known
+        names, first, codes = np.unique(self.groups[new], return_index=True, return_inverse=True)
+        sizes = self.sizes[new]
+        columns = [np.bincount(codes), np.bincount(codes, sizes)]
         heads: tuple[str, ...] = ("group", "structures", "environments")
         if kept is not None:
             heads = (*heads, "structures kept", "environments in them")
-            columns += [np.bincount(codes, kept), np.bincount(codes, kept * self.sizes)]
+            columns += [np.bincount(codes, kept[new]), np.bincount(codes, kept[new] * sizes)]
         rows = [(str(names[code]), *(f"{int(column[code]):,}" for column in columns)) for code in np.argsort(first)]
         return Table(heads, tuple(rows))
 
@@ -201,6 +216,7 @@ class AtomicDataset(Shown):
         return [
             ("structures", f"{self.n_structures:,}, of {self.sizes.min():,} to {self.sizes.max():,} atoms"),
             ("environments", f"{self.n_environments:,}"),
+            *([("known already", f"{int(self.known.sum()):,} structures")] if self.known.any() else []),
             ("elements", counted(Counter(symbols.tolist()))),
             ("groups", counted(Counter(self.groups.tolist()))),
             ("periodic", counted(self.periodicities)),

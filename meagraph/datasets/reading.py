@@ -54,6 +54,7 @@ def read_dataset(
     elements: str | Sequence[str] = (),
     units: str | None = None,
     max_bytes: int = MAX_BYTES,
+    fewest: int = 2,
     progress: Progress = silent,
 ) -> AtomicDataset:
     """Read one file or several into one dataset, in the order given.
@@ -82,6 +83,7 @@ def read_dataset(
         elements: of files with type numbers, the element of each type in order.
         units: of files that do not say theirs, one of :data:`meagraph.datasets.units.UNITS`.
         max_bytes: how much a compressed file or an archive may hold.
+        fewest: structures at least; one will do where others are put beside it.
         progress: called with thousandths of the work.
 
     Raises:
@@ -117,7 +119,7 @@ def read_dataset(
     quarantined = [frame for frames in found for frame in frames.quarantined]
     if not packing and quarantined:
         raise DatasetError(f"None of the {len(quarantined):,} frames can be used. The first: {quarantined[0].cause}")
-    if len(packing) == 1:
+    if len(packing) == 1 < fewest:
         raise DatasetError(
             f"{sources[0].path}: expected at least two structures, but there is one frame only. Give a file "
             "with several structures, or several files."
@@ -140,7 +142,7 @@ def read_dataset(
         on_error=on_error,
         max_atoms=max_atoms,
     )
-    if dataset.n_structures == 1:
+    if dataset.n_structures == 1 < fewest:
         raise DatasetError(
             f"{sources[0].path}: expected two structures, but only one frame can be used. The first that cannot: "
             f"{dataset.quarantined[0].cause}"

@@ -311,4 +311,5 @@ def _source(said: Mapping[str, Any], folder: Path, stored: str) -> Source:
         path = os.fspath(other)
     labels = {name: tuple(names) for name, names in said["labels"].items()}
     notes = tuple(said["notes"])
-    return Source(path, said["sha256"], said["format"], said["n_frames"], notes, LabelNames(**labels), stored)
+    known = bool(said.get("known", False))
+    return Source(path, said["sha256"], said["format"], said["n_frames"], notes, LabelNames(**labels), stored, known)

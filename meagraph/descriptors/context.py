@@ -219,16 +219,19 @@ def with_context(own: Maker, rich: Maker | None, frame: Frame) -> Maker:
 
 
 def neighbour_pairs(dataset: AtomicDataset, shell: float) -> NDArray[np.int32]:
-    """Pairs of rows (P, 2) of environments that are first neighbours of each other, at most PAIRS, to learn from.
+    """Pairs of rows (P, 2) of environments of one element that are first neighbours, at most PAIRS, to learn from.
 
-    Drawn from a sample of distinct structures; the same for the same structures in the same order.
+    Atoms of two elements need not agree, however near: an anion is no cation. Drawn from a sample of distinct
+    structures; the same for the same structures in the same order.
     """
     if shell <= 0.0:
         return np.empty((0, 2), dtype=np.int32)
     found = [np.empty((0, 2), dtype=np.int64)]
     for index in sample(dataset, LEARNED):
-        i, j, _ = first_neighbours(dataset.structures.plain(index), BONDED * shell)
-        found.append(np.column_stack([i, j]) + dataset.offsets[index])
+        atoms = dataset.structures.plain(index)
+        i, j, _ = first_neighbours(atoms, BONDED * shell)
+        alike = atoms.numbers[i] == atoms.numbers[j]
+        found.append(np.column_stack([i, j])[alike] + dataset.offsets[index])
     pairs = np.concatenate(found)
     if len(pairs) > PAIRS:
         pairs = pairs[np.sort(np.random.default_rng(0).choice(len(pairs), PAIRS, replace=False))]

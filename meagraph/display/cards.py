@@ -107,6 +107,19 @@ def html_table(table: Table, most: int | None = None) -> str:
     return f"<table>{line('th', table.heads)}{''.join(line('td', row) for row in shown)}</table>{more}"
 
 
+def text_table(table: Table) -> list[str]:
+    """A table as lines of text, the first column to the left and all others to the right."""
+    lines = [table.heads, *table.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table.heads))]
+
+    def line(cells: tuple[str, ...]) -> str:
+        first, *rest = (printable(cell, None) for cell in cells)
+        ends = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        return "  " + "  ".join([f"{first:<{widths[0]}}", *ends])
+
+    return [line(cells) for cells in lines]
+
+
 def as_cell(text: str, limit: int | None = VALUE) -> str:
     """Text as HTML that shows it."""
     return escape(printable(text, limit))

@@ -79,9 +79,10 @@ def map_image(xy: NDArray[np.floating], layers: Iterable[Layer], words: str) -> 
 def cluster_layers(bins: NDArray[np.int64], count: int) -> list[Layer]:
     """The layers of a map by cluster: ``bins`` (N,) from 0 to ``count``, which stands for none; the largest named."""
     layers: list[Layer] = [(bins == count, NONE, f"none ({int((bins == count).sum()):,})")]
+    largest = np.argsort(-np.bincount(bins, minlength=count)[:count], kind="stable")[:NAMED]
     for label in range(count):
         mask = bins == label
-        name = f"cluster {label} ({int(mask.sum()):,})" if label < NAMED else ""
+        name = f"cluster {label} ({int(mask.sum()):,})" if label in largest else ""
         layers.append((mask, CATEGORIES[label % len(CATEGORIES)], name))
     return [layer for layer in layers if layer[0].any()]
 

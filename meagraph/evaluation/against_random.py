@@ -58,7 +58,13 @@ class PlanCost(Shown):
 
     def table(self) -> Table:
         """The errors in meV/Å, meV per atom and GPa, of random selections their median; a dash where none is known."""
-        of = {"kept structures": [self.kept], "random structures (median)": self.random, "all data": [self.whole]}
+        data = self.plan.dataset
+        known = "known and " if data is not None and data.known.any() else ""
+        of = {
+            f"{known}kept structures": [self.kept],
+            f"{known}random structures (median)": self.random,
+            "all data": [self.whole],
+        }
 
         rows = [
             (name, f"{costs[0].environments:,}", *(figure.text(costs) for figure in FIGURES))
@@ -119,11 +125,15 @@ def evaluate(
 
 
 def random_structures(prepared: Prepared, environments: int, seed: int) -> NDArray[np.bool_]:
-    """A mask (S,) of structures drawn at random until they hold so many ``environments`` with forces."""
+    """A mask (S,) of structures drawn at random until they hold so many ``environments`` with forces.
+
+    What is known already counts among them, as in :class:`Cost`, and is not drawn.
+    """
     fit = prepared.fit
     sizes = np.bincount(fit.structure_of[fit.known], minlength=len(fit.structures))
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
-    count = int(np.searchsorted(np.cumsum(sizes[order]), environments)) + 1
+    order = np.random.default_rng(seed).permutation(np.flatnonzero((sizes > 0) & ~prepared.given))
+    missing = environments - int(sizes[prepared.given].sum())
+    count = int(np.searchsorted(np.cumsum(sizes[order]), missing)) + 1 if missing > 0 else 0
     mask = np.zeros(prepared.shape[1], dtype=bool)
     mask[fit.structures[order[:count]]] = True
     return mask

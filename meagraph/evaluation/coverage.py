@@ -38,7 +38,7 @@ class Parts:
 
     names: tuple[str, ...]
     code: NDArray[np.int64]  # (N,) into names
-    sizes: NDArray[np.int64]  # environments of each
+    sizes: NDArray[np.int64]  # environments of each, but for those known already
 
     def shares(self, keep: NDArray[np.bool_]) -> dict[str, float]:
         """The share of each part that ``keep`` (N,) keeps."""
@@ -61,15 +61,16 @@ class Yardstick:
     clusters: Parts
     elements: Parts
     extremes: dict[str, NDArray[np.int64]]  # rows of the most extreme environments, by name
+    known: NDArray[np.bool_]  # (N,) environments that are there already
 
     def by(self, clusters: Clusters) -> Yardstick:
         """The same with other ``clusters`` of the same environments."""
-        return replace(self, clusters=_clusters(clusters))
+        return replace(self, clusters=_clusters(clusters, ~self.known))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Measures(Shown):
-    """What a plan keeps; shares lie between 0 and 1."""
+    """What a plan keeps; shares lie between 0 and 1, and are those of what is new where something is known already."""
 
     environments: int
     covered_representatives: float  # share with a kept environment within the radius
@@ -149,6 +150,7 @@ def yardstick(
     near = csr_matrix((np.ones(len(first), dtype=np.int32), (first, second)), shape=(condensed.size, condensed.size))
     progress(400, 1000, "entropy")
     symbols = tuple(chemical_symbols[number] for number in dataset.species)
+    new = ~dataset.known_environments
     names, group = np.unique(dataset.groups, return_inverse=True)
     return Yardstick(
         condensed=condensed,
@@ -158,19 +160,20 @@ def yardstick(
         node=nodes.assignment[condensed.assignment],
         bandwidth=width,
         kernel=gaussian_kernel(rows[nodes.representatives], width),
-        groups=_parts(tuple(str(name) for name in names), group[dataset.structure_of]),
-        clusters=_clusters(clusters),
-        elements=_parts(symbols, np.searchsorted(dataset.species, dataset.numbers)),
+        groups=_parts(tuple(str(name) for name in names), group[dataset.structure_of], new),
+        clusters=_clusters(clusters, new),
+        elements=_parts(symbols, np.searchsorted(dataset.species, dataset.numbers), new),
         extremes=_extremes(dataset, part(progress, 0.5, 1.0)),
+        known=~new,
     )
 
 
-def _clusters(clusters: Clusters) -> Parts:
-    return _parts((*(str(label) for label in range(clusters.n_clusters)), UNCLUSTERED), clusters.bins)
+def _clusters(clusters: Clusters, new: NDArray[np.bool_]) -> Parts:
+    return _parts((*(str(label) for label in range(clusters.n_clusters)), UNCLUSTERED), clusters.bins, new)
 
 
-def _parts(names: tuple[str, ...], code: NDArray[np.int64]) -> Parts:
-    return Parts(names, code, np.bincount(code, minlength=len(names)))
+def _parts(names: tuple[str, ...], code: NDArray[np.int64], new: NDArray[np.bool_]) -> Parts:
+    return Parts(names, code, np.bincount(code[new], minlength=len(names)))
 
 
 def _bins(components: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -182,17 +185,18 @@ def _bins(components: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _extremes(dataset: AtomicDataset, progress: Progress) -> dict[str, NDArray[np.int64]]:
-    """The EXTREME share of all environments, and at least one, with the largest forces and the shortest distances."""
+    """The EXTREME share of all new environments, and at least one, with the largest forces and shortest distances."""
     nearest = np.empty(dataset.n_environments)
     for index in range(dataset.n_structures):
         nearest[dataset.rows_of(index)] = nearest_distances(dataset.structures.plain(index))
         if index % 64 == 0:
             progress(index, dataset.n_structures, "extremes")
     size = np.linalg.norm(dataset.forces, axis=1)
-    count = max(1, round(EXTREME * dataset.n_environments))
+    new = ~dataset.known_environments
+    count = max(1, round(EXTREME * int(new.sum())))
     found = {}
     for name, values in (("largest forces", size), ("shortest distances", -nearest)):
-        known = np.flatnonzero(np.isfinite(values))
+        known = np.flatnonzero(np.isfinite(values) & new)
         if len(known):
             found[name] = known[np.argsort(-values[known], kind="stable")[:count]]
     return found
@@ -206,7 +210,8 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
     most the radius plus the net's epsilon. Bins: as in the coverage score of DIRECT (Qi et al., npj Comput. Mater. 10,
     43, 2024), the share of bins that hold a kept environment, of those that hold any. Entropy, diversity and overlap
     are those of :mod:`meagraph.pruning.entropy`, every environment standing at its node; they are exact up to NODES
-    representatives.
+    representatives. Where environments are known already, they cover and count beside the kept ones, and it is the new
+    that are to be covered.
 
     Raises MEAGraphError for a mask of another shape.
     """
@@ -216,20 +221,22 @@ def measure(stick: Yardstick, keep: NDArray[np.bool_]) -> Measures:
             f"A plan's mask must have the shape ({len(condensed.assignment)},) of environments, got {keep.shape}. "
             "Take the mask of a plan of this dataset."
         )
-    kept = np.bincount(condensed.assignment[keep], minlength=condensed.size)
-    holds = kept > 0
+    new, held = ~stick.known, keep | stick.known
+    count = np.bincount(condensed.assignment[new], minlength=condensed.size)
+    there, known = count > 0, np.bincount(condensed.assignment[stick.known], minlength=condensed.size) > 0
+    holds = np.bincount(condensed.assignment[held], minlength=condensed.size) > 0
     covered = stick.near @ holds.astype(np.int32) > 0
     total = int(keep.sum())
-    weights = np.bincount(stick.node[keep], minlength=len(stick.kernel))
+    weights = np.bincount(stick.node[held], minlength=len(stick.kernel))
     return Measures(
         environments=total,
-        covered_representatives=float(covered.mean()),
-        covered_environments=float(condensed.multiplicity[covered].sum() / len(keep)),
+        covered_representatives=float(covered[there].mean()),
+        covered_environments=float(count[covered].sum() / count.sum()),
         covered_bins=float(np.mean([_occupied(column[holds]) / _occupied(column) for column in stick.bins.T])),
         entropy=entropy(stick.kernel, weights),
         diversity=diversity(stick.kernel, weights),
-        overlap=overlap(stick.kernel, weights, np.bincount(stick.node, minlength=len(stick.kernel))),
-        redundancy=1.0 - float(holds.sum()) / total if total else 0.0,
+        overlap=overlap(stick.kernel, weights, np.bincount(stick.node[new], minlength=len(stick.kernel))),
+        redundancy=1.0 - float((holds & ~known).sum()) / total if total else 0.0,
         groups=stick.groups.shares(keep),
         clusters=stick.clusters.shares(keep),
         elements=stick.elements.shares(keep),

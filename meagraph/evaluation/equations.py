@@ -53,6 +53,13 @@ class Prepared:
     scale: NDArray[np.float64]  # (W,) root mean square of the columns of the fit's forces, at least the usual one
     shape: tuple[int, int]  # N, S of the dataset
     stressed: Stressed | None = None  # structures of the test whose stress is known; None where there is none
+    known: NDArray[np.bool_] | None = None  # (S,) structures known already, which every fit takes; None for none
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Structures (s,) of the fit that are known already."""
+        some = len(self.fit.structures)
+        return np.zeros(some, dtype=bool) if self.known is None else self.known[self.fit.structures]
 
 
 def prepare(
@@ -111,7 +118,9 @@ def prepare(
     groups = dataset.groups[tested.structures][tested.structure_of]
     chosen = tested.structures[strained[tested.structures]]
     stressed = Stressed(np.array(virials), dataset.stress[chosen][:, *VOIGT]) if virials else None
-    return Prepared(fit, tested, groups, scale_of(fit), (dataset.n_environments, dataset.n_structures), stressed)
+    return Prepared(
+        fit, tested, groups, scale_of(fit), (dataset.n_environments, dataset.n_structures), stressed, dataset.known
+    )
 
 
 def split(

@@ -60,7 +60,8 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
     """Fit the force field to what a plan keeps and test it on the held-out structures.
 
     ``keep`` are environments (N,) or structures (S,) of the dataset; what it says of held-out structures, or of those
-    beyond the cap, does not matter. The fit minimises, over the kept environments i of structures s,
+    beyond the cap, does not matter. What is known already takes part beside it. The fit minimises, over the kept
+    environments i of structures s,
 
         Σ_i |F_i - F̂_i|² + ENERGY_WEIGHT² Σ_i (e_s(i) - ê_s(i))²,
 
@@ -80,6 +81,7 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
             f"A plan's mask must have the shape ({environments},) of environments or ({structures},) of structures, "
             f"got {keep.shape}. Take the mask of a plan of this dataset."
         )
+    kept = kept | prepared.given[fit.structure_of]
     chosen = np.flatnonzero(kept & fit.known)
     width = fit.features.shape[2]
     if 3 * len(chosen) < width:

@@ -195,6 +195,31 @@ def quests_measures(
     return QuestsMeasures(plan, found, config, made_by)
 
 
+def surprise(
+    dataset: AtomicDataset,
+    config: QuestsConfig | None = None,
+    *,
+    values: NDArray[np.float64] | None = None,
+    progress: Progress = silent,
+) -> NDArray[np.float64]:
+    """δH (N,) in nats of each environment y that is not known, given the known x_j: -log Σ_j K(y, x_j); NaN for those.
+
+    At most 0 where the known together are as near as one equal to it; endless where nothing is near. Of a sample, at
+    most so many known ones count. ``values`` and errors as of :func:`quests_measures`.
+    """
+    config = config or QuestsConfig()
+    if values is None:
+        values = quests_descriptors(dataset, config, progress=part(progress, 0.0, 0.5))
+    known = dataset.known_environments
+    new = np.flatnonzero(~known)
+    given = np.asarray(values[_drawn(known, config)])
+    sums = kernel_sums(np.asarray(values[new]), given, config.bandwidth, progress=part(progress, 0.5, 1.0))
+    found = np.full(len(known), np.nan)
+    with np.errstate(divide="ignore"):  # where nothing is near
+        found[new] = -np.log(sums)
+    return found
+
+
 def _drawn(mask: NDArray[np.bool_], config: QuestsConfig) -> NDArray[np.intp]:
     """The rows of ``mask`` (N,), or ``config.sample`` of them where there are more, ascending."""
     rows = np.flatnonzero(mask)

@@ -55,6 +55,7 @@ class _Fold:
     ranking: Ranking  # of the environments of the fit
     offsets: NDArray[np.int64]  # (s + 1,)
     out: NDArray[np.bool_]  # (s,) left out
+    given: NDArray[np.bool_]  # (s,) known already, and part of every fit
     test: NormalEquations  # of those
     rng: np.random.Generator
 
@@ -79,12 +80,14 @@ class _Fold:
                 ranking.within,
                 int(self.rng.integers(2**32)),
                 worth=ranking.worth,
+                known=ranking.known,
             )
         before = np.zeros(len(free), dtype=bool)
         forces = normal_equations(fit, np.zeros(0, dtype=np.int64))
+        known = self.given[fit.structure_of]
         found = []
         for budget in budgets:
-            kept = heads(ranking, free, budget, shares)
+            kept = heads(ranking, free, budget, shares) | known
             forces = forces + normal_equations(fit, np.flatnonzero(kept & ~before & fit.known))
             before = kept
             found.append(self.error(np.flatnonzero(kept), forces))
@@ -98,12 +101,12 @@ class _Fold:
         found = []
         for room in budgets:
             if shares.chance:
-                kept = draw(sizes, stays=stays, barred=self.out, room=room, seed=self.rng)
+                kept = draw(sizes, stays=stays, barred=self.out | self.given, room=room, seed=self.rng)
             else:
                 kept = cover(
                     self.ranking, self.offsets, stays=stays, barred=self.out, target=room, room=room, shares=shares
                 )
-            rows = np.flatnonzero(np.repeat(kept, sizes))
+            rows = np.flatnonzero(np.repeat(kept | self.given, sizes))
             found.append(self.error(rows, normal_equations(fit, rows[fit.known[rows]])))
         return found
 
@@ -120,8 +123,9 @@ def choose_shares(
     """The shares of least error for plans from ``ranking``, at each of KEEPS.
 
     ``groups`` (S,) and ``keys`` (S,) are the groups and the content hashes of the dataset's structures; equal
-    structures are on one side. Of the fractions in between, the nearest counts. Where a fold cannot be fitted the error
-    is NaN, and where none can, the usual exponent stays.
+    structures are on one side. What is known already is part of every fit, is never left out, and is not chosen:
+    the fractions are those of what is new. Of the fractions in between, the nearest counts. Where a fold cannot be
+    fitted the error is NaN, and where none can, the usual exponent stays.
     """
     fit = prepared.fit
     rng = np.random.default_rng(seed)
@@ -136,17 +140,20 @@ def choose_shares(
         ranking.within,
         ranking.seed,
         worth=worth,
+        known=None if ranking.known is None else ranking.known[rows],
     )
-    budgets = [round(keep * len(rows)) for keep in KEEPS]
+    given = prepared.given
+    new = int(sizes[~given].sum())
+    budgets = [round(keep * new) for keep in KEEPS]
     rounds = int(np.clip(LARGE / (len(rows) * fit.features.shape[2] ** 2), 1, ROUNDS))
     steps, done = rounds * FOLDS * (len(ENVIRONMENTS) + len(STRUCTURES)), 0
     tried: tuple[list[list[list[float]]], list[list[list[float]]]] = ([], [])
     for _ in range(rounds):
-        part = deal(groups[fit.structures], np.asarray(keys)[fit.structures], rng)
+        part = np.where(given, -1, deal(groups[fit.structures], np.asarray(keys)[fit.structures], rng))
         for number in range(FOLDS):
             out = part == number
             left = np.flatnonzero(out[fit.structure_of] & fit.known)
-            fold = _Fold(prepared, inside, offsets, out, normal_equations(fit, left), rng)
+            fold = _Fold(prepared, inside, offsets, out, given, normal_equations(fit, left), rng)
             for errors, candidates, cost in (
                 (tried[0], ENVIRONMENTS, fold.environments),
                 (tried[1], STRUCTURES, fold.structures),

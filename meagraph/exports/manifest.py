@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.outliers.families import Family
 from meagraph.pruning.tally import by_group
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def describe_export(
     settings: Mapping[str, Any],
     outputs: Sequence[Mapping[str, Any]],
     not_written: Sequence[str],
+    families: Sequence[Family] = (),
     anew: Collection[int] = (),
 ) -> dict[str, Any]:
     """Return the manifest of an export to ``folder``, JSON-able.
 
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
-    names the entries of structures that extended XYZ could not hold; ``anew`` are sources that were gone, so that
-    their frames are no copies and are not to be compared with any.
+    names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together;
+    ``anew`` are sources that were gone, so that their frames are no copies and are not to be compared with any.
     """
     return {
         "kind": MANIFEST_KIND,
@@ -51,6 +53,7 @@ def describe_export(
                 "path_from_manifest": _relative(source.path, folder),
                 "sha256": source.sha256,
                 "format": "meadata" if index in anew else source.format,
+                "known": source.known,
                 "frames": source.n_frames,
                 "frames_kept": int(np.sum(plan.structures[dataset.source_index == index])),
                 "labels": dataclasses.asdict(source.labels),
@@ -62,15 +65,16 @@ def describe_export(
         "shares": None if plan.chosen is None else {"why": list(plan.reasons), **jsonable(plan.chosen.figures())},
         "settings": jsonable(settings),
         "counts": _counts(dataset, plan),
+        "off_together": [{**one.figures(), "kept": int(plan.structures[one.members].sum())} for one in families],
         "quarantined": [dataclasses.asdict(frame) for frame in dataset.quarantined],
         "not_written": list(not_written),
-        "versions": _versions(),
+        "versions": versions_used(),
         "outputs": [dict(output) for output in outputs],
     }
 
 
 def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
-    """Structures and environments before and after, of all and of each group, in the order of the dataset.
+    """New structures and environments before and after, of all and of each group, in the order of the dataset.
 
     ``environments`` after are all those in the structures written; ``environments_selected`` those that the plan itself
     chose to keep, in whatever structure.
@@ -88,11 +92,12 @@ def _counts(dataset: AtomicDataset, plan: PruningPlan) -> dict[str, Any]:
     groups = {name: entry(numbers) for name, numbers in zip(tally.names, counts.T.tolist(), strict=True)}
     return {
         "all": entry(counts.sum(axis=1).tolist()),
-        "groups": {name: groups[name] for name in dict.fromkeys(dataset.groups.tolist())},
+        "groups": {name: groups[name] for name in dict.fromkeys(dataset.groups[~dataset.known].tolist())},
     }
 
 
-def _versions() -> dict[str, str | None]:
+def versions_used() -> dict[str, str | None]:
+    """Of Python and the packages that results depend on, None for those that are not there."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

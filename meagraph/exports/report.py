@@ -18,6 +18,7 @@ from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
+from meagraph.outliers.families import Family
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.tally import Tally, by_cluster, by_group
 
@@ -34,6 +35,10 @@ TRIED = (
     "plans of the same size were made of the rest, and the quick force field was fitted to them. Below: the median of "
     "its error over that of a choice at random. Chance is taken where nothing is clearly better; keep fractions beside "
     "each other count as well."
+)
+TOGETHER = (
+    "Candidates to look at, not proven errors. Unless they were judged to be outliers the plan treats them as any "
+    "others."
 )
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = f"""
@@ -64,18 +69,21 @@ def report_html(
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
+    families: Sequence[Family] = (),
 ) -> str:
     """The page as text; it refers to nothing outside itself and holds no script.
 
     ``names`` (C,) say what sets each cluster apart. ``settings`` are JSON-like, nested or not. ``cost`` and ``quests``
-    must be those of ``plan``; they and ``curves`` are left out where they were not computed.
+    must be those of ``plan``; they and ``curves`` are left out where they were not computed. ``families`` are
+    structures that are off together, the most suspicious first.
     """
     sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
-    share = 100 * plan.n_environments / dataset.n_environments
+    new = ~dataset.known
+    share = 100 * plan.n_environments / int(sizes[new].sum())
     figures = [
-        (f"{plan.n_structures:,}", f"of {dataset.n_structures:,} structures kept"),
-        (f"{inside:,}", f"of {dataset.n_environments:,} environments in them"),
+        (f"{plan.n_structures:,}", f"of {int(new.sum()):,} structures kept"),
+        (f"{inside:,}", f"of {int(sizes[new].sum()):,} environments in them"),
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
@@ -101,6 +109,8 @@ def report_html(
         sections.append(_section("Along the keep fraction", picture))
     if plan.chosen is not None:
         sections.append(_section("How the clusters share the budget", _shares(plan)))
+    if families:
+        sections.append(_section("Off together", _families(families, plan)))
     sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
     sections += _sources(dataset)
     lead = "".join(f"<div><b>{value}</b>{escape(words)}</div>" for value, words in figures)
@@ -124,6 +134,15 @@ def _shares(plan: PruningPlan) -> str:
         for title, trial in (("Environments", plan.chosen.environments), ("Whole structures", plan.chosen.structures))
     )
     return f'{said}<p class="note">{TRIED}</p>{tables}'
+
+
+def _families(families: Sequence[Family], plan: PruningPlan) -> str:
+    """Structures to look at before training: which are off together, and how many of them are kept."""
+    rows = tuple(
+        (writable_text(one.words), f"{len(one.members):,}", f"{int(plan.structures[one.members].sum()):,}")
+        for one in families
+    )
+    return html_table(Table(("candidate", "structures", "kept"), rows)) + f'<p class="note">{TOGETHER}</p>'
 
 
 def _sources(dataset: AtomicDataset) -> list[str]:

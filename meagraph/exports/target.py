@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,41 +52,56 @@ def check_target(
     is as an export left it, by the manifest beside it. Raises ExportError.
     """
     folder = Path(directory)
-    stem = re.sub(r"[^\w.+-]+", "_", dataset.name)
+    stem = stem_of(dataset)
     files = ExportedFiles(
         structures=folder / f"{stem}-kept.extxyz",
         index=folder / f"{stem}-kept-index.csv",
         manifest=folder / "manifest.json",
         report=folder / f"{stem}-report.html" if report else None,
     )
+    check_files(dataset, files.paths, files.manifest, MANIFEST_KIND, overwrite=overwrite)
+    return files
+
+
+def stem_of(dataset: AtomicDataset) -> str:
+    """What names of files begin with."""
+    return re.sub(r"[^\w.+-]+", "_", dataset.name)
+
+
+def check_files(
+    dataset: AtomicDataset, targets: Sequence[Path], manifest: Path, kind: str, *, overwrite: bool = False
+) -> None:
+    """Whether ``targets``, of which ``manifest`` is one, may be written; see :func:`check_target`.
+
+    ``kind`` is what the manifest of an earlier export of these files says of itself. Raises ExportError.
+    """
     sources = [source.path for source in dataset.sources if source.path]
-    for target in files.paths:
+    for target in targets:
         if is_one_of(target, sources):
             raise ExportError(
                 f"{target}: expected a new file, but this is a source of the dataset. Choose another folder."
             )
-    existing = [target for target in files.paths if os.path.lexists(target)]
+    existing = [target for target in targets if os.path.lexists(target)]
     if existing and not overwrite:
         raise ExportError(
             f"{', '.join(map(str, existing))}: expected no file there, but there is one. Choose another folder, or "
             "let it be replaced (--overwrite, or the tick box in the app)."
         )
-    known = _outputs(files.manifest)
-    for target in sorted(existing, key=lambda target: target != files.manifest):  # it says what the others are
-        if problem := _foreign(target, files.manifest, known):
+    known = _outputs(manifest, kind)
+    for target in sorted(existing, key=lambda target: target != manifest):  # it says what the others are
+        if problem := _foreign(target, manifest, known):
             raise ExportError(
                 f"{target}: expected a file of an earlier export, but {problem}, so it is not replaced. Move it away, "
                 "or choose another folder."
             )
-    _check_folder(folder)
-    return files
+    _check_folder(manifest.parent)
 
 
-def _outputs(manifest: Path) -> dict[str, str] | None:
-    """SHA-256 of the files that an export's manifest names; None where it is no such manifest."""
+def _outputs(manifest: Path, kind: str) -> dict[str, str] | None:
+    """SHA-256 of the files that an export's manifest of this ``kind`` names; None where it is no such manifest."""
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        if content["kind"] != MANIFEST_KIND:
+        if content["kind"] != kind:
             return None
         return {str(output["file"]): str(output["sha256"]) for output in content["outputs"]}
     except (OSError, ValueError, LookupError, TypeError):

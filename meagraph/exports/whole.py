@@ -16,6 +16,7 @@ from meagraph.exports.target import ExportedFiles
 from meagraph.exports.writing import export_plan
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
+from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -33,12 +34,14 @@ def export_with_report(
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
+    families: Sequence[Family] = (),
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
 
-    Figures of another plan are left out. Raises as :func:`meagraph.exports.writing.export_plan`.
+    Figures of another plan are left out. ``families`` are structures that are off together. Raises as
+    :func:`meagraph.exports.writing.export_plan`.
     """
     report = report_html(
         dataset,
@@ -51,7 +54,15 @@ def export_with_report(
         cost=cost if cost is not None and cost.plan is plan else None,
         curves=curves,
         quests=quests if quests is not None and quests.plan is plan else None,
+        families=families,
     )
     return export_plan(
-        dataset, plan, directory, settings=settings, report=report, overwrite=overwrite, progress=progress
+        dataset,
+        plan,
+        directory,
+        settings=settings,
+        report=report,
+        families=families,
+        overwrite=overwrite,
+        progress=progress,
     )

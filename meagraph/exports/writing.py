@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from meagraph.datasets.writing import format_frame
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
 from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
+from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def export_plan(
     *,
     settings: Mapping[str, Any],
     report: str | None = None,
+    families: Sequence[Family] = (),
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -50,6 +52,7 @@ def export_plan(
         directory: where the files go; made where it is missing.
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
+        families: structures that are off together, for the manifest.
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
@@ -73,15 +76,21 @@ def export_plan(
                 page.write_text(writable_text(report), encoding="utf-8")
                 written.append((files.report, page))
             with open(structures, "wb") as stream:
-                anew = _written_anew(dataset)
-                lost = _write_structures(stream, dataset, plan.structures, anew, progress)
+                lost = write_structures(stream, dataset, plan.structures, progress=progress)
             _write_index(index, dataset, plan)
             outputs = [
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
                 for target, path in written
             ]
             content = describe_export(
-                dataset, plan, folder=folder, settings=settings, outputs=outputs, not_written=lost, anew=anew
+                dataset,
+                plan,
+                folder=folder,
+                settings=settings,
+                outputs=outputs,
+                not_written=lost,
+                families=families,
+                anew=written_anew(dataset),
             )
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
@@ -109,15 +118,25 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
         )
 
 
-def _written_anew(dataset: AtomicDataset) -> set[int]:
+def written_anew(dataset: AtomicDataset) -> set[int]:
     """The sources whose file is gone while a folder of arrays stands for it."""
     return {index for index, source in enumerate(dataset.sources) if source.stored and stored_in(source.path) is None}
 
 
-def _write_structures(
-    stream: IO[bytes], dataset: AtomicDataset, kept: np.ndarray, anew: set[int], progress: Progress
+def write_structures(
+    stream: IO[bytes],
+    dataset: AtomicDataset,
+    kept: np.ndarray,
+    *,
+    entries: Sequence[str] | None = None,
+    progress: Progress = silent,
 ) -> list[str]:
-    """Write the kept structures; return the names of entries that extended XYZ could not hold."""
+    """Write the ``kept`` (S,) structures as extended XYZ; return the names of entries that this could not hold.
+
+    Frames of extended XYZ are copied byte for byte; with ``entries`` (S,), such as ``split=train``, one stands at the
+    end of each frame's second line. Raises ExportError where a source has changed since it was read.
+    """
+    anew = written_anew(dataset)
     lost: set[str] = set()
     loaded, text = -1, b""
     frame = b"\n"
@@ -137,9 +156,16 @@ def _write_structures(
                 if loaded != dataset.source_index[row]:
                     loaded, text = dataset.source_index[row], _unchanged_text(texts, source.path, source.sha256)
                 frame = text[start:end]
-            stream.write(frame)
+            stream.write(frame if entries is None else _with_entry(frame, entries[int(row)]))
     progress(len(rows), len(rows), f"{len(rows):,} structures written")
     return sorted(lost)
+
+
+def _with_entry(frame: bytes, entry: str) -> bytes:
+    """A frame of extended XYZ with one more entry in its second line."""
+    count, comment, rest = frame.split(b"\n", 2)
+    end = b"\r" if comment.endswith(b"\r") else b""
+    return b"\n".join([count, comment.removesuffix(end) + b" " + entry.encode() + end, rest])
 
 
 def _unchanged_text(texts: SourceTexts, path: str, sha256: str) -> bytes:
@@ -156,7 +182,7 @@ def _write_index(path: Path, dataset: AtomicDataset, plan: PruningPlan) -> None:
     with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
-        for row in range(dataset.n_structures):
+        for row in np.flatnonzero(~dataset.known).tolist():
             keep = plan.keep[dataset.offsets[row] : dataset.offsets[row + 1]]
             atoms = np.flatnonzero(keep)
             writer.writerow(

@@ -16,15 +16,16 @@ SUMS = {"reassoc", "contract"}  # let sums be vectorised; not a number stays not
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def farthest_point_order(rows: Floats, start: int) -> Indices:
+def farthest_point_order(rows: Floats, start: int, given: int = 0) -> Indices:
     """All rows of ``rows`` (M, D) in farthest-point order from row ``start``: (M,) indices.
 
-    Each is the one farthest from all before it (Gonzalez, Theor. Comput. Sci. 38, 293, 1985), ties by index.
+    Each is the one farthest from all before it (Gonzalez, Theor. Comput. Sci. 38, 293, 1985), ties by index. Where the
+    first ``given`` rows are given, they come first as they are, and the others go on from all of them.
     """
     count = rows.shape[0]
     order = np.empty(count, np.int64)
     nearest = np.full(count, np.inf, np.float64)
-    current = start
+    current = 0 if given > 0 else start
     for step in range(count):
         order[step] = current
         nearest[current] = -1.0
@@ -39,7 +40,7 @@ def farthest_point_order(rows: Floats, start: int) -> Indices:
             nearest[i] = min(nearest[i], total)
             if nearest[i] > best:
                 best, following = nearest[i], i
-        current = following
+        current = step + 1 if step + 1 < given else following
     return order
 
 
@@ -147,7 +148,7 @@ def warm() -> None:
     """Compile the loops for the types that they are called with."""
     ints = np.zeros(4, np.int64)
     for kind in (np.float32, np.float64):
-        farthest_point_order(np.zeros((2, 2), kind), 0)
+        farthest_point_order(np.zeros((2, 2), kind), 0, 0)
     rows, square = np.zeros((2, 2)), np.zeros(2)
     row_hashes(rows.view(np.uint64))
     nearest_so_far(rows, ints, square, np.zeros(2, np.int64), 0, 1)

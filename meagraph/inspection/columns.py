@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.entries import Column, gathered
+from meagraph.datasets.names import by_family
+from meagraph.predictions.reading import Predicted, predicted_by_family
 
+PLAIN = "plain"  # the family of names without any: energy, forces
 MOST_CATEGORIES = 5000  # texts of a file with more different values are no property
 
 
@@ -79,9 +83,45 @@ def of_dataset(data: AtomicDataset) -> dict[str, Entry]:
         ),
         "volume": Entry("Volume per atom", "Å³", "structure", "number", volumes),
     }
+    if data.known.any():
+        entries["known"] = Entry(
+            "Known already", "", "structure", "category", lambda: (data.known.astype(np.int64), ("new", "known"))
+        )
     if np.isfinite(data.stress).any():
         entries["pressure"] = Entry("Pressure", "GPa", "structure", "number", lambda: data.pressures)
     return entries
+
+
+def of_predictions(data: AtomicDataset) -> dict[str, Entry]:
+    """Labels of other families in the files, as predictions of a model, and how far they are from those taken."""
+    names = {name for source in data.sources for name in source.labels.left}
+    entries: dict[str, Entry] = {}
+    for family in sorted(by_family(names)):
+        word = re.sub(r"\W+", "_", family) or PLAIN
+        made = cache(partial(predicted_by_family, data, family))
+        force, energy = partial(_force_error, data, made), partial(_energy_error, data, made)
+        length, share = partial(_predicted_force, made), partial(_predicted_energy, data, made)
+        entries[f"energy_{word}"] = Entry(f"Energy per atom, {word}", "eV/atom", "structure", "number", share)
+        entries[f"force_{word}"] = Entry(f"Force, {word}", "eV/Å", "environment", "number", length)
+        entries[f"force_error_{word}"] = Entry(f"Force error, {word}", "eV/Å", "environment", "number", force)
+        entries[f"energy_error_{word}"] = Entry(f"Energy error, {word}", "eV/atom", "structure", "number", energy)
+    return entries
+
+
+def _predicted_force(predicted: Callable[[], Predicted]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(predicted().forces, axis=1))
+
+
+def _predicted_energy(data: AtomicDataset, predicted: Callable[[], Predicted]) -> NDArray[np.float64]:
+    return np.asarray(predicted().energy / data.sizes)
+
+
+def _force_error(data: AtomicDataset, predicted: Callable[[], Predicted]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(predicted().forces - data.forces, axis=1))
+
+
+def _energy_error(data: AtomicDataset, predicted: Callable[[], Predicted]) -> NDArray[np.float64]:
+    return np.asarray((predicted().energy - data.energy) / data.sizes)
 
 
 def of_files(data: AtomicDataset) -> dict[str, Entry]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 
 LONGEST = 2000  # characters
+DEEPEST = 100  # parts within parts
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "abs": np.abs,
     "sqrt": np.sqrt,
@@ -72,12 +73,27 @@ def _parse(text: str) -> ast.expr:
     if len(text) > LONGEST:
         raise ExpressionError(f"The condition has {len(text)} characters; at most {LONGEST} are read.")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        parsed = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         what = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ExpressionError(
             f'{text.strip()!r} is not understood ({what}). Write a condition such as fmax > 5 and group == "liquid".'
         ) from error
+    if _deeper(parsed, DEEPEST):
+        raise ExpressionError(
+            f"The condition has parts within parts more than {DEEPEST} deep. Divide it, and combine the selections."
+        )
+    return parsed
+
+
+def _deeper(node: ast.expr, depth: int) -> bool:
+    """Whether parts lie more than ``depth`` deep within others."""
+    level: list[ast.AST] = [node]
+    for _ in range(depth):
+        level = [child for one in level for child in ast.iter_child_nodes(one)]
+        if not level:
+            return False
+    return True
 
 
 def _value(node: ast.expr, columns: Mapping[str, NDArray[Any]]) -> Any:

@@ -14,7 +14,7 @@ from meagraph.axes import upright
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
-from meagraph.inspection.columns import Entry, constant, of_dataset, of_files
+from meagraph.inspection.columns import Entry, constant, of_dataset, of_files, of_predictions
 from meagraph.inspection.conditions import ExpressionError, evaluate
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.phases import PHASES
@@ -68,21 +68,26 @@ class Properties(Mapping[str, Property]):
         *,
         quick: Projection | None = None,
         evidence: Evidence | None = None,
+        novelty: NDArray[np.floating] | None = None,
         live: Mapping[str, Callable[[], Property]] | None = None,
     ) -> None:
         """``quick`` is the map of principal components; ``live`` are properties that change, computed each time.
 
-        ``evidence`` is what clusters can be named by; phases are among it.
+        ``evidence`` is what clusters can be named by; phases are among it. ``novelty`` (N,) is the distance to what is
+        known already.
         """
         self._dataset = dataset
         self._live = dict(live or {})
-        self._entries = of_dataset(dataset)
+        self._entries = of_dataset(dataset) | of_predictions(dataset)
         if evidence is not None:
             self._entries |= _of_phases(evidence)
         if survey is not None:
             self._entries |= _of_survey(survey, evidence)
             if condensed is not None and survey.embedding is not None:
                 self._entries |= _of_latent_space(survey.embedding, condensed)
+        if novelty is not None:
+            entry = Entry("Novelty", "× spacing of the known", "environment", "number", constant(novelty))
+            self._entries["novelty"] = entry
         if quick is not None:
             self._entries |= _places("pca", "Principal component", quick)
         self._entries |= {

@@ -58,6 +58,7 @@ def to_dataframe(
     columns: Sequence[str] | None = None,
     plan: PruningPlan | None = None,
     evidence: Evidence | None = None,
+    novelty: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """A table of ``rows``: a name of ROWS.
 
@@ -87,7 +88,9 @@ def to_dataframe(
             f"Expected a plan of {dataset.n_environments:,} environments, but it is one of {len(plan.keep):,}. Give "
             "the plan of this dataset."
         )
-    known = _Known(dataset, survey, condensed, Properties(dataset, survey, condensed, evidence=evidence), plan)
+    known = _Known(
+        dataset, survey, condensed, Properties(dataset, survey, condensed, evidence=evidence, novelty=novelty), plan
+    )
     index, made = ROWS[rows](known, _named(known.properties, rows, columns))
     data = {name: values for name, (values, _) in made.items()}
     table = pandas.DataFrame(data, index=pandas.Index(index, name=rows.removesuffix("s")))

@@ -72,6 +72,11 @@ def place(
     from meagraph.model.autoencoder import embed_beside
 
     check_same_descriptors(reference.descriptors, descriptors)
+    if descriptors.own.shape[1] != len(reference.norms):
+        raise MEAGraphError(
+            f"Expected descriptors of {len(reference.norms)} columns, as the reference has, got "
+            f"{descriptors.own.shape[1]}. Make them again."
+        )
     points = ScaledRows(descriptors.own, reference.norms)
     condensed = condense(points, budget=budget, progress=part(progress, 0.0, 0.4))
     rows = points[condensed.representatives]
@@ -86,15 +91,26 @@ def place(
     if len(new) and reference.embedding.by_distance:
         if agreement is None or descriptors.context is None:
             raise MEAGraphError("The reference was embedded by the context of environments, which is not given here.")
-        values[new] = agreement(descriptors.context[condensed.representatives[new]])
+        values[new] = _as_wide(agreement(descriptors.context[condensed.representatives[new]]), values)
     elif len(new):
         graph = reference.similarity_graph(part(progress, 0.7, 0.9))
         norms = column_norms(reference.rows, np.where(graph.connected, graph.multiplicity, 0))
         among = ~known[edge_index[1]]
         edges = np.stack([edge_index[0, among], np.searchsorted(new, edge_index[1, among])])
-        values[new] = embed_beside(model, graph, rows[new] / norms, edges, rate=reference.embedding.rate)
+        beside = embed_beside(model, graph, rows[new] / norms, edges, rate=reference.embedding.rate)
+        values[new] = _as_wide(beside, values)
     progress(1, 1, "placed")
     return Placement(condensed, values, nearest, distance, known, connected, usual_distance(reference))
+
+
+def _as_wide(found: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``found``; MEAGraphError unless it has as many columns as the latent ``values`` of the reference."""
+    if found.shape[1] != values.shape[1]:
+        raise MEAGraphError(
+            f"The model gives {found.shape[1]} latent values, the reference has {values.shape[1]}. Give the model that "
+            "made the reference."
+        )
+    return found
 
 
 def usual_distance(reference: Latent) -> float:

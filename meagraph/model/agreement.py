@@ -21,6 +21,9 @@ from meagraph.axes import upright
 from meagraph.progress import Progress, silent
 
 FLOOR = 0.1  # of the mean variance of a column, added to that between neighbours, so that no noise is blown up
+ALIKE = (
+    0.02  # of the spread of all environments: neighbours nearer than that are one another's images, and teach nothing
+)
 KEPT = 32  # columns of the linear map that are kept, those of the largest variance
 HIDDEN, OUTPUTS = 128, 32  # widths of the network
 STEPS, BATCH = 400, 512  # of the training at most, pairs a step
@@ -105,16 +108,17 @@ def learn_agreement(
 ) -> Agreement:
     """Learn from which rows of ``context`` (N, k) are neighbours of each other: ``pairs`` (P, 2), each way.
 
-    Scales are those of the ``representatives`` (M,), so that copies do not matter. The run depends on ``seed`` alone.
-    Without pairs the linear map leaves all directions as they are and the network stays as it was drawn. Raise from
-    ``progress`` to cancel.
+    Scales are those of the ``representatives`` (M,), so that copies do not matter. Equal pairs, as the symmetry of
+    small cells makes them, do not count. The run depends on ``seed`` alone. Without pairs the linear map leaves all
+    directions as they are and the network stays as it was drawn. Raise from ``progress`` to cancel.
     """
-    rows, inverse = np.unique(pairs, return_inverse=True)
-    pairs = inverse.reshape(-1, 2)
-    near = np.asarray(context[rows], dtype=np.float64)
     some = np.asarray(context[representatives], dtype=np.float64)
     centre = some.mean(axis=0)
     some -= centre
+    rows, inverse = np.unique(pairs, return_inverse=True)
+    pairs = inverse.reshape(-1, 2)
+    near = np.asarray(context[rows], dtype=np.float64)
+    pairs = _unlike(near, pairs, ALIKE * float(np.sqrt((some**2).sum(axis=1).mean())))
     linear = _whitening(near, pairs, float((some**2).sum(axis=1).mean()) / some.shape[1])
     x = some @ linear
     linear /= float(np.sqrt((x**2).mean())) or 1.0
@@ -138,6 +142,36 @@ def learn_agreement(
     return Agreement.from_arrays(
         {**made.arrays(), "output_centre": mean, "output_scale": np.full(1, spread, np.float32)}
     )
+
+
+def read_directly(context: NDArray[np.floating], representatives: NDArray[np.integer]) -> Agreement:
+    """The map that leaves a ``context`` (N, k) as it is, but for its centre and size, and has no network."""
+    some = np.asarray(context[representatives], dtype=np.float64)
+    centre = some.mean(axis=0)
+    width = len(centre)
+    size = float(np.sqrt(((some - centre) ** 2).sum(axis=1).mean())) or 1.0
+    none = np.zeros((width, 0), np.float32)
+    return Agreement(
+        centre=centre.astype(np.float32),
+        linear=np.eye(width, dtype=np.float32),
+        kept=(np.eye(width) / size).astype(np.float32),
+        first=none,
+        first_bias=np.zeros(0, np.float32),
+        second=np.zeros((0, 0), np.float32),
+        second_bias=np.zeros(0, np.float32),
+        last=np.zeros((0, 0), np.float32),
+        last_bias=np.zeros(0, np.float32),
+        through=none,
+        output_centre=np.zeros(0, np.float32),
+        output_scale=np.ones(1, np.float32),
+    )
+
+
+def _unlike(near: NDArray[np.float64], pairs: NDArray[np.integer], least: float) -> NDArray[np.integer]:
+    """Those of the ``pairs`` (P, 2) whose rows of ``near`` (n, k) are farther apart than ``least``."""
+    blocks = (pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK))
+    kept = [part[np.linalg.norm(near[part[:, 0]] - near[part[:, 1]], axis=1) > least] for part in blocks]
+    return np.concatenate(kept) if kept else pairs
 
 
 def _whitening(near: NDArray[np.float64], pairs: NDArray[np.integer], variance: float) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, write_json
+from meagraph.graph.similarity import GraphConfig
 from meagraph.model.agreement import Agreement
 from meagraph.model.results import EpochRecord
-from meagraph.model.settings import ModelConfig
+from meagraph.model.settings import ModelConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,9 +67,28 @@ def read_details(path: str | Path) -> tuple[ModelConfig, dict[str, Any]]:
         if details.get("format") != FORMAT:
             raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
         shape = details.pop("model")
-        return ModelConfig(shape["inputs"], tuple(shape["widths"]), shape["kernels"]), details
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        config = ModelConfig(shape["inputs"], tuple(shape["widths"]), shape["kernels"])
+        _check_details(config, details, weights.stat().st_size)
+    except (ValueError, KeyError, TypeError, AttributeError, MEAGraphError) as error:
         raise _unusable(weights, error) from error
+    return config, details
+
+
+def _check_details(config: ModelConfig, details: dict[str, Any], size: int) -> None:
+    """Raise unless these are details of a model of this ``config`` whose file has ``size`` bytes."""
+    if any(not isinstance(number, int) for number in (config.inputs, config.kernels, *config.widths)):
+        raise ValueError("its sizes are no whole numbers")
+    if config.memory > size:
+        raise ValueError(f"its weights take {config.memory:,} bytes, but the file has {size:,}")
+    kinds = {"descriptors": dict, "graph": dict, "training": dict, "budget": int, "seed": int, "history": list}
+    for name, kind in kinds.items():
+        if name in details and (not isinstance(details[name], kind) or isinstance(details[name], bool)):
+            raise ValueError(f"{name!r} in its details is {details[name]!r}")
+    GraphConfig(**details.get("graph", {}))
+    training = details.get("training", {})
+    TrainingConfig(**{name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training})
+    for record in details.get("history", []):
+        EpochRecord(**record)
 
 
 def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
@@ -83,8 +103,8 @@ def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
 
     shape, details = read_details(path)
     weights, _ = model_files(path)
-    model = MEAGraph(shape)
     try:
+        model = MEAGraph(shape)
         stored = load_file(weights)
         model.load_state_dict({name: value for name, value in stored.items() if not name.startswith(PREFIX)})
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
@@ -170,4 +190,5 @@ def read_training(path: Path) -> TrainingState:
 
 
 def _unusable(weights: Path, error: Exception) -> MEAGraphError:
-    return MEAGraphError(f"{weights} is not a usable MEAGraph model: {error}. Train one anew, or choose another file.")
+    reason = " ".join(str(error).split()).rstrip(".")
+    return MEAGraphError(f"{weights} is not a usable MEAGraph model: {reason}. Train one anew, or choose another file.")

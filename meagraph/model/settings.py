@@ -26,16 +26,21 @@ class ModelConfig:
 
     @property
     def training_memory(self) -> int:
-        """Bytes that the weights take while they are trained, in single precision.
+        """Bytes that the weights take while they are trained.
 
         They are there six times: the weights, their gradients, two moments of Adam, the best epoch, what is written.
         """
+        return 6 * self.memory
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the weights, in single precision."""
         widths = (self.inputs, *self.widths)
         count = self.inputs * (self.inputs + 1)  # the output
         for a, b in pairwise(widths):
             count += self.kernels * (a * b + 1) + b * b + b  # an encoder's layer
             count += a * b + a * a + 1  # the decoder's that mirrors it
-        return 6 * 4 * count
+        return 4 * count
 
 
 @dataclass(frozen=True)

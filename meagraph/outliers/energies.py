@@ -10,7 +10,7 @@ from meagraph.force_field.field import Observed
 from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
-from meagraph.outliers.fitting import misfit
+from meagraph.outliers.fitting import Misfit, misfit
 from meagraph.outliers.signals import Signal, shared_signal
 
 ENERGY_NOISE = 0.003  # eV/atom; a smaller difference is never suspicious
@@ -18,21 +18,23 @@ PRESSURE_NOISE = 0.3  # GPa; the same
 
 
 def energy(
-    residual: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, sound: NDArray[np.bool_] | None = None
+    residual: Misfit, alike: Alike, dataset: AtomicDataset, sound: NDArray[np.bool_] | None = None
 ) -> list[Signal]:
-    """How far the misfit (S,) of the energy per atom to a fit is from that of alike structures, and from none.
+    """How far the misfit of the energy per atom to a fit is from that of alike structures, and from none.
 
     The first sees one wrong structure among its likes, the second those that are wrong together. Either tail is that
     of the structures ``sound`` (S,), those of no family that is off.
     """
     beside = "the energy of its structure is {value:+.3g} eV/atom away from what alike structures suggest"
     at_large = "the energy of its structure is {value:+.3g} eV/atom away from a fit to all others"
-    away = np.abs(residual - np.nanmedian(residual)) if np.isfinite(residual).any() else residual
-    usual = 1.4826 * np.nanmedian(away) if np.isfinite(residual).any() else 0.0
+    away = residual.telling
+    if np.isfinite(away).any():
+        away = np.abs(away - np.nanmedian(away))
+    usual = 1.4826 * np.nanmedian(away) if np.isfinite(away).any() else 0.0
     deviation = at_least_zero(away / np.hypot(usual, ENERGY_NOISE))
     return [
         _against_alike("energy", residual, ENERGY_NOISE, beside, alike, dataset, sound),
-        shared_signal("energy at large", residual, deviation, at_large, dataset, among=sound),
+        shared_signal("energy at large", residual.away, deviation, at_large, dataset, among=sound),
     ]
 
 
@@ -48,14 +50,14 @@ def pressure(points: Points, seen: Observed, alike: Alike, dataset: AtomicDatase
 
 def _against_alike(
     name: str,
-    residual: NDArray[np.float64],
+    residual: Misfit,
     noise: float,
     words: str,
     alike: Alike,
     dataset: AtomicDataset,
     among: NDArray[np.bool_] | None = None,
 ) -> Signal:
-    median, spread = alike.usual(residual)
-    value = residual - np.nan_to_num(median)
-    deviation = at_least_zero(np.abs(value) / np.hypot(np.nan_to_num(spread), noise))
-    return shared_signal(name, value, deviation, words, dataset, among=among)
+    median, spread = alike.usual(residual.telling)
+    away = residual.telling - np.nan_to_num(median)
+    deviation = at_least_zero(np.abs(away) / np.hypot(np.nan_to_num(spread), noise))
+    return shared_signal(name, away * residual.doubt, deviation, words, dataset, among=among)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,11 @@ class Family:
 
     kind: str  # "group", "file", "cluster", "dataset"
     name: str
-    label: str  # "energy" or "forces"
+    label: str  # "energy" or "forces"; "each" where each stands out by itself
     members: NDArray[np.int64]  # (K,) structures that are off, ascending
     rows: NDArray[np.int64]  # (R,) their environments, ascending
     size: int  # structures of the family
-    offset: float  # eV/atom for energies; observed over expected for forces
+    offset: float  # eV/atom for energies; observed over expected for forces; else 0
     score: float  # at least 0; 1 and above is a candidate
     what: str  # what is off, with the size of it
 
@@ -53,6 +54,18 @@ class Family:
         """Whether environment ``row`` lies in a member."""
         place = int(np.searchsorted(self.rows, row))
         return place < len(self.rows) and int(self.rows[place]) == row
+
+    def figures(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "label": self.label,
+            "offset": self.offset,
+            "score": self.score,
+            "structures": self.members.tolist(),
+            "words": self.words,
+        }
 
     @property
     def words(self) -> str:

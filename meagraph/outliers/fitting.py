@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,22 @@ ENOUGH = 5  # structures for each coefficient that a further block of features w
 FITTED = 20_000  # structures in the fit at most
 RIDGE = 1e-8
 ROUNDS = 5  # of reweighting
+LEAST = 1e-3  # of its own weight in the fit that leaving a structure out takes away at most all but this
+
+MOST = 10.0  # times the scatter that a doubt counts: of what is like nothing else, a large misfit still tells
+
+
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """How far S structures are from what all others suggest."""
+
+    away: NDArray[np.float64]  # (S,) in the unit of the quantity, NaN where it is not known
+    doubt: NDArray[np.float64]  # (S,) of what is suggested and of the scatter, in units of the scatter; 1 to MOST
+
+    @property
+    def telling(self) -> NDArray[np.float64]:
+        """What is away (S,) as far as it can be told, in the unit of the quantity: far out less is known."""
+        return self.away / self.doubt
 
 
 def misfit(
@@ -24,14 +41,14 @@ def misfit(
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
-) -> NDArray[np.float64]:
-    """How far each ``target`` (S,) is from what the other structures suggest (S,), NaN where it is not known.
+) -> Misfit:
+    """How far each ``target`` (S,) is from what the other structures suggest.
 
     The fit is linear in composition and mean descriptors; in the energy features of the quick force field and in mean
     products of the descriptors' main components where there are structures enough for them.
     """
     known = np.isfinite(target)
-    residual = np.full(len(target), np.nan)
+    residual, doubt = np.full(len(target), np.nan), np.ones(len(target))
     if known.sum() > 2:
         sizes = dataset.sizes
         shares = [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / sizes for z in dataset.species]
@@ -45,8 +62,9 @@ def misfit(
             if known.sum() > ENOUGH * (features.shape[1] + more.shape[1]):
                 features = np.column_stack([features, more])
         features /= np.abs(features).max(axis=0) + np.finfo(float).tiny
-        residual[known] = left_out(features[known], target[known])
-    return residual
+        found = left_out(features[known], target[known])
+        residual[known], doubt[known] = found.away, found.doubt
+    return Misfit(residual, doubt)
 
 
 def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
@@ -62,8 +80,8 @@ def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray
     return per_structure(main, dataset, products)
 
 
-def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> NDArray[np.float64]:
-    """Residuals (S,) of a robust ridge regression of ``target`` (S,) on ``features`` (S, F) without the one itself.
+def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> Misfit:
+    """Misfit to a robust ridge regression of ``target`` (S,) on ``features`` (S, F) without the one itself.
 
     Leave-one-out, so a wrong energy does not hide behind its own weight; large residuals are down-weighted in a few
     rounds, so they do not bend the fit. Of many structures a sample is fitted.
@@ -81,9 +99,10 @@ def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed
         inverse = np.linalg.inv(gram)
         leverage = ((some @ inverse) * weighted).sum(axis=1)
         coefficients = inverse @ (weighted.T @ aim)
-        residual = (aim - some @ coefficients) / np.clip(1.0 - leverage, 1e-3, None)
+        residual = (aim - some @ coefficients) / np.clip(1.0 - leverage, LEAST, None)
         limit = 3.0 * 1.4826 * np.median(np.abs(residual)) + np.finfo(float).tiny
         weight = 1.0 / np.maximum(1.0, np.abs(residual) / limit)
-    out = target - features @ coefficients
+    out, variance = target - features @ coefficients, 1.0 + ((features @ inverse) * features).sum(axis=1)
     out[fitted] = residual
-    return np.asarray(out)
+    variance[fitted] = 1.0 + ((some @ inverse) * some).sum(axis=1) / np.clip(1.0 - leverage, LEAST, None)
+    return Misfit(out, np.minimum(np.sqrt(variance), MOST))

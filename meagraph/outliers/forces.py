@@ -66,22 +66,47 @@ def _misfit(seen: Observed, alike: Alike, dataset: AtomicDataset) -> list[Signal
         "forces of the structure", size / usual, at_least_zero(alike.deviation(np.log(size), SPREAD)), shared, dataset
     )
 
-    both = np.isfinite(residual)
-    along, power = (
-        np.add.reduceat(np.where(both, part.sum(axis=1), 0.0), dataset.offsets[:-1])
-        for part in (dataset.forces * expected, expected**2)
-    )
-    telling = power > TELLING * FORCE_NOISE**2
-    slope = np.where(telling, along / np.where(telling, power, 1.0), np.nan)
-    median, spread = alike.usual(slope)
-    error = np.sqrt(usual**2 / np.where(telling, power, 1.0) + SLOPE_NOISE**2 + np.nan_to_num(spread) ** 2)
-    median = np.where(np.isfinite(median), median, 1.0)
     words = "the forces of its structure are {value:.2g} times those that a quick model expects"
-    return [
-        atom,
-        whole,
-        shared_signal("force ratio", slope, at_least_zero(np.abs(slope - median) / error), words, dataset),
-    ]
+    slope, beyond = slopes(
+        seen, np.maximum(usual, 0.0 if seen.fitted is None else seen.fitted.residual), alike, dataset
+    )
+    return [atom, whole, shared_signal("force ratio", slope, beyond, words, dataset)]
+
+
+def slopes(
+    seen: Observed, error: NDArray[np.float64], alike: Alike, dataset: AtomicDataset
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Observed over expected forces (S,), the weighted median of atoms, and how far it is beyond what may be (S,).
+
+    What is expected is wrong by about ``error`` (S,) in eV/Å, and where it is mostly error, as in a relaxed structure,
+    sound forces may be any part of it, which is added to the doubt. A few atoms, as two too close, do not count for
+    all.
+    """
+    first, of = dataset.offsets[:-1], dataset.structure_of
+    square = np.where(np.isfinite(dataset.forces + seen.forces).all(axis=1), (seen.forces**2).sum(axis=1), 0.0)
+    square = np.nan_to_num(square)
+    known, noise = square > 0.0, error[of] ** 2
+    ratio = np.where(known, (dataset.forces * seen.forces).sum(axis=1) / np.where(known, square, 1.0), 0.0)
+    weight = np.where(known, square / (square + noise), 0.0)
+    total, doubt, least = (
+        np.add.reduceat(part, first)
+        for part in (
+            weight,
+            np.where(known, weight**2 * noise / np.where(known, square, 1.0), 0.0),
+            weight * np.clip(1.0 - noise / np.where(known, square, 1.0), 0.0, None),
+        )
+    )
+    telling = np.add.reduceat(square, first) > TELLING * FORCE_NOISE**2
+    whole = np.where(telling, total, 1.0)
+    order = np.lexsort((ratio, of))
+    upto = np.cumsum(weight[order])
+    half = np.r_[0.0, upto[dataset.offsets[1:-1] - 1]] + 0.5 * total
+    middle = np.clip(np.searchsorted(upto, half), first, dataset.offsets[1:] - 1)
+    slope = np.where(telling, ratio[order[middle]], np.nan)
+    median, spread = alike.usual(slope)
+    median = np.where(np.isfinite(median), median, 1.0)
+    square = doubt / whole**2 + (1.0 - least / whole) ** 2 + SLOPE_NOISE**2 + np.nan_to_num(spread) ** 2
+    return slope, at_least_zero(np.abs(slope - median) / np.sqrt(square))
 
 
 def _mean(values: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:

@@ -55,8 +55,25 @@ class HeldOut:
     misfit: NDArray[np.float64]  # (S,) eV/atom, from all but the own family
     spread: NDArray[np.float64]  # (S,) eV/atom, of what is expected and of the scatter
     inside: NDArray[np.float64]  # (S,) eV/atom, from all but the structure itself, levels told apart
+    unsure: NDArray[np.float64]  # (S,) eV/atom, the spread of that
     offset: NDArray[np.float64]  # (F,) eV/atom, the weighted median misfit of each family
     doubt: NDArray[np.float64]  # (F,) eV/atom, its standard error
+    bases: tuple[Basis, ...]  # of the fits, the precisions with all that the energies of all families tell
+
+    def between(self, upper: NDArray[np.int64], lower: NDArray[np.int64]) -> float:
+        """Standard error in eV/atom of the distance between two levels, of ``upper`` and ``lower`` structures.
+
+        Where the two differ in what they are made of, the fit may be at fault.
+        """
+        square = 0.0
+        for basis in self.bases:
+            apart = self._mean(upper, basis) - self._mean(lower, basis)
+            square += max(float(apart @ np.linalg.solve(basis.precision, apart)), 0.0)
+        return float(np.sqrt(square / len(self.bases)))
+
+    def _mean(self, structures: NDArray[np.int64], basis: Basis) -> NDArray[np.float64]:
+        sure = self.unsure[structures] ** -2.0
+        return np.asarray(sure @ basis.features[structures] / sure.sum())
 
 
 def energy_bases(
@@ -111,14 +128,21 @@ def held_out(
     trusted is none.
     """
     found = [_held_out(target, family, basis, scatter) for basis in bases]
-    means = {name: np.mean([getattr(one, name) for one in found], axis=0) for name in HeldOut.__dataclass_fields__}
-    apart = np.ptp([one.offset for one in found], axis=0) / 2.0
+
+    def mean(name: str) -> NDArray[np.float64]:
+        return np.asarray(np.mean([getattr(one, name) for one in found], axis=0))
+
+    def apart(name: str) -> NDArray[np.float64]:
+        return np.asarray(np.ptp([getattr(one, name) for one in found], axis=0) / 2.0)
+
     return HeldOut(
-        **{
-            **means,
-            "spread": np.hypot(means["spread"], np.ptp([one.misfit for one in found], axis=0) / 2.0),
-            "doubt": np.hypot(means["doubt"], apart),
-        }
+        mean("misfit"),
+        np.hypot(mean("spread"), apart("misfit")),
+        mean("inside"),
+        np.hypot(mean("unsure"), apart("inside")),
+        mean("offset"),
+        np.hypot(mean("doubt"), apart("offset")),
+        tuple(basis for one in found for basis in one.bases),
     )
 
 
@@ -146,12 +170,13 @@ def _held_out(
             offset[number] = weighted_median(misfit[rows], sure)
             mean = sure @ own / sure.sum()
             doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
-    inside = np.empty(len(target))
+    inside, unsure = np.empty(len(target)), np.empty(len(target))
     for rows in members:
         own, heavy = features[rows], weight[rows]
         others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[rows])
-        inside[rows] = _inside(own, aim[rows], *others, scatter[rows])
-    return HeldOut(misfit, spread, inside, offset, doubt)
+        inside[rows], unsure[rows] = _inside(own, aim[rows], *others, scatter[rows])
+    told = Basis(features, gram, basis.expected)
+    return HeldOut(misfit, spread, inside, unsure, offset, doubt, (told,))
 
 
 def _inside(
@@ -160,19 +185,22 @@ def _inside(
     gram: NDArray[np.float64],
     sums: NDArray[np.float64],
     scatter: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """What all but the structure itself leave unexplained (n,) in a family of n; ``gram`` and ``sums`` are the others'.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What all but the structure itself leave unexplained (n,) in a family of n, and the spread of that (n,).
+
+    ``gram`` and ``sums`` are the others'.
 
     Where the family lies on two levels, the upper one is lowered to the other before it serves to tell of the rest:
     else each level would bend what is expected of the other.
     """
     weight, raised = scatter**-2.0, np.zeros(len(aim))
-    values, upper = aim, np.zeros(len(aim), dtype=bool)
+    values, unsure, upper = aim, scatter, np.zeros(len(aim), dtype=bool)
     for _ in range(SETTLING):
         inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
         leverage = ((own @ inverse) * own).sum(axis=1) * weight
         left = aim - raised - own @ (inverse @ (sums + own.T @ (weight * (aim - raised))))
         left /= np.clip(1.0 - leverage, LEAST, None)
+        unsure = scatter / np.sqrt(np.clip(1.0 - leverage, LEAST, None))
         values = left + raised
         usual = np.hypot(scatter, robust_spread(left))
         weight = 1.0 / ((1.0 + (left / (FAR * usual)) ** 2) * scatter**2)
@@ -180,7 +208,7 @@ def _inside(
         if np.array_equal(before, upper):
             break
         raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0)
-    return values
+    return values, unsure
 
 
 def _members(family: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -13,6 +13,7 @@ MINORITY = 3  # values of a level
 PART = 0.05  # of all values that a level holds at least
 INNER = 0.5  # of the distance between two levels that is empty, but for a tenth of either
 FLOOR = 0.005  # eV/atom that the values of one level spread at least
+SURE = 3.0  # times as unsure as half of the values, above which one joins the nearer level and has no say
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Levels:
 
     upper: NDArray[np.bool_]  # (n,)
     apart: float  # between the medians
-    clear: float  # the same in spreads of the wider level and FLOOR
+    spread: float  # of the wider level, with FLOOR
 
 
 def upper_level(values: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -43,14 +44,18 @@ def upper_level(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return upper
 
 
-def two_levels(values: NDArray[np.float64]) -> Levels | None:
-    """Two levels of ``values`` (n,); None where the space between is not empty."""
-    upper = upper_level(values)
+def two_levels(values: NDArray[np.float64], unsure: NDArray[np.float64] | None = None) -> Levels | None:
+    """Two levels of ``values`` (n,) that are ``unsure`` (n,) alike; None where the space between is not empty."""
+    sure = np.ones(len(values), dtype=bool) if unsure is None else unsure <= SURE * np.median(unsure)
+    some = values[sure]
+    upper = upper_level(some)
     if not upper.any():
         return None
-    low, high = values[~upper], values[upper]
+    low, high = some[~upper], some[upper]
     apart = float(np.median(high) - np.median(low))
     if apart <= 0.0 or np.quantile(high, 0.1) - np.quantile(low, 0.9) < INNER * apart:
         return None
     spread = max(robust_spread(part) for part in (low, high))
-    return Levels(upper, apart, apart / float(np.hypot(spread, FLOOR)))
+    every = values > 0.5 * (np.median(high) + np.median(low))
+    every[sure] = upper
+    return Levels(every, apart, float(np.hypot(spread, FLOOR)))

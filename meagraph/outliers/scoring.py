@@ -21,6 +21,7 @@ from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
 from meagraph.outliers.alike import alike_structures
+from meagraph.outliers.each import stand_out
 from meagraph.outliers.families import off
 from meagraph.outliers.fitting import misfit
 from meagraph.outliers.signals import ALARM, Outliers, Signal
@@ -70,7 +71,7 @@ def score_seen(
     alike = alike_structures(points, dataset)
     residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
     cluster = clusters_of_structures(clusters, dataset)
-    families = off_together(points, seen, alike, dataset, residual, cluster)
+    families = off_together(points, seen, alike, dataset, residual.away, cluster)
     progress(700, 1000, "outliers: families")
     sound = ~np.isin(np.arange(dataset.n_structures), off(families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
@@ -85,7 +86,7 @@ def score_seen(
         lambda: forces.forces(seen, alike, dataset),
         lambda: energies.energy(residual, alike, dataset, sound),
         lambda: [energies.pressure(points, seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
-        lambda: twins.disagreement(alike, dataset),
+        lambda: twins.disagreement(alike, dataset, residual.away, sound),
     )
     signals: list[Signal] = []
     for done, step in enumerate(steps, 1):
@@ -95,6 +96,10 @@ def score_seen(
     strongest = np.max([signal.rarity for signal in signals], axis=0) / ALARM
     for family in families:
         strongest[family.rows] = np.maximum(strongest[family.rows], family.score)
+    first = dataset.offsets[:-1]
+    by_structure = [(signal.name, np.maximum.reduceat(signal.rarity, first)) for signal in signals]
+    families += stand_out(np.maximum.reduceat(strongest, first), by_structure, families, dataset)
+    families = tuple(sorted(families, key=lambda one: -one.score))
     unclustered = clusters.labels == NOISE
     return Outliers(
         strongest + NOISE_SHARE * unclustered * (strongest < 1.0) * (1.0 - strongest),

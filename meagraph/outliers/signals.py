@@ -12,7 +12,7 @@ from meagraph.display.cards import ROWS, Facts, Shown, Table, html_table
 from meagraph.outliers.calibration import tail_rarity
 from meagraph.outliers.families import Family
 
-ALARM = 6.0  # decades of improbability
+ALARM = 7.0  # decades of improbability; at 6 sound datasets raise more than one structure in a thousand
 SHOWN = 3  # candidates that the text of a result names
 FEW = 20  # structures, below which environments are judged by the tail of all environments
 

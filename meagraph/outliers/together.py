@@ -14,7 +14,7 @@ from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.families import Family, Kind, kinds_of, new_family, told_apart
 from meagraph.outliers.held_out import HeldOut, energy_bases, held_out, weighted_median
-from meagraph.outliers.levels import FLOOR, MINORITY, two_levels
+from meagraph.outliers.levels import FLOOR, MINORITY, Levels, two_levels
 from meagraph.outliers.units import as_if_in
 
 FEWEST = 4  # structures of a family
@@ -118,13 +118,9 @@ def energy_families(
     return found
 
 
-def _score(ratio: float, count: int) -> float:
-    """A score from the ratio to what raises the alarm; below that it hardly counts, above it settles ``count``.
-
-    One look at a family tells of all its members, as one look at so many structures would; their mean is surer by the
-    root of their number.
-    """
-    return float(ratio * np.sqrt(count) if ratio >= 1.0 else ratio**2)
+def _score(ratio: float) -> float:
+    """A score from the ratio to what raises the alarm; below that it hardly counts."""
+    return float(ratio if ratio >= 1.0 else ratio**2)
 
 
 def _whole(
@@ -137,12 +133,14 @@ def _whole(
     near = fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)
     rows = inside if _shared(fit, inside, offset) >= MOSTLY else inside[near]
     doubts = abs(offset) / float(np.hypot(fit.doubt[number], max(usual, FLOOR)))
-    return rows, offset, _score(doubts / DOUBTS, len(rows))
+    return rows, offset, _score(doubts / DOUBTS)
 
 
 def _shared(fit: HeldOut, inside: NDArray[np.int64], offset: float) -> float:
-    """The part of a family that lies nearer to its ``offset`` than to what the rest suggests."""
-    return float(np.mean(fit.misfit[inside] * np.sign(offset) > 0.5 * abs(offset)))
+    """The part of a family that lies nearer to its ``offset`` than to what the rest suggests, of those that tell."""
+    sure = inside[fit.spread[inside] < 0.5 * abs(offset)]
+    near = fit.misfit[sure if len(sure) >= MINORITY else inside] * np.sign(offset) > 0.5 * abs(offset)
+    return float(np.mean(near))
 
 
 def _two_levels(
@@ -152,16 +150,22 @@ def _two_levels(
 
     The level that lies farther from what the rest suggests is off; where that cannot be told, the smaller one.
     """
-    both = [two_levels(values[inside]) for values in (fit.inside, residual)]
-    levels = max((one for one in both if one is not None), key=lambda one: one.clear, default=None)
-    if levels is None or levels.clear < CLEAR:
+    both = (two_levels(fit.inside[inside], fit.unsure[inside]), two_levels(residual[inside]))
+    found = [(_clear(fit, levels, inside), levels) for levels in both if levels is not None]
+    clear, levels = max(found, key=lambda one: one[0], default=(0.0, None))
+    if levels is None or clear < CLEAR:
         return None
     upper, lower = inside[levels.upper], inside[~levels.upper]
     high, low = (weighted_median(fit.misfit[rows], fit.spread[rows] ** -2.0) for rows in (upper, lower))
     farther = abs(high) - abs(low)
     off = farther > 0.0 if abs(farther) > UNSURE * levels.apart else len(upper) < len(lower)
     rows = upper if off else lower
-    return rows, (levels.apart if off else -levels.apart), _score(levels.clear / CLEAR, len(rows))
+    return rows, (levels.apart if off else -levels.apart), _score(clear / CLEAR)
+
+
+def _clear(fit: HeldOut, levels: Levels, inside: NDArray[np.int64]) -> float:
+    """How far two levels of the structures ``inside`` lie apart, in spreads and doubts of that."""
+    return levels.apart / float(np.hypot(levels.spread, fit.between(inside[levels.upper], inside[~levels.upper])))
 
 
 def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset) -> list[Family]:
@@ -192,6 +196,6 @@ def force_families(seen: Observed, kinds: Sequence[Kind], dataset: AtomicDataset
             if not unit:
                 continue  # a field that is asked for what it has not seen is off by any factor
             what = f"have forces {level:.2g} times those that a quick model expects{unit}"
-            score = _score(max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0)), len(rows))
+            score = max(float(abs(np.log(abs(level))) / np.log(WRONG)), 1.0 + (level < 0))
             found.append(new_family(kind, number, "forces", rows, dataset, offset=level, score=score, what=what))
     return found

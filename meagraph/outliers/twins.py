@@ -15,24 +15,38 @@ EQUAL = 1e-3  # distance of mean and spread of the descriptors, in units of the 
 PARTNERS = 4  # nearest structures in which twins are looked for
 ENERGY_NOISE = 0.003  # eV/atom between equal calculations
 FORCE_NOISE = 0.03  # eV/Å, root mean square
+ENERGIES = "energies differ by {value:.3g} eV/atom"
 
 
-def disagreement(alike: Alike, dataset: AtomicDataset) -> list[Signal]:
+def disagreement(
+    alike: Alike,
+    dataset: AtomicDataset,
+    away: NDArray[np.float64] | None = None,
+    sound: NDArray[np.bool_] | None = None,
+) -> list[Signal]:
     """Labels against those of a twin: a structure of equal composition and size with the same geometry.
 
     Of several twins the one counts whose labels differ least: one wrong copy of three does not incriminate the others.
-    Forces are compared by their magnitudes in order, which neither turning nor another order of atoms changes.
+    Of two whose energies differ the one to blame is that which lies farther ``away`` (S,) from what all others suggest,
+    in eV/atom; the other is suspected as much less as it lies nearer. What is ``sound`` (S,) is not suspected beside a
+    twin of a family that is off. Forces are compared by their magnitudes in order, which neither turning nor another
+    order of atoms changes.
     """
     signals = []
     pairs = twins(alike, dataset)
     energy = dataset.energy / dataset.sizes
     apart = [np.abs(energy[pairs[:, 0]] - energy[pairs[:, 1]]), forces_apart(pairs, dataset)]
     for name, noise, label, gap in (
-        ("energy of a twin", ENERGY_NOISE, "energies differ by {value:.3g} eV/atom", apart[0]),
+        ("energy of a twin", ENERGY_NOISE, ENERGIES, apart[0]),
         ("forces of a twin", FORCE_NOISE, "forces differ by {value:.3g} eV/Å", apart[1]),
     ):
         least, partner = _least(gap, pairs, dataset.n_structures)
         deviation = np.clip(np.nan_to_num(least) / noise - 1.0, 0.0, LIMIT)
+        if away is not None and label is ENERGIES:
+            own, other = np.abs(away), np.abs(away[partner])
+            deviation *= np.where(own < other, own / np.where(other > 0.0, other, 1.0), 1.0)
+        if sound is not None:
+            deviation[(partner >= 0) & sound & ~sound[partner]] = 0.0
         words = f"its structure is as good as equal to structure {{partner}}, but their {label}"
         signals.append(shared_signal(name, least, deviation, words, dataset, partner))
     return signals

@@ -13,15 +13,18 @@ from ase import Atoms
 
 from meagraph.cache import recall, remember
 from meagraph.datasets import AtomicDataset, from_atoms
+from meagraph.datasets.known import FOR_BOTH, with_known
 from meagraph.descriptors import WIDTHS, Descriptors
 from meagraph.display.cards import ROWS, Facts, Shown, brief, html_table
 from meagraph.display.pictures import Layer, cluster_layers, map_image
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.novelty import Novelty, find_novelty
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
 from meagraph.inspection.clusters import count_clusters
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
+from meagraph.inspection.selections import Selection
 from meagraph.inspection.tables import to_dataframe
 from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
@@ -63,7 +66,15 @@ class Analysis(Shown):
     @cached_property
     def properties(self) -> Properties:
         """What is known of each environment, by name; ``properties.find("fmax > 5")`` is a mask (N,)."""
-        return Properties(self.dataset, self.survey, self.learned.condensed, evidence=self.evidence)
+        novelty = None if self.novelty is None else self.novelty.value
+        return Properties(self.dataset, self.survey, self.learned.condensed, evidence=self.evidence, novelty=novelty)
+
+    @cached_property
+    def novelty(self) -> Novelty | None:
+        """How far all that is new lies from what is known already; None where nothing is."""
+        if not self.dataset.known.any():
+            return None
+        return find_novelty(self.dataset, self.learned.points, self.learned.condensed)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -92,7 +103,12 @@ class Analysis(Shown):
             columns=columns,
             plan=plan,
             evidence=self.evidence,
+            novelty=None if self.novelty is None else self.novelty.value,
         )
+
+    def select(self, text: str) -> Selection:
+        """The environments that ``text`` means, as ``properties.find`` takes it: ``phase == 'fcc' and fmax > 5``."""
+        return Selection(self.dataset, self.properties.find(text), text.strip())
 
     def at(self, *, clusters: int | None = None, level: float | None = None) -> Self:
         """The same with as many ``clusters``, or at a ``level`` from 0, coarse, to 1, fine; by default those at first.
@@ -146,7 +162,7 @@ def as_dataset(data: Data, *, cache: bool = True, progress: Progress = silent, *
     if items and len(paths) == len(items):
         return open_data(paths, cache=cache, progress=progress, **reading)
     if items and all(isinstance(item, Atoms) for item in items):
-        return from_atoms(items, **reading)
+        return from_atoms(items, **{name: value for name, value in reading.items() if name != "fewest"})
     kinds = ", ".join(sorted({type(item).__name__ for item in items}))
     raise MEAGraphError(
         f"Expected a path or several, ase.Atoms, one or a list of them, or a dataset, but "
@@ -154,9 +170,26 @@ def as_dataset(data: Data, *, cache: bool = True, progress: Progress = silent, *
     )
 
 
+def with_data(
+    data: Data, known: Data | None = None, *, cache: bool = True, progress: Progress = silent, **reading: Any
+) -> AtomicDataset:
+    """The dataset of ``data`` and, where there is any, what is ``known`` beside it; see :func:`as_dataset`."""
+    if known is None:
+        return as_dataset(data, cache=cache, progress=progress, **reading)
+    if isinstance(data, AtomicDataset) and isinstance(known, AtomicDataset):
+        return with_known(as_dataset(data, **reading), known)
+    parts = []
+    for number, one in enumerate((data, known)):
+        options = {} if isinstance(one, AtomicDataset) else {**reading, **FOR_BOTH}
+        share = part(progress, 0.5 * number, 0.5 * number + 0.5)
+        parts.append(as_dataset(one, cache=cache, progress=share, **options))
+    return with_known(*parts)
+
+
 def analyse(
     data: Data,
     *,
+    known: Data | None = None,
     config: PipelineConfig | None = None,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
@@ -168,11 +201,14 @@ def analyse(
 ) -> Analysis:
     """Describe, learn, cluster, map and score the environments of ``data``; what was done before comes from the cache.
 
+    What is ``known`` already, as a training set, is learned from and lies on the map beside it; plans choose what adds
+    to it and never take of it (:mod:`meagraph.datasets.known`). Then neither needs labels.
+
     ``model_path``, ``fine_tune``, ``device`` and ``on_epoch`` go to :func:`meagraph.pipeline.learning.learn`,
     ``reading`` to :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
     """
     config = config or PipelineConfig()
-    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
     descriptors = describe_for(dataset, config, model_path, cache=cache, progress=part(progress, 0.1, 0.25))

@@ -16,7 +16,7 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, silent
 
 CACHE_VERSION = 3
-CONTEXT_VERSION = 2
+CONTEXT_VERSION = 3
 
 
 def describe(

@@ -22,18 +22,19 @@ from meagraph.graph.condensation import Condensed, Points, condense, read_conden
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.nodes import LatentOf
 from meagraph.memory import free
-from meagraph.model.agreement import Agreement, learn_agreement
+from meagraph.model.agreement import Agreement, learn_agreement, read_directly
 from meagraph.model.checkpoint import load_agreement, load_model, model_files, read_details, read_training, save_model
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
-from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.config import DIRECT, PipelineConfig
 from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
 CACHE_VERSION = 8
+AGREEMENT_VERSION = 2  # of what neighbours agree on
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,14 +116,7 @@ def learn(
     if trains:
         check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
     points = scaled_rows(descriptors.own)
-    condensed = remember(
-        "condensed",
-        _condensing(dataset, descriptors, config),
-        lambda: condense(points, budget=config.budget, progress=part(progress, 0.0, 0.3)),
-        read=read_condensed,
-        write=write_condensed,
-        use=cache,
-    )
+    condensed = condense_for(dataset, descriptors, config, cache=cache, progress=part(progress, 0.0, 0.3))
     if trains:
         compiling.begin(*LEARNING)
     progress(300, 1000, "loading PyTorch")
@@ -133,6 +127,11 @@ def learn(
         model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.seed)
     else:
         model, _ = load_model(model_path)
+        if model.config.inputs != points.shape[1]:
+            raise MEAGraphError(
+                f"{model_path}: expected a model for descriptors of {points.shape[1]} columns, but this one is for "
+                f"{model.config.inputs}. Describe the data anew, or train another model."
+            )
     if not trains:
         key = content_key({"for": content_key(depends), "loaded": start})
         made_by = trained_with(model.config, details, config)
@@ -149,7 +148,9 @@ def learn(
             context=descriptors.context,
         )
     agreement = None
-    if descriptors.context is not None and descriptors.pairs is not None:
+    if descriptors.context is not None and config.latent == DIRECT:
+        agreement = read_directly(descriptors.context, condensed.representatives)
+    elif descriptors.context is not None and descriptors.pairs is not None:
         agreement = learn_agreement(
             descriptors.context,
             descriptors.pairs,
@@ -194,6 +195,25 @@ def learn(
     return learned
 
 
+def condense_for(
+    dataset: Layout,
+    descriptors: Descriptors,
+    config: PipelineConfig,
+    *,
+    cache: bool = True,
+    progress: Progress = silent,
+) -> Condensed:
+    """The descriptors condensed as ``config`` has it, from the cache where that was done before."""
+    return remember(
+        "condensed",
+        _condensing(dataset, descriptors, config),
+        lambda: condense(scaled_rows(descriptors.own), budget=config.budget, progress=progress),
+        read=read_condensed,
+        write=write_condensed,
+        use=cache,
+    )
+
+
 def check_room(config: PipelineConfig, columns: int, elements: int) -> None:
     """Raise MEAGraphError where a model of so many ``columns`` cannot be trained in the memory that is left.
 
@@ -226,6 +246,7 @@ def _learning(dataset: Layout, descriptors: Descriptors, config: PipelineConfig,
         "graph": asdict(config.graph),
         "model": [config.widths, config.kernels],
         "training": asdict(config.training),
+        "latent": [config.latent, AGREEMENT_VERSION],
         "seed": config.seed,
         "start": start,
     }
@@ -266,6 +287,7 @@ def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: Pipelin
     known = {name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training}
     return replace(
         config,
+        latent=details.get("latent", config.latent),
         graph=GraphConfig(**details["graph"]) if "graph" in details else config.graph,
         widths=shape.widths,
         kernels=shape.kernels,
@@ -283,6 +305,7 @@ def store_model(path: str | Path, learned: Learned, descriptors: Descriptors, **
         descriptors=descriptors.identity,
         **({} if descriptors.frame is None else {"frame": descriptors.frame.as_text()}),
         budget=learned.config.budget,
+        latent=learned.config.latent,
         graph=asdict(learned.config.graph),
         training=asdict(learned.config.training),
         seed=learned.config.seed,

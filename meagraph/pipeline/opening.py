@@ -10,6 +10,7 @@ from typing import Any
 from meagraph.cache import place
 from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
 from meagraph.datasets.entries import IN_MEMORY
+from meagraph.datasets.known import FOR_BOTH, with_known
 from meagraph.datasets.store import SUFFIX, VERSION, is_store, open_store, write_store
 from meagraph.files import sha256_file
 from meagraph.progress import Progress, part, silent
@@ -43,6 +44,26 @@ def open_data(
         return _kept(dataset, folder)
     progress(1, 1, f"{dataset.n_structures:,} structures from the cache")
     return dataset
+
+
+def open_with_known(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    known: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    *,
+    cache: bool = True,
+    progress: Progress = silent,
+    **reading: Any,
+) -> AtomicDataset:
+    """What :func:`open_data` opens of ``paths``, and, where there are any, the ``known`` files beside it.
+
+    The options ``reading`` are those of both. With known files no frame needs labels, and one structure will do. Raises
+    as :func:`open_data` and :func:`meagraph.datasets.known.with_known` do.
+    """
+    if not known:
+        return open_data(paths, cache=cache, progress=progress, **reading)
+    options = {**reading, **FOR_BOTH}
+    new = open_data(paths, cache=cache, progress=part(progress, 0.0, 0.5), **options)
+    return with_known(new, open_data(known, cache=cache, progress=part(progress, 0.5, 1.0), **options))
 
 
 def _folder(names: list[str], reading: dict[str, Any]) -> Path | None:

@@ -18,17 +18,20 @@ from meagraph.evaluation.against_random import evaluate as against_random
 from meagraph.evaluation.coverage import Measures, measure, yardstick
 from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves
+from meagraph.evaluation.novelty import Curve, Novelty, find_novelty
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.quests import measure_quests
+from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
 from meagraph.pruning.ranking import Ranking
-from meagraph.pruning.settings import PruningConfig
+from meagraph.pruning.settings import UNITS, PruningConfig
+
+KEEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)  # of the new, along the curve of novelty
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,6 +118,50 @@ def _ranking_for(analysis: Analysis, config: PruningConfig, *, progress: Progres
     )
 
 
+def novelty(
+    analysis: Analysis,
+    *,
+    config: PruningConfig | None = None,
+    quests: QuestsConfig | bool = False,
+    cache: bool = True,
+    progress: Progress = silent,
+    **settings: Any,
+) -> Novelty:
+    """What of the new structures lies beyond the known ones, and how much of it the first that are chosen cover.
+
+    ``config`` and ``settings`` are those of :func:`prune`: they say how structures are chosen. ``quests`` asks for
+    QUESTS' δH too; it needs the extra of this name. Raises MEAGraphError where nothing is known.
+    """
+    found = analysis.novelty
+    if found is None:
+        raise MEAGraphError(
+            f"{analysis.dataset.name}: novelty expects data that is known already, but there is none. Analyse with "
+            "known=."
+        )
+    if quests:
+        implementation()
+    usual = PruningConfig(seed=analysis.config.seed) if config is None else config
+    pruning = replace(usual, **settings)
+    ranking = ranking_for(analysis, pruning, cache=cache, progress=part(progress, 0.0, 0.4))
+    found = replace(found, curve=novelty_curve(analysis, ranking, pruning))
+    if quests:
+        parameters = quests if isinstance(quests, QuestsConfig) else QuestsConfig(seed=pruning.seed)
+        measured = measure_surprise(analysis.dataset, parameters, cache=cache, progress=part(progress, 0.4, 1.0))
+        found = replace(found, surprise=measured)
+    return found
+
+
+def novelty_curve(analysis: Analysis, ranking: Ranking, config: PruningConfig) -> Curve:
+    """How much of the new is covered by what is known, and by ever larger plans of ``config`` beside it.
+
+    Raises MEAGraphError where nothing is known.
+    """
+    found = analysis.novelty or find_novelty(analysis.dataset, analysis.learned.points, analysis.learned.condensed)
+    clusters, dataset = analysis.survey.clusters, analysis.dataset
+    steps = [replace(config, keep=keep, number=None, unit=UNITS[0]) for keep in KEEPS]
+    return found.along([plan_of(ranking, clusters, dataset, one) for one in steps])
+
+
 def evaluate(
     analysis: Analysis,
     plan: PruningPlan,
@@ -159,6 +206,11 @@ def cost_of(
 
     ``prepared`` are the equations of the dataset where they are there already.
     """
+    if dataset.known.any() and not np.isfinite(dataset.forces[~dataset.known_environments]).any():
+        raise MEAGraphError(
+            "The cost of a plan expects forces among the new structures, but they have none: nothing is known of what "
+            "they add. Judge the plan by its coverage, and label what it keeps."
+        )
     if prepared is None:
         prepared = prepare(dataset, seed=seed, progress=part(progress, 0.0, 0.7))
     return against_random(prepared, plan, seeds=range(draws), progress=part(progress, 0.7, 1.0))
@@ -196,6 +248,7 @@ def export(
         cost=cost,
         curves=curves,
         quests=quests,
+        families=analysis.survey.outliers.off_together,
         overwrite=overwrite,
         progress=progress,
     )
@@ -234,7 +287,12 @@ def describe_settings(analysis: Analysis) -> dict[str, Any]:
         },
         "graph": asdict(config.graph),
         "model": {"source": learned.source, "key": learned.key, **asdict(learned.shape)},
-        "training": {**asdict(trained.training), "graph": asdict(trained.graph), "seed": trained.seed},
+        "training": {
+            **asdict(trained.training),
+            "latent": trained.latent,
+            "graph": asdict(trained.graph),
+            "seed": trained.seed,
+        },
         "pooling_rate": config.pooling_rate,
         "clustering": {
             "method": survey.clusters.method,

@@ -20,6 +20,7 @@ from meagraph.evaluation.quests import (
     implementation,
     quests_descriptors,
     quests_measures,
+    surprise,
 )
 from meagraph.files import atomic_path, write_json
 from meagraph.progress import Progress, part, silent
@@ -42,15 +43,7 @@ def measure_quests(
     With ``cache`` descriptors and the figures of everything are kept on disk, the descriptors memory-mapped.
     """
     config = config or QuestsConfig()
-    values = remember(
-        "quests-descriptors",
-        _describing(dataset, config),
-        lambda: quests_descriptors(dataset, config, progress=part(progress, 0.0, DESCRIBING)),
-        read=_read_values,
-        write=_write_values,
-        suffix=".npy",
-        use=cache,
-    )
+    values = _described(dataset, config, cache, part(progress, 0.0, DESCRIBING))
     depends = _measuring(dataset, config)
     everything = recall("quests", depends, _read_figures, ".json") if cache else None
     found = quests_measures(
@@ -59,6 +52,31 @@ def measure_quests(
     if cache and everything is None:
         write_json(place("quests", depends, ".json"), asdict(found.sets[ALL]))
     return found
+
+
+def measure_surprise(
+    dataset: AtomicDataset,
+    config: QuestsConfig | None = None,
+    *,
+    cache: bool = True,
+    progress: Progress = silent,
+) -> NDArray[np.float64]:
+    """δH (N,) of each new environment given the known: see :func:`meagraph.evaluation.quests.surprise`."""
+    config = config or QuestsConfig()
+    values = _described(dataset, config, cache, part(progress, 0.0, DESCRIBING))
+    return surprise(dataset, config, values=values, progress=part(progress, DESCRIBING, 1.0))
+
+
+def _described(dataset: AtomicDataset, config: QuestsConfig, cache: bool, progress: Progress) -> NDArray[np.float64]:
+    return remember(
+        "quests-descriptors",
+        _describing(dataset, config),
+        lambda: quests_descriptors(dataset, config, progress=progress),
+        read=_read_values,
+        write=_write_values,
+        suffix=".npy",
+        use=cache,
+    )
 
 
 def _describing(dataset: AtomicDataset, config: QuestsConfig) -> dict[str, Any]:

@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from meagraph.display.cards import Facts, brief
 from meagraph.display.pictures import kept_layers
+from meagraph.duplicates.dropping import Dropped, find_dropped
+from meagraph.duplicates.thresholds import NEAR
 from meagraph.exports import ExportedFiles, check_target
-from meagraph.pipeline.analysis import Analysis, Data, analyse, as_dataset
+from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
 from meagraph.progress import Progress, part, silent
@@ -41,6 +43,7 @@ class Run(Analysis):
 
     plan: PruningPlan
     files: ExportedFiles | None  # None where no folder was given
+    dropped: Dropped | None = None  # duplicates that left, where that was asked for
 
     def to_dataframe(
         self, rows: str = "environments", *, columns: Sequence[str] | None = None, plan: PruningPlan | None = None
@@ -50,7 +53,8 @@ class Run(Analysis):
 
     def _facts(self) -> Facts:
         files = [] if self.files is None else [("files", brief(self.files))]
-        return [*super()._facts(), ("plan", brief(self.plan)), *files]
+        dropped = [] if self.dropped is None else [("dropped", self.dropped.words)]
+        return [*super()._facts(), *dropped, ("plan", brief(self.plan)), *files]
 
     def _parts(self) -> list[str]:
         return self._map_and_clusters(kept_layers(self.plan.structures[self.dataset.structure_of]), self.plan)
@@ -60,22 +64,28 @@ def run(
     data: Data,
     directory: str | Path | None = None,
     *,
+    known: Data | None = None,
     config: PipelineConfig | None = None,
     pruning: PruningConfig | None = None,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
     device: str = "cpu",
     cache: bool = True,
+    drop_duplicates: str | None = None,
+    distance: float = NEAR,
     overwrite: bool = False,
     progress: Progress = silent,
     **reading: Any,
 ) -> Run:
     """Run the whole chain on ``data`` and, where ``directory`` is given, export the kept structures there.
 
+    What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
     ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
-    :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
+    :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of
+    :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave, near ones within ``distance`` Å:
+    see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
     """
-    dataset = as_dataset(data, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
+    dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
     found = analyse(
@@ -87,7 +97,14 @@ def run(
         cache=cache,
         progress=part(progress, 0.1, 0.85),
     )
-    plan = prune(found, config=pruning, cache=cache, progress=part(progress, 0.85, 1.0))
-    files = None if directory is None else export(found, plan, directory, overwrite=overwrite)
+    dropped = None
+    if drop_duplicates is not None:
+        protected = () if pruning is None else pruning.protected
+        dropped = find_dropped(
+            dataset, drop_duplicates, distance=distance, protected=protected, progress=part(progress, 0.85, 0.88)
+        )
+    rejected, details = (None, None) if dropped is None else (dropped.environments, dropped.figures())
+    plan = prune(found, config=pruning, rejected=rejected, cache=cache, progress=part(progress, 0.88, 1.0))
+    files = None if directory is None else export(found, plan, directory, details=details, overwrite=overwrite)
     progress(1, 1, "done")
-    return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files)
+    return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files, dropped)

@@ -36,7 +36,7 @@ from meagraph.pruning.ranking import Ranking
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 5  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 6  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,6 +136,7 @@ def survey(
         points,
         condensed,
         bins=fine_bins(neighbours, clusters, nodes, seed=config.seed),
+        known=dataset.known_environments,
         seed=config.seed,
         progress=part(progress, 0.9, 1.0),
     )
@@ -188,6 +189,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "bin": result.ranking.bin,
         "bin_sizes": result.ranking.sizes,
         **({} if result.ranking.worth is None else {"worth": result.ranking.worth}),
+        **({} if result.ranking.known is None else {"known": result.ranking.known}),
     }
     write_arrays(path, {"texts": np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8), **arrays})
 
@@ -239,6 +241,7 @@ def read_survey(path: Path, config: PipelineConfig) -> Survey:
             texts["within"],
             texts["seed"],
             worth=data.get("worth"),
+            known=data.get("known"),
         ),
         config=config,
     )

@@ -23,13 +23,13 @@ class Choice:
     config: PruningConfig
     shares: Shares  # of the bins
     fixed: NDArray[np.bool_]  # (N,) chosen in any case
-    settled: NDArray[np.bool_]  # (N,) with those that never are
+    settled: NDArray[np.bool_]  # (N,) with those that never are, as what is known already
 
     def environments(self, wanted: int) -> NDArray[np.bool_]:
         """A mask (N,) of ``wanted`` environments; of more where more are fixed or set by hand."""
         keep, free = self.fixed.copy(), ~self.settled
         for label, part in self.config.by_hand:
-            inside = self.clusters.labels == label
+            inside = (self.clusters.labels == label) & ~self.ranking.held
             self._heads(keep, free & inside, round(part * int(inside.sum())) - int((self.fixed & inside).sum()))
             free &= ~inside
         self._heads(keep, free, wanted - int(keep.sum()))
@@ -43,14 +43,22 @@ class Choice:
 def heads(ranking: Ranking, free: NDArray[np.bool_], budget: int, shares: Shares) -> NDArray[np.bool_]:
     """The first ``budget`` of the ``free`` environments (N,): each bin gives its share of them, in its order.
 
-    A larger budget has all that a smaller one has.
+    A larger budget has all that a smaller one has. What is known already is not free, and its bin's share begins with
+    it, unless chance decides.
     """
+    known = ranking.held
+    free = free & ~known
     everything = bool(free.all())
     rows = np.arange(0) if everything else np.flatnonzero(free)
     bins = ranking.bin if everything else ranking.bin[rows]
     sizes = np.bincount(bins, minlength=len(ranking.sizes))
     variety = ranking.variety(slice(None) if everything else rows)
-    share = share_out(sizes, max(0, budget), shares.weights(sizes, variety))
+    there = np.zeros_like(sizes)
+    if known.any() and not shares.chance:
+        there = np.bincount(ranking.bin[known], minlength=len(sizes))
+        variety = variety + ranking.variety(known)
+    weights = shares.weights(sizes + there, variety)
+    share = share_out(sizes, max(0, budget), weights, there)
     rank = ranking.chance if shares.chance else ranking.rank
     if everything:
         return np.asarray(rank < share[bins])

@@ -36,7 +36,8 @@ def cover(
     most of the time. The greedy choice for such sums is within 63 % of the best (Nemhauser, Wolsey and Fisher, Math.
     Program. 14, 265, 1978).
 
-    ``stays`` (S,) are kept before all others, ``barred`` (S,) never. ``room`` is how many atoms, or structures where
+    ``stays`` (S,) are kept before all others, ``barred`` (S,) never. What is known already fills the bins before them,
+    takes no room and is not among the kept. ``room`` is how many atoms, or structures where
     ``limit`` is "structures", are kept at most; with ``until_covered``, as many as it takes for the bins to hold this
     percentage of their targets, no bin counting for more than its own. A structure costs its atoms, or 1 where
     ``fewest`` is "structures".
@@ -44,6 +45,10 @@ def cover(
     atoms = np.diff(offsets)
     structure_of = np.repeat(np.arange(len(atoms)), atoms)
     one = np.ones_like(atoms)
+    known = ranking.held[offsets[:-1]]
+    target = target + int(atoms[known].sum())
+    room = room + int((one if limit == "structures" else atoms)[known].sum())
+    barred = barred & ~known
     free = ~barred[structure_of]
     count = len(ranking.sizes)
     sizes = np.bincount(ranking.bin[free], minlength=count)
@@ -58,13 +63,13 @@ def cover(
         one if fewest == "structures" else atoms,
         np.argsort(first, kind="stable"),
         targets.astype(np.float64),
-        stays,
+        stays | known,
         barred,
         room if until_covered is None else int(atoms.sum()),
         1.0 if until_covered is None else until_covered / 100.0,
         0.0 if len(atoms) <= EXACT else SLACK,
     )
-    return kept
+    return kept & ~known
 
 
 def draw(

@@ -18,17 +18,17 @@ SUMS = {"reassoc", "contract"}  # let sums be vectorised; not a number stays not
 
 
 @numba.njit(cache=True, nogil=True, fastmath=SUMS)
-def sparsest_first(rows: Floats, start: int) -> Indices:
+def sparsest_first(rows: Floats, start: int, given: int = 0) -> Indices:
     """All rows of ``rows`` (M, D) from row ``start``, always the one where the kernel density of those before is least.
 
     The density is the sum of exp(-d²/2) over them. Of equal ones, as where all vanish, the one farthest from those
-    before comes first, then the lower index.
+    before comes first, then the lower index. Where the first ``given`` rows are given, they come first as they are.
     """
     count = rows.shape[0]
     order = np.empty(count, np.int64)
     density = np.zeros(count)
     nearest = np.full(count, np.inf)
-    current = start
+    current = 0 if given > 0 else start
     for step in range(count):
         order[step] = current
         nearest[current] = -1.0
@@ -45,7 +45,7 @@ def sparsest_first(rows: Floats, start: int) -> Indices:
             nearest[i] = min(nearest[i], total)
             if density[i] < least or (density[i] == least and nearest[i] > far):
                 following, least, far = i, density[i], nearest[i]
-        current = following
+        current = step + 1 if step + 1 < given else following
     return order
 
 
@@ -144,7 +144,7 @@ def greedy_cover(
 
 def warm() -> None:
     """Compile the loops for the types that they are called with."""
-    sparsest_first(np.zeros((2, 2), np.float32), 0)
+    sparsest_first(np.zeros((2, 2), np.float32), 0, 0)
     one, none = np.ones(1, np.int64), np.zeros(1, np.bool_)
     starts = np.array([0, 1])
     greedy_cover(starts, one - 1, one, one, one, one - 1, np.ones(1), none, none, 1, 1.0, 0.0)

@@ -58,9 +58,24 @@ class PruningPlan(Shown):
         """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
         if self.chosen is None:
             return self.recorded
-        share = self.config.fraction(len(self.keep), len(self.structures))
-        kinds = (False, True) if self.config.rule == "cover" else (False,)
-        return tuple(self.chosen.words(share, structures=structures) for structures in kinds)
+        return tuple(self.chosen.words(self._share, structures=structures) for structures in self._kinds)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The shares behind the ``reasons`` in a few signs; nothing of a plan that was read."""
+        if self.chosen is None:
+            return ()
+        return tuple(self.chosen.of(self._share, structures=structures).formula() for structures in self._kinds)
+
+    @property
+    def _share(self) -> float:
+        if self.dataset is None:
+            return self.config.fraction(len(self.keep), len(self.structures))
+        return self.config.fraction(self.summary.environments, self.summary.structures)
+
+    @property
+    def _kinds(self) -> tuple[bool, ...]:
+        return (False, True) if self.config.rule == "cover" else (False,)
 
     @cached_property
     def summary(self) -> PlanSummary:
@@ -68,9 +83,9 @@ class PruningPlan(Shown):
         data = self._dataset()
         clusters = self.per_cluster[:-1]
         return PlanSummary(
-            environments=data.n_environments,
+            environments=int((~data.known_environments).sum()),
             chosen=self.n_environments,
-            structures=data.n_structures,
+            structures=int((~data.known).sum()),
             kept=self.n_structures,
             atoms=int(data.sizes[self.structures].sum()),
             clusters=len(clusters),
@@ -116,7 +131,8 @@ class PruningPlan(Shown):
         ]
 
     def _line(self) -> str:
-        kept = f"{self.n_structures:,} of {len(self.structures):,} structures kept"
+        there = len(self.structures) if self.dataset is None else self.summary.structures
+        kept = f"{self.n_structures:,} of {there:,} structures kept"
         return f"{kept}, {self.n_environments:,} environments chosen"
 
     def _parts(self) -> list[str]:
@@ -133,7 +149,7 @@ class PruningPlan(Shown):
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """What a plan comes to, in numbers."""
+    """What a plan comes to, in numbers; what is known already is not among them."""
 
     environments: int  # of the dataset
     chosen: int  # environments
@@ -153,6 +169,7 @@ def rank_environments(
     within: str = "mixed",
     bins: NDArray[np.int64] | None = None,
     groups: NDArray[np.str_] | None = None,
+    known: NDArray[np.bool_] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Ranking:
@@ -160,8 +177,10 @@ def rank_environments(
 
     ``points`` (N, D) are the descriptors with columns of unit norm; ``bins`` (N,) are those of ``meagraph``, as
     :func:`meagraph.pruning.bins.fine_bins` makes them (by default the clusters themselves); ``groups`` (N,) is the
-    group of each environment, which ``stratified`` needs (MEAGraphError without).
+    group of each environment, which ``stratified`` needs (MEAGraphError without). Of the environments that are
+    ``known`` (N,) already none is chosen; the order of the others goes on from them.
     """
+    known = known if known is not None and known.any() else None
     if groups is None:
         if selector == "stratified":
             raise MEAGraphError(
@@ -169,10 +188,11 @@ def rank_environments(
                 "Give groups=dataset.groups[dataset.structure_of]."
             )
         groups = np.zeros(len(clusters.labels), dtype="U1")
-    found = SELECTORS[selector](Candidates(points, condensed, clusters, groups, within, bins), seed, progress)
+    candidates = Candidates(points, condensed, clusters, groups, within, bins, known)
+    found = SELECTORS[selector](candidates, seed, progress)
     count = clusters.n_clusters + 1 if selector == "meagraph" and bins is None else 0
     sizes = np.bincount(found.bins, minlength=count)
-    return Ranking(found.rank, found.bins, sizes, within, seed, selector, found.worth)
+    return Ranking(found.rank, found.bins, sizes, within, seed, selector, found.worth, known=known)
 
 
 def rank_for(
@@ -194,6 +214,7 @@ def rank_for(
         within=config.within,
         bins=bins,
         groups=dataset.groups[dataset.structure_of],
+        known=dataset.known_environments,
         seed=config.seed,
         progress=progress,
     )
@@ -201,13 +222,13 @@ def rank_for(
 
 def _protected(dataset: AtomicDataset, config: PruningConfig) -> NDArray[np.bool_]:
     """(S,) the structures that always stay: isolated atoms, and those of protected groups."""
-    there = set(dataset.groups.tolist())
+    there = set(dataset.groups[~dataset.known].tolist())
     if unknown := [name for name in config.protected if name not in there]:
         raise MEAGraphError(
             f"Expected protected groups (--protect) among those of {dataset.name}, but there is no "
             f"{', '.join(map(repr, unknown))}; there are: {', '.join(sorted(there))}. Name one of these."
         )
-    return np.asarray(dataset.isolated | np.isin(dataset.groups, config.protected))
+    return np.asarray((dataset.isolated | np.isin(dataset.groups, config.protected)) & ~dataset.known)
 
 
 def prune(
@@ -221,6 +242,7 @@ def prune(
 ) -> PruningPlan:
     """Make the plan: environments by allocation over the ranking's bins, structures by the rule.
 
+    Budgets are shares of what is new, and what is known already is neither chosen nor kept; bins begin with it.
     Protected structures are kept whole and count towards the budget. Structures with an environment in
     ``rejected`` (N,) go whole, unless they are protected. Environments in ``kept`` (N,) are chosen first, and their
     structures stay, unless rejected. The rest of the budget is shared among the environments of all other
@@ -242,15 +264,16 @@ def prune(
         )
     first, atoms = dataset.offsets[:-1], dataset.sizes
     protected = _protected(dataset, config)
-    barred = np.zeros(dataset.n_structures, dtype=bool)
+    barred = dataset.known.copy()
     if rejected is not None:
-        barred = np.logical_or.reduceat(rejected, first) & ~protected
+        barred |= np.logical_or.reduceat(rejected, first) & ~protected
     fixed = protected[dataset.structure_of]
     if kept is not None:
         fixed = fixed | (kept & ~barred[dataset.structure_of])
+    new = int((~dataset.known_environments).sum())
     settled = fixed | barred[dataset.structure_of]
     stays = np.logical_or.reduceat(fixed, first)
-    share = config.fraction(dataset.n_environments, dataset.n_structures)
+    share = config.fraction(new, int((~dataset.known).sum()))
     choice = Choice(ranking, clusters, config, config.shares(ranking, share, structures=False), fixed, settled)
 
     def whole(keep: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
@@ -263,10 +286,10 @@ def prune(
         return np.asarray((by_rule & ~barred) | stays)
 
     counts = atoms if config.unit == "atoms" else np.ones_like(atoms)
-    wanted = round(config.keep * dataset.n_environments) if config.number is None else config.number
+    wanted = round(config.keep * new) if config.number is None else config.number
     if config.rule == "cover":
-        target = wanted if config.unit != "structures" else round(wanted * float(atoms.mean()))
-        keep = choice.environments(min(target, dataset.n_environments))
+        target = wanted if config.unit != "structures" else round(wanted * float(atoms[~dataset.known].mean()))
+        keep = choice.environments(min(target, new))
         room = wanted if config.unit == "structures" or config.number is not None else max(wanted, int(fixed.sum()))
         shares = config.shares(ranking, share, structures=True)
         if shares.chance and config.until_covered is None:
@@ -286,15 +309,15 @@ def prune(
             )
     elif config.unit == "environments":
         keep = choice.environments(wanted)
-        structures = whole(keep, config.least_share if config.number is None else wanted / dataset.n_environments)
+        structures = whole(keep, config.least_share if config.number is None else wanted / new)
     else:
-        low, high = 0, dataset.n_environments + 1  # the rule keeps more the more are chosen, or nearly so
+        low, high = 0, new + 1  # the rule keeps more the more are chosen, or nearly so
         while high - low > 1:
             middle = (low + high) // 2
-            found = whole(choice.environments(middle), middle / dataset.n_environments)
+            found = whole(choice.environments(middle), middle / new)
             low, high = (middle, high) if counts[found].sum() <= wanted else (low, middle)
         keep = choice.environments(low)
-        structures = whole(keep, low / dataset.n_environments)
+        structures = whole(keep, low / new)
     nobody = np.zeros(clusters.n_clusters + 1, dtype=np.int64)
     chosen = ranking.chosen if config.alpha is None else None
     return PruningPlan(keep, structures, protected, config, nobody, dataset, chosen).counted(clusters)

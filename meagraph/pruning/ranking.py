@@ -31,6 +31,12 @@ class Ranking(Shown):
     selector: str = "meagraph"
     worth: NDArray[np.float32] | None = None  # (N,) how much each environment adds to its bin's variety; None: all 1
     chosen: Chosen | None = None  # the shares that the dataset asks for, where they were looked for
+    known: NDArray[np.bool_] | None = None  # (N,) known already: they fill their bins first, and are never chosen
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """What is known already (N,)."""
+        return np.zeros(len(self.rank), dtype=bool) if self.known is None else self.known
 
     def variety(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> NDArray[np.float64]:
         """The variety (B,) of what each bin has of ``rows``: numbers, a mask, or a slice of environments."""
@@ -60,16 +66,21 @@ def turns(order: NDArray[np.integer], sizes: NDArray[np.integer]) -> NDArray[np.
     return turn
 
 
-def leverage(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def leverage(rows: NDArray[np.float64], given: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Statistical leverage (M,) of ``rows`` (M, D) on the principal components that hold SPREAD of the variance.
 
     How far a row pulls a linear fit: large where few others lie in its direction (Mahoney and Drineas, PNAS 106, 697,
-    2009). The sum is the number of components.
+    2009). The sum is the number of components. With rows that are ``given`` (M,) it is that of a fit that has those
+    already, u (1 + M G)⁻¹ u of orthonormal components u, G the sum of u uᵀ over the given ones: little is left in the
+    directions that they span.
     """
     left, spread, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
     share = np.cumsum(spread**2) / max(float((spread**2).sum()), np.finfo(float).tiny)
     count = int(np.searchsorted(share, SPREAD)) + 1
-    found: NDArray[np.float64] = (left[:, :count] ** 2).sum(axis=1) + np.finfo(float).eps
+    pull = left = left[:, :count]
+    if given is not None and given.any():
+        pull = np.linalg.solve(np.eye(count) + len(rows) * left[given].T @ left[given], left.T).T
+    found: NDArray[np.float64] = np.maximum((left * pull).sum(axis=1), 0.0) + np.finfo(float).eps
     return found
 
 
@@ -81,12 +92,15 @@ def rank_bins(
     within: str,
     seed: int,
     weights: NDArray[np.float64] | None = None,
+    known: NDArray[np.bool_] | None = None,
     progress: Progress = silent,
 ) -> NDArray[np.int64]:
     """The rank (N,) of each environment in its bin of ``bins`` (N,), by the order ``within``, a key of WITHIN.
 
-    ``weights`` (M,) of the representatives say which are drawn sooner where chance decides; by default none is.
+    ``weights`` (M,) of the representatives say which are drawn sooner where chance decides; by default none is. The
+    order of the others goes on from the environments that are ``known`` (N,).
     """
+    known = np.zeros(len(bins), dtype=bool) if known is None else known
     weights = np.ones(condensed.size) if weights is None else weights
     sizes = np.bincount(bins)
     rank = np.zeros(len(bins), dtype=np.int64)
@@ -96,7 +110,7 @@ def rank_bins(
     for label in range(len(sizes)):
         rows = order[starts[label] : starts[label + 1]]
         if len(rows):
-            rank[WITHIN[within](rows, points, condensed, weights, rng)] = np.arange(len(rows))
+            rank[WITHIN[within](rows, points, condensed, weights, known, rng)] = np.arange(len(rows))
         progress(label + 1, len(sizes), "ranking")
     return rank
 
@@ -106,20 +120,36 @@ def _farthest_point(
     points: Points,
     condensed: Condensed,
     weights: NDArray[np.float64],
+    known: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Farthest-point order, starting nearest to the centroid; second and later members of a representative follow."""
-    rows, _, owner, turn = _members(rows, condensed)
-    place = _farthest_places(points[rows[turn == 0]])
+    rows, _, owner, turn = _members(rows, condensed, known)
+    first = rows[turn == 0]
+    place = _farthest_places(points[first], known[first])
     ordered: NDArray[np.int64] = rows[np.lexsort((place[owner], turn))]
     return ordered
 
 
-def _farthest_places(leading: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The place (u,) of each of the points ``leading`` (u, D) in their farthest-point order."""
-    start = int(((leading - leading.mean(axis=0)) ** 2).sum(axis=1).argmin())
+def given_first(
+    order: Callable[[NDArray[np.floating], int, int], NDArray[np.integer]],
+    rows: NDArray[np.float64],
+    given: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """All ``rows`` (u, D) as a compiled ``order`` of rows, start and number of given ones puts them: (u,) indices.
+
+    Those ``given`` (u,) come first; without any it starts nearest to the centroid.
+    """
+    start = int(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).argmin())
+    front = np.argsort(~given, kind="stable")
+    found = order(np.ascontiguousarray(rows[front], dtype=np.float32), start, int(given.sum()))
+    return np.asarray(front[found], dtype=np.int64)
+
+
+def _farthest_places(leading: NDArray[np.float64], given: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The place (u,) of each of the points ``leading`` (u, D) in their farthest-point order from those ``given``."""
     place = np.empty(len(leading), dtype=np.int64)
-    place[farthest_point_order(np.ascontiguousarray(leading, dtype=np.float32), start)] = np.arange(len(leading))
+    place[given_first(farthest_point_order, leading, given)] = np.arange(len(leading))
     return place
 
 
@@ -128,6 +158,7 @@ def _mixed(
     points: Points,
     condensed: Condensed,
     weights: NDArray[np.float64],
+    known: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Every FARTHEST-th by farthest-point order, the others drawn by the square root of their weight.
@@ -135,11 +166,13 @@ def _mixed(
     The first reach the borders of the bin, the second keep its bulk from being forgotten. Second and later members of a
     representative follow. The draw is by exponential keys (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006).
     """
-    rows, distinct, owner, turn = _members(rows, condensed)
-    far = _farthest_places(points[rows[turn == 0]])
+    rows, distinct, owner, turn = _members(rows, condensed, known)
+    given = known[rows[turn == 0]]
+    far = _farthest_places(points[rows[turn == 0]], given)
     drawn = np.empty(len(distinct), dtype=np.int64)
     keys = rng.exponential(size=len(distinct)) / np.sqrt(weights[distinct])
-    drawn[np.argsort(keys, kind="stable")] = np.arange(len(distinct))
+    drawn[np.argsort(np.where(given, -1.0, keys), kind="stable")] = np.arange(len(distinct))
+    far, drawn = far - given.sum(), drawn - given.sum()
     place = np.minimum((far + 0.5) * FARTHEST, (drawn + 0.5) * FARTHEST / (FARTHEST - 1))
     ordered: NDArray[np.int64] = rows[np.lexsort((drawn[owner], place[owner], turn))]
     return ordered
@@ -150,22 +183,27 @@ def _medoid(
     points: Points,
     condensed: Condensed,
     weights: NDArray[np.float64],
+    known: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """What is nearest to the centroid of the bin's representatives first; later members of each follow."""
-    rows, _, owner, turn = _members(rows, condensed)
+    rows, _, owner, turn = _members(rows, condensed, known)
     leading = points[rows[turn == 0]]
     away = ((leading - leading.mean(axis=0)) ** 2).sum(axis=1)
     ordered: NDArray[np.int64] = rows[np.lexsort((owner, away[owner], turn))]
     return ordered
 
 
-def rank_members(order: NDArray[np.int64], condensed: Condensed) -> NDArray[np.int64]:
+def rank_members(
+    order: NDArray[np.int64], condensed: Condensed, known: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """The rank (N,) of all environments from the ``order`` (M,) of the representatives.
 
-    First the nearest environment of each representative, in this order, then the second ones, and so on.
+    First the nearest environment of each representative, in this order, then the second ones, and so on; those
+    ``known`` (N,) come before all others of theirs.
     """
-    rows, _, owner, turn = _members(np.arange(len(condensed.assignment)), condensed)
+    known = np.zeros(len(condensed.assignment), dtype=bool) if known is None else known
+    rows, _, owner, turn = _members(np.arange(len(condensed.assignment)), condensed, known)
     place = np.empty(condensed.size, dtype=np.int64)
     place[order] = np.arange(condensed.size)
     rank = np.empty(len(rows), dtype=np.int64)
@@ -174,15 +212,15 @@ def rank_members(order: NDArray[np.int64], condensed: Condensed) -> NDArray[np.i
 
 
 def _members(
-    rows: NDArray[np.int64], condensed: Condensed
+    rows: NDArray[np.int64], condensed: Condensed, known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """``rows`` (n,) sorted by representative and distance to it, and three facts of them.
+    """``rows`` (n,) sorted by representative, the ``known`` (N,) first, and distance to it, and three facts of them.
 
     These are the distinct representatives (u,), which of those each row has (n,), and how many rows of the same come
     before it (n,).
     """
     owner = condensed.assignment[rows]
-    by_owner = np.lexsort((condensed.distance[rows], owner))
+    by_owner = np.lexsort((condensed.distance[rows], ~known[rows], owner))
     distinct, first, place = np.unique(owner[by_owner], return_index=True, return_inverse=True)
     return rows[by_owner], distinct, place, np.arange(len(rows)) - first[place]
 
@@ -192,14 +230,15 @@ def _random(
     points: Points,
     condensed: Condensed,
     weights: NDArray[np.float64],
+    known: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Random order; the weights have no say."""
+    """Random order; weights and what is known have no say."""
     return rng.permutation(rows)
 
 
 Order = Callable[
-    [NDArray[np.int64], Points, Condensed, NDArray[np.float64], np.random.Generator],
+    [NDArray[np.int64], Points, Condensed, NDArray[np.float64], NDArray[np.bool_], np.random.Generator],
     NDArray[np.int64],
 ]
 WITHIN: dict[str, Order] = {"mixed": _mixed, "fps": _farthest_point, "random": _random, "medoid": _medoid}

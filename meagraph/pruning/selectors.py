@@ -1,7 +1,8 @@
 """Which environments to keep first: MEAGraph's way, and what else there is to compare it with.
 
 Every selector ranks all environments once; a plan of any size takes the heads of its bins
-(:func:`meagraph.pruning.plan.prune`). All but ``meagraph`` and ``kmeans`` have one bin: their plans are prefixes of one
+(:func:`meagraph.pruning.plan.prune`). What is known already is never taken: the order of the others goes on from it.
+All but ``meagraph`` and ``kmeans`` have one bin: their plans are prefixes of one
 order.
 """
 
@@ -19,7 +20,7 @@ from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, silent
 from meagraph.pruning.entropy import bandwidth
 from meagraph.pruning.loops import sparsest_first
-from meagraph.pruning.ranking import leverage, rank_bins, rank_members, turns
+from meagraph.pruning.ranking import given_first, leverage, rank_bins, rank_members, turns
 
 CENTRES = 100  # of k-means
 LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more
@@ -36,6 +37,7 @@ class Candidates:
     groups: NDArray[np.str_]  # (N,) group of each environment
     within: str = "fps"  # order inside the bins of meagraph
     bins: NDArray[np.int64] | None = None  # (N,) of meagraph; None: the clusters themselves
+    known: NDArray[np.bool_] | None = None  # (N,) environments that are there already
 
     @property
     def size(self) -> int:
@@ -46,6 +48,16 @@ class Candidates:
     def leading(self) -> NDArray[np.float64]:
         """Points of the representatives (M, D)."""
         return np.asarray(self.points[self.condensed.representatives])
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """What is known already (N,)."""
+        return np.zeros(self.size, dtype=bool) if self.known is None else self.known
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Representatives (M,) that stand for a known environment."""
+        return np.bincount(self.condensed.assignment[self.held], minlength=self.condensed.size) > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +84,7 @@ def meagraph(candidates: Candidates, seed: int, progress: Progress = silent) -> 
         within=candidates.within,
         seed=seed,
         weights=pull,
+        known=candidates.known,
         progress=progress,
     )
     return Ranks(rank, bins, (pull / condensed.multiplicity)[condensed.assignment].astype(np.float32))
@@ -85,9 +98,10 @@ def random(candidates: Candidates, seed: int, progress: Progress = silent) -> Ra
 def stratified(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
     """Random inside the dataset's own groups, each in proportion to its size: in a prefix none is off by more than one.
 
-    The k-th of a group of n stands where (k + 1/2) / n of the order lies.
+    The k-th of a group of n stands where (k + 1/2) / n of the order lies; what is known of it had the first places.
     """
     order = np.random.default_rng(seed).permutation(candidates.size)
+    order = order[np.argsort(~candidates.held[order], kind="stable")]
     _, group, sizes = np.unique(candidates.groups[order], return_inverse=True, return_counts=True)
     turn = turns(np.argsort(group, kind="stable"), sizes)
     return _one_bin(order[np.argsort((turn + 0.5) / sizes[group], kind="stable")])
@@ -96,8 +110,7 @@ def stratified(candidates: Candidates, seed: int, progress: Progress = silent) -
 def fps(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
     """Farthest-point order of all representatives, from the one nearest to the centroid; no seed has a say."""
     bins = np.zeros(candidates.size, dtype=np.int64)
-    ranks = rank_bins(bins, candidates.points, candidates.condensed, within="fps", seed=seed, progress=progress)
-    return Ranks(ranks, bins)
+    return Ranks(_farthest(bins, candidates, seed, progress), bins)
 
 
 def cur(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -106,11 +119,12 @@ def cur(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks
     Source: the row selection of CUR by leverage scores (Mahoney and Drineas, PNAS 106, 697, 2009), drawn in one go
     with exponential keys (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181, 2006). The greedy CUR that
     orthogonalises after each pick has nothing left to choose by after D picks, of a few dozen descriptors; here
-    thousands are picked.
+    thousands are picked. The leverage is that beyond what is known.
     """
-    pull = leverage(candidates.leading)
+    given = candidates.given
+    pull = leverage(candidates.leading, given)
     keys = np.random.default_rng(seed).exponential(size=len(pull)) / pull
-    return _of_representatives(np.argsort(keys, kind="stable"), candidates)
+    return _of_representatives(np.argsort(np.where(given, -1.0, keys), kind="stable"), candidates)
 
 
 def kmeans(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -121,8 +135,7 @@ def kmeans(candidates: Candidates, seed: int, progress: Progress = silent) -> Ra
     finder = KMeans(min(CENTRES, len(rows)), n_init=1, random_state=seed)
     found = finder.fit(rows, sample_weight=weights).labels_.astype(np.int64)
     bins = found[candidates.condensed.assignment]
-    rank = rank_bins(bins, candidates.points, candidates.condensed, within="fps", seed=seed, progress=progress)
-    return Ranks(rank, bins)
+    return Ranks(_farthest(bins, candidates, seed, progress), bins)
 
 
 def direct(candidates: Candidates, seed: int, progress: Progress = silent) -> Ranks:
@@ -132,7 +145,7 @@ def direct(candidates: Candidates, seed: int, progress: Progress = silent) -> Ra
     principal components of variance above 1 weighed by it, BIRCH, and from each cluster what is nearest to its centre.
     The BIRCH leaves are joined by Ward's criterion, as BIRCH does it, and each cut of that tree has one cluster more
     than the one before: so the orders for all budgets are one. Beyond the number of leaves, each gives its second
-    environment. No seed has a say.
+    environment. A leaf with a known environment has given its first. No seed has a say.
     """
     from sklearn.cluster import Birch
 
@@ -149,10 +162,12 @@ def direct(candidates: Candidates, seed: int, progress: Progress = silent) -> Ra
     leaf, label = np.unique(tree.labels_, return_inverse=True)
     counts = np.bincount(label)
     centres = np.stack([np.bincount(label, weights=column) / counts for column in rows.T], axis=1)  # (leaves, P)
-    order = split_order(centres, counts) if len(leaf) > 1 else np.zeros(1, dtype=np.int64)
+    given = candidates.given
+    held = np.bincount(label[given], minlength=len(leaf)) > 0
+    order = split_order(centres, counts, held) if len(leaf) > 1 else np.zeros(1, dtype=np.int64)
     place = np.empty(len(leaf), dtype=np.int64)
     place[order] = np.arange(len(leaf))
-    near = np.lexsort((((rows - centres[label]) ** 2).sum(axis=1), label))
+    near = np.lexsort((((rows - centres[label]) ** 2).sum(axis=1), ~given, label))
     return _of_representatives(np.lexsort((place[label], turns(near, counts))), candidates)
 
 
@@ -175,11 +190,14 @@ def weighed_components(rows: NDArray[np.float64], weights: NDArray[np.integer]) 
     return components
 
 
-def split_order(centres: NDArray[np.float64], counts: NDArray[np.integer]) -> NDArray[np.int64]:
+def split_order(
+    centres: NDArray[np.float64], counts: NDArray[np.integer], given: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """An order (L,) of ``centres`` (L, P) that count ``counts`` (L,) times, so that the first k are of k Ward clusters.
 
     The first is nearest to the mean of all. Each split of the Ward tree, from the root, then adds what is nearest to
-    the mean of that half which has none yet.
+    the mean of that half which has none yet. Those ``given`` (L,) come before all, and a split adds none where both
+    halves have one.
     """
     joins = linkage(centres, "ward")
     size = len(centres)
@@ -198,13 +216,14 @@ def split_order(centres: NDArray[np.float64], counts: NDArray[np.integer]) -> ND
         mean = mass[here] @ ordered[here] / mass[here].sum()
         return int(first[node] + ((ordered[here] - mean) ** 2).sum(axis=1).argmin())
 
-    taken = np.zeros(size, dtype=bool)
-    chosen = [nearest(2 * size - 2)]
-    taken[chosen[0]] = True
+    taken = np.zeros(size, dtype=bool) if given is None else given[leaves]
+    chosen = np.flatnonzero(taken).tolist() or [nearest(2 * size - 2)]
+    taken[chosen] = True
     for a, b in halves[::-1]:  # the last join is the first split
-        empty = a if not taken[first[a] : last[a]].any() else b
-        chosen.append(nearest(empty))
-        taken[chosen[-1]] = True
+        for half in (a, b):
+            if not taken[first[half] : last[half]].any():
+                chosen.append(nearest(half))
+                taken[chosen[-1]] = True
     rows: NDArray[np.int64] = leaves[np.array(chosen)].astype(np.int64)
     return rows
 
@@ -213,16 +232,27 @@ def entropy(candidates: Candidates, seed: int, progress: Progress = silent) -> R
     """Always the representative where the kernel density of those taken before is lowest; no seed has a say.
 
     Its surprise -log Σ K(x, taken) is the largest: the differential entropy of QUESTS (see
-    :mod:`meagraph.pruning.entropy`), taken greedily. Starts nearest to the centroid.
+    :mod:`meagraph.pruning.entropy`), taken greedily. Starts nearest to the centroid, or from what is known.
     """
     rows = candidates.leading
-    start = int(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).argmin())
-    scaled = np.ascontiguousarray(rows / bandwidth(rows), dtype=np.float32)
-    return _of_representatives(sparsest_first(scaled, start).astype(np.int64), candidates)
+    return _of_representatives(given_first(sparsest_first, rows / bandwidth(rows), candidates.given), candidates)
+
+
+def _farthest(bins: NDArray[np.int64], candidates: Candidates, seed: int, progress: Progress) -> NDArray[np.int64]:
+    return rank_bins(
+        bins,
+        candidates.points,
+        candidates.condensed,
+        within="fps",
+        seed=seed,
+        known=candidates.known,
+        progress=progress,
+    )
 
 
 def _of_representatives(order: NDArray[np.int64], candidates: Candidates) -> Ranks:
-    return Ranks(rank_members(order, candidates.condensed), np.zeros(candidates.size, dtype=np.int64))
+    rank = rank_members(order, candidates.condensed, candidates.known)
+    return Ranks(rank, np.zeros(candidates.size, dtype=np.int64))
 
 
 def _one_bin(order: NDArray[np.int64]) -> Ranks:

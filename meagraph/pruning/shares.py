@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from meagraph.display.cards import Facts, Shown, Table, html_table
 
-LIMIT = 0.2  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
-CLEAR = 0.5  # standard errors by which shares must beat chance to be taken in its place
+LIMIT = 1.0  # of the logarithm of a ratio of errors: beyond, one structure that nobody foresaw speaks
 USUAL = 0.75  # the exponent alpha where none is set and nothing could be tried
 FOLDS = 4  # into which structures are dealt; each is left out once
 
@@ -36,11 +35,29 @@ class Shares:
         found[some] = sizes[some].astype(np.float64) ** self.size * variety[some].astype(np.float64) ** self.variety
         return found
 
-    def words(self) -> str:
-        """What they say, for people."""
+    def formula(self) -> str:
+        """How a share grows, in a few signs."""
         if self.chance:
             return "at random"
-        return f"environments^{self.size:g} × variety^{self.variety:g}"
+        factors = (("environments", self.size), ("variety", self.variety))
+        return (
+            " × ".join(f"{name}^{power:g}" if power != 1.0 else name for name, power in factors if power)
+            or "the same of each"
+        )
+
+    def words(self) -> str:
+        """By what the parts of the clusters have their shares, and what that does, for people."""
+        if self.chance:
+            return "at random"
+        if self.size == self.variety:
+            by = "by its size and its variety alike" if self.size else "alike"
+        else:
+            more, less = ("size", "variety") if self.size > self.variety else ("variety", "size")
+            alone = min(self.size, self.variety) == 0.0
+            by = f"by its {more}, whatever its {less}" if alone else f"mostly by its {more}, partly by its {less}"
+        if self.size > self.variety:
+            return f"{by}, so what is common keeps most of its weight"
+        return f"{by}, so what is rare keeps more than its part"
 
 
 CHANCE = Shares(1.0, 0.0, chance=True)
@@ -65,33 +82,18 @@ class Trial(Shown):
 
     @cached_property
     def choices(self) -> NDArray[np.int64]:
-        """The candidate (K,) for each keep fraction: the one of least error beside the median one, where it is clear.
-
-        Clear is what beats CHANCE by CLEAR standard errors; else it is CHANCE.
-        """
-        found = np.zeros(len(self.keeps), dtype=np.int64)
-        middle = _median(self.errors.transpose(0, 2, 1))[:, None, :]
-        standing = _mean(self._beside(np.log(self.errors / middle)))
-        gain, doubt = self.gain
-        for row, of in enumerate(standing):
-            if np.isfinite(of).any():
-                best = int(np.nanargmin(of))
-                found[row] = best if gain[row, best] + CLEAR * doubt[row, best] < 0.0 else 0
-        return found
+        """The candidate (K,) of least standing for each keep fraction; CHANCE where none is known or lower."""
+        standing = np.where(np.isfinite(self.standing), self.standing, np.inf)
+        return np.asarray(standing.argmin(axis=1))
 
     @cached_property
-    def gain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean (K, C) over the folds of the logarithm of the error over that of CHANCE, and its standard error.
+    def standing(self) -> NDArray[np.float64]:
+        """Mean (K, C) over the folds of the logarithm of the error over that of the median candidate of the fold.
 
-        Folds share structures, in fits and between rounds: the variance of their mean is (1/F + 1/(FOLDS - 1)) of
-        theirs (Nadeau and Bengio, Mach. Learn. 52, 239, 2003).
+        Lower is better; it does not hang on whether CHANCE could be fitted.
         """
-        logarithms = self._beside(np.log(self.errors / self.errors[:, :1]))
-        mean = _mean(logarithms)
-        count = np.isfinite(logarithms).sum(axis=2)
-        variance = _mean((logarithms - mean[:, :, None]) ** 2) * count / np.maximum(count - 1, 1)
-        doubt = np.sqrt(variance * (1.0 / np.maximum(count, 1) + 1.0 / (FOLDS - 1)))
-        return mean, np.where(count > 1, doubt, np.inf)
+        middle = _median(self.errors.transpose(0, 2, 1))[:, None, :]
+        return _mean(self._beside(np.log(self.errors / middle)))
 
     @property
     def known(self) -> bool:
@@ -115,12 +117,12 @@ class Trial(Shown):
 
     def table(self) -> Table:
         """The median over the folds of each candidate's error over that of CHANCE, and what is chosen."""
-        heads = ("keep", *(one.words() for one in self.candidates), "chosen")
+        heads = ("keep", *(one.formula() for one in self.candidates), "chosen")
         rows = []
         for row, keep in enumerate(self.keeps):
             ratio = _median(self.errors[row] / self.errors[row, :1])
             cells = (f"{value:.2f}" if np.isfinite(value) else "–" for value in ratio)
-            rows.append((f"{100 * keep:g} %", *cells, self.shares(keep).words()))
+            rows.append((f"{100 * keep:g} %", *cells, self.shares(keep).formula()))
         return Table(heads, tuple(rows))
 
     def figures(self) -> list[dict[str, Any]]:
@@ -169,13 +171,13 @@ class Chosen(Shown):
         shares = trial.shares(keep)
         if not trial.known:
             return f"{what} by the usual exponent {USUAL:g}: too few can be kept for a fit to say what is better"
-        if shares.chance:
-            return f"{what} at random: nothing had a clearly lower error on structures held out"
         row = trial.figures()[trial.row(keep)]
+        at = f"at {100 * row['keep']:g} %"
+        if shares.chance:
+            return f"{what} are taken at random: {at} nothing had a lower error on structures held out"
         return (
-            f"{what} by {shares.words()}: at {100 * row['keep']:g} % the error on structures held out is "
-            f"{100 * (1 - row['error_over_chance']):.0f} % below that of a choice at random "
-            f"({row['folds_lower']} of {row['folds']} times lower)"
+            f"{what}: each part of a cluster has its share {shares.words()}; {at} the force error on structures held "
+            f"out is {_beside_chance(row['error_over_chance'], row['folds_lower'], row['folds'])}"
         )
 
     def figures(self) -> dict[str, Any]:
@@ -188,13 +190,21 @@ class Chosen(Shown):
     def _facts(self) -> Facts:
         trials = (("environments", self.environments), ("structures", self.structures))
         return [
-            (f"{what} at {100 * keep:g} %", trial.shares(keep).words())
+            (f"{what} at {100 * keep:g} %", trial.shares(keep).formula())
             for what, trial in trials
             for keep in trial.keeps
         ]
 
     def _parts(self) -> list[str]:
         return [html_table(self.environments.table()), html_table(self.structures.table())]
+
+
+def _beside_chance(ratio: float | None, lower: int, tries: int) -> str:
+    """A ratio of errors in words; None where nothing could be fitted to a choice at random."""
+    if ratio is None:
+        return "the lowest, while a choice at random keeps too little for a fit"
+    how = f"{100 * (ratio - 1):.0f} % above" if ratio > 1.0 else f"{100 * (1 - ratio):.0f} % below"
+    return f"{how} that of a choice at random in the median try (lower in {lower} of {tries})"
 
 
 def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

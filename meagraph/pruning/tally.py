@@ -15,7 +15,7 @@ from meagraph.pruning.plan import PruningPlan
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Environments of K categories, the largest first; none of them is empty."""
+    """Environments of K categories, the largest first; none of them is empty. What is known already does not count."""
 
     names: tuple[str, ...]  # (K,)
     whole: NDArray[np.int64]  # (K,) environments
@@ -35,7 +35,8 @@ def by_group(plan: PruningPlan, dataset: AtomicDataset) -> GroupTally:
     """What ``plan`` takes of each group of ``dataset``."""
     groups, codes = np.unique(dataset.groups, return_inverse=True)
     names, counts, order = _counts(plan, dataset, codes[dataset.structure_of], groups.tolist())
-    structures = (np.bincount(of, minlength=len(groups))[order] for of in (codes, codes[plan.structures]))
+    new = ~dataset.known
+    structures = (np.bincount(codes[of], minlength=len(groups))[order] for of in (new, plan.structures))
     return GroupTally(names, *counts, *structures)
 
 
@@ -50,6 +51,7 @@ def _counts(
 ) -> tuple[tuple[str, ...], list[NDArray[np.int64]], NDArray[np.int64]]:
     """Names and counts of the categories that are not empty, and their codes in order; ``codes`` (N,) index names."""
     kept = plan.structures[dataset.structure_of]
-    counts = [np.bincount(of, minlength=len(names)) for of in (codes, codes[plan.keep], codes[kept])]
+    new = ~dataset.known_environments
+    counts = [np.bincount(codes[of], minlength=len(names)) for of in (new, plan.keep, kept)]
     order = np.argsort(-counts[0], kind="stable")[: np.count_nonzero(counts[0])]
     return tuple(str(names[code]) for code in order), [count[order] for count in counts], order

@@ -15,8 +15,9 @@ from meagraph.descriptors import Descriptors
 from meagraph.descriptors.computing import context_from, context_texts
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, sha256_file, write_json
+from meagraph.files import atomic_path, read_array, sha256_file, write_json
 from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
+from meagraph.step_files.content import check_arrays, check_sources, check_texts, real, text, whole
 
 DESCRIPTORS = "meagraph-descriptors-1"
 
@@ -83,25 +84,29 @@ def read_described(path: str | Path) -> Described:
     what, step = "descriptors", "describe"
     details = details_of(Path(path), DESCRIPTORS, what, step)
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
-        identity = dict(details["descriptors"])
-        structures = details["structures"]
+        values = read_array(path)
+        check_texts(details, {"descriptors": dict, "structures": dict, "dataset": str, "fingerprint": str})
+        identity = dict(check_texts(details["descriptors"], {"method": str}))
+        structures = {name: np.array(details["structures"][name]) for name in ("atoms", "groups", "keys")}
+        sizes = {"N": int(structures["atoms"].sum())}
+        rules = {"atoms": whole("S", least=1), "groups": text("S"), "keys": text("S")}
+        check_arrays({**structures, "values": values}, {**rules, "values": real("N", "D")}, sizes)
         frame, pairs = context_from(details)
+        if frame is not None and values.shape[1] <= frame.columns:
+            raise ValueError(f"a context of {frame.columns} columns, but values of shape {values.shape}")
+        if pairs is not None:
+            check_arrays({"pairs": pairs}, {"pairs": whole("P", 2, below="N")}, sizes)
         found = Described(
             Descriptors(values, identity.pop("method"), identity, frame=frame, pairs=pairs),
             details["dataset"],
-            details["sources"],
+            check_sources(details["sources"]),
             np.concatenate([[0], np.cumsum(structures["atoms"])]).astype(np.int64),
-            np.array(structures["groups"], dtype=np.str_),
-            tuple(structures["keys"]),
+            structures["groups"],
+            tuple(structures["keys"].tolist()),
             details["fingerprint"],
             details["sha256"],
         )
-        if frame is not None and (values.ndim != 2 or values.shape[1] <= frame.columns):
-            raise ValueError(f"a context of {frame.columns} columns, but values of shape {values.shape}")
-        if values.ndim != 2 or len(values) != found.offsets[-1]:
-            raise ValueError(f"{found.offsets[-1]} environments, but values of shape {values.shape}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError) as error:
         raise unusable(Path(path), what, step, error) from error
     return found
 

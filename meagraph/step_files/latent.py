@@ -21,9 +21,45 @@ from meagraph.latent.placement import Placement
 from meagraph.latent.space import Latent
 from meagraph.model.results import Embedding
 from meagraph.step_files.checks import check_suffix, claim, unusable
+from meagraph.step_files.content import (
+    check_arrays,
+    check_made_of,
+    check_offsets,
+    check_sources,
+    check_texts,
+    real,
+    truth,
+    whole,
+)
 
 _PLACED = [field.name for field in fields(Placement) if field.name != "condensed"]
 LATENT = "meagraph-latent-1"
+_NET = {
+    "representatives": whole("M", below="N"),
+    "assignment": whole("N", below="M"),
+    "distance": real("N", least=0),
+    "multiplicity": whole("M", least=1),
+    "epsilon": real(least=0),
+    "diameter": real(least=0),
+}
+_SPACE = {
+    "latent": real("M", "H"),
+    "edge_index": whole(2, "E", below="M"),
+    "edge_score": real("E"),
+    "connected": truth("M"),
+    "rows": real("M", "D"),
+    "norms": real("D"),
+    "error": real("M"),
+}
+_NODES = {"node_rows": whole("K", below="N"), "node_values": real("K", "H"), "node_of": whole("N", below="K")}
+_PLACES = {
+    "placed_values": real("F", "H"),
+    "placed_nearest": whole("F", below="M"),
+    "placed_distance": real("F", least=0),
+    "placed_known": truth("F"),
+    "placed_connected": truth("F"),
+    "placed_usual": real(finite=False),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +127,13 @@ def read_latent(path: str | Path) -> LatentFile:
         raise MEAGraphError(f"{path} does not exist. Expected {what}, as 'meagraph {step}' writes it.")
     try:
         data = read_arrays(path)
-        about = json.loads(data["about"].tobytes())
+        about = check_texts(json.loads(data["about"].tobytes()), {"format": str})
         if about["format"] != LATENT:
             raise ValueError(f"its format is {about['format']!r}, expected {LATENT!r}")
+        sizes = check_arrays(data, {**_NET, **_SPACE, **(_NODES if "node_of" in data else {})})
+        check_texts(about, {"dataset": str, "graph": dict, "descriptors": dict, "rate": (int, float)})
+        check_sources(about.get("sources", []))
+        check_made_of(about)
         latent = Latent(
             Embedding(
                 data["latent"],
@@ -111,11 +151,16 @@ def read_latent(path: str | Path) -> LatentFile:
             about["descriptors"],
             data["error"],
         )
-        placement = None
+        placement, environments = None, sizes["N"]
         if "net_assignment" in data:
             net = {name.removeprefix("net_"): value for name, value in data.items() if name.startswith("net_")}
+            own = check_arrays(net, _NET)
+            check_arrays(data, _PLACES, {"F": own["M"], "H": sizes["H"], "M": sizes["M"]})
+            check_texts(about.get("made_from"), {"reference": str})
             rest: dict[str, Any] = {name: data[f"placed_{name}"] for name in _PLACED}
             placement = Placement(condensed_from(net), **{**rest, "usual": float(rest["usual"])})
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+            environments = own["N"]
+        check_offsets("offsets", data["offsets"], environments)
+    except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise unusable(Path(path), what, step, error) from error
     return LatentFile(latent, placement, data["offsets"], about, sha256_file(path))

@@ -22,8 +22,26 @@ from meagraph.latent.clustering import Clusters
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
 from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
+from meagraph.step_files.content import (
+    check_arrays,
+    check_made_of,
+    check_offsets,
+    check_sources,
+    check_texts,
+    text,
+    truth,
+    whole,
+)
 
 PLAN = "meagraph-plan-1"
+_MASKS = {
+    "keep": truth("N"),
+    "structures": truth("S"),
+    "protected": truth("S"),
+    "per_cluster": whole("C"),
+    "groups": text("S"),
+    "labels": whole("N", least=-1),
+}
 
 
 def write_plan(
@@ -90,6 +108,12 @@ def read_plan(path: str | Path) -> RecordedPlan:
     about = details_of(Path(path), PLAN, what, step)
     try:
         data = read_arrays(path)
+        sizes = check_arrays(data, _MASKS)
+        check_offsets("offsets", data["offsets"], sizes["N"])
+        check_arrays(data, {"offsets": whole(sizes["S"] + 1)})
+        check_texts(about, {"pruning": dict, "dataset": str, "fingerprint": str, "measures": (dict, type(None))})
+        check_sources(about.get("sources", []))
+        check_made_of(about)
         settings = dict(about["pruning"])
         settings["protected"] = tuple(settings["protected"])
         settings["fractions"] = tuple((label, part) for label, part in settings["fractions"])
@@ -102,11 +126,7 @@ def read_plan(path: str | Path) -> RecordedPlan:
             recorded=tuple(str(sentence) for sentence in (about.get("shares") or {}).get("why", ())),
         )
         found = RecordedPlan(plan, data["offsets"], data["groups"], data["labels"], about, about["sha256"])
-        size, count = int(found.offsets[-1]), len(found.offsets) - 1
-        shapes = [(plan.keep, size), (found.labels, size), (plan.structures, count), (found.groups, count)]
-        if any(array.shape != (length,) for array, length in shapes):
-            raise ValueError(f"{size} environments in {count} structures, but masks of other lengths")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise unusable(Path(path), what, step, error) from error
     return found
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
 from meagraph.step_files.checks import check_made_from, check_suffix, claim, details_of, unusable
+from meagraph.step_files.content import Rule, check_arrays, check_made_of, check_texts, real, whole
 
 TABLE = "meagraph-table-1"
 
@@ -47,8 +48,13 @@ def write_table(
         write_json(beside, {**details, "sha256": sha256_file(temporary)})
 
 
-def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The columns and details of the table at ``path``: ``what``, as ``step`` writes it."""
+def read_table(
+    path: str | Path, what: str, step: str, rules: Mapping[str, Rule] = {}, kinds: Mapping[str, type] = {}
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The columns and details of the table at ``path``: ``what``, as ``step`` writes it.
+
+    Raises MEAGraphError for what is no such table: columns against ``rules``, details not of these ``kinds``.
+    """
     file = Path(path)
     check_suffix(file, ".csv", ".npz")
     try:
@@ -57,20 +63,42 @@ def read_table(path: str | Path, what: str, step: str) -> tuple[dict[str, NDArra
             with open(file, encoding="utf-8", newline="") as stream:
                 header, *rows = csv.reader(stream)
             cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-            kinds = details["columns"]
-            columns = {name: np.array(cells.get(name, ())).astype(kind) for name, kind in kinds.items()}
+            types = details["columns"]
+            columns = {name: np.array(cells.get(name, ())).astype(kind) for name, kind in types.items()}
         else:
             columns = read_arrays(file)
             details = json.loads(columns.pop("about").tobytes())
-        if details["table"] != what:
+        if check_texts(details, {"table": str})["table"] != what:
             raise ValueError(f"it holds {details['table']}")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+        check_texts(details, kinds)
+        check_made_of(details)
+        check_arrays(columns, rules)
+    except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise unusable(file, what, step, error) from error
     return columns, details
 
 
-def read_clusters(path: str | Path, latent: str) -> Clusters:
-    """The clusters at ``path``, which must be those of the latent space with this SHA-256."""
-    columns, about = read_table(path, "clusters", "cluster")
+def read_clusters(path: str | Path, latent: str, environments: int | str = "N") -> Clusters:
+    """The clusters at ``path``, which must be those of the latent space with this SHA-256 and so many environments."""
+    what, step = "clusters", "cluster"
+    kinds = {"method": str, "settings": dict, "sizes": list}
+    columns, about = read_table(path, what, step, {"cluster": whole("N", least=-1)}, kinds)
     check_made_from(path, about, latent=latent)
-    return Clusters(columns["cluster"], np.array(about["sizes"], dtype=np.int64), about["method"], about["settings"])
+    try:
+        labels, sizes = columns["cluster"], np.array(about["sizes"], dtype=np.int64)
+        rules = {"sizes": whole("C"), "cluster": whole(environments, least=-1, below="C")}
+        check_arrays({"cluster": labels, "sizes": sizes}, rules)
+        count = np.bincount(labels[labels >= 0], minlength=len(sizes))
+        if count.tolist() != sizes.tolist():
+            raise ValueError("its sizes are not those of its labels")
+    except (OverflowError, ValueError, TypeError) as error:
+        raise unusable(Path(path), what, step, error) from error
+    return Clusters(labels, sizes, about["method"], about["settings"])
+
+
+def read_map(path: str | Path, latent: str, environments: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """The places (N, 2) on the map at ``path``, as :func:`read_clusters` reads clusters, and its settings."""
+    n = environments
+    columns, about = read_table(path, "map", "map", {"x": real(n), "y": real(n)}, {"settings": dict})
+    check_made_from(path, about, latent=latent)
+    return np.column_stack([columns["x"], columns["y"]]).astype(np.float32), about["settings"]

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meagraph.datasets import AtomicDataset, DatasetError, read_dataset
+from meagraph.datasets import AtomicDataset, DatasetError
 from meagraph.datasets.label_table import SETTINGS, LabelTable, label_table
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis, recall_analysis
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.sharing import recall_shares
 from meagraph.pipeline.sight import Sight, recall_quick
 from meagraph.progress import Progress, silent
@@ -44,7 +45,7 @@ def open_files(
     on_labels: Callable[[LabelTable], object] = lambda table: None,
     **reading: Any,
 ) -> Opened:
-    """Read files and recall what ``config`` made of them. Raises what :func:`meagraph.datasets.read_dataset` does.
+    """Read files and recall what ``config`` made of them. Raises what reading does.
 
     Where they are refused for their labels alone, ``on_labels`` is told which there are.
     """
@@ -75,7 +76,7 @@ def _labels_of(paths: Sequence[str | Path], progress: Progress, reading: Mapping
     """The names in files that can be read once no labels are asked for; None where something else is wrong."""
     without = {**reading, "energy_key": (), "forces_key": (), "allow_unlabelled": True}
     try:
-        return names_in(read_dataset(list(map(str, paths)), progress=progress, **without), reading)
+        return names_in(open_with_known(list(map(str, paths)), progress=progress, **without), reading)
     except DatasetError:
         return None
 

@@ -57,17 +57,22 @@ class Job(threading.Thread):
         """Ask the work to stop at its next report of progress."""
         self._cancelled.set()
 
+    @property
+    def cancelled(self) -> bool:
+        """It was asked to stop."""
+        return self._cancelled.is_set()
+
     def run(self) -> None:
         """Do the work; what it returns or raises is kept."""
         try:
             self.result = self._work(self._report)
-            if self._cancelled.is_set():
+            if self.cancelled:
                 raise Cancelled
         except BaseException as error:
             self.error = error
 
     def _report(self, done: int, total: int, message: str) -> None:
-        if self._cancelled.is_set():
+        if self.cancelled:
             raise Cancelled
         self.fraction, self.message = done / max(total, 1), message
 

@@ -21,7 +21,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learning import Learned
-from meagraph.pipeline.opening import open_data
+from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
@@ -59,10 +59,10 @@ def shared() -> Shared:
 
 
 def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
-    """The dataset that :func:`meagraph.datasets.read_dataset` reads; one that is open already is not read again.
+    """The dataset that :func:`meagraph.pipeline.opening.open_with_known` reads; what is open already is not read again.
 
     It is the same while every byte of its files is, and the options ``reading`` are. Frames that cannot be used are set
-    aside, unless the options say otherwise. Raises what ``read_dataset`` does.
+    aside, unless the options say otherwise. Raises what that does.
     """
     reading = {"on_error": "quarantine", **reading}
     request = ("read", tuple(map(str, paths)), repr(sorted(reading.items())))
@@ -70,7 +70,7 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
     if known is not None and _unchanged(known):
         progress(1, 1, "open already")
         return known
-    dataset = open_data([str(path) for path in paths], progress=progress, **reading)
+    dataset = open_with_known([str(path) for path in paths], progress=progress, **reading)
     sources = tuple((source.path, source.sha256) for source in dataset.sources)
     dataset = shared().one(("dataset", dataset.fingerprint, sources), dataset)
     shared().put(request, dataset)

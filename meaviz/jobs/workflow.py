@@ -18,10 +18,12 @@ from meagraph.pipeline.analysis import look_along_rates
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.planning import export
+from meagraph.pipeline.selecting import write_selections
 from meagraph.progress import Progress
 from meagraph.step_files.checks import claim
 from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
 from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.novelty_job import NoveltyJob
 from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
 from meaviz.jobs.runner import JobRunner
@@ -39,11 +41,13 @@ class Workflow:
         self.session = session
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
+        self._novelty = NoveltyJob(session)
         self._names = JobRunner(lambda fraction, message: None)
 
     def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before.
 
+        ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`: ``known`` are files that are known.
         Of what is being opened ``ahead`` the result is taken, at once where it is there.
         """
         data, config, hand = self.session.data, self.session.data.next_config, Hand()
@@ -118,6 +122,7 @@ class Workflow:
         """Stop everything: nobody looks any more."""
         self.cancel()
         self._names.cancel()
+        self._novelty.cancel()
 
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.
@@ -180,6 +185,24 @@ class Workflow:
             EXPORT,
             lambda progress: export(analysis, plan, folder, **known, overwrite=overwrite, progress=progress),
             lambda files: planning.param.update(exported=files),
+        )
+
+    def export_parts(self, directory: str, names: Sequence[str], *, overwrite: bool) -> None:
+        """Write parts of the data, of ``session.part_names()``, each into a file in ``directory``, under the root."""
+        dataset = self.session.data.dataset
+        if dataset is None or not names or not directory.strip():
+            self._job.fail(EXPORT, "Choose what to write, and name the folder to write to.")
+            return
+        try:
+            folder = self.session.places.written(directory)
+            chosen = {name: self.session.part(name) for name in names}
+        except MEAGraphError as error:
+            self._job.fail(EXPORT, str(error))
+            return
+        self._job.start(
+            EXPORT,
+            lambda progress: write_selections(dataset, chosen, folder, overwrite=overwrite, progress=progress),
+            lambda files: self.session.planning.param.update(written=files),
         )
 
     def use(self, run: TrainingRun) -> None:

@@ -14,6 +14,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.novelty import Novelty
 from meagraph.inspection.findings import Findings
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import Properties
@@ -31,7 +32,7 @@ RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what
     "data": {"dataset": None, "properties": None, "labels": None, "findings": None, "evidence": None},
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
-    "map": {"survey": None, "cluster_stability": None},
+    "map": {"survey": None, "cluster_stability": None, "novelty": None},
 }
 STEPS = tuple(RESULTS)
 
@@ -84,6 +85,9 @@ class Data(param.Parameterized):
         class_=(Sight, Survey), allow_None=True, doc="What is shown: the survey, or as much of it as there is."
     )
     survey: Survey | None = param.ClassSelector(class_=Survey, allow_None=True)
+    novelty: Novelty | None = param.ClassSelector(
+        class_=Novelty, allow_None=True, doc="How far what is new lies from what is known; None until it is found."
+    )
     cluster_stability: NDArray[np.float64] | None = param.Array(
         default=None, doc="(C,) of each cluster, None until it is measured."
     )

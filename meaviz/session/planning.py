@@ -14,8 +14,10 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.force_error import Cost
+from meagraph.evaluation.novelty import Curve
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports import ExportedFiles
+from meagraph.exports.parts import PartFiles
 from meagraph.inspection.property import Property
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.planning import prune
@@ -68,10 +70,16 @@ class Planning(param.Parameterized):
         default=("", ""), doc="Names of the two plans that are compared, empty for none."
     )
     exported: ExportedFiles | None = param.ClassSelector(class_=ExportedFiles, allow_None=True, doc="Of the plan.")
+    written: PartFiles | None = param.ClassSelector(
+        class_=PartFiles, allow_None=True, doc="Parts of the data that were written last."
+    )
     figures: PlanFigures | None = param.ClassSelector(class_=PlanFigures, allow_None=True, doc="That follow the plan.")
     cost: PlanCost | None = param.ClassSelector(class_=PlanCost, allow_None=True, doc="Of the plan measured last.")
     curves: CostCurves | None = param.ClassSelector(
         class_=CostCurves, allow_None=True, doc="Cost along the keep fraction."
+    )
+    novelty: Curve | None = param.ClassSelector(
+        class_=Curve, allow_None=True, doc="What of the new the known and ever larger plans cover."
     )
     quests: QuestsMeasures | None = param.ClassSelector(
         class_=QuestsMeasures, allow_None=True, doc="Of the plan that had them computed last."
@@ -109,8 +117,10 @@ class Planning(param.Parameterized):
         self.param.update(
             plan=None,
             exported=None,
+            written=None,
             cost=None,
             quests=None,
+            novelty=None,
             figures=None,
             curves=None,
             rankings=(),

@@ -49,7 +49,10 @@ def read_recent() -> tuple[Recent, ...]:
 
 def add_recent(paths: Sequence[str], reading: Mapping[str, Any]) -> tuple[Recent, ...]:
     """Put files on top of the list and write it. Raises MEAGraphError where it cannot be read or written."""
-    new = Recent(tuple(os.path.abspath(path) for path in paths), dict(reading))
+    options = dict(reading)
+    if options.get("known"):
+        options["known"] = [os.path.abspath(path) for path in options["known"]]
+    new = Recent(tuple(os.path.abspath(path) for path in paths), options)
     known = (new, *(one for one in read_recent() if one.paths != new.paths))[:MOST]
     _write(known)
     return known

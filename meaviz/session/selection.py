@@ -8,11 +8,11 @@ import numpy as np
 import param
 from numpy.typing import NDArray
 
+from meagraph.inspection.named import NamedSelections, unpacked
 from meagraph.latent.clustering import Clusters
 from meaviz.session.data import Data
 from meaviz.session.filters import Filters
 from meaviz.session.history import History
-from meaviz.session.named import NamedSelections, unpacked
 
 Mask = NDArray[np.bool_]
 

@@ -15,6 +15,8 @@ from param.parameterized import Event, batch_call_watchers
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.novelty import Novelty
+from meagraph.inspection.named import named_selections
 from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
@@ -24,7 +26,6 @@ from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Data
 from meaviz.session.judging import Judging
-from meaviz.session.named import named_selections
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
@@ -113,6 +114,12 @@ class Session:
             self.judging.start(judgements)
             self.planning.start(self.data.found)
 
+    def set_novelty(self, found: Novelty) -> None:
+        """Take how far what is new lies from what is known: a property of each environment from then on."""
+        with self.together():
+            self.data.novelty = found
+            self.data.properties = self._properties()
+
     def set_level(self, count: int) -> None:
         """Show ``count`` clusters of the hierarchy; selection and judgements stay, and so do plans of no cluster.
 
@@ -172,6 +179,32 @@ class Session:
             self.activity.problem = ("map", str(error))
             return 0
 
+    def part_names(self) -> list[str]:
+        """What can be written besides the export: what is kept, dropped, flagged, selected, and kept under names."""
+        plan, flags, named = self.planning.plan, self.judging.flags, self.selection.named
+        there = {
+            "kept": plan is not None and plan.n_structures > 0,
+            "dropped": plan is not None and not plan.structures.all(),
+            "flagged": flags is not None and bool(flags.any()),
+            "selected": self.selection.any,
+        }
+        others = [] if named is None else [name for name in named.names if name not in there]
+        return [*(name for name, known in there.items() if known), *others]
+
+    def part(self, name: str) -> NDArray[np.bool_]:
+        """The environments (N,), or structures (S,), of a part. Raises MEAGraphError where there is none."""
+        plan, named = self.planning.plan, self.selection.named
+        if name not in self.part_names():
+            raise MEAGraphError(f"Nothing is {name}. There are: {', '.join(self.part_names()) or 'none'}.")
+        if name in ("kept", "dropped"):
+            assert plan is not None
+            return plan.structures if name == "kept" else ~plan.structures
+        mask = {"flagged": self.judging.flags, "selected": self.selection.mask}.get(name)
+        if mask is not None:
+            return mask
+        assert named is not None
+        return named.mask(name)
+
     def describe(self, row: int) -> dict[str, str]:
         """Facts of the environment ``row`` for people: name to text with unit."""
         data, sight = self.data.dataset, self.data.sight
@@ -189,6 +222,10 @@ class Session:
         }
         if sight is not None and sight.clusters is not None:
             facts["cluster"] = self.cluster_title(int(sight.clusters.labels[row]))
+        if data.known[structure]:
+            facts["known"] = "already"
+        elif self.data.novelty is not None:
+            facts["novelty"] = f"{self.data.novelty.value[row]:.2f} × spacing of the known"
         if sight is not None and sight.outliers is not None:
             facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
         if self.judging.judgements is not None:
@@ -230,6 +267,7 @@ class Session:
             None if learned is None else learned.condensed,
             quick=None if quick is None else quick.projection,
             evidence=self.data.evidence,
+            novelty=None if self.data.novelty is None else self.data.novelty.value,
             live=live,
         )
 

@@ -71,6 +71,8 @@ def theme(dark: bool) -> Theme:
 
 NEUTRAL = "#B0B5BA"  # noise, unclustered, no value: grey in either theme, never a category
 
+KNOWN, KNOWN_GREY = "Known already", "#8A939C"  # a darker grey, in either theme
+
 # without the darkest violet, lost on a dark surface, and the brightest yellow, lost on a white one
 SEQUENTIAL: tuple[str, ...] = tuple(Viridis256[20:251])
 
@@ -173,10 +175,17 @@ class Colouring:
 
     @classmethod
     def categorical(
-        cls, codes: ArrayLike, names: Sequence[str], *, label: str = "", noise: str = "Unclustered"
+        cls,
+        codes: ArrayLike,
+        names: Sequence[str],
+        *,
+        label: str = "",
+        noise: str = "Unclustered",
+        known: NDArray[np.bool_] | None = None,
     ) -> Colouring:
         """Colour by category: ``codes`` (N,) index ``names``, -1 is noise and neutral grey.
 
+        What is ``known`` (N,) already is grey, too, a darker one, and an entry of its own at the end.
         A category keeps its colour, ``palette(len(names))[code]``, whatever its size. Names with no
         environment do not appear in the entries. Raises ValueError for a code outside ``names``.
         """
@@ -187,30 +196,39 @@ class Colouring:
                 f"got {codes.min()} to {codes.max()}."
             )
         colours = palette(len(names))
-        counts = np.bincount(codes.astype(np.int64) + 1, minlength=len(names) + 1)
+        shown = codes if known is None else codes[~known]
+        counts = np.bincount(shown.astype(np.int64) + 1, minlength=len(names) + 1)
         order = np.argsort(-counts[1:], kind="stable")
         entries = [Entry(str(names[i]), colours[i], int(counts[i + 1])) for i in order if counts[i + 1]]
         if counts[0]:
             entries.append(Entry(noise, NEUTRAL, int(counts[0])))
-        table = pack((*colours, NEUTRAL))  # code -1 is the last
-        return cls(rgba=table[codes], kind="categorical", label=label, entries=tuple(entries))
+        rgba = pack((*colours, NEUTRAL))[codes]  # code -1 is the last
+        if known is not None:
+            rgba[known] = pack([KNOWN_GREY])[0]
+            entries.append(Entry(KNOWN, KNOWN_GREY, int(known.sum())))
+        return cls(rgba=rgba, kind="categorical", label=label, entries=tuple(entries))
 
     @classmethod
-    def continuous(cls, values: ArrayLike, *, label: str, unit: str, log: bool = False) -> Colouring:
+    def continuous(
+        cls, values: ArrayLike, *, label: str, unit: str, log: bool = False, known: NDArray[np.bool_] | None = None
+    ) -> Colouring:
         """Colour by ``values`` (N,) in ``unit`` from the 1st to the 99th percentile; beyond, the end colours.
 
-        What has no finite value, or with ``log`` none above 0, is neutral grey and counted in ``missing``.
+        What has no finite value, or with ``log`` none above 0, is neutral grey and counted in ``missing``; so is what
+        is ``known`` (N,) already.
         """
         values = np.asarray(values, dtype=np.float64)
         valid = np.isfinite(values) & (values > 0) if log else np.isfinite(values)
-        known = values[valid]
-        low, high = _robust_range(known)
+        if known is not None:
+            valid &= ~known
+        finite = values[valid]
+        low, high = _robust_range(finite)
         scale = np.log if log else np.asarray
         table = pack((*SEQUENTIAL, NEUTRAL))
         index = np.full(values.shape, len(SEQUENTIAL), dtype=np.int64)
-        if known.size:
+        if finite.size:
             start, stop = float(scale(low)), float(scale(high))
-            fraction = (scale(known) - start) / (stop - start) if stop > start else np.full(known.shape, 0.5)
+            fraction = (scale(finite) - start) / (stop - start) if stop > start else np.full(finite.shape, 0.5)
             index[valid] = np.clip(fraction * len(SEQUENTIAL), 0, len(SEQUENTIAL) - 1).astype(np.int64)
         return cls(
             rgba=table[index],
@@ -221,7 +239,7 @@ class Colouring:
             unit=unit,
             log=log,
             palette=SEQUENTIAL,
-            missing=int(values.size - known.size),
+            missing=int(values.size - finite.size),
         )
 
 

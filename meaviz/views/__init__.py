@@ -9,6 +9,7 @@ from meaviz.views.data.view import DataView
 from meaviz.views.export import ExportView
 from meaviz.views.gallery import GalleryView
 from meaviz.views.histograms import HistogramsView
+from meaviz.views.known import KnownView
 from meaviz.views.map.view import MapView
 from meaviz.views.models import RunsView
 from meaviz.views.outliers.inbox import InboxView
@@ -33,6 +34,7 @@ TABS = (
     ("Models", RunsView),
     ("Pooling rate", StabilityView),
     ("Export", ExportView),
+    ("Known", KnownView),
 )
 
 __all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]

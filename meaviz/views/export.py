@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 
 from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
-from meaviz.style.page import FACTS_CSS
+from meaviz.style.page import DENSE_CHOICE, FACTS_CSS
 from meaviz.style.text import TextPane, markup
 from meaviz.views.shared.feedback import alert, keep_state
 
@@ -27,6 +27,7 @@ class ExportView(pn.viewable.Viewer):
     def __init__(self, session: Session, workflow: Workflow) -> None:
         super().__init__()
         self.session, self.workflow = session, workflow
+        self._shown: list[str] = []  # files of parts
         self._folder = pmui.TextInput(
             label="Folder (where the app runs)",
             value="meaviz-export",
@@ -42,19 +43,42 @@ class ExportView(pn.viewable.Viewer):
         )
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._files = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self._parts = pmui.MultiChoice(
+            label="Other parts, whole structures, a file each",
+            options=[],
+            value=[],
+            chip=False,
+            sx=DENSE_CHOICE,
+            width=360,
+            margin=(8, 12),
+        )
+        self._write = pmui.Button(label="Write parts", variant="outlined", size="small", margin=(10, 12), disabled=True)
+        self._write.on_click(
+            lambda event: workflow.export_parts(
+                self._folder.value_input, self._parts.value, overwrite=self._overwrite.value
+            )
+        )
+        self._written = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
             pn.Row(self._folder, self._overwrite, self._button, margin=0),
             self._note,
             self._problem,
             self._files,
+            pn.Row(self._parts, self._write, margin=0),
+            self._written,
             scroll="y-auto",
             sizing_mode="stretch_both",
             margin=0,
         )
         session.planning.param.watch(self._show, ["plan", "exported"])
         session.activity.param.watch(self._show, "running")
+        session.planning.param.watch(self._offer_parts, ["plan", "written"])
+        session.selection.param.watch(self._offer_parts, ["mask", "named"])
+        session.judging.param.watch(self._offer_parts, "flags")
+        self._parts.param.watch(self._show, "value")
         session.activity.param.watch(self._show_problem, "problem")
-        keep_state(self._show, self._button)
+        keep_state(self._show, self._button, self._write)
+        self._offer_parts()
         self._show()
 
     def __panel__(self) -> pn.Column:
@@ -64,6 +88,7 @@ class ExportView(pn.viewable.Viewer):
     def _show(self, *events: object) -> None:
         plan, data = self.session.planning.plan, self.session.data.dataset
         self._button.disabled = plan is None or bool(self.session.activity.running)
+        self._write.disabled = not self._parts.value or bool(self.session.activity.running)
         if plan is None or data is None:
             self._note.object = markup('<p class="empty">Nothing to export yet: compute the map first.</p>')
         else:
@@ -71,13 +96,25 @@ class ExportView(pn.viewable.Viewer):
                 "<b>{:,}</b> of {:,} structures will be written in their original order, with an index of all and a "
                 "manifest. Frames of extended XYZ are copied byte for byte.",
                 plan.n_structures,
-                data.n_structures,
+                int((~data.known).sum()),
             )
         files = self.session.planning.exported
         if files is None:
             self._files.objects = []
         elif not self._files.objects:
             self._files.objects = [self._offer(name, getattr(files, name)) for name in WHAT if getattr(files, name)]
+
+    def _offer_parts(self, *events: object) -> None:
+        """What can be written now, and what was."""
+        names = self.session.part_names()
+        if names != self._parts.options:
+            self._parts.param.update(options=names, value=[name for name in self._parts.value if name in names])
+        files = self.session.planning.written
+        named = {} if files is None else {**files.parts, "index": files.index, "manifest": files.manifest}
+        paths = [str(path) for path in named.values()]
+        if paths != self._shown:
+            self._shown = paths
+            self._written.objects = [self._offer(name, path) for name, path in named.items()]
 
     def _offer(self, name: str, path: Path) -> pn.viewable.Viewable:
         download = pmui.FileDownload(
@@ -89,7 +126,8 @@ class ExportView(pn.viewable.Viewer):
             margin=(4, 8, 4, 0),
         )
         size = path.stat().st_size
-        words = f"{WHAT[name]}, {size / 1e6:.2f} MB" if size > 1e5 else f"{WHAT[name]}, {size:,} bytes"
+        what = WHAT.get(name, name)
+        words = f"{what}, {size / 1e6:.2f} MB" if size > 1e5 else f"{what}, {size:,} bytes"
         return pn.Row(download, TextPane(markup("{}<br><small>{}</small>", words, path)), margin=0)
 
     def _show_problem(self, *events: object) -> None:

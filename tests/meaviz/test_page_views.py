@@ -18,7 +18,7 @@ from bokeh.document import Document
 from meagraph.errors import Cancelled
 from meagraph.progress import Progress
 from meaviz.app import build
-from meaviz.jobs import opening
+from meaviz.jobs import ending, opening
 from meaviz.session import Session
 from tests.support.browser import Served
 from tests.support.made_up import session_of
@@ -58,7 +58,10 @@ def alive() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if issubclass(type(one), Session | Document))
 
 
-def test_page_views_leave_no_session_and_no_document() -> None:
+def test_page_views_leave_no_session_and_no_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed_back = threading.Event()
+    monkeypatch.setattr(ending, "AFTER", 0.1)
+    monkeypatch.setattr(ending, "hand_back", handed_back.set)
     with served(lambda: build(session=session_of(200, 20))) as server:
         get(server)
         wait(lambda: not server.sessions, "the first session has ended")
@@ -67,6 +70,7 @@ def test_page_views_leave_no_session_and_no_document() -> None:
             get(server)
         wait(lambda: not server.sessions, "all sessions have ended")
         wait(lambda: not alive() - before, f"more is left than {before}")
+    assert handed_back.wait(60)
 
 
 def test_what_a_page_view_began_ends_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

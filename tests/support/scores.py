@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -102,11 +103,11 @@ def faithfulness(
 
 
 def communities(
-    rows: NDArray[np.floating], *, neighbours: int = 30, resolution: float = 0.05, seed: int = 0
-) -> NDArray[np.int64]:
-    """Leiden on UMAP's graph of the Euclidean ``neighbours`` of ``rows`` (N, D): labels (N,), -1 for none.
+    rows: NDArray[np.floating], *, neighbours: int = 30, resolutions: Sequence[float] = (0.05,), seed: int = 0
+) -> list[NDArray[np.int64]]:
+    """Leiden on UMAP's graph of the Euclidean ``neighbours`` of ``rows`` (N, D): at each resolution labels (N,).
 
-    One fixed reading of any space, so that spaces can be compared whatever the clustering under test does.
+    One fixed reading of any space, so that spaces can be compared whatever the clustering under test does. -1 is none.
     """
     from umap.umap_ import fuzzy_simplicial_set
 
@@ -122,8 +123,8 @@ def communities(
     )
     edges = triu(graph, 1).tocoo()
     listed = [(str(a), str(b), float(w)) for a, b, w in zip(edges.row, edges.col, edges.data, strict=True)]
-    _, found = leiden(listed, resolution=resolution, use_modularity=True, trials=3, seed=seed)
-    return np.array([found.get(str(row), -1) for row in range(len(rows))], dtype=np.int64)
+    found = [leiden(listed, resolution=one, use_modularity=True, trials=3, seed=seed)[1] for one in resolutions]
+    return [np.array([labels.get(str(row), -1) for row in range(len(rows))], dtype=np.int64) for labels in found]
 
 
 def _told(truth: NDArray[np.str_], labels: NDArray[np.integer]) -> tuple[NDArray[np.str_], NDArray[np.integer]]:

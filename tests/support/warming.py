@@ -7,6 +7,7 @@ Prints JSON: functions that no ``warm()`` compiles at all (``cold``), and those 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import json
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Compiled:
     calls: frozenset[str]  # names within it
 
 
+@functools.cache
 def compiled_functions() -> dict[str, Compiled]:
     """All of them that are ours, as ``module.name``; of nested ones ``module.outer.name``."""
     found: dict[str, Compiled] = {}
@@ -49,7 +51,9 @@ def compiled_functions() -> dict[str, Compiled]:
     for package in ("meagraph", "meaviz"):
         for file in sorted((ROOT / package).rglob("*.py")):
             module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-            look(ast.parse(file.read_text(encoding="utf-8")), module, module)
+            text = file.read_text(encoding="utf-8")
+            if any(name in text for name in DECORATORS):
+                look(ast.parse(text), module, module)
     return found
 
 

@@ -27,7 +27,10 @@ ABOUT = {
     "zero-force": "Atoms that were frozen have no force to learn from; nor has what was never written.",
     "alone": "A descriptor of that cutoff sees nothing there. Isolated atoms of a reference have their own structures.",
     "duplicates": "Repeats count double in a fit, and what stands in a test set is known already if it is trained on.",
-    "near-duplicates": "Turned, mirrored, moved and renumbered copies count as well; what lies beyond 5 Å does not. "
-    "One of them says as much as all.",
+    "symmetric-duplicates": "A model that sees no direction learns nothing from a second copy. meagraph duplicates "
+    "lists each beside the one that it repeats.",
+    "near-duplicates": "One of them says as much as all; what lies beyond 5 Å does not count.",
+    "across-files": "What stands in a test set is known already if it is trained on. meagraph duplicates --train A "
+    "--test B lists all pairs; meagraph split divides a set so that none is left.",
     "unseen-pairs": "A model has nothing to learn from of how these elements bind to each other.",
 }

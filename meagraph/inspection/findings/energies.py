@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.duplicates.thresholds import CUTOFF
 from meagraph.inspection.findings.contents import presence
 from meagraph.inspection.findings.finding import Finding, Severity, finding
 from meagraph.inspection.findings.labels import strongest
-from meagraph.inspection.findings.thresholds import CUTOFF, FAR, FAR_LEAST, FAR_SHARE
+from meagraph.inspection.findings.thresholds import FAR, FAR_LEAST, FAR_SHARE
 from meagraph.inspection.findings.words import count
 
 ROUNDS = 30

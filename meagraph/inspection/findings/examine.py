@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from meagraph.datasets import AtomicDataset
+from meagraph.duplicates.repeats import find_duplicates, find_exact
 from meagraph.inspection.findings import contents, duplicates, geometry, labels
 from meagraph.inspection.findings.energies import far_energies
 from meagraph.inspection.findings.finding import Findings, in_order
 from meagraph.inspection.findings.neighbours import look_around
 from meagraph.inspection.findings.stresses import stresses
-from meagraph.inspection.findings.thresholds import SAME
 from meagraph.progress import Progress, part, silent
 
 
@@ -20,7 +18,7 @@ def examine_labels(dataset: AtomicDataset) -> Findings:
     """What can be told without neighbours, in a moment: counts, labels, exact duplicates."""
     found = [
         *labels.missing(dataset),
-        *duplicates.disagreeing(dataset, dataset.first_equal),
+        *duplicates.disagreeing(find_exact(dataset)),
         *labels.forces(dataset),
         *far_energies(dataset),
         *duplicates.exact(dataset),
@@ -52,16 +50,16 @@ def examine(dataset: AtomicDataset, *, first: Findings | None = None, progress: 
     progress(0, 1000, "findings: labels")
     first = first or examine_labels(dataset)
     seen = look_around(dataset, progress=part(progress, 0.1, 0.8))
-    leader, apart = duplicates.leaders(dataset, seen, progress=part(progress, 0.8, 1.0))
-    same = np.where(apart <= SAME, leader, dataset.first_equal)
+    repeats = find_duplicates(dataset, prints=seen.prints, progress=part(progress, 0.8, 1.0))
     pairs = geometry.measured(first.pairs, seen)
     kept = [one for one in first.found if one.key != "labels-disagree"]  # told anew, of moved copies too
     found = [
-        *duplicates.disagreeing(dataset, same),
+        *duplicates.disagreeing(repeats),
         *geometry.findings(dataset, seen, pairs),
         *kept,
         *stresses(dataset),
-        *duplicates.near(dataset, leader),
+        *duplicates.across_files(repeats),
+        *duplicates.alike(repeats),
     ]
     return dataclasses.replace(
         first,

@@ -9,10 +9,11 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.duplicates.thresholds import CROWDED, CUTOFF
 from meagraph.inspection.findings.finding import Distribution, Finding, Pair, Severity, distribution, finding
 from meagraph.inspection.findings.labels import first_structures, strongest
 from meagraph.inspection.findings.neighbours import BINS, GRID, Seen
-from meagraph.inspection.findings.thresholds import BOND, CROWDED, CUTOFF, LOPSIDED, OVERLAP, SHORT
+from meagraph.inspection.findings.thresholds import BOND, LOPSIDED, OVERLAP, SHORT
 from meagraph.inspection.findings.words import count, have
 from meagraph.inspection.summaries import Histogram
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from meagraph.display.cards import Table, as_cell, html_table, printable
+from meagraph.display.cards import Table, as_cell, html_table, printable, text_table
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path, is_one_of
 from meagraph.inspection.findings.about import ABOUT
@@ -54,7 +54,7 @@ def as_lines(found: Findings) -> list[str]:
     lines += [f"  {one.severity:<9}{printable(one.text, None)}{_named(one)}" for one in found.found]
     for title, table in (("quantity", found.distribution_table()), ("pair", found.pair_table())):
         if table.rows:
-            lines += ["", *_columns(Table((title, *table.heads[1:]), table.rows[:PAIRS]))]
+            lines += ["", *text_table(Table((title, *table.heads[1:]), table.rows[:PAIRS]))]
             lines += [f"  {len(table.rows) - PAIRS:,} more"] if len(table.rows) > PAIRS else []
     return lines
 
@@ -209,16 +209,3 @@ def _bars(found: Histogram) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _columns(table: Table) -> list[str]:
-    """A table as text, the first column to the left and all others to the right."""
-    lines = [table.heads, *table.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(table.heads))]
-
-    def line(cells: tuple[str, ...]) -> str:
-        first, *rest = (printable(cell, None) for cell in cells)
-        ends = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
-        return "  " + "  ".join([f"{first:<{widths[0]}}", *ends])
-
-    return [line(cells) for cells in lines]

@@ -1,13 +1,12 @@
 """From where on something is a finding. Each threshold holds for all datasets, and is stated where it is used.
 
+Those of duplicates stand in :mod:`meagraph.duplicates.thresholds`.
+
 They are set so that what is thermal, strained or liquid passes: the sound sets of Ta, Nb, Fe and InP that the tests
 read raise only what is truly in them.
 """
 
 from __future__ import annotations
-
-CUTOFF = 5.0
-"""Å. How far neighbours are looked for: the usual cutoff of descriptors, within which structures differ or do not."""
 
 BOND = 1.25
 """Two atoms are neighbours below this multiple of the sum of their covalent radii (B. Cordero et al., Dalton Trans.
@@ -18,21 +17,6 @@ OVERLAP = 0.3
 
 SHORT = 0.5
 """Below this atoms are closer than in any molecule or solid under pressure; sets made for repulsion have them."""
-
-CROWDED = 1000
-"""Atoms within the cutoff of one atom; the densest matter has 200. More means that lengths are not in Å."""
-
-NEAR = 0.002
-"""Å. Structures are near duplicates where all distances to neighbours agree within this. In the sound sets the energies
-of such pairs differ by less than 0.1 meV/atom in the median, which is what calculations are converged to; at 0.01 Å
-steps of deliberate strain would count."""
-
-SAME = 0.001
-"""Å. Two geometries are the same but for rounding of coordinates where distances agree within this."""
-
-SAME_ENERGY, SAME_FORCE = 0.002, 0.05
-"""eV/atom, and eV/Å as root mean square: two converged calculations of one geometry agree within these. A bond of
-50 eV/Å², the stiffest there is, changes its force by 0.05 eV/Å over SAME."""
 
 NET_FORCE = 1e-3
 """eV/Å an atom. The forces on a structure without an external field add up to zero; what is left in converged

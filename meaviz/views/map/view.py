@@ -173,7 +173,9 @@ class MapView(pn.viewable.Viewer):
     def _pruned(self) -> NDArray[Any] | None:
         """What is drawn faintly (N,), None for nothing."""
         plan = self.session.planning.plan
-        return ~plan.keep if self.session.appearance.show_pruned and plan is not None else None
+        if plan is None or not self.session.appearance.show_pruned:
+            return None
+        return ~plan.keep if plan.dataset is None else ~(plan.keep | plan.dataset.known_environments)
 
     def _show_sight(self, *events: object) -> None:
         """Another map, none, or more that is known of the points on it."""
@@ -198,7 +200,7 @@ class MapView(pn.viewable.Viewer):
         if self.session.data.sight is not None:
             self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
             self._colour.param.update(value=self.session.appearance.colour_by, disabled=False)
-            if events and self.session.appearance.colour_by == "difference":  # maybe of other plans
+            if events and self.session.appearance.colour_by in ("difference", "novelty"):  # maybe others by now
                 self._recolour()
 
     def _show_axes(self, *events: object) -> None:

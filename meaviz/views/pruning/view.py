@@ -15,7 +15,7 @@ from meagraph.latent.clustering import NOISE
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.selectors import SELECTORS
 from meagraph.pruning.settings import UNITS
-from meagraph.pruning.shares import USUAL
+from meagraph.pruning.shares import CHANCE, USUAL
 from meagraph.pruning.tally import by_cluster, by_group
 from meaviz.components.charts.chart import Chart
 from meaviz.jobs.workflow import Workflow
@@ -46,6 +46,10 @@ RULE_NAMES = {
 NOT_ASKED = (
     f"The clusters share the budget by the usual exponent {USUAL:g}. Which serves this dataset best is found out once "
     "the map is there, where the dataset has forces."
+)
+SIGNS = (
+    "How the share of a part grows. Environments: how many it has. Variety: the sum of their statistical leverage, "
+    "large where little else in the dataset is like them"
 )
 
 
@@ -299,4 +303,10 @@ def _why(plan: PruningPlan) -> Markup:
         return Markup()
     if plan.chosen is None:
         return markup("<p>{}</p>", NOT_ASKED)
-    return join(markup("<p>{}.</p>", sentence[0].upper() + sentence[1:]) for sentence in plan.reasons)
+    said = zip(plan.reasons, plan.formulas, strict=True)
+    return join(markup("<p>{}. {}</p>", sentence[0].upper() + sentence[1:], _signs(one)) for sentence, one in said)
+
+
+def _signs(formula: str) -> Markup:
+    """The formula beside its words, but of chance."""
+    return Markup() if formula == CHANCE.words() else markup('<small title="{}">({})</small>', SIGNS, formula)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import density, spans_decades
 from meaviz.session import Session
 from meaviz.session.appearance import DENSITY
 from meaviz.style.palette import Colouring
 
+OF_ALL = ("known", "selected", "flag", DENSITY)  # what is coloured alike whether it is known or not
 FIRST = (
     "cluster",
     "group",
+    "novelty",
     "element",
     "phase",
     "energy",
@@ -38,12 +44,19 @@ def colour(session: Session, name: str) -> Colouring:
     if name == DENSITY:
         x, y = (properties[axis].values for axis in session.appearance.axes)
         return Colouring.continuous(density(x, y), label="Density", unit="environments / bin", log=True)
-    return colouring(properties[name])
+    dataset = session.data.dataset
+    grey = dataset.known_environments if dataset is not None and dataset.known.any() and name not in OF_ALL else None
+    return colouring(properties[name], grey)
 
 
-def colouring(found: Property) -> Colouring:
-    """Colours of a property: of categories by name, of numbers on a linear or, where they span decades, a log scale."""
+def colouring(found: Property, known: NDArray[Any] | None = None) -> Colouring:
+    """Colours of a property: of categories by name, of numbers on a linear or, where they span decades, a log scale.
+
+    What is ``known`` (N,) already is grey.
+    """
     if found.kind == "category":
         noise = "Unclustered" if found.name == "cluster" else "None"
-        return Colouring.categorical(found.values, found.titles or found.names, label=found.title, noise=noise)
-    return Colouring.continuous(found.values, label=found.title, unit=found.unit, log=spans_decades(found.values))
+        names = found.titles or found.names
+        return Colouring.categorical(found.values, names, label=found.title, noise=noise, known=known)
+    log = spans_decades(found.values)
+    return Colouring.continuous(found.values, label=found.title, unit=found.unit, log=log, known=known)

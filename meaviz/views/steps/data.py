@@ -8,11 +8,12 @@ import panel as pn
 import panel_material_ui as pmui
 from ase.data import chemical_symbols
 
+from meagraph.datasets.known import known_words
 from meagraph.errors import MEAGraphError
 from meaviz.components.path_field import Offer, PathField
 from meaviz.demo import demo_path
 from meaviz.jobs.runner import held
-from meaviz.style.text import TextPane, markup
+from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.steps.browser import FileBrowser
 from meaviz.views.steps.labels import LabelNames
@@ -76,6 +77,7 @@ class DataStep(Step):
             return ""
         elements = ", ".join(chemical_symbols[number] for number in data.species)
         groups = len(set(data.groups.tolist()))
+        known = f"of these known already: {known_words(data)}" if data.known.any() else ""
         aside = f"{len(data.quarantined):,} frames in quarantine (tab Outliers)" if data.quarantined else ""
         self._facts.object = markup(
             "<b>{}</b><br>{:,} structures, {:,} environments<br>{} group{}; {}{}",
@@ -85,7 +87,7 @@ class DataStep(Step):
             groups,
             "s" * (groups != 1),
             elements,
-            markup("<br>{}", aside) if aside else "",
+            join(markup("<br>{}", words) for words in (known, aside) if words),
         )
         return f"{data.n_environments:,} environments"
 

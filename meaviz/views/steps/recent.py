@@ -38,6 +38,8 @@ class RecentFiles(pn.viewable.Viewer):
         """Open the files of an entry as they were opened before. One outside the root is refused."""
         try:
             paths = self.session.places.openable(entry.paths)
+            if known := entry.reading.get("known"):
+                self.session.places.openable(known)
         except MEAGraphError as error:
             self._fail(error)
             return

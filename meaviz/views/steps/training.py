@@ -15,6 +15,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.clustering import METHODS as CLUSTERINGS
 from meagraph.model.results import best_epoch
 from meagraph.model.settings import DEVICES
+from meagraph.pipeline.config import AGREEMENT, DIRECT
 from meaviz.jobs.runner import held
 from meaviz.style.page import NUMBER_ONLY, loss_figure, style_curve
 from meaviz.style.palette import theme
@@ -130,6 +131,13 @@ class ModelStep(Step):
             label="Edges at most", value=config.graph.neighbours, start=1, end=256, **NUMBER
         )
         self.patience = pmui.IntInput(label="Patience", value=config.training.patience, start=0, end=1000, **NUMBER)
+        self.latent = pmui.Select(
+            label="Latent space",
+            options={"Neighbours agree": AGREEMENT, "Descriptors directly": DIRECT},
+            value=config.latent,
+            size="small",
+            **COMPACT,
+        )
         self.device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
         self.path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
         self.replace = pmui.Checkbox(label="Replace an earlier model", size="small", value=False, **COMPACT)
@@ -145,6 +153,7 @@ class ModelStep(Step):
         save.on_click(lambda event: self.save())
         self.saved = caption(margin=0, visible=False)
         return [
+            self.latent,
             pn.Row(self.epochs, self.patience, margin=0),
             pn.Row(self.seed, self.device, margin=0),
             pn.Row(self.threshold, self.neighbours, margin=0),
@@ -189,6 +198,7 @@ class ModelStep(Step):
                 training=replace(config.training, epochs=self.epochs.value, patience=self.patience.value),
                 graph=replace(config.graph, lower=self.threshold.value, neighbours=self.neighbours.value),
                 seed=self.seed.value,
+                latent=self.latent.value,
             )
         except MEAGraphError as error:
             self.session.activity.problem = (self.step, str(error))

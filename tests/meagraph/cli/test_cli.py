@@ -274,7 +274,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
         "--until-covered 30 --device cpu --protect a --protect b --model m --r-cut 4.5 --n-max 4 --l-max 2 --budget 99 "
         "--threshold 0.7 --neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 "
         "--patience 0 --source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
-        "--rate 0.25 --clustering components --format extxyz --energy-key E "
+        "--rate 0.25 --clustering components --latent-space direct --format extxyz --energy-key E "
         "--forces-key F --group-key g --allow-unlabelled --max-atoms 77"
     )
     with pytest.raises(Stop):
@@ -286,7 +286,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     assert (config.descriptors.method, config.descriptors.source) == ("array", "there")
     assert (config.training.epochs, config.pooling_rate, config.clustering.method) == (3, 0.25, "components")
     assert (config.training.batch, config.training.steps, config.training.learning_rate) == (5, 6, 0.02)
-    assert (config.training.validation, config.training.patience) == (0.2, 0)
+    assert (config.training.validation, config.training.patience, config.latent) == (0.2, 0, "direct")
     assert (config.clustering.resolution, config.clustering.min_cluster_size) == (0.3, 8)
     assert config.projection.min_dist == 0.4
     assert {config.seed, pruning.seed} == {7}

@@ -171,6 +171,15 @@ def test_pairs_are_first_neighbours_both_ways() -> None:
     assert d.max() < BONDED * 3.3
 
 
+def test_pairs_are_of_one_element() -> None:
+    """Rock salt of 4 Å: 6 neighbours of the other kind at 2 Å, and 12 of the own at 2.83 Å."""
+    dataset = dataset_of(bulk("MgO", "rocksalt", 4.0, cubic=True) * (2, 2, 2))
+    pairs = neighbour_pairs(dataset, 2.83)
+    numbers = dataset.structures[0].numbers
+    assert len(pairs) == 64 * 12
+    assert (numbers[pairs[:, 0]] == numbers[pairs[:, 1]]).all()
+
+
 def test_a_frame_comes_back_from_json() -> None:
     found = described(*some_niobium())
     frame, pairs = context_from(json.loads(json.dumps(context_texts(found))))

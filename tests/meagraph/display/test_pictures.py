@@ -45,6 +45,12 @@ def test_many_clusters_are_drawn_and_the_largest_named() -> None:
     assert layers[24][1] == layers[0][1]
 
 
+def test_the_largest_are_named_whatever_their_numbers() -> None:
+    sizes = np.arange(1, 31)  # the last are the largest, as clusters that split off late may be
+    layers = cluster_layers(np.repeat(np.arange(30), sizes), 30)
+    assert [name for _, _, name in layers if name] == [f"cluster {i} ({i + 1})" for i in range(30 - pictures.NAMED, 30)]
+
+
 def test_of_very_many_environments_each_layer_gives_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "DRAWN", 100)
     drawn: list[int] = []

@@ -17,6 +17,7 @@ from ase.build import bulk, fcc111
 
 import meagraph.evaluation.quests as quests_measures
 from meagraph.datasets import AtomicDataset, dataset_from_structures, read_dataset
+from meagraph.datasets.known import with_known
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.quests import ALL, CHOSEN, KEPT, QuestsConfig, kernel_sums, quests_descriptors
 from meagraph.exports import export_plan
@@ -312,3 +313,17 @@ def test_isolated_atoms_count_as_equal() -> None:
     data = dataset_from_structures([*niobium_structures(1, 0), Atoms("Ta")], name="two", allow_unlabelled=True)
     values = quests_descriptors(data)
     assert not values[-2:].any()
+
+
+# ---- beside what is known
+
+
+def test_the_surprise_of_what_is_new_given_the_known() -> None:
+    """δH = -log Σ exp(-d²/2h²) over the known: 0 beside one equal to it, -log 2 beside two, d²/2h² beside one at d."""
+    data = with_known(dimers(2.0, 3.0), dimers(2.2, 2.4))
+    values = np.array([[0.0], [1.0], [9.0], [2.0], [0.0], [0.0], [3.0], [3.0]])  # the last four are known
+    found = quests_measures.surprise(data, QuestsConfig(bandwidth=1.0), values=values)
+    kernel = np.exp(-0.5 * (values[:4] - values[4:].T) ** 2).sum(axis=1)
+    assert found[:4] == pytest.approx(-np.log(kernel))
+    assert found[0] == pytest.approx(-math.log(2 + 2 * math.exp(-4.5)))
+    assert np.isnan(found[4:]).all()

@@ -24,7 +24,7 @@ from meagraph.graph.condensation import condense
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
-from meagraph.outliers import Outliers
+from meagraph.outliers import Family, Outliers
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import PruningPlan, prune, rank_environments
@@ -185,3 +185,17 @@ def test_report_without_figures_of_cost(dataset: AtomicDataset, survey: Survey) 
     page = Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={}))
     assert page.tags.count("img") == 3
     assert "What it costs" not in page.texts
+
+
+def test_report_tells_what_is_off_together(dataset: AtomicDataset, survey: Survey) -> None:
+    """Its members, and how many of them the plan keeps."""
+    plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig())
+    members = np.flatnonzero(dataset.groups == NAME)[:7]
+    rows = np.flatnonzero(np.isin(dataset.structure_of, members))
+    one = Family("group", NAME, "energy", members, rows, 40, 1.5, 2.0, "lie 1.5 eV/atom above the others of it")
+    page = Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={}, families=(one,)))
+    words = f"group {NAME}: 7 of 40 structures lie 1.5 eV/atom above the others of it"
+    cells = page.texts[page.texts.index(words) :]
+    assert [cell for cell in cells if cell][1:3] == ["7", str(int(plan.structures[members].sum()))]
+    assert "script" not in page.tags
+    assert "Off together" not in Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={})).texts

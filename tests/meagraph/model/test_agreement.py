@@ -9,7 +9,7 @@ import pytest
 
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.model import agreement as module
-from meagraph.model.agreement import Agreement, learn_agreement
+from meagraph.model.agreement import Agreement, learn_agreement, read_directly
 from meagraph.model.checkpoint import load_agreement, load_model, save_model
 from meagraph.model.settings import ModelConfig
 from meagraph.model.training import new_model
@@ -79,6 +79,15 @@ def test_the_linear_map_by_hand() -> None:
     assert np.sqrt((seen**2).mean()) == pytest.approx(1.0, rel=1e-5)
 
 
+def test_neighbours_that_are_images_of_one_another_teach_nothing() -> None:
+    context, pairs, _ = made()
+    images = np.repeat(np.arange(len(context))[:, None], 2, axis=1)
+    with_images = learn_agreement(context, np.concatenate([images, pairs]), np.arange(len(context)))
+    np.testing.assert_array_equal(
+        with_images(context), learn_agreement(context, pairs, np.arange(len(context)))(context)
+    )
+
+
 @pytest.fixture(scope="module")
 def learned() -> tuple[np.ndarray, Agreement]:
     """A context and what is learned of it, for tests that only apply that."""
@@ -141,6 +150,20 @@ def test_a_checkpoint_keeps_it(learned: tuple[np.ndarray, Agreement], tmp_path: 
     np.testing.assert_array_equal(again(context), found(context))
     load_model(path)
     assert load_agreement(save_model(tmp_path / "without", model)) is None
+
+
+def test_read_directly_keeps_all_distances_and_comes_back_from_a_file(tmp_path: Path) -> None:
+    context, _, _ = made()
+    found = read_directly(context + 3.0, np.arange(0, len(context), 2))
+    path = save_model(tmp_path / "direct", new_model(ModelConfig(4, (3,), 1)), found)
+    again = load_agreement(path)
+    assert again is not None
+    values = again(context + 3.0)
+    assert values.shape == context.shape
+    some = values[::2]
+    assert np.sqrt(((some - some.mean(axis=0)) ** 2).sum(axis=1).mean()) == pytest.approx(1.0, rel=1e-5)
+    before, after = (np.linalg.norm(rows[1:] - rows[0], axis=1) for rows in (context, values))
+    np.testing.assert_allclose(after, before * after[0] / before[0], rtol=1e-4)
 
 
 def test_weights_that_do_not_fit_are_refused(learned: tuple[np.ndarray, Agreement], tmp_path: Path) -> None:

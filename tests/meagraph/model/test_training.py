@@ -486,9 +486,15 @@ BROKEN = {
     "an impossible shape": (lambda path: edit(path, model={**MODEL, "inputs": 0}), "needs positive sizes"),
     "a text as shape": (lambda path: edit(path, model={**MODEL, "kernels": "3"}), "not a usable MEAGraph model"),
     "foreign weights": (
-        lambda path: safetensors.torch.save_file({"weight": torch.zeros(2)}, path),
+        lambda path: safetensors.torch.save_file({"weight": torch.zeros(10_000)}, path),
         "Missing key",
     ),
+    "weights of another size": (
+        lambda path: safetensors.torch.save_file({"weight": torch.zeros(2)}, path),
+        "its weights take .* bytes, but the file has",
+    ),
+    "settings of another kind": (lambda path: edit(path, budget="many"), "'budget' in its details is 'many'"),
+    "a graph that cannot be": (lambda path: edit(path, graph={"lower": "x"}), "not a usable MEAGraph model"),
 }
 
 

@@ -14,8 +14,9 @@ from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.latent.clustering import Clusters
 from meagraph.outliers import Outliers, Signal, places, score_outliers
+from meagraph.outliers.each import stand_out
 from meagraph.outliers.families import Family, frames, kinds_of, told_apart
-from meagraph.outliers.held_out import Basis, held_out, weighted_median
+from meagraph.outliers.held_out import Basis, HeldOut, held_out, weighted_median
 from meagraph.outliers.levels import two_levels
 from meagraph.outliers.units import as_if_in
 from tests.support.structures import labelled
@@ -183,7 +184,7 @@ def test_two_levels_by_hand() -> None:
     assert found is not None
     assert found.upper.tolist() == [False, True, False, True, False, True, False]
     assert found.apart == pytest.approx(1.001 - 0.0005)
-    assert found.clear == pytest.approx(1.0005 / np.hypot(1.4826 * 0.001, 0.005))
+    assert found.spread == pytest.approx(np.hypot(1.4826 * 0.001, 0.005))
     assert two_levels(np.linspace(0, 1, 40)) is None  # no empty space
     assert two_levels(np.array([0.0] * 20 + [5.0])) is None  # one outlier is no level
     assert two_levels(np.zeros(5)) is None
@@ -264,3 +265,41 @@ def test_an_isolated_atom_is_no_family(sound: AtomicDataset) -> None:
     lone = labelled(Atoms("Nb"), "IsolatedAtom")
     dataset = dataset_from_structures([*sound.structures, lone], name="with an atom")
     assert score(dataset).off_together == ()
+
+
+def test_what_parts_two_levels_may_be_their_make() -> None:
+    """Two levels that differ in a feature of which nothing is known are apart by no more than that leaves open."""
+    features = np.column_stack([np.ones(8), np.repeat([0.0, 1.0], 4)])
+    precision = np.diag([1e4, 4.0])
+    told = (Basis(features, precision, np.zeros(8)),)
+    fit = HeldOut(*np.zeros((3, 8)), np.ones(8), *np.zeros((2, 1)), told)
+    first, second = np.arange(4), np.arange(4, 8)
+    assert fit.between(first, second) == pytest.approx(0.5)  # one over the root of 4
+    assert fit.between(np.array([0, 4]), np.array([1, 5])) == 0.0  # of the same make
+
+
+def test_levels_are_told_by_what_is_sure() -> None:
+    """A value that nobody knows lies anywhere; it joins the level that it is nearer to and does not blur it."""
+    values = np.r_[np.zeros(6), np.ones(6), 0.4, -3.0]
+    unsure = np.r_[np.full(12, 0.01), 2.0, 2.0]
+    found = two_levels(values, unsure)
+    assert found is not None
+    assert found.upper.tolist() == [False] * 6 + [True] * 6 + [False] * 2
+    assert found.apart == 1.0
+
+
+def test_many_of_a_group_that_stand_out_are_one(sound: AtomicDataset) -> None:
+    """Three of eight, and more than a quarter; two, or a small part of a large group, stay by themselves."""
+    groups = np.full(sound.n_structures, "other", dtype=object)
+    groups[:8], groups[8:16] = "few", "fewer"
+    dataset = replace(sound, groups=groups.astype(str))
+    score = np.full(sound.n_structures, 0.2)
+    score[[0, 3, 7]] = 2.0, 1.1, 5.0
+    score[[8, 9]] = 3.0
+    score[16:19] = 1.5
+    rarity = np.zeros(sound.n_structures)
+    rarity[:8] = 9.0
+    (one,) = stand_out(score, [("volume", 0.0 * rarity), ("force", rarity)], (), dataset)
+    assert (one.name, one.label, one.members.tolist(), one.size, one.score) == ("few", "each", [0, 3, 7], 8, 1.1)
+    assert one.words == "group few: 3 of 8 structures stand out, each by itself (force)"
+    assert stand_out(score, [("force", rarity)], (one,), dataset) == ()

@@ -17,7 +17,7 @@ from ase.neighborlist import neighbor_list
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.force_field.field import CUTOFF, observe
+from meagraph.force_field.field import CUTOFF, Observed, observe
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.model.results import Embedding
@@ -32,6 +32,7 @@ from meagraph.outliers import (
 )
 from meagraph.outliers.alike import alike_structures
 from meagraph.outliers.fitting import left_out
+from meagraph.outliers.forces import slopes
 from meagraph.outliers.geometry import coordination, volume
 from meagraph.outliers.novelty import isolation, latent_links, reconstruction
 from meagraph.outliers.twins import disagreement, forces_apart, twins
@@ -272,15 +273,16 @@ def test_forces_of_twins_by_hand() -> None:
 
 
 def test_twins_that_disagree_name_each_other(sound: AtomicDataset) -> None:
-    """Structures 39 and 40 are the same: one gets another energy, then other forces."""
+    """Structures 39 and 40 are the same: one gets another energy, and is to blame; then other forces."""
     energy, forces = sound.energy.copy(), sound.forces.copy()
     energy[40] += 16 * 0.5
     found = score(replace(sound, energy=energy))
-    for one, other in ((39, 40), (40, 39)):
-        row = int(sound.offsets[one])
-        assert row in found.candidates
-        reason = f"its structure is as good as equal to structure {other}, but their energies differ by 0.5 eV/atom"
-        assert reason in found.reasons(row)
+    row = int(sound.offsets[40])
+    assert row in found.candidates
+    assert int(sound.offsets[39]) not in found.candidates
+    assert "its structure is as good as equal to structure 39, but their energies differ by 0.5 eV/atom" in (
+        found.reasons(row)
+    )
     forces[sound.offsets[39] : sound.offsets[40]] *= 2.0
     found = score(replace(sound, forces=forces))
     for one, other in ((39, 40), (40, 39)):
@@ -545,7 +547,7 @@ def test_a_wrong_energy_does_not_hide_behind_its_own_weight() -> None:
     x = np.append(np.arange(10.0), 100.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(11)
     target[-1] += 5.0
-    residual = left_out(np.column_stack([x / 100.0, np.ones(11)]), target)
+    residual = left_out(np.column_stack([x / 100.0, np.ones(11)]), target).away
     others = np.polynomial.Polynomial.fit(x[:-1], target[:-1], 1)
     assert residual[-1] == pytest.approx(target[-1] - others(100.0), rel=0.02)
 
@@ -554,7 +556,7 @@ def test_a_wrong_energy_does_not_bend_the_fit_of_the_others() -> None:
     x = np.arange(21.0)
     target = 2.0 * x + 0.01 * (-1.0) ** np.arange(21)
     target[10] += 50.0
-    residual = left_out(np.column_stack([x / 20.0, np.ones(21)]), target)
+    residual = left_out(np.column_stack([x / 20.0, np.ones(21)]), target).away
     assert residual[10] == pytest.approx(50.0, rel=0.01)
     assert np.abs(np.delete(residual, 10)).max() < 0.1  # 2.4 for plain least squares
 
@@ -603,3 +605,53 @@ def test_a_stress_of_the_wrong_sign_or_unit_stands_out() -> None:
     assert found.reasons(row)[0].startswith("the pressure of its structure is -")
     unknown = replace(sound, stress=np.full_like(stress, np.nan))
     assert "stress" not in [signal.name for signal in score(unknown).signals]
+
+
+def test_doubt_grows_where_little_is_known() -> None:
+    """The spread of a line's prediction without the point itself, by the book, up to ten times the scatter."""
+    x = np.append(np.arange(10.0), 30.0)
+    features = np.column_stack([x / 30.0, np.ones(11)])
+    found = left_out(features, 2.0 * x + 0.01 * np.tile([1.0, -1.0], 6)[:11])
+    for row in (0, 5, 10):
+        others = np.delete(features, row, axis=0)
+        expected = np.sqrt(1.0 + features[row] @ np.linalg.solve(others.T @ others, features[row]))
+        assert found.doubt[row] == pytest.approx(expected, rel=1e-3)
+    assert found.telling[10] == found.away[10] / found.doubt[10]
+    lonely = np.column_stack([np.ones(11), np.arange(11) == 10])
+    assert left_out(lonely, x).doubt[10] == 10.0  # nothing else is like it
+
+
+def test_forces_that_a_field_only_imagines_are_no_ratio(make_structures: Callable[..., list[Atoms]]) -> None:
+    """Relaxed atoms have no forces where the field errs; two large ones do not tell of all; a wrong sign does."""
+    structures = make_structures(30, 0, seed=1)
+    dataset = dataset_from_structures(structures)
+    rng = np.random.default_rng(2)
+    error = np.full(dataset.n_structures, 0.1)
+    true = rng.normal(scale=0.5, size=dataset.forces.shape)
+    expected = true + rng.normal(scale=0.1 / np.sqrt(3.0), size=true.shape)
+    part = [slice(dataset.offsets[i], dataset.offsets[i + 1]) for i in range(3)]
+    true[part[0]], expected[part[0]] = 0.0, rng.normal(scale=0.1 / np.sqrt(3.0), size=true[part[0]].shape)
+    true[part[1]][:2] *= 50.0
+    true[part[2]] *= -1.0
+    dataset = replace(dataset, forces=true)
+    n = dataset.n_environments
+    seen = Observed(1.0, np.ones(n), np.ones(n), expected, np.zeros((dataset.n_structures, 1)))
+    alike = alike_structures(rng.normal(size=(n, 3)), dataset)
+    slope, beyond = slopes(seen, error, alike, dataset)
+    assert slope[2] == pytest.approx(-1.0, abs=0.1)
+    assert beyond[2] > 10.0
+    assert beyond[0] < 1.5
+    assert abs(slope[0]) < 0.2
+    assert beyond[1] < 3.0
+    assert np.delete(beyond, 2).max() < 3.0
+
+
+def test_an_isolated_atom_is_not_unlike_others(make_structures: Callable[..., list[Atoms]]) -> None:
+    """Its volume and its empty shell are what they must be."""
+    structures = make_structures(40, 0, seed=3)
+    alone = with_labels(Atoms("Nb", cell=[20.0, 20.0, 20.0], pbc=True), 0.0, np.zeros((1, 3)))
+    dataset = dataset_from_structures([*structures, alone])
+    found = score(dataset)
+    by_name = {signal.name: signal for signal in found.signals}
+    assert by_name["volume"].rarity[-1] == 0.0
+    assert by_name["coordination"].rarity[-1] == 0.0

@@ -104,9 +104,9 @@ def test_a_plan_follows_what_was_found_out_and_says_so(
     assert counted == [0]
     assert plan.chosen is not None
     environments, structures = plan.reasons
-    assert environments.startswith("environments by environments^0 × variety^1")
+    assert environments.startswith("environments: each part of a cluster has its share by its variety")
     assert "20 % below" in environments
-    assert structures.startswith("whole structures at random")
+    assert structures.startswith("whole structures are taken at random")
     ranking = ranking_for(found, PruningConfig(seed=found.config.seed))
     by_hand = replace(ranking, chosen=None)
     flat = mg.prune(found, keep=0.25, ranking=by_hand)

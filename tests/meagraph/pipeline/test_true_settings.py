@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase import Atoms
 
@@ -24,6 +25,7 @@ from tests.support.finished import CONFIG, Finished
 LATER = replace(  # what somebody has set meanwhile, for the next computation
     CONFIG,
     descriptors=DescriptorConfig(n_max=1, l_max=1),
+    latent="direct",
     widths=(4,),
     kernels=1,
     training=TrainingConfig(epochs=7),
@@ -86,13 +88,40 @@ def test_a_loaded_model_brings_the_settings_of_its_training(
     other = replace(LATER, descriptors=CONFIG.descriptors)
     again = analyse(make_structures(3, 2, seed=5), config=other, model_path=model)
     assert again.learned.config == replace(
-        other, widths=(16, 8), kernels=2, training=CONFIG.training, graph=CONFIG.graph, seed=5
+        other,
+        latent=CONFIG.latent,
+        widths=(16, 8),
+        kernels=2,
+        training=CONFIG.training,
+        graph=CONFIG.graph,
+        seed=5,
     )
     written = manifest_of(again, tmp_path / "out")
     assert (written["training"]["epochs"], written["training"]["seed"]) == (2, 5)
     assert written["training"]["graph"]["lower"] == 0.8
     assert (written["graph"]["lower"], written["seed"]) == (0.6, 6)
     verify(tmp_path / "out" / "manifest.json")
+
+
+def test_read_directly_the_latent_space_is_the_context(found: Analysis, tmp_path: Path) -> None:
+    direct = replace(CONFIG, latent="direct")
+    learned = learn(found.dataset, found.descriptors, direct)
+    context = found.descriptors.context
+    assert context is not None
+    assert learned.latent is not None
+    values = learned.latent(np.arange(4))
+    assert values.shape == (4, context.shape[1])
+    off = np.linalg.norm(values - values[0], axis=1)
+    away = np.linalg.norm(context[:4] - context[0], axis=1)
+    np.testing.assert_allclose(off / off[1], away / away[1], rtol=1e-3, atol=1e-5)
+    recalled = learn(found.dataset, found.descriptors, direct)
+    assert (recalled.source, recalled.config.latent, found.learned.config.latent) == ("cache", "direct", "agreement")
+    loaded = learn(
+        found.dataset, found.descriptors, CONFIG, model_path=store_model(tmp_path / "m", learned, found.descriptors)
+    )
+    assert loaded.config.latent == "direct"
+    assert loaded.latent is not None
+    np.testing.assert_array_equal(loaded.latent(np.arange(4)), values)
 
 
 def test_a_fine_tuned_model_is_its_own_shape(found: Analysis, tmp_path: Path) -> None:

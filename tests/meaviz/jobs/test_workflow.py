@@ -76,6 +76,7 @@ def ask_for_other_settings(session: Session, workflow: Workflow, job: Held) -> N
     describe, train, draw = (step(session, workflow) for step in (DescriptorStep, ModelStep, MapStep))
     describe.r_cut.value = 3.5
     train.epochs.value, train.seed.value, train.threshold.value, train.neighbours.value = 777, 5, 0.55, 3
+    train.latent.value = "direct"
     draw.rate.value, draw.method.value = 0.83, "components"
     for start in (describe.compute, train.train, draw.update):
         start()
@@ -317,3 +318,20 @@ def test_results_of_what_is_no_longer_shown_are_dropped(
     session.set_survey(replace(session.data.survey))
     job.finish()
     assert session.data.cluster_stability is None
+
+
+def test_other_parts_are_written_as_they_are_shown(
+    session: Session, workflow: Workflow, job: Held, tmp_path: Path
+) -> None:
+    dataset, plan = session.data.dataset, session.planning.plan
+    assert dataset is not None
+    assert plan is not None
+    assert session.part_names() == ["kept", "dropped"]
+    session.selection.select(dataset.structure_of == 2)
+    session.selection.keep("the third")
+    workflow.export_parts(str(tmp_path / "out"), ["dropped", "the third"], overwrite=False)
+    files = job.finish()
+    assert read_dataset(files.parts["dropped"]).n_structures == int((~plan.structures).sum())
+    assert len(files.parts["the third"].read_text().splitlines()) == dataset.sizes[2] + 2
+    workflow.export_parts(str(tmp_path / "out"), ["flagged"], overwrite=False)
+    assert session.activity.problem == ("export", "Nothing is flagged. There are: kept, dropped, selected, the third.")

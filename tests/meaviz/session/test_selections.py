@@ -10,9 +10,9 @@ from ase import Atoms
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.named import NamedSelections, named_selections
 from meagraph.inspection.properties import Properties
 from meaviz.session.filters import Filters
-from meaviz.session.named import NamedSelections, named_selections
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def test_what_was_found_out_changes_the_plan_and_is_said(session: Session) -> No
     plan = session.planning.plan
     assert plan is not None
     assert plan.chosen is not None
-    assert "Environments by environments^0 × variety^0.5" in words(view)
+    assert "Environments: each part of a cluster has its share by its variety, whatever its size" in words(view)
+    assert "(variety^0.5)" in words(view)
     assert "20 % below" in words(view)
     switch(view).value = True
     assert "20 % below" not in words(view)
