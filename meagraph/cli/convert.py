@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from meagraph.cli.duplicates import add_dropping, dropped_by
 from meagraph.cli.options import add_common_options, add_data, reading_options
 from meagraph.cli.output import Bar, say
 
@@ -25,6 +26,7 @@ def add_convert(commands: Any) -> None:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_convert)
     add_common_options(parser, seed=False, cache=False)
+    add_dropping(parser)
     add_data(parser)
     parser.add_argument("out", metavar="OUT.meadata", help="the folder to write")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder of an earlier conversion")
@@ -38,6 +40,8 @@ def _convert(options: argparse.Namespace) -> None:
     check_new(options.out, overwrite=options.overwrite)
     with Bar("reading") as progress:
         dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.9), **reading_options(options))
+        dropped = dropped_by(options, dataset, ())
+        dataset = dataset if dropped is None else dropped.rest()
         lost = write_store(dataset, options.out, overwrite=options.overwrite)
     size = sum(file.stat().st_size for file in Path(options.out).iterdir())
     figures = {
@@ -46,7 +50,9 @@ def _convert(options: argparse.Namespace) -> None:
         "bytes": size,
         "left_out": list(lost),
         "files": [options.out],
+        **({} if dropped is None else dropped.figures()),
     }
     line = f"{dataset.n_structures:,} structures, {dataset.n_environments:,} environments, {size / 1e6:.1f} MB"
     left = [f"left out {', '.join(lost)}: objects that no file can hold"] if lost else []
-    say(options.json, figures, line, *left, f"wrote    {options.out}")
+    gone = [] if dropped is None else [f"dropped  {dropped.words}"]
+    say(options.json, figures, *gone, line, *left, f"wrote    {options.out}")

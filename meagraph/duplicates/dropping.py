@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,21 @@ class Dropped:
     def environments(self) -> NDArray[np.bool_]:
         """The same as (N,) environments."""
         return np.asarray(self.structures[self.found.dataset.structure_of])
+
+    def rest(self) -> AtomicDataset:
+        """The dataset without what leaves."""
+        data, rows = self.found.dataset, np.flatnonzero(~self.structures)
+        return replace(
+            data,
+            structures=data.structures.taken(rows),
+            groups=data.groups[rows],
+            source_index=data.source_index[rows],
+            frame_index=data.frame_index[rows],
+            frame_span=data.frame_span[rows],
+            energy=data.energy[rows],
+            forces=data.forces[~self.environments],
+            stress=data.stress[rows],
+        )
 
     @property
     def words(self) -> str:

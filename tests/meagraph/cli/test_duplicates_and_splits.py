@@ -123,6 +123,17 @@ def test_repeats_are_dropped_by_run_and_the_manifest_says_which(
     assert [int(row["structure"]) for row in rows if row["kept"] == "0"] == [12, 20, 21, 22]
 
 
+def test_repeats_are_dropped_by_convert(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "convert", file, tmp_path / "rest.meadata", "--drop-duplicates", "symmetric")
+    assert "dropped  4 structures that repeat an earlier one (1 exact, 3 symmetric)" in text
+    whole, rest = read_dataset(file), read_dataset(tmp_path / "rest.meadata")
+    rows = np.setdiff1d(np.arange(23), [12, 20, 21, 22])
+    assert rest.structure_keys == tuple(np.array(whole.structure_keys)[rows])
+    assert rest.frame_index.tolist() == rows.tolist()
+    assert np.array_equal(rest.energy, whole.energy[rows])
+    assert np.array_equal(rest.forces, whole.forces[np.isin(whole.structure_of, rows)])
+
+
 def test_protected_repeats_stay(file: Path) -> None:
     dataset = read_dataset(file)
     found = find_dropped(dataset, "symmetric", protected=("bcc",))
