@@ -31,10 +31,10 @@ class Texts:
     letters: NDArray[np.uint8]
     bounds: NDArray[np.int64]  # (n + 1,)
 
-    @staticmethod
     def __repr__(self) -> str:
         return f"{len(self):,} texts"
 
+    @staticmethod
     def of(texts: Sequence[str]) -> Texts:
         """Pack ``texts``."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
