@@ -20,7 +20,7 @@ OF_ATOMS = ("numbers", "positions")  # arrays that every structure has
 BLOCK = 4096  # structures that are objects at a time while they are packed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Structures(Sequence[Atoms]):
     """S structures with N atoms; ``structures[s]`` makes one, a slice or :meth:`taken` are fewer of them.
 
@@ -68,6 +68,9 @@ class Structures(Sequence[Atoms]):
         if results:
             atoms.calc = StoredResults(atoms, results)
         return atoms
+
+    def __repr__(self) -> str:
+        return f"{len(self):,} structures of {len(self.numbers):,} atoms"
 
     def __iter__(self) -> Iterator[Atoms]:
         return (self[row] for row in range(len(self)))

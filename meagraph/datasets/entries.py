@@ -24,7 +24,7 @@ IN_MEMORY = "object"  # the kind of what has no form that a file can hold
 NUMERIC = "fiubc"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Texts:
     """Texts one after the other, as UTF-8."""
 
@@ -32,6 +32,9 @@ class Texts:
     bounds: NDArray[np.int64]  # (n + 1,)
 
     @staticmethod
+    def __repr__(self) -> str:
+        return f"{len(self):,} texts"
+
     def of(texts: Sequence[str]) -> Texts:
         """Pack ``texts``."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
@@ -45,7 +48,7 @@ class Texts:
         return self.letters[self.bounds[index] : self.bounds[index + 1]].tobytes().decode("utf-8", "surrogatepass")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Column:
     """One name in one place, with values of one kind, of the k frames ``rows``."""
 
@@ -57,6 +60,9 @@ class Column:
     bounds: NDArray[np.int64] | None = None  # (k + 1,) of arrays and words: where those of each frame begin
     texts: Texts | None = None
     dtype: str = ""  # of words
+
+    def __repr__(self) -> str:
+        return f"{self.name!r} of {len(self.rows):,} frames"
 
     def at(self, place: int) -> Any:
         """The value of frame ``rows[place]``."""

@@ -172,7 +172,7 @@ class PruningView(pn.viewable.Viewer):
         keep_state(self._allow, self._undo, self._redo)
         keep_state(self._label, self._keep, self._alpha, self._percent, what="label")
         self._offer_groups()
-        self._label()
+        self._show_rule()
         self._show()
 
     def __panel__(self) -> pn.Row:

@@ -29,12 +29,18 @@ def switch(view: PruningView) -> pmui.Switch:
     return next(one for one in view.__panel__().select(pmui.Switch) if "shares by hand" in one.label)
 
 
+def alpha(view: PruningView) -> pmui.FloatSlider:
+    return next(one for one in view.__panel__().select(pmui.FloatSlider) if "α" in one.label)
+
+
 def test_the_exponent_is_the_datasets_unless_it_is_set(session: Session) -> None:
     view = PruningView(session, Workflow(session))
     assert session.planning.settings.alpha is None
+    assert not alpha(view).visible
     assert "usual exponent 0.75" in words(view)
     switch(view).value = True
     assert session.planning.settings.alpha == 0.75
+    assert alpha(view).visible
     assert "usual exponent" not in words(view)
     switch(view).value = False
     assert session.planning.settings.alpha is None
