@@ -12,7 +12,8 @@ from ase import Atoms
 from ase.io import read, write
 
 from meagraph.cli import main
-from meagraph.datasets import read_dataset
+from meagraph.datasets import from_atoms, read_dataset
+from meagraph.datasets.known import with_known
 from meagraph.duplicates.dropping import find_dropped
 from tests.support.structures import labelled, niobium_structures
 
@@ -132,6 +133,17 @@ def test_repeats_are_dropped_by_convert(file: Path, tmp_path: Path, capsys: pyte
     assert rest.frame_index.tolist() == rows.tolist()
     assert np.array_equal(rest.energy, whole.energy[rows])
     assert np.array_equal(rest.forces, whole.forces[np.isin(whole.structure_of, rows)])
+
+
+def test_what_is_known_already_leaves(file: Path) -> None:
+    """Of the new data a turned copy of a known structure, and a copy of an earlier one; nothing of the known."""
+    whole = read_dataset(file)
+    structures = [whole.structures[row] for row in range(whole.n_structures)]
+    new, known = from_atoms([structures[20], *structures[7:13]]), from_atoms([*structures[:5], structures[0]])
+    dropped = find_dropped(with_known(new, known), "symmetric")
+    assert dropped.pairs() == [(0, 7, 1), (6, 5, 0)]
+    assert np.flatnonzero(dropped.structures).tolist() == [0, 6]
+    assert dropped.words == "2 structures that repeat an earlier or a known one (1 exact, 1 symmetric)"
 
 
 def test_protected_repeats_stay(file: Path) -> None:
