@@ -87,7 +87,9 @@ def cluster_layers(bins: NDArray[np.int64], count: int) -> list[Layer]:
     return [layer for layer in layers if layer[0].any()]
 
 
-def kept_layers(kept: NDArray[np.bool_]) -> list[Layer]:
-    """The layers of a map of what stays: ``kept`` (N,)."""
-    parts = ((~kept, PRUNED, "pruned"), (kept, KEPT, "in kept structures"))
+def kept_layers(kept: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> list[Layer]:
+    """The layers of a map of what stays: ``kept`` (N,), and what is ``known`` (N,) already."""
+    parts = [(~kept, PRUNED, "pruned"), (kept, KEPT, "in kept structures")]
+    if known is not None and known.any():
+        parts = [(known, LINE, "known already"), (~kept & ~known, PRUNED, "pruned"), parts[1]]
     return [(mask, colour, f"{words} ({int(mask.sum()):,})") for mask, colour, words in parts]

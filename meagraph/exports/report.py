@@ -93,7 +93,9 @@ def report_html(
     bars = _bars("group", by_group(plan, dataset))
     bars += _bars("cluster", by_cluster(plan, dataset, clusters, labels))
     sections = [
-        _section("Map", map_image(projection.xy, kept_layers(kept), "Map of the kept part")),
+        _section(
+            "Map", map_image(projection.xy, kept_layers(kept, dataset.known_environments), "Map of the kept part")
+        ),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
     ]
     if measures is not None:

@@ -57,7 +57,8 @@ class Run(Analysis):
         return [*super()._facts(), *dropped, ("plan", brief(self.plan)), *files]
 
     def _parts(self) -> list[str]:
-        return self._map_and_clusters(kept_layers(self.plan.structures[self.dataset.structure_of]), self.plan)
+        kept = self.plan.structures[self.dataset.structure_of]
+        return self._map_and_clusters(kept_layers(kept, self.dataset.known_environments), self.plan)
 
 
 def run(

@@ -36,6 +36,9 @@ def test_a_map_by_cluster_has_a_colour_for_each_and_grey_for_none() -> None:
     assert {CATEGORIES[0], CATEGORIES[1], NONE} <= seen
     assert CATEGORIES[2] not in seen
     assert {KEPT, PRUNED} <= colours(map_image(xy, kept_layers(bins == 1), "Map"))
+    layers = kept_layers(bins == 1, bins == 0)
+    assert [mask.tolist() for mask, _, _ in layers] == [(bins == 0).tolist(), (bins > 1).tolist(), (bins == 1).tolist()]
+    assert layers[0][2].startswith("known already")
 
 
 def test_many_clusters_are_drawn_and_the_largest_named() -> None:
