@@ -64,11 +64,16 @@ class KnownView(pn.viewable.Viewer):
         tools = pn.Row(self._select, self._colour, margin=(8, 12, 0, 12), styles={"gap": "6px"})
         self._problem = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         left = pn.Column(
-            tools, self._problem, self.summary, scroll="y-auto", styles={"flex": "1 1 0", "min-width": "0"}, **FILL
+            tools,
+            self._problem,
+            self.summary,
+            caption(ABOUT, margin=(0, 12)),
+            scroll="y-auto",
+            styles={"flex": "1 1 0", "min-width": "0"},
+            **FILL,
         )
         middle = pn.Column(
             self.chart,
-            TextPane(ABOUT, margin=(0, 12, 4, 12), sizing_mode="stretch_width", css_classes=["caption"]),
             styles={"flex": "1 1 0", "min-width": "0"},
             **FILL,
         )
