@@ -60,8 +60,11 @@ class _Fold:
     rng: np.random.Generator
 
     def error(self, kept: NDArray[np.int64], forces: NormalEquations) -> float:
-        """RMSE of the fit to the environments ``kept``, whose ``forces`` these are; NaN where they are too few."""
-        if forces.count < len(forces.right):
+        """RMSE of the fit to the environments ``kept``, whose ``forces`` these are.
+
+        NaN where they are too few, and where no force acts on what is left out: it says nothing then.
+        """
+        if forces.count < len(forces.right) or not self.test.square > 0.0:
             return float("nan")
         fit = self.prepared.fit
         counts = np.bincount(fit.structure_of[kept], minlength=len(fit.structures))
