@@ -32,6 +32,7 @@ RIDGE = 1e-6
 ROUNDS = 4  # of reweighting
 FAR = 3.0  # spreads, beyond which a misfit counts less
 SETTLING = 4  # rounds in which levels are told apart and taken into account
+FITTED = 20_000  # structures in a fit at most
 LEAST = 0.02  # of a structure's own weight that leaving it out takes away at most all but this
 
 
@@ -125,9 +126,10 @@ def held_out(
     """Fit ``target`` (S,) in eV/atom by all bases, without each ``family`` (S,) of 0 to F - 1 in turn.
 
     Where two bases disagree their difference is part of the doubt: an expectation that hangs on how far the forces are
-    trusted is none.
+    trusted is none. Of more than FITTED structures some of each family are fitted, small families whole.
     """
-    found = [_held_out(target, family, basis, scatter) for basis in bases]
+    fitted = some_of_each(family, FITTED)
+    found = [_held_out(target, family, basis, scatter, fitted) for basis in bases]
 
     def mean(name: str) -> NDArray[np.float64]:
         return np.asarray(np.mean([getattr(one, name) for one in found], axis=0))
@@ -146,60 +148,83 @@ def held_out(
     )
 
 
+def some_of_each(family: NDArray[np.int64], most: int, *, seed: int = 0) -> NDArray[np.bool_]:
+    """Which structures (S,) are among ``most``, of each ``family`` as many, small ones whole; all of a few."""
+    if len(family) <= most:
+        return np.ones(len(family), dtype=bool)
+    place = np.random.default_rng(seed).permutation(len(family))  # a random order within each family
+    order = np.lexsort((place, family))
+    start = np.concatenate([[0], np.cumsum(np.bincount(family))])[:-1]
+    rank = np.empty(len(family), dtype=np.int64)
+    rank[order] = np.arange(len(family)) - start[family[order]]
+    return np.asarray(rank < np.sort(rank)[most])
+
+
 def _held_out(
-    target: NDArray[np.float64], family: NDArray[np.int64], basis: Basis, scatter: NDArray[np.float64]
+    target: NDArray[np.float64],
+    family: NDArray[np.int64],
+    basis: Basis,
+    scatter: NDArray[np.float64],
+    fitted: NDArray[np.bool_],
 ) -> HeldOut:
     features, members = basis.features, _members(family)
+    told = [rows[fitted[rows]] for rows in members]  # of each family
+    every = np.flatnonzero(fitted)
     aim = target - basis.expected
     aim = aim - np.median(aim)
     misfit = aim.copy()
     spread = np.hypot(1.4826 * np.median(np.abs(aim)), scatter)
     offset, doubt = np.zeros(len(members)), np.zeros(len(members))
-    weight = np.empty(0)
-    for _ in range(ROUNDS):
-        weight = 1.0 / ((1.0 + (misfit / (FAR * spread)) ** 2) * scatter**2)
-        gram = (features * weight[:, None]).T @ features + basis.precision
-        sums = features.T @ (weight * aim)
-        for number, rows in enumerate(members):
-            own, heavy = features[rows], weight[rows]
+    weight = np.zeros(len(aim))
+    for last in (*[False] * (ROUNDS - 1), True):
+        weight[every] = (1.0 / ((1.0 + (misfit / (FAR * spread)) ** 2) * scatter**2))[every]
+        some, heavy = features[every], weight[every]
+        gram = (some * heavy[:, None]).T @ some + basis.precision
+        sums = some.T @ (heavy * aim[every])
+        for number, (rows, part) in enumerate(zip(members, told, strict=True)):
+            own, heavy = features[part], weight[part]
             inverse = np.linalg.inv(gram - (own * heavy[:, None]).T @ own)
-            misfit[rows] = aim[rows] - own @ (inverse @ (sums - own.T @ (heavy * aim[rows])))
-            variance = np.maximum(((own @ inverse) * own).sum(axis=1), 0.0) + scatter[rows] ** 2
-            spread[rows] = np.sqrt(variance)
+            coefficients = inverse @ (sums - own.T @ (heavy * aim[part]))
+            seen = rows if last else part
+            own = features[seen]
+            misfit[seen] = aim[seen] - own @ coefficients
+            variance = np.maximum(((own @ inverse) * own).sum(axis=1), 0.0) + scatter[seen] ** 2
+            spread[seen] = np.sqrt(variance)
             sure = 1.0 / variance
-            offset[number] = weighted_median(misfit[rows], sure)
+            offset[number] = weighted_median(misfit[seen], sure)
             mean = sure @ own / sure.sum()
             doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
     inside, unsure = np.empty(len(target)), np.empty(len(target))
-    for rows in members:
-        own, heavy = features[rows], weight[rows]
-        others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[rows])
-        inside[rows], unsure[rows] = _inside(own, aim[rows], *others, scatter[rows])
-    told = Basis(features, gram, basis.expected)
-    return HeldOut(misfit, spread, inside, unsure, offset, doubt, (told,))
+    for rows, part in zip(members, told, strict=True):
+        own, heavy = features[part], weight[part]
+        others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[part])
+        inside[rows], unsure[rows] = _inside(features[rows], aim[rows], *others, scatter[rows], fitted[rows])
+    return HeldOut(misfit, spread, inside, unsure, offset, doubt, (Basis(features, gram, basis.expected),))
 
 
 def _inside(
-    own: NDArray[np.float64],
-    aim: NDArray[np.float64],
+    features: NDArray[np.float64],
+    target: NDArray[np.float64],
     gram: NDArray[np.float64],
     sums: NDArray[np.float64],
-    scatter: NDArray[np.float64],
+    scatters: NDArray[np.float64],
+    fitted: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What all but the structure itself leave unexplained (n,) in a family of n, and the spread of that (n,).
 
-    ``gram`` and ``sums`` are the others'.
+    ``gram`` and ``sums`` are the others'; of the family those ``fitted`` (n,) tell.
 
     Where the family lies on two levels, the upper one is lowered to the other before it serves to tell of the rest:
     else each level would bend what is expected of the other.
     """
+    own, aim, scatter = features[fitted], target[fitted], scatters[fitted]
     weight, raised = scatter**-2.0, np.zeros(len(aim))
     values, unsure, upper = aim, scatter, np.zeros(len(aim), dtype=bool)
     for _ in range(SETTLING):
         inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
         leverage = ((own @ inverse) * own).sum(axis=1) * weight
-        left = aim - raised - own @ (inverse @ (sums + own.T @ (weight * (aim - raised))))
-        left /= np.clip(1.0 - leverage, LEAST, None)
+        coefficients = inverse @ (sums + own.T @ (weight * (aim - raised)))
+        left = (aim - raised - own @ coefficients) / np.clip(1.0 - leverage, LEAST, None)
         unsure = scatter / np.sqrt(np.clip(1.0 - leverage, LEAST, None))
         values = left + raised
         usual = np.hypot(scatter, robust_spread(left))
@@ -208,7 +233,13 @@ def _inside(
         if np.array_equal(before, upper):
             break
         raised = np.where(upper, np.median(values[upper]) - np.median(values[~upper]), 0.0)
-    return values, unsure
+    found, spread = np.empty(len(target)), np.empty(len(target))
+    found[fitted], spread[fitted] = values, unsure
+    if not fitted.all():
+        rest = features[~fitted]
+        found[~fitted] = target[~fitted] - rest @ coefficients
+        spread[~fitted] = np.hypot(scatters[~fitted], np.sqrt(np.maximum(((rest @ inverse) * rest).sum(axis=1), 0.0)))
+    return found, spread
 
 
 def _members(family: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -14,9 +14,10 @@ from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.latent.clustering import Clusters
 from meagraph.outliers import Outliers, Signal, places, score_outliers
+from meagraph.outliers import held_out as fits
 from meagraph.outliers.each import stand_out
 from meagraph.outliers.families import Family, frames, kinds_of, told_apart
-from meagraph.outliers.held_out import Basis, HeldOut, held_out, weighted_median
+from meagraph.outliers.held_out import Basis, HeldOut, held_out, some_of_each, weighted_median
 from meagraph.outliers.levels import two_levels
 from meagraph.outliers.units import as_if_in
 from tests.support.structures import labelled
@@ -303,3 +304,31 @@ def test_many_of_a_group_that_stand_out_are_one(sound: AtomicDataset) -> None:
     assert (one.name, one.label, one.members.tolist(), one.size, one.score) == ("few", "each", [0, 3, 7], 8, 1.1)
     assert one.words == "group few: 3 of 8 structures stand out, each by itself (force)"
     assert stand_out(score, [("force", rarity)], (one,), dataset) == ()
+
+
+@pytest.mark.parametrize("most", [5, 23, 60, 100, 200])
+def test_of_each_family_as_many_are_fitted_and_small_ones_whole(most: int) -> None:
+    family = np.random.default_rng(2).permutation(np.repeat(np.arange(4), [3, 10, 40, 70]))
+    some = some_of_each(family, most)
+    sizes, count = np.bincount(family), np.bincount(family[some], minlength=4)
+    assert count.sum() <= most
+    assert set(count[count < sizes].tolist()) <= {count.max()}  # what is not whole has as many
+    assert most >= len(family) or count.sum() > most - 4  # and no place is left that each could have one more of
+    np.testing.assert_array_equal(some, some_of_each(family, most))
+
+
+def test_of_many_structures_some_are_fitted_and_all_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    features = np.column_stack([np.ones(4000), rng.normal(size=(4000, 4))])
+    family = rng.integers(0, 5, 4000)
+    energy = features @ rng.normal(size=5) + rng.normal(0, 0.02, 4000) + 0.3 * (family == 2)
+    basis = Basis(features, np.eye(5), np.zeros(4000))
+    whole = held_out(energy, family, (basis,), np.full(4000, 0.02))
+    monkeypatch.setattr(fits, "FITTED", 1000)
+    part = held_out(energy, family, (basis,), np.full(4000, 0.02))
+    np.testing.assert_allclose(part.misfit, whole.misfit, atol=0.01)
+    np.testing.assert_allclose(part.inside, whole.inside, atol=0.01)
+    np.testing.assert_allclose(part.spread, whole.spread, rtol=0.02)
+    np.testing.assert_allclose(part.unsure, whole.unsure, rtol=0.02)
+    np.testing.assert_allclose(part.offset, whole.offset, atol=0.005)
+    assert part.offset[2] == pytest.approx(0.3, abs=0.01)
