@@ -65,7 +65,7 @@ def test_an_open_file_is_not_read_again(
     path = write_dataset(structures)
     first = open_dataset([path])
     with monkeypatch.context() as patch:
-        patch.setattr(shared, "open_data", None)
+        patch.setattr(shared, "open_with_known", None)
         assert open_dataset([path]) is first
 
 
