@@ -62,7 +62,7 @@ def session_of(n: int, atoms_each: int = 100) -> Session:
     signal = Signal("force", score, score, 6 * score, "its force is {value:.3g} eV/Å")
     survey = Survey(
         Embedding(latent, np.zeros((2, 0), np.int64), np.zeros(0, np.float32), 0.5, np.ones(m, bool)),
-        Clusters(labels, sizes[order], "hierarchy", {}, levels(labels[:m])),
+        Clusters(labels, sizes[order], "hierarchy", {}, levels(labels)),
         Projection(xy),
         Outliers(score, np.zeros(n, bool), (signal,)),
         rankings(n, labels),
