@@ -114,10 +114,10 @@ def _duplicates(options: argparse.Namespace) -> int:
             )
             found, lines = leaks, leaks.lines()
         else:
-            from meagraph.datasets import read_dataset
             from meagraph.duplicates import find_duplicates
+            from meagraph.pipeline.opening import open_data
 
-            dataset = read_dataset(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
+            dataset = open_data(options.data, progress=part(progress, 0.0, 0.3), **reading_options(options))
             found = find_duplicates(dataset, distance=options.distance, progress=part(progress, 0.3, 1.0))
             lines = [f"{value} {name}" for name, value in found.facts()]
     figures = found.figures()
@@ -136,8 +136,8 @@ def _of_parts(
     """All files as one dataset, and the part (S,) of each structure."""
     import numpy as np
 
-    from meagraph.datasets import read_dataset
     from meagraph.datasets.inputs import open_inputs
+    from meagraph.pipeline.opening import open_data
 
     reading = reading_options(options)
     counts = []
@@ -145,7 +145,7 @@ def _of_parts(
         with open_inputs(paths, format=reading["format"], max_bytes=reading["max_bytes"]) as inputs:
             counts.append(len(inputs))
     every = [path for paths in given.values() for path in paths]
-    dataset = read_dataset(every, progress=progress, **reading)
+    dataset = open_data(every, progress=progress, **reading)
     return dataset, np.repeat(np.arange(len(counts)), counts)[dataset.source_index]
 
 

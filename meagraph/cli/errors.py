@@ -45,9 +45,9 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 
 def _errors(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset
     from meagraph.pipeline.analysis import analyse
     from meagraph.pipeline.config import PipelineConfig
+    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.predicting import errors_of
     from meagraph.progress import part
     from meagraph.step_files.tables import claim_table, write_table
@@ -57,12 +57,12 @@ def _errors(options: argparse.Namespace) -> None:
     files = options.predicted_file
     if options.out is not None:
         claim_table(options.out, inputs=[*options.data, *(files or [])], overwrite=options.overwrite)
-    reading = reading_options(options)
+    reading = {"cache": not options.no_cache, **reading_options(options)}
     with Bar("errors") as progress:
-        data: Any = read_dataset(options.data, progress=part(progress, 0.0, 0.2), **reading)
+        data: Any = open_data(options.data, progress=part(progress, 0.0, 0.2), **reading)
         other = None
         if files is not None:
-            other = read_dataset(
+            other = open_data(
                 files, progress=part(progress, 0.2, 0.3), **{**reading, "allow_unlabelled": True, "stress_unit": None}
             )
         if options.by_clusters:

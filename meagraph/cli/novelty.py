@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meagraph.cli.inputs import read_data
 from meagraph.cli.options import (
     add_common_options,
     add_data,
@@ -13,7 +14,6 @@ from meagraph.cli.options import (
     add_settings,
     add_training_options,
     pipeline_config,
-    reading_options,
     training_options,
 )
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
@@ -62,7 +62,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _novelty(options: argparse.Namespace) -> None:
     from meagraph.exports import check_target
-    from meagraph.pipeline.analysis import analyse, with_data
+    from meagraph.pipeline.analysis import analyse
     from meagraph.pipeline.planning import export, novelty, prune
     from meagraph.progress import part
 
@@ -78,7 +78,7 @@ def _novelty(options: argparse.Namespace) -> None:
         training["model_path"] = options.model
     cache = not options.no_cache
     with Bar("novelty") as progress:
-        dataset = with_data(options.data, options.known, progress=part(progress, 0.0, 0.1), **reading_options(options))
+        dataset = read_data(options, part(progress, 0.0, 0.1))
         if options.out is not None:
             check_target(dataset, options.out, overwrite=options.overwrite)
         analysis = analyse(dataset, config=config, cache=cache, progress=part(progress, 0.1, 0.7), **training)

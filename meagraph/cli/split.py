@@ -84,16 +84,17 @@ def _config(options: argparse.Namespace) -> SplitConfig:
 
 
 def _split(options: argparse.Namespace) -> None:
-    from meagraph.datasets import read_dataset
     from meagraph.exports.parts import claim_parts
     from meagraph.pipeline.analysis import analyse
     from meagraph.pipeline.config import PipelineConfig
+    from meagraph.pipeline.opening import open_data
     from meagraph.pipeline.splitting import SPLIT, split, write_split
     from meagraph.progress import part
 
     config = _config(options)
     with Bar("split") as progress:
-        data: Any = read_dataset(options.data, progress=part(progress, 0.0, 0.1), **reading_options(options))
+        wanted = {"cache": not options.no_cache, **reading_options(options)}
+        data: Any = open_data(options.data, progress=part(progress, 0.0, 0.1), **wanted)
         claim_parts(
             data,
             list(config.names),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -37,7 +36,7 @@ from meagraph.descriptors.settings import KINDS, DescriptorConfig, Maker
 from meagraph.descriptors.snap import snap, snap_width
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
-from meagraph.files import array_from_text, text_of_array, write_json
+from meagraph.files import array_from_text, read_array, text_of_array, write_json
 from meagraph.progress import Progress, silent
 
 METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
@@ -164,7 +163,7 @@ def compute_descriptors(
         if context:
             maker, frame = _with_context(dataset, config, maker, species, like, progress)
         filling.fill_file(into, dataset, maker, progress, workers=workers)
-        values = np.load(into, mmap_mode="r", allow_pickle=False)
+        values = read_array(into)
         found = _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
         write_json(into.with_suffix(".json"), {**found.identity, "dataset": dataset.name, **context_texts(found)})
     return found
@@ -260,7 +259,7 @@ def recall_values(
 
 def read_values(path: Path, dataset: AtomicDataset) -> NDArray[np.float32] | None:
     """The descriptors in a file that :func:`compute_descriptors` wrote, memory-mapped; None where it holds none."""
-    values = read_cached(path, functools.partial(np.load, mmap_mode="r", allow_pickle=False))
+    values = read_cached(path, read_array)
     if values is None or values.shape[0] != dataset.n_environments or values.dtype != np.float32:
         return None
     found: NDArray[np.float32] = values

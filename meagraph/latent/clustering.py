@@ -320,3 +320,10 @@ def contingency(
     """How often each pair of codes from 0 occurs in two arrays (N,): ``shape`` counts; each pair counts ``weights``."""
     flat = np.bincount(first * shape[1] + second, weights, minlength=shape[0] * shape[1])
     return np.asarray(flat.reshape(shape)).astype(np.int64)
+
+
+def turns(order: NDArray[np.integer], sizes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The place (N,) of each row in its bin; ``order`` (N,) has the bins of ``sizes`` (B,) one after the other."""
+    turn = np.empty(len(order), dtype=np.int64)
+    turn[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return turn

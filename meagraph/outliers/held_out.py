@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.field import Observed
 from meagraph.graph.condensation import Points
+from meagraph.latent.clustering import turns
 from meagraph.outliers.alike import Alike, per_structure
 from meagraph.outliers.calibration import robust_spread
 from meagraph.outliers.levels import upper_level
@@ -153,11 +154,8 @@ def some_of_each(family: NDArray[np.int64], most: int, *, seed: int = 0) -> NDAr
     if len(family) <= most:
         return np.ones(len(family), dtype=bool)
     place = np.random.default_rng(seed).permutation(len(family))  # a random order within each family
-    order = np.lexsort((place, family))
-    start = np.concatenate([[0], np.cumsum(np.bincount(family))])[:-1]
-    rank = np.empty(len(family), dtype=np.int64)
-    rank[order] = np.arange(len(family)) - start[family[order]]
-    return np.asarray(rank < np.sort(rank)[most])
+    turn = turns(np.lexsort((place, family)), np.bincount(family))
+    return np.asarray(turn < np.sort(turn)[most])
 
 
 def _held_out(
@@ -175,6 +173,7 @@ def _held_out(
     misfit = aim.copy()
     spread = np.hypot(1.4826 * np.median(np.abs(aim)), scatter)
     offset, doubt = np.zeros(len(members)), np.zeros(len(members))
+    inside, unsure = np.empty(len(target)), np.empty(len(target))
     weight = np.zeros(len(aim))
     for last in (*[False] * (ROUNDS - 1), True):
         weight[every] = (1.0 / ((1.0 + (misfit / (FAR * spread)) ** 2) * scatter**2))[every]
@@ -183,8 +182,9 @@ def _held_out(
         sums = some.T @ (heavy * aim[every])
         for number, (rows, part) in enumerate(zip(members, told, strict=True)):
             own, heavy = features[part], weight[part]
-            inverse = np.linalg.inv(gram - (own * heavy[:, None]).T @ own)
-            coefficients = inverse @ (sums - own.T @ (heavy * aim[part]))
+            others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[part])
+            inverse = np.linalg.inv(others[0])
+            coefficients = inverse @ others[1]
             seen = rows if last else part
             own = features[seen]
             misfit[seen] = aim[seen] - own @ coefficients
@@ -194,11 +194,8 @@ def _held_out(
             offset[number] = weighted_median(misfit[seen], sure)
             mean = sure @ own / sure.sum()
             doubt[number] = np.sqrt(max(mean @ inverse @ mean, 0.0) + 0.5 * np.pi / sure.sum())
-    inside, unsure = np.empty(len(target)), np.empty(len(target))
-    for rows, part in zip(members, told, strict=True):
-        own, heavy = features[part], weight[part]
-        others = gram - (own * heavy[:, None]).T @ own, sums - own.T @ (heavy * aim[part])
-        inside[rows], unsure[rows] = _inside(features[rows], aim[rows], *others, scatter[rows], fitted[rows])
+            if last:
+                inside[rows], unsure[rows] = _inside(own, aim[rows], *others, scatter[rows], fitted[rows])
     return HeldOut(misfit, spread, inside, unsure, offset, doubt, (Basis(features, gram, basis.expected),))
 
 

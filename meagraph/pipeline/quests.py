@@ -22,7 +22,7 @@ from meagraph.evaluation.quests import (
     quests_measures,
     surprise,
 )
-from meagraph.files import atomic_path, write_json
+from meagraph.files import atomic_path, read_array, write_json
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -72,7 +72,7 @@ def _described(dataset: AtomicDataset, config: QuestsConfig, cache: bool, progre
         "quests-descriptors",
         _describing(dataset, config),
         lambda: quests_descriptors(dataset, config, progress=progress),
-        read=_read_values,
+        read=read_array,
         write=_write_values,
         suffix=".npy",
         use=cache,
@@ -102,11 +102,6 @@ def _measuring(dataset: AtomicDataset, config: QuestsConfig) -> dict[str, Any]:
 
 def _read_figures(path: Path) -> SetFigures:
     return SetFigures(**json.loads(path.read_text()))
-
-
-def _read_values(path: Path) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return values
 
 
 def _write_values(path: Path, values: NDArray[np.float64]) -> None:

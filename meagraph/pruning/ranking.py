@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meagraph.display.cards import Shown
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.loops import farthest_point_order
+from meagraph.latent.clustering import turns
 from meagraph.progress import Progress, silent
 from meagraph.pruning.shares import Chosen
 
@@ -57,13 +58,6 @@ def chance_order(bins: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The rank (N,) of each environment in its bin of ``bins`` (N,), in any order."""
     order = np.random.default_rng(seed).permutation(len(bins))
     return turns(order[np.argsort(bins[order], kind="stable")], np.bincount(bins))
-
-
-def turns(order: NDArray[np.integer], sizes: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The place (N,) of each row in its bin; ``order`` (N,) has the bins of ``sizes`` (B,) one after the other."""
-    turn = np.empty(len(order), dtype=np.int64)
-    turn[order] = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return turn
 
 
 def leverage(rows: NDArray[np.float64], given: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:

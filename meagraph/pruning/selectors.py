@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from meagraph.graph.condensation import Condensed, Points
-from meagraph.latent.clustering import Clusters
+from meagraph.latent.clustering import Clusters, turns
 from meagraph.progress import Progress, silent
 from meagraph.pruning.entropy import bandwidth
 from meagraph.pruning.loops import sparsest_first
-from meagraph.pruning.ranking import given_first, leverage, rank_bins, rank_members, turns
+from meagraph.pruning.ranking import given_first, leverage, rank_bins, rank_members
 
 CENTRES = 100  # of k-means
 LEAVES = 6000  # of BIRCH at most, unless its first threshold gives more

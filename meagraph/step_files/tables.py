@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
 from meagraph.step_files.checks import check_made_from, check_suffix, claim, details_of, unusable
-from meagraph.step_files.content import Rule, check_arrays, check_made_of, check_texts, real, whole
+from meagraph.step_files.content import check_arrays, check_made_of, check_texts, real, whole
 
 TABLE = "meagraph-table-1"
 
@@ -49,11 +49,11 @@ def write_table(
 
 
 def read_table(
-    path: str | Path, what: str, step: str, rules: Mapping[str, Rule] = {}, kinds: Mapping[str, type] = {}
+    path: str | Path, what: str, step: str, kinds: Mapping[str, type] = {}
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The columns and details of the table at ``path``: ``what``, as ``step`` writes it.
 
-    Raises MEAGraphError for what is no such table: columns against ``rules``, details not of these ``kinds``.
+    Raises MEAGraphError for what is no such table, or whose details are not of these ``kinds``.
     """
     file = Path(path)
     check_suffix(file, ".csv", ".npz")
@@ -72,7 +72,6 @@ def read_table(
             raise ValueError(f"it holds {details['table']}")
         check_texts(details, kinds)
         check_made_of(details)
-        check_arrays(columns, rules)
     except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
         raise unusable(file, what, step, error) from error
     return columns, details
@@ -81,13 +80,13 @@ def read_table(
 def read_clusters(path: str | Path, latent: str, environments: int | str = "N") -> Clusters:
     """The clusters at ``path``, which must be those of the latent space with this SHA-256 and so many environments."""
     what, step = "clusters", "cluster"
-    kinds = {"method": str, "settings": dict, "sizes": list}
-    columns, about = read_table(path, what, step, {"cluster": whole("N", least=-1)}, kinds)
+    columns, about = read_table(path, what, step, {"method": str, "settings": dict, "sizes": list})
     check_made_from(path, about, latent=latent)
     try:
-        labels, sizes = columns["cluster"], np.array(about["sizes"], dtype=np.int64)
+        sizes = np.array(about["sizes"], dtype=np.int64)
         rules = {"sizes": whole("C"), "cluster": whole(environments, least=-1, below="C")}
-        check_arrays({"cluster": labels, "sizes": sizes}, rules)
+        check_arrays({**columns, "sizes": sizes}, rules)
+        labels = columns["cluster"]
         count = np.bincount(labels[labels >= 0], minlength=len(sizes))
         if count.tolist() != sizes.tolist():
             raise ValueError("its sizes are not those of its labels")
@@ -98,7 +97,10 @@ def read_clusters(path: str | Path, latent: str, environments: int | str = "N") 
 
 def read_map(path: str | Path, latent: str, environments: int) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """The places (N, 2) on the map at ``path``, as :func:`read_clusters` reads clusters, and its settings."""
-    n = environments
-    columns, about = read_table(path, "map", "map", {"x": real(n), "y": real(n)}, {"settings": dict})
+    columns, about = read_table(path, "map", "map", {"settings": dict})
     check_made_from(path, about, latent=latent)
+    try:
+        check_arrays(columns, {"x": real(environments), "y": real(environments)})
+    except ValueError as error:
+        raise unusable(Path(path), "map", "map", error) from error
     return np.column_stack([columns["x"], columns["y"]]).astype(np.float32), about["settings"]
