@@ -23,6 +23,7 @@ from meaviz.views.clusters.table import CENTRAL, EDGE, pictures, plus_minus
 from tests.support import ROOT
 from tests.support.browser import (
     choose,
+    click_until,
     wait_still,
     wait_until,
 )
@@ -46,8 +47,9 @@ def test_the_cluster_panel_shows_selects_and_inspects(app: App) -> None:
     table = page.locator(f".tab-{index}")
     rows = table.locator(".tabulator-row")
     expect(rows.nth(2).locator("svg")).to_have_count(2)
-    rows.nth(2).locator("[tabulator-field=size]").click()
-    wait_until(page, lambda: np.array_equal(session.selection.mask, labels == 2), what="the third cluster")
+    wait_still(page)
+    third = rows.nth(2).locator("[tabulator-field=size]")
+    click_until(page, third, lambda: np.array_equal(session.selection.mask, labels == 2), what="the third cluster")
     cell = rows.nth(2).locator("[tabulator-field=selected]")
     expect(cell).to_have_text(f"{int((labels == 2).sum()):,}")
     expect(table.locator(".tabulator-selected")).to_have_count(1)

@@ -258,6 +258,18 @@ def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.
         page.wait_for_timeout(20)
 
 
+def click_until(page: Page, place: Locator, condition: Callable[[], object], what: str = "") -> None:
+    """Click, and after 15 s again, as a person does: a table that is being laid out takes no click."""
+    for _ in range(3):
+        place.click()
+        again = time.monotonic() + 15.0
+        while not condition() and time.monotonic() < again:
+            page.wait_for_timeout(20)
+        if condition():
+            return
+    wait_until(page, condition, timeout=30.0, what=what)
+
+
 def wait_figure(page: Page, name: str, timeout: float = 60.0) -> None:
     """Wait until the Bokeh figure whose model has this name is laid out."""
     wait_idle(page, timeout)
