@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.entries import Column, gathered
 from meagraph.datasets.names import by_family
+from meagraph.predictions import Errors
+from meagraph.predictions.quantities import compared, known_quantities
 from meagraph.predictions.reading import Predicted, predicted_by_family
 
 PLAIN = "plain"  # the family of names without any: energy, forces
@@ -122,6 +124,34 @@ def _force_error(data: AtomicDataset, predicted: Callable[[], Predicted]) -> NDA
 
 def _energy_error(data: AtomicDataset, predicted: Callable[[], Predicted]) -> NDArray[np.float64]:
     return np.asarray((predicted().energy - data.energy) / data.sizes)
+
+
+def of_errors(errors: Errors) -> dict[str, Entry]:
+    """How far predictions are off: energy and stress of structures, forces of environments."""
+    data, there = errors.dataset, {one.name for one in known_quantities(errors)}
+    entries: dict[str, Entry] = {}
+    if "forces" in there:
+        entries["force_error"] = Entry("Force error", "eV/Å", "environment", "number", constant(errors.force))
+        length = partial(_force_length, errors)
+        entries["force_predicted"] = Entry("Force, predicted", "eV/Å", "environment", "number", length)
+    if "energy" in there:
+        predicted = data.energy / data.sizes + errors.energy
+        entries["energy_error"] = Entry("Energy error", "eV/atom", "structure", "number", constant(errors.energy))
+        entries["energy_predicted"] = Entry(
+            "Energy per atom, predicted", "eV/atom", "structure", "number", constant(predicted)
+        )
+    if "stress" in there:
+        size = partial(_stress_error, errors)
+        entries["stress_error"] = Entry("Stress error, largest component", "GPa", "structure", "number", size)
+    return entries
+
+
+def _force_length(errors: Errors) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(errors.dataset.forces + errors.forces, axis=1))
+
+
+def _stress_error(errors: Errors) -> NDArray[np.float64]:
+    return compared(errors, "stress").size
 
 
 def of_files(data: AtomicDataset) -> dict[str, Entry]:

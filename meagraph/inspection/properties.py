@@ -14,7 +14,7 @@ from meagraph.axes import upright
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed
-from meagraph.inspection.columns import Entry, constant, of_dataset, of_files, of_predictions
+from meagraph.inspection.columns import Entry, constant, of_dataset, of_errors, of_files, of_predictions
 from meagraph.inspection.conditions import ExpressionError, evaluate
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.phases import PHASES
@@ -23,6 +23,7 @@ from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
+from meagraph.predictions import Errors
 
 CLUSTER, NAME = "cluster", "cluster_name"
 LATENT = 6  # principal latent components that are offered
@@ -69,12 +70,13 @@ class Properties(Mapping[str, Property]):
         quick: Projection | None = None,
         evidence: Evidence | None = None,
         novelty: NDArray[np.floating] | None = None,
+        errors: Errors | None = None,
         live: Mapping[str, Callable[[], Property]] | None = None,
     ) -> None:
         """``quick`` is the map of principal components; ``live`` are properties that change, computed each time.
 
         ``evidence`` is what clusters can be named by; phases are among it. ``novelty`` (N,) is the distance to what is
-        known already.
+        known already; ``errors`` are those of predictions that were opened.
         """
         self._dataset = dataset
         self._live = dict(live or {})
@@ -88,6 +90,8 @@ class Properties(Mapping[str, Property]):
         if novelty is not None:
             entry = Entry("Novelty", "× spacing of the known", "environment", "number", constant(novelty))
             self._entries["novelty"] = entry
+        if errors is not None:
+            self._entries |= of_errors(errors)
         if quick is not None:
             self._entries |= _places("pca", "Principal component", quick)
         self._entries |= {

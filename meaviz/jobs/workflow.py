@@ -26,6 +26,7 @@ from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.novelty_job import NoveltyJob
 from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
+from meaviz.jobs.predictions_job import PredictionsJob
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import STEPS, Session
 from meaviz.session.data import Asked
@@ -42,6 +43,7 @@ class Workflow:
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
         self._novelty = NoveltyJob(session)
+        self.predictions = PredictionsJob(session)
         self._names = JobRunner(lambda fraction, message: None)
 
     def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
@@ -123,6 +125,7 @@ class Workflow:
         self.cancel()
         self._names.cancel()
         self._novelty.cancel()
+        self.predictions.cancel()
 
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.

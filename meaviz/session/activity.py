@@ -17,6 +17,11 @@ class Activity(param.Parameterized):
     )
     not_examined: str = param.String(default="", doc="Why the look through the data did not come to its end.")
 
+    predicting: tuple[float, str] = param.Tuple(
+        default=(0.0, ""), doc="Fraction done and message of the reading of predictions; no message for none."
+    )
+    not_predicted: str = param.String(default="", doc="Why the predictions that were asked for are not there.")
+
     @property
     def words(self) -> str:
         """The message of the running step and how far it is."""

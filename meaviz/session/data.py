@@ -14,6 +14,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.label_table import LabelTable
 from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.error_by_novelty import ErrorByNovelty
 from meagraph.evaluation.novelty import Novelty
 from meagraph.inspection.findings import Findings
 from meagraph.inspection.naming import Evidence
@@ -26,13 +27,21 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
+from meagraph.predictions import Errors
 from meaviz.session.runs import TrainingRun
 
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
-    "data": {"dataset": None, "properties": None, "labels": None, "findings": None, "evidence": None},
+    "data": {
+        "dataset": None,
+        "properties": None,
+        "labels": None,
+        "findings": None,
+        "evidence": None,
+        "errors": None,
+    },
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
-    "map": {"survey": None, "cluster_stability": None, "novelty": None},
+    "map": {"survey": None, "cluster_stability": None, "novelty": None, "thin": {}},
 }
 STEPS = tuple(RESULTS)
 
@@ -87,6 +96,12 @@ class Data(param.Parameterized):
     survey: Survey | None = param.ClassSelector(class_=Survey, allow_None=True)
     novelty: Novelty | None = param.ClassSelector(
         class_=Novelty, allow_None=True, doc="How far what is new lies from what is known; None until it is found."
+    )
+    errors: Errors | None = param.ClassSelector(
+        class_=Errors, allow_None=True, doc="How far predictions are off; None while there are none."
+    )
+    thin: Mapping[str, ErrorByNovelty] = param.Dict(
+        default={}, doc="By quantity: whether its error lies where the data is thin; empty until it is found."
     )
     cluster_stability: NDArray[np.float64] | None = param.Array(
         default=None, doc="(C,) of each cluster, None until it is measured."

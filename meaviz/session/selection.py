@@ -8,7 +8,9 @@ import numpy as np
 import param
 from numpy.typing import NDArray
 
+from meagraph.errors import MEAGraphError
 from meagraph.inspection.named import NamedSelections, unpacked
+from meagraph.inspection.properties import Properties
 from meagraph.latent.clustering import Clusters
 from meaviz.session.data import Data
 from meaviz.session.filters import Filters
@@ -144,6 +146,19 @@ class Selection(param.Parameterized):
         if shown is not None and not np.array_equal(shown, self.shown):
             self.shown = shown
             self._take(self.mask & shown)
+
+    def keep_filters_of(self, properties: Properties) -> None:
+        """Lift the filters by what is none of these ``properties`` any more."""
+        filters = self.filters
+        for name, *_ in (*filters.ranges, *filters.choices):
+            if name not in properties:
+                filters = filters.without(name)
+        try:
+            filters.mask(properties)
+        except MEAGraphError:
+            filters = filters.without("condition")
+        if filters != self.filters:
+            self.set_filters(filters)
 
     # ---- names
 

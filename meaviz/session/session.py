@@ -22,6 +22,7 @@ from meagraph.inspection.property import two_sided
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight, continues
 from meagraph.pipeline.survey import Survey
+from meagraph.predictions import Errors
 from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Data
@@ -120,6 +121,18 @@ class Session:
             self.data.novelty = found
             self.data.properties = self._properties()
 
+    def set_errors(self, errors: Errors) -> None:
+        """Take how far predictions are off, in place of those before: properties of each environment from then on."""
+        with self.together():
+            self.data.param.update(errors=errors, thin={})
+            if self.data.sight is None:
+                self.data.properties = Properties(errors.dataset, errors=errors)
+            else:
+                self.data.properties = known = self._properties()
+                self.selection.keep_filters_of(known)
+                self.selection.renew_filters()
+                self.appearance.fit(known)
+
     def set_level(self, count: int) -> None:
         """Show ``count`` clusters of the hierarchy; selection and judgements stay, and so do plans of no cluster.
 
@@ -154,7 +167,7 @@ class Session:
         if not continues(before, sight):
             self.selection.clear_all(same_data=same_data)
         if sight is None or dataset is None:
-            self.data.properties = None if dataset is None else Properties(dataset)
+            self.data.properties = None if dataset is None else Properties(dataset, errors=self.data.errors)
             return
         self.data.properties = self._properties()
         if self.selection.mask is None:
@@ -228,6 +241,11 @@ class Session:
             facts["novelty"] = f"{self.data.novelty.value[row]:.2f} × spacing of the known"
         if sight is not None and sight.outliers is not None:
             facts["outlier score"] = f"{sight.outliers.score[row]:.2f}"
+        if self.data.errors is not None:
+            errors = self.data.errors
+            facts["predicted"] = (
+                f"off by {with_unit(errors.force[row], 'eV/Å')}, {with_unit(errors.energy[structure], 'eV/atom')}"
+            )
         if self.judging.judgements is not None:
             facts["judged"] = self.judging.verdicts(row)
         return facts
@@ -268,6 +286,7 @@ class Session:
             quick=None if quick is None else quick.projection,
             evidence=self.data.evidence,
             novelty=None if self.data.novelty is None else self.data.novelty.value,
+            errors=self.data.errors,
             live=live,
         )
 

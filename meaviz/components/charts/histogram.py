@@ -7,27 +7,15 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import BoxSelectTool, ColumnDataSource, CustomJS, HoverTool
+from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool
 from bokeh.plotting import figure
 
 from meagraph.inspection.summaries import Histogram
-from meaviz.components.map.gestures import mode_of_keys
+from meaviz.components.charts.brushing import report_shapes
 from meaviz.style.page import style_chart
 from meaviz.style.palette import theme
 
 LOW = 110  # pixels
-# as on the map: the geometry carries no modifier keys, so they are read from the pointer event that ends the drag
-_WATCH_KEYS = """
-window.addEventListener("pointerup", (event) => {
-  gesture.keys = [event.shiftKey, event.ctrlKey || event.metaKey]
-}, {capture: true, once: true})
-"""
-_SEND = """
-if (!cb_obj.final) return
-const {x0, x1} = cb_obj.geometry
-const [shift, ctrl] = gesture.keys ?? [false, false]
-gesture.data = {x0: [x0], x1: [x1], shift: [shift], ctrl: [ctrl], time: [performance.now()]}
-"""
 
 
 class HistogramChart(pn.viewable.Viewer):
@@ -67,10 +55,7 @@ class HistogramChart(pn.viewable.Viewer):
         plot.toolbar.active_drag = brush
         plot.yaxis.formatter.use_scientific = False
         self._brush = brush
-        gesture = ColumnDataSource({"x0": [], "x1": [], "shift": [], "ctrl": [], "time": []})
-        plot.js_on_event("panstart", CustomJS(args={"gesture": gesture}, code=_WATCH_KEYS))
-        plot.js_on_event("selectiongeometry", CustomJS(args={"gesture": gesture}, code=_SEND))
-        gesture.on_change("data", lambda attr, old, new: self._report(new))
+        report_shapes(plot, self._report)
         self._pane = pn.pane.Bokeh(plot, sizing_mode="stretch_both", min_height=LOW, margin=(0, 6))
 
     def __panel__(self) -> pn.pane.Bokeh:
@@ -101,7 +86,6 @@ class HistogramChart(pn.viewable.Viewer):
         """Draw how many of each bar (B,) are selected."""
         self._source.data["selected"] = counts
 
-    def _report(self, gesture: Mapping[str, Any]) -> None:
-        mode = mode_of_keys(bool(gesture["shift"][0]), bool(gesture["ctrl"][0]))
-        low, high = sorted((float(gesture["x0"][0]), float(gesture["x1"][0])))
+    def _report(self, shape: Mapping[str, Any], mode: str) -> None:
+        low, high = sorted((float(shape["x0"]), float(shape["x1"])))
         self._on_brush(low, high, mode)

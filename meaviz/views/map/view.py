@@ -33,6 +33,13 @@ from meaviz.views.shared.colours import choices, colour
 QUICK_NOTE = "Quick map: principal components; the learned map follows"
 EMPTY = "The map appears here once the steps on the left have run."
 FAILED = "There is no map yet: {}"
+CHANGING = (
+    "difference",
+    "novelty",
+    "force_error",
+    "energy_error",
+    "stress_error",
+)  # properties that change under a name
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
 
 
@@ -200,7 +207,7 @@ class MapView(pn.viewable.Viewer):
         if self.session.data.sight is not None:
             self._colour.groups = {title: dict(pairs) for title, pairs in choices(self.session).items()}
             self._colour.param.update(value=self.session.appearance.colour_by, disabled=False)
-            if events and self.session.appearance.colour_by in ("difference", "novelty"):  # maybe others by now
+            if events and self.session.appearance.colour_by in CHANGING:  # maybe others by now
                 self._recolour()
 
     def _show_axes(self, *events: object) -> None:

@@ -17,6 +17,8 @@ FIRST = (
     "cluster",
     "group",
     "novelty",
+    "force_error",
+    "energy_error",
     "element",
     "phase",
     "energy",
