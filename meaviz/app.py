@@ -29,7 +29,7 @@ from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
-TAB_KEYS = "1234567890-=;"
+TAB_KEYS = "1234567890-=;'"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
 NOTES = {  # what is handled elsewhere, by where it works

@@ -70,8 +70,8 @@ class Compared:
 
     def environments(self, points: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The environments (N,) that any of these ``points`` (K·C,) belongs to; all of a structure."""
-        chosen = points.reshape(self.reference.shape).any(axis=1)
-        return chosen if self.quantity.level == "environment" else chosen[self.errors.dataset.structure_of]
+        chosen = np.logical_or.reduce(points.reshape(self.reference.shape), axis=1)
+        return np.asarray(chosen if self.quantity.level == "environment" else chosen[self.errors.dataset.structure_of])
 
     def points(self, environments: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The points (K·C,) of these ``environments`` (N,), or of the structures that hold one of them."""
@@ -87,7 +87,7 @@ class Compared:
         """The environments (N,) of ``member``: itself, or all of the structure."""
         data = self.errors.dataset
         if self.quantity.level == "environment":
-            return np.arange(data.n_environments) == member
+            return np.asarray(np.arange(data.n_environments) == member)
         return np.asarray(data.structure_of == member)
 
 

@@ -12,6 +12,9 @@ const STYLE = `
   .error { color: var(--bad); } .warning { color: var(--warning); }
   .text { overflow-wrap: anywhere; }
   .count { color: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
+  .heads { position: sticky; top: 0; background: var(--raised); color: var(--muted); font-size: 12px; cursor: default; }
+  .heads:hover { background: var(--raised); }
+  .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 12px; }
   .empty { padding: 14px; color: var(--muted); }`;
 const STEPS = {ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity};
 
@@ -31,6 +34,10 @@ export function render({model}) {
       reveal(root, row);
     }
   };
+  const line = (row, text, numbers) => {
+    row.style.gridTemplateColumns = `minmax(56px, 1fr) repeat(${numbers.length}, 52px)`;
+    row.append(cell("text", text), ...numbers.map((number) => cell("number", number)));
+  };
   const choose = (id) => model.send_msg({type: "choose", id});
   const fill = () => {
     root.setAttribute("aria-label", model.label);
@@ -39,10 +46,22 @@ export function render({model}) {
       row.dataset.id = item.id;
       row.id = model.label.replaceAll(" ", "-") + "-" + item.id;
       row.setAttribute("role", "option");
-      row.append(cell("mark " + item.kind, item.mark), cell("text", item.text), cell("count", item.count));
+      if (model.heads.length) {
+        line(row, item.text, item.cells);
+        const named = item.cells.map((text, place) => `${model.heads[place + 1]} ${text}`);
+        row.setAttribute("aria-label", [item.text, ...named].join(", "));
+      } else {
+        row.append(cell("mark " + item.kind, item.mark), cell("text", item.text), cell("count", item.count));
+      }
       row.addEventListener("click", () => choose(item.id));
       return row;
     }));
+    if (model.heads.length && model.rows.length) {
+      const heads = cell("row heads", "");
+      heads.setAttribute("aria-hidden", "true"); // each row names its numbers
+      line(heads, model.heads[0], model.heads.slice(1));
+      root.prepend(heads);
+    }
     if (!model.rows.length) {
       const nothing = cell("empty", model.empty);
       nothing.setAttribute("role", "option"); // a listbox holds options

@@ -13,7 +13,11 @@ from meaviz.components.themed import Themed, script
 class ChoiceList(Themed):
     """Rows that are chosen by a click, or while the list has the focus by the arrow keys, Home and End."""
 
-    rows: Any = param.List(default=[], doc="Dictionaries of id, mark, kind (error, warning or other), text, count.")
+    rows: Any = param.List(
+        default=[],
+        doc="Dictionaries of id, mark, kind (error, warning or other), text, count; with heads of id, text, cells.",
+    )
+    heads = param.List(default=[], doc="Of a table: that of the text, then of each number in the cells.")
     current = param.Integer(default=-1, doc="Id of the row that is marked.")
     empty = param.String(default="", doc="Text in place of rows.")
     label = param.String(default="", doc="What is listed, for screen readers.")

@@ -17,7 +17,8 @@ function paintTokens(model, root) {
 /** Scroll a list to a row of it; scrollIntoView moves the page too. */
 function reveal(list, row) {
   const top = row.offsetTop - list.offsetTop, bottom = top + row.offsetHeight;
-  if (top < list.scrollTop) list.scrollTop = top;
+  const heads = list.querySelector(".heads")?.offsetHeight ?? 0;
+  if (top - heads < list.scrollTop) list.scrollTop = top - heads;
   else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }
 

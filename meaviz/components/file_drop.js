@@ -56,7 +56,7 @@ export function render({model}) {
   const bar = make("div", {className: "bar", hidden: true}), filled = make("div");
   const most = `at most ${megabytes(model.limit)} together`;
   const veil = make("div", {className: "veil", hidden: true, textContent: `Drop files or a folder to open them: ${most}`});
-  const note = make("small", {textContent: ` or drop them on the page, ${most}`});
+  const note = make("small", {textContent: ` or drop them ${model.anywhere ? "on the page" : "here"}, ${most}`});
   status.setAttribute("role", "status");
   for (const [name, value] of Object.entries({role: "progressbar", "aria-label": "Transfer", "aria-valuemin": "0",
     "aria-valuemax": "100"})) bar.setAttribute(name, value);
@@ -107,9 +107,11 @@ export function render({model}) {
     one.value = "";
   });
   let leaving = 0;
+  const ours = model.anywhere ? document : root;
   const over = (event) => {
     if (!brings(event)) return;
     event.preventDefault();
+    if (!model.anywhere) { event.stopPropagation(); return; } // no other takes it
     clearTimeout(leaving);
     veil.hidden = false;
     leaving = setTimeout(() => { veil.hidden = true; }, 400); // dragover comes again and again while it is over the page
@@ -117,6 +119,7 @@ export function render({model}) {
   const drop = async (event) => {
     if (!brings(event)) return;
     event.preventDefault();
+    event.stopPropagation();
     veil.hidden = true;
     const files = [...event.dataTransfer.files].map(named);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()); // gone after the first await
@@ -127,11 +130,11 @@ export function render({model}) {
       model.status = `The folder cannot be read (${error.message}). Bring it again.`;
     }
   };
-  document.addEventListener("dragover", over);
-  document.addEventListener("drop", drop);
+  ours.addEventListener("dragover", over);
+  ours.addEventListener("drop", drop);
   model.on("remove", () => {
-    document.removeEventListener("dragover", over);
-    document.removeEventListener("drop", drop);
+    ours.removeEventListener("dragover", over);
+    ours.removeEventListener("drop", drop);
   });
   model.on("share", progress);
   model.on("status", say);

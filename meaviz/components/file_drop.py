@@ -1,4 +1,4 @@
-"""Files and folders from the user's own machine: dropped anywhere on the page, or chosen with a button."""
+"""Files and folders from the user's own machine: dropped on the page, or chosen with a button."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class FileDrop(Themed):
 
     limit = param.Integer(default=0, doc="Bytes of all files together; said before anything is dropped.")
     share = param.Number(default=-1.0, doc="Fraction that has come, below 0 while nothing comes.")
+    anywhere = param.Boolean(default=True, doc="What is dropped anywhere on the page is taken, not only on this.")
     status = param.String(default="", doc="What came or why not; plain text.")
 
     _esm = script("file_drop.js")

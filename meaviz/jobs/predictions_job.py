@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +141,7 @@ def thinness(session: Session) -> NDArray[np.floating] | None:
     return next((signal.value for signal in data.survey.outliers.signals if signal.name == ALONE), None)
 
 
-def answers(errors: Errors, distance: NDArray[np.floating]) -> Mapping[str, ErrorByNovelty]:
+def answers(errors: Errors, distance: NDArray[np.floating]) -> dict[str, ErrorByNovelty]:
     """By quantity: whether the error lies where the ``distance`` (N,) to other data is large.
 
     Of a structure the environment counts that lies farthest. What is known already is no part of the question.
@@ -150,7 +150,7 @@ def answers(errors: Errors, distance: NDArray[np.floating]) -> Mapping[str, Erro
     data = errors.dataset
     away = np.where(data.known_environments, np.nan, distance.astype(np.float64))
     farthest = np.maximum.reduceat(away, data.offsets[:-1])
-    found = {}
+    found: dict[str, ErrorByNovelty] = {}
     for one in known_quantities(errors):
         size = compared(errors, one.name).size
         found[one.name] = error_by_novelty(size, away if one.level == "environment" else farthest)

@@ -150,7 +150,7 @@ class Selection(param.Parameterized):
     def keep_filters_of(self, properties: Properties) -> None:
         """Lift the filters by what is none of these ``properties`` any more."""
         filters = self.filters
-        for name, *_ in (*filters.ranges, *filters.choices):
+        for name in (*(one[0] for one in filters.ranges), *(one[0] for one in filters.choices)):
             if name not in properties:
                 filters = filters.without(name)
         try:

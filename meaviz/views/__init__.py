@@ -14,6 +14,7 @@ from meaviz.views.map.view import MapView
 from meaviz.views.models import RunsView
 from meaviz.views.outliers.inbox import InboxView
 from meaviz.views.pooling_rate import StabilityView
+from meaviz.views.predictions.view import PredictionsView
 from meaviz.views.pruning.view import PruningView
 from meaviz.views.steps.data import DataStep
 from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
@@ -35,6 +36,7 @@ TABS = (
     ("Pooling rate", StabilityView),
     ("Export", ExportView),
     ("Known", KnownView),
+    ("Predictions", PredictionsView),
 )
 
 __all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]

@@ -33,13 +33,7 @@ from meaviz.views.shared.colours import choices, colour
 QUICK_NOTE = "Quick map: principal components; the learned map follows"
 EMPTY = "The map appears here once the steps on the left have run."
 FAILED = "There is no map yet: {}"
-CHANGING = (
-    "difference",
-    "novelty",
-    "force_error",
-    "energy_error",
-    "stress_error",
-)  # properties that change under a name
+CHANGING = ("difference", "novelty", "force_error", "energy_error", "stress_error")  # under their names
 FIELD: dict[str, Any] = {"size": "small", "margin": (6, 4, 0, 0)}
 
 

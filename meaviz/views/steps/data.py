@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import panel as pn
 import panel_material_ui as pmui
@@ -10,16 +11,17 @@ from ase.data import chemical_symbols
 
 from meagraph.datasets.known import known_words
 from meagraph.errors import MEAGraphError
-from meaviz.components.path_field import Offer, PathField
+from meaviz.components.path_field import PathField
 from meaviz.demo import demo_path
 from meaviz.jobs.runner import held
 from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.buttons import small_button
+from meaviz.views.shared.paths import complete
+from meaviz.views.shared.upload import Upload
 from meaviz.views.steps.browser import FileBrowser
 from meaviz.views.steps.labels import LabelNames
 from meaviz.views.steps.recent import RecentFiles
 from meaviz.views.steps.step import COMPACT, Step, button
-from meaviz.views.steps.upload import Upload
 
 
 class DataStep(Step):
@@ -34,7 +36,7 @@ class DataStep(Step):
         self.path = PathField(
             label="Files (several: separate by commas)",
             placeholder="train.extxyz, runs/, runs/*.xyz, a.zip",
-            complete=self._complete,
+            complete=partial(complete, session.places),
             on_enter=held(self.open_typed),
             dark=session.appearance.dark,
             **COMPACT,
@@ -47,7 +49,7 @@ class DataStep(Step):
         browse.on_click(lambda event: self.browser.start())
         self.names = LabelNames(session, self.workflow)
         self.recent = RecentFiles(session, self.workflow)
-        self.upload = Upload(session, self.open)
+        self.upload = Upload(session, self.open, **COMPACT)
         self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
         self._labels = small_button("Labels", self.names.start, margin=(4, 6, 0, 0), disabled=True)
         session.data.param.watch(self._offer_labels, ["dataset", "labels", "asked"])
@@ -113,10 +115,6 @@ class DataStep(Step):
     def open(self, paths: Sequence[str]) -> None:
         """Open files, folders, patterns and archives together, wherever they lie."""
         self.workflow.open(list(paths), allow_unlabelled=self.unlabelled.value)
-
-    def _complete(self, text: str) -> tuple[list[Offer], int]:
-        found = self.session.places.completions(text)
-        return [Offer(one.name + "/" * one.folder, one.path, one.folder) for one in found.entries], found.more
 
     def _offer_labels(self, *events: object) -> None:
         self._labels.disabled = self.session.data.asked is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -15,7 +16,7 @@ from meaviz.style.page import PROGRESS_CSS
 from meaviz.style.text import TextPane, caption
 from meaviz.views.shared.feedback import alert, progress_bar
 
-COMPACT = {"sizing_mode": "stretch_width", "margin": (4, 0)}
+COMPACT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (4, 0)}
 
 
 class Step(pn.viewable.Viewer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import panel as pn
 
@@ -11,13 +12,17 @@ from meaviz.components.file_drop import FileDrop
 from meaviz.jobs.runner import held
 from meaviz.session import Session
 from meaviz.session.uploads import Batch
-from meaviz.views.steps.step import COMPACT
 
 
 class Upload(pn.viewable.Viewer):
-    """Takes what is dropped on the page, part by part; ``on_open(paths)`` is told once all of it is there."""
+    """Takes what is dropped, part by part; ``on_open(paths)`` is told once all of it is there.
 
-    def __init__(self, session: Session, on_open: Callable[[Sequence[str]], object]) -> None:
+    What is dropped ``anywhere`` on the page, but on an upload that takes only what is dropped on itself.
+    """
+
+    def __init__(
+        self, session: Session, on_open: Callable[[Sequence[str]], object], *, anywhere: bool = True, **layout: Any
+    ) -> None:
         super().__init__()
         self.session, self._on_open = session, on_open
         self._batch: Batch | None = None
@@ -27,7 +32,8 @@ class Upload(pn.viewable.Viewer):
             on_cancel=held(self.stop),
             limit=session.uploads.limit,
             dark=session.appearance.dark,
-            **COMPACT,
+            anywhere=anywhere,
+            **layout,
         )
         session.appearance.param.watch(lambda event: setattr(self.drop, "dark", event.new), "dark")
 
