@@ -14,6 +14,7 @@ const STYLE = `
   .count { color: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
   .heads { position: sticky; top: 0; background: var(--raised); color: var(--muted); font-size: 12px; cursor: default; }
   .heads:hover { background: var(--raised); }
+  .heads > .text, .table > .text { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 12px; }
   .empty { padding: 14px; color: var(--muted); }`;
 const STEPS = {ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity};
@@ -35,7 +36,8 @@ export function render({model}) {
     }
   };
   const line = (row, text, numbers) => {
-    row.style.gridTemplateColumns = `minmax(56px, 1fr) repeat(${numbers.length}, 52px)`;
+    row.title = text;
+    row.style.gridTemplateColumns = `minmax(56px, 1fr) repeat(${numbers.length}, 46px)`;
     row.append(cell("text", text), ...numbers.map((number) => cell("number", number)));
   };
   const choose = (id) => model.send_msg({type: "choose", id});
@@ -47,6 +49,7 @@ export function render({model}) {
       row.id = model.label.replaceAll(" ", "-") + "-" + item.id;
       row.setAttribute("role", "option");
       if (model.heads.length) {
+        row.classList.add("table");
         line(row, item.text, item.cells);
         const named = item.cells.map((text, place) => `${model.heads[place + 1]} ${text}`);
         row.setAttribute("aria-label", [item.text, ...named].join(", "));
@@ -79,7 +82,7 @@ export function render({model}) {
     const next = here < 0 ? 0 : here + STEPS[event.key];
     choose(model.rows[Math.max(0, Math.min(next, model.rows.length - 1))].id);
   });
-  model.on(["rows", "empty", "label"], fill);
+  model.on(["rows", "heads", "empty", "label"], fill);
   model.on("current", mark);
   model.on("dark", paint);
   paint();

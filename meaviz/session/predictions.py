@@ -64,18 +64,20 @@ def worst_rows(of: Compared) -> list[dict[str, Any]]:
     for member in of.ranked[:MOST].tolist():
         atomic = of.quantity.level == "environment"
         structure = int(data.structure_of[member]) if atomic else member
-        file = Path(data.sources[data.source_index[structure]].path).name or data.name
+        place = f"frame {data.frame_index[structure]}"
+        if len(data.sources) > 1:
+            place = f"{Path(data.sources[data.source_index[structure]].path).name}, {place}"
         what = (
             f"{chemical_symbols[data.numbers[member]]} {data.atom_of[member]}"
             if atomic
-            else f"{data.sizes[member]:,} at."
+            else _atoms(int(data.sizes[member]))
         )
         rows.append(
             {
                 "id": member,
                 "mark": figure(of.quantity.scale * of.size[member]),
                 "kind": "",
-                "text": f"{data.groups[structure]} · {file}, frame {data.frame_index[structure]}",
+                "text": f"{data.groups[structure]} · {place}",
                 "count": what,
             }
         )
@@ -87,7 +89,9 @@ def summary(of: Compared) -> str:
     all_of: Parts = whole(of)
     rmse, mae, worst = (figure(of.quantity.scale * float(one[0])) for one in (all_of.rmse, all_of.mae, all_of.worst))
     members = "atoms" if of.quantity.level == "environment" else "structures"
-    return f"RMSE {rmse}, MAE {mae}, worst {worst} {of.quantity.error_unit} of {int(all_of.count[0]):,} {members}"
+    count, total = int(all_of.count[0]), len(of.size)
+    known = f"{count:,}" if count == total else f"{count:,} of {total:,}"
+    return f"RMSE {rmse}, MAE {mae}, worst {worst} {of.quantity.error_unit}, {known} {members}"
 
 
 def part_of(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> int:
@@ -101,3 +105,7 @@ def figure(value: float) -> str:
     if value == 0 or value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.1e}"
+
+
+def _atoms(count: int) -> str:
+    return f"{count:,} atom{'s' * (count != 1)}"

@@ -34,7 +34,8 @@ from meaviz.style.palette import SEQUENTIAL, theme
 LOW = 130  # pixels at least
 REACH = 8.0  # pixels between the pointer and the point it means
 DELAY = 30  # ms; wheel and resize come in bursts
-_TOOLBAR = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool
+# Bokeh forgets the width of dividers and hides the last tool; small ones all have room beside a low chart
+_TOOLBAR = ".bk-divider { display: none } :host { --button-width: 24px; --button-height: 24px }"
 
 
 class ParityChart(pn.viewable.Viewer):
@@ -62,7 +63,7 @@ class ParityChart(pn.viewable.Viewer):
             min_height=LOW,
             sizing_mode="stretch_both",
         )
-        lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool()
+        lasso, wheel = LassoSelectTool(continuous=False, renderers=[]), WheelZoomTool(visible=False)
         plot.add_tools(lasso, BoxSelectTool(renderers=[]), PanTool(), wheel, ResetTool())
         plot.toolbar.update(active_drag=lasso, active_scroll=wheel, active_tap=None, logo=None)
         plot.toolbar.stylesheets = [_TOOLBAR]

@@ -44,7 +44,7 @@ class Source:
         self.panel = pn.FlexBox(
             self._among,
             self.path,
-            small_button("Open", self.open_typed, margin=(14, 12, 0, 0), description="Open these predictions"),
+            small_button("Open", self.open_typed, margin=(14, 12, 0, 0), description="Open predictions"),
             self.upload,
             align_items="flex-start",
             gap="0px",
@@ -86,6 +86,14 @@ class Source:
         """Another family was chosen; one that is shown already is not read again."""
         if self.family.value not in (None, self._shown()):
             self.job.take_family(self.family.value)
+
+    @property
+    def words(self) -> str:
+        """What is shown: the family, or the file."""
+        errors, family = self.session.data.errors, self._shown()
+        if errors is None:
+            return ""
+        return errors.predicted.name if family is None else family or "plain names"
 
     def _shown(self) -> str | None:
         """The family whose errors are shown; None for a file, or nothing."""

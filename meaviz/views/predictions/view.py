@@ -38,7 +38,7 @@ NONE = markup(
     "<p>From a model: <code>meagraph predict</code> writes such a file.</p>"
 )
 NO_DATA = markup("<p>Open a dataset on the left first; predictions of a model are then compared with its labels.</p>")
-SIDES = ("Worst", "Thin data")
+SIDES = ("Lists", "Thin data?")
 WAITS = "Whether the error is where the data is thin is known once there is a map."
 COLUMN = {"min-width": "0", "padding": "0 0 8px"}
 
@@ -54,12 +54,16 @@ class PredictionsView(pn.viewable.Viewer):
         dark = session.appearance.dark
         self.source = Source(session, workflow.predictions)
         self.quantity = self._switch({}, None, width=230)
-        self.difference = toggle("Difference", "Plot predicted less reference", margin=0)
+        self.difference = toggle("Difference", "Difference: predicted less reference", margin=0)
         self.summary = caption(
-            margin=(3, 6), sizing_mode="stretch_width", styles={"font-size": "13px", "min-width": "0"}
+            margin=(3, 6), sizing_mode="stretch_width", styles={"font-size": "12px", "min-width": "0"}
         )
-        self.colour = small_button("Colour by error", self.colour_by_error, description="Map and atoms by this error")
-        self.other = toggle("Other predictions", "Choose another family of names, or another file", margin=0)
+        self.colour = small_button(
+            "Colour by error", self.colour_by_error, description="Colour by error: the map and the atoms"
+        )
+        self.other = toggle(
+            "Other predictions", "Other predictions: another family of names, or another file", margin=0
+        )
         self.chart = ParityChart(self.brush, self.tap, dark=dark)
         self.kind = self._switch(list(KINDS), KINDS[0], width=290)
         self.parts = ChoiceList(
@@ -115,16 +119,23 @@ class PredictionsView(pn.viewable.Viewer):
             margin=(6, 12, 4, 12),
             styles={"gap": "8px"},
         )
-        self._thin = pn.Column(self.answer, self.thin, visible=False, **FILL)
-        self._worst = pn.Column(self.worst, **FILL)
-        top = {"margin": (0, 0, 4, 0), "sizing_mode": "stretch_width"}
-        body = pn.Row(
-            pn.Column(self.chart, styles={"flex": "1.05 1 0", **COLUMN}, **FILL),
-            pn.Column(pn.Row(self.kind, **top), self.parts, styles={"flex": "1.15 1 0", **COLUMN}, **FILL),
-            pn.Column(pn.Row(self.side, **top), self._worst, self._thin, styles={"flex": "1 1 0", **COLUMN}, **FILL),
+        switches = pn.Row(
+            self.kind, pn.HSpacer(), self.side, margin=(0, 0, 4, 0), sizing_mode="stretch_width", height=28
+        )
+        listed = {"min-width": "0"}
+        self._lists = pn.Row(
+            pn.Column(self.parts, styles={"flex": "1.5 1 0", **listed}, **FILL),
+            pn.Column(self.worst, styles={"flex": "1 1 0", **listed}, **FILL),
+            styles={"gap": "10px"},
             **FILL,
         )
-        body.styles = {"gap": "10px", "padding": "0 12px 0 8px"}
+        self._thin = pn.Column(self.answer, self.thin, visible=False, **FILL)
+        body = pn.Row(
+            pn.Column(self.chart, styles={"flex": "1 1 0", **COLUMN}, **FILL),
+            pn.Column(switches, self._lists, self._thin, styles={"flex": "2 1 0", **COLUMN}, **FILL),
+            styles={"gap": "10px", "padding": "0 12px 0 8px"},
+            **FILL,
+        )
         self._filled = pn.Column(tools, body, visible=False, **FILL)
         self._choice = pn.Column(self.source.panel, margin=0, sizing_mode="stretch_width")
         return [self.empty, self._choice, self.source.activity, self._filled]
@@ -186,14 +197,14 @@ class PredictionsView(pn.viewable.Viewer):
         """Which of the parts that take turns are in sight."""
         there = self.session.data.dataset is not None
         self._choice.visible = there and (self.session.data.errors is None or bool(self.other.value))
-        self._worst.visible, self._thin.visible = self.side.value == SIDES[0], self.side.value == SIDES[1]
+        self._lists.visible, self._thin.visible = self.side.value == SIDES[0], self.side.value == SIDES[1]
 
     def _show_quantity(self, *events: object) -> None:
         errors = self.session.data.errors
         if errors is None or self.quantity.value is None:
             return
         self._compared = found = compared(errors, self.quantity.value)
-        self.summary.object = f"{summary(found)} · {errors.predicted.words}"
+        self.summary.object = f"{self.source.words}: {summary(found)}"
         self._draw()
         self._list_parts()
         self.worst.rows = worst_rows(found)
@@ -229,8 +240,12 @@ class PredictionsView(pn.viewable.Viewer):
             return
         one, answer = found.quantity, self.session.data.thin.get(found.quantity.name)
         known = self.session.data.novelty is not None
-        far = "distance to known data / its spacing" if known else "distance to another structure's / usual"
-        labels = (far, f"RMSE / {one.error_unit}")
+        far = (
+            "distance to known data / its spacing (median)"
+            if known
+            else "distance to the nearest of another structure / usual one (median)"
+        )
+        labels = (far, one.error_unit)
         self.answer.object = WAITS if answer is None else answer.sentence
         self.thin.show(answer, labels, one.scale, dark=self.session.appearance.dark)
 
