@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.errors import MEAGraphError
 from meagraph.evaluation.error_by_novelty import ErrorByNovelty, error_by_novelty
 from meagraph.predictions import Errors, Predicted, compare_labels, predicted_by_family, predicted_by_file
 from meagraph.predictions.families import families_beside
@@ -47,7 +48,13 @@ class PredictionsJob:
 
         def read(dataset: AtomicDataset, progress: Progress) -> Predicted:
             other = open_dataset(paths, progress=part(progress, 0.0, 0.3), allow_unlabelled=True)
-            return predicted_by_file(dataset, other, progress=part(progress, 0.3, 0.95))
+            found = predicted_by_file(dataset, other, progress=part(progress, 0.3, 0.95))
+            if _says_the_same(dataset, found):
+                raise MEAGraphError(
+                    f"{other.name}: expected predictions, but its labels are those of {dataset.name} itself. Where it "
+                    "holds predictions under other names, open it as the data."
+                )
+            return found
 
         self._start(read)
 
@@ -125,6 +132,14 @@ class PredictionsJob:
                 self._measure()
 
         self._thin.start(work, take, self.refuse)
+
+
+def _says_the_same(dataset: AtomicDataset, found: Predicted) -> bool:
+    """All that is predicted equals the label, where there is one."""
+    pairs = ((found.energy, dataset.energy), (found.forces, dataset.forces))
+    known = [np.isfinite(one) & np.isfinite(other) for one, other in pairs]
+    same = all((one[some] == other[some]).all() for (one, other), some in zip(pairs, known, strict=True))
+    return same and any(some.any() for some in known)
 
 
 def thinness(session: Session) -> NDArray[np.floating] | None:

@@ -85,13 +85,13 @@ def worst_rows(of: Compared) -> list[dict[str, Any]]:
 
 
 def summary(of: Compared) -> str:
-    """RMSE, MAE and the largest error of everything, in words."""
+    """RMSE, MAE and the largest error of everything, in words, and of how much where that is not all."""
     all_of: Parts = whole(of)
     rmse, mae, worst = (figure(of.quantity.scale * float(one[0])) for one in (all_of.rmse, all_of.mae, all_of.worst))
     members = "atoms" if of.quantity.level == "environment" else "structures"
     count, total = int(all_of.count[0]), len(of.size)
-    known = f"{count:,}" if count == total else f"{count:,} of {total:,}"
-    return f"RMSE {rmse}, MAE {mae}, worst {worst} {of.quantity.error_unit}, {known} {members}"
+    known = "" if count == total else f", {count:,} of {total:,} {members}"
+    return f"RMSE {rmse}, MAE {mae}, worst {worst} {of.quantity.error_unit}{known}"
 
 
 def part_of(codes: NDArray[np.int64], mask: NDArray[np.bool_]) -> int:

@@ -1,4 +1,4 @@
-"""Main jobs of the app without threads: at once, or when the test says so."""
+"""Jobs of the app without threads: at once, or when the test says so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import Progress, silent
 from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.runner import JobRunner
 
 
 def end(job: MainJob) -> None:
@@ -74,3 +75,46 @@ class Held(MainJob):
         if self.held is not None:
             step, self.held = self.held[0], None
             self.fail(step, str(Cancelled()))
+
+
+class RunsAtOnce(JobRunner):
+    """Runs each job where it is started."""
+
+    def start(
+        self, work: Callable[[Progress], Any], on_done: Callable[[Any], None], on_failed: Callable[[str], None]
+    ) -> None:
+        try:
+            result = work(silent)
+        except MEAGraphError as error:
+            on_failed(str(error))
+        else:
+            on_done(result)
+
+
+class RunsWhenTold(JobRunner):
+    """Holds the job that was started until the test lets it work."""
+
+    held: tuple[Callable[[Progress], Any], Callable[[Any], None], Callable[[str], None]] | None = None
+    cancelled = False
+
+    @property
+    def busy(self) -> bool:
+        return self.held is not None
+
+    def start(
+        self, work: Callable[[Progress], Any], on_done: Callable[[Any], None], on_failed: Callable[[str], None]
+    ) -> None:
+        assert self.held is None
+        self.held, self.cancelled = (work, on_done, on_failed), False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def finish(self) -> None:
+        """Let it work, and tell what came of it."""
+        assert self.held is not None
+        (work, on_done, on_failed), self.held = self.held, None
+        if self.cancelled:
+            on_failed(str(Cancelled()))
+        else:
+            on_done(work(silent))

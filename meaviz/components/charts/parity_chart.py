@@ -34,8 +34,7 @@ from meaviz.style.palette import SEQUENTIAL, theme
 LOW = 130  # pixels at least
 REACH = 8.0  # pixels between the pointer and the point it means
 DELAY = 30  # ms; wheel and resize come in bursts
-# Bokeh forgets the width of dividers and hides the last tool; small ones all have room beside a low chart
-_TOOLBAR = ".bk-divider { display: none } :host { --button-width: 24px; --button-height: 24px }"
+_TOOLBAR = ".bk-divider { display: none }"  # Bokeh forgets their width and hides the last tool
 
 
 class ParityChart(pn.viewable.Viewer):
@@ -77,7 +76,7 @@ class ParityChart(pn.viewable.Viewer):
         )
         plot.add_layout(self._bar, "right")
         report_shapes(plot, self._select)
-        plot.on_event(Tap, lambda event: self._tap(event.x, event.y))
+        plot.on_event(Tap, lambda event: self.tap(event.x, event.y))
         plot.on_event(RangesUpdate, lambda event: self._look())
         for side in ("inner_width", "inner_height"):
             plot.on_change(side, lambda attr, old, new: self._look())
@@ -136,6 +135,15 @@ class ParityChart(pn.viewable.Viewer):
             )
         self._paint()
 
+    def tap(self, x: float | None, y: float | None) -> None:
+        """A click at (x, y) in data units, None outside, means the nearest point within REACH."""
+        if x is None or y is None:
+            return
+        view, (left, low) = self._view(), self._centre
+        at = x - float(left), y - float(low)
+        inside = all(start <= here <= end for here, (start, end) in zip(at, (view.x, view.y), strict=True))
+        self._on_tap(nearest(self._points, at, view.scale, REACH) if inside else -1)
+
     def _view(self) -> View:
         """What is in sight, less the centre."""
         view, (x, y) = view_of(self.figure), self._centre
@@ -172,11 +180,3 @@ class ParityChart(pn.viewable.Viewer):
         x, y = self._centre
         moved = {key: np.asarray(value) - (x if key[0] == "x" else y) for key, value in shape.items() if key != "type"}
         self._on_select(geometry_mask(self._points, {"type": shape["type"], **moved}), mode)
-
-    def _tap(self, x: float | None, y: float | None) -> None:
-        view = self._view()
-        if x is None or y is None:
-            return
-        place = x - float(self._centre[0]), y - float(self._centre[1])
-        inside = all(low <= at <= high for at, (low, high) in zip(place, (view.x, view.y), strict=True))
-        self._on_tap(nearest(self._points, place, view.scale, REACH) if inside else -1)

@@ -21,6 +21,8 @@ from meaviz.views.shared.feedback import alert, progress_bar
 from meaviz.views.shared.paths import complete
 from meaviz.views.shared.upload import Upload
 
+OTHER = "/"  # in place of a family; no name holds it
+
 
 class Source:
     """``panel`` chooses predictions, ``activity`` says how the reading of them goes and what went wrong."""
@@ -84,7 +86,7 @@ class Source:
 
     def _take(self, event: object) -> None:
         """Another family was chosen; one that is shown already is not read again."""
-        if self.family.value not in (None, self._shown()):
+        if self.family.value in self._families and self.family.value != self._shown():
             self.job.take_family(self.family.value)
 
     @property
@@ -104,9 +106,12 @@ class Source:
         dataset = self.session.data.dataset
         self._families = {} if dataset is None else families_beside(dataset)
         options = {plain(words): family for family, words in self._families.items()}
-        shown = self._shown()
         self._among.visible = bool(options)
-        self.family.param.update(options=options, value=shown)
+        shown = self._shown()
+        if shown is None:  # a choice of its own: without one the toolkit would take the first
+            errors = self.session.data.errors
+            options[plain("none of these" if errors is None else f"{errors.predicted.name}, a file")] = OTHER
+        self.family.param.update(options=options, value=OTHER if shown is None else shown)
 
     def _show_activity(self, *events: object) -> None:
         fraction, message = self.session.activity.predicting

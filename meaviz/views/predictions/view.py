@@ -124,7 +124,7 @@ class PredictionsView(pn.viewable.Viewer):
         )
         listed = {"min-width": "0"}
         self._lists = pn.Row(
-            pn.Column(self.parts, styles={"flex": "1.5 1 0", **listed}, **FILL),
+            pn.Column(self.parts, styles={"flex": "1.2 1 0", **listed}, **FILL),
             pn.Column(self.worst, styles={"flex": "1 1 0", **listed}, **FILL),
             styles={"gap": "10px"},
             **FILL,
@@ -197,6 +197,7 @@ class PredictionsView(pn.viewable.Viewer):
         """Which of the parts that take turns are in sight."""
         there = self.session.data.dataset is not None
         self._choice.visible = there and (self.session.data.errors is None or bool(self.other.value))
+        self.kind.visible = self.side.value == SIDES[0]
         self._lists.visible, self._thin.visible = self.side.value == SIDES[0], self.side.value == SIDES[1]
 
     def _show_quantity(self, *events: object) -> None:
@@ -216,7 +217,7 @@ class PredictionsView(pn.viewable.Viewer):
         if found is None:
             return
         one, apart = found.quantity, bool(self.difference.value)
-        upright = "predicted less reference" if apart else "predicted"
+        upright = "error" if apart else "predicted"
         self.chart.show(
             found.plane(difference=apart),
             None if mask is None else found.points(mask),

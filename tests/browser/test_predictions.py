@@ -1,0 +1,80 @@
+"""The tab of predictions on the page: it fits a small screen, keys and clicks select, a lasso selects everywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from meaviz.app import TAB_KEYS, build
+from meaviz.session import Session
+from meaviz.views import TABS
+from tests.support.browser import Served, data_to_page, drag, tool, wait_figure, wait_still, wait_until
+from tests.support.made_up import session_of
+from tests.support.predicted import errors_off
+
+OVERFLOW = """(index) => {
+  const found = [];
+  const walk = (root) => { for (const node of root.querySelectorAll("*")) {
+    if (node.classList?.contains("tab-" + index)) found.push(node);
+    if (node.shadowRoot) walk(node.shadowRoot); } };
+  walk(document);
+  return Math.max(found[0].scrollWidth - found[0].clientWidth, found[0].scrollHeight - found[0].clientHeight);
+}"""
+INDEX = [title for title, _ in TABS].index("Predictions")
+
+
+@pytest.mark.browser
+def test_the_tab_predictions_in_use(serve: Callable[..., Served], page: Page) -> None:
+    made: list[Session] = []
+
+    def app() -> Any:
+        made.append(session_of(1200, 20))
+        return build(session=made[-1])
+
+    served = serve(app)
+    page.context.add_init_script("localStorage['meaviz.tour'] = 'seen'")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(served.url)
+    wait_figure(page, "map")
+    session = made[-1]
+    page.keyboard.press(TAB_KEYS[INDEX])
+    tab = page.locator(f".tab-{INDEX}")
+    expect(tab).to_contain_text("No predictions yet")
+    served.run(lambda: session.set_errors(errors_off(session.data.dataset)))
+    expect(tab).to_contain_text("worst 400.0 meV/atom")
+    wait_figure(page, "parity")
+    wait_still(page)
+    assert page.evaluate(OVERFLOW, INDEX) <= 0
+    data = session.data.dataset
+
+    # a box around the one structure that is off
+    tool(page, "Box Select", within=tab)
+    reference = float(data.energy[2] / data.sizes[2])
+    corners = [(reference - 0.02, reference + 0.35), (reference + 0.02, reference + 0.45)]
+    drag(page, data_to_page(page, "parity", corners))
+    wait_until(page, lambda: set(data.structure_of[session.selection.mask]) == {2}, what="the structure in the box")
+
+    # keys go along the parts; the first is where the error is largest
+    tab.get_by_role("button", name="Group", exact=True).click()
+    parts = tab.get_by_role("listbox", name="Errors by part")
+    expect(parts.get_by_role("option").first).to_have_attribute("aria-label", re.compile("group 2, struct. 9, RMSE"))
+    parts.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    second = parts.get_by_role("option").nth(1)
+    expect(second).to_have_attribute("aria-selected", "true")
+    name = second.locator(".text").inner_text()
+    of = data.groups[data.structure_of]
+    wait_until(page, lambda: set(of[session.selection.mask]) == {name}, what="the second group")
+
+    tab.get_by_role("button", name="Forces", exact=True).click()
+    worst = tab.get_by_role("listbox", name="The worst").get_by_role("option").first
+    expect(worst).to_contain_text("5,000")
+    worst.click()
+    wait_until(page, lambda: session.selection.inspected == 7, what="the worst atom in 3D")
+    tab.get_by_role("button", name="Colour by error").click()
+    expect(page.locator(".map-legend")).to_contain_text("Force error")
