@@ -15,7 +15,9 @@ const STYLE = `
   .heads { position: sticky; top: 0; background: var(--raised); color: var(--muted); font-size: 12px; cursor: default; }
   .heads:hover { background: var(--raised); }
   .heads > .text, .table > .text { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; font-size: 12px; }
+  .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .number { position: relative; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
+    font-size: 12px; }
   .empty { padding: 14px; color: var(--muted); }`;
 const STEPS = {ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity};
 
@@ -51,8 +53,8 @@ export function render({model}) {
       if (model.heads.length) {
         row.classList.add("table");
         line(row, item.text, item.cells);
-        const named = item.cells.map((text, place) => `${model.heads[place + 1]} ${text}`);
-        row.setAttribute("aria-label", [item.text, ...named].join(", "));
+        for (const [place, number] of row.querySelectorAll(".number").entries())
+          number.prepend(cell("heard", `${model.heads[place + 1]} `));
       } else {
         row.append(cell("mark " + item.kind, item.mark), cell("text", item.text), cell("count", item.count));
       }

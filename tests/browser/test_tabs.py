@@ -28,6 +28,7 @@ from tests.support.browser import (
     wait_until,
 )
 from tests.support.made_up import stability_of
+from tests.support.predicted import errors_off
 from tests.support.whole_page import FIND, LEFT_AT, App, panes
 
 FOCUS_IN_MENU = """() => {
@@ -129,6 +130,15 @@ def test_quests_by_its_button(app: App, monkeypatch: pytest.MonkeyPatch) -> None
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def fill(app: App, title: str) -> None:
+    """Give a tab what it shows beyond the map."""
+    session = app.session
+    if title == "Pooling rate" and session.data.stability is None:
+        app.served.run(lambda: setattr(session.data, "stability", stability_of(2000)))
+    if title == "Predictions" and session.data.errors is None:
+        app.served.run(lambda: session.set_errors(errors_off(session.data.dataset)))
+
+
 OVERFLOWS = f"""(selector) => {{
   const tab = ({FIND})(selector), {{bottom}} = ({FIND})(".pane-tabs").getBoundingClientRect(), out = [];
   if (tab.scrollHeight > tab.clientHeight + 1) out.push("the tab: " + tab.scrollHeight + " > " + tab.clientHeight);
@@ -150,8 +160,7 @@ OVERFLOWS = f"""(selector) => {{
 def test_a_tab_fits_its_pane_on_a_small_screen(app: App, title: str) -> None:
     """Charts with their axes are in sight; what is longer scrolls within, under its tools."""
     index = [name for name, _ in TABS].index(title)
-    if app.session.data.stability is None:
-        app.served.run(lambda: setattr(app.session.data, "stability", stability_of(2000)))
+    fill(app, title)
     app.tab(index)
     wait_still(app.page)
     wait_until(app.page, lambda: not app.page.evaluate(OVERFLOWS, f".tab-{index}"), 20, f"{title} fits")
@@ -291,3 +300,8 @@ def test_no_serious_violation_in_a_tab(app: App, title: str, dark: bool) -> None
     wait_until(app.page, lambda: app.session.selection.inspected == 0, what="an environment in 3D")
     app.tab([name for name, _ in TABS].index(title))
     check(app.page, CONTRAST if dark else RULES, ".pane-tabs")
+    if title == "Predictions" and not dark:  # by now with predictions: also where others are chosen
+        fill(app, title)
+        app.page.get_by_role("button", name="Other predictions").click()
+        expect(app.page.get_by_label("In another file of the same structures")).to_be_visible()
+        check(app.page, RULES, ".pane-tabs")
