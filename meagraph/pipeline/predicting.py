@@ -11,7 +11,9 @@ import numpy as np
 from meagraph.cache import place, read_cached
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.evaluation.error_by_novelty import ErrorByNovelty, error_by_novelty
 from meagraph.files import read_arrays, write_arrays
+from meagraph.outliers import Outliers, joined, prediction_signals
 from meagraph.pipeline.analysis import Analysis, Data, as_dataset
 from meagraph.predictions import Errors, Predicted, compare_labels, predicted_by_family, predicted_by_file
 from meagraph.predictions.models import Model, load_model, model_of
@@ -99,6 +101,32 @@ def _chunk(dataset: AtomicDataset, model: Model, rows: slice, *, cache: bool) ->
     chunk, failed = predict_chunk(model, dataset.structures[rows], known)
     write_arrays(path, vars(chunk))
     return chunk, failed
+
+
+def suspect(analysis: Analysis, errors: Errors) -> Outliers:
+    """The outliers of ``analysis`` with signals of the ``errors`` of a model: what it gets wrong beside its neighbours.
+
+    A label that is wrong stands out so; a large error where all errors are large, or where data is thin, does not.
+    """
+    if errors.dataset.fingerprint != analysis.dataset.fingerprint:
+        raise MEAGraphError(
+            f"Expected errors on {analysis.dataset.name!r}, but they are on {errors.dataset.name!r}, whose structures "
+            "or labels differ. Compare the predictions with this analysis."
+        )
+    signals = prediction_signals(analysis.learned.points, analysis.dataset, errors.energy, errors.force)
+    return joined(analysis.survey.outliers, signals)
+
+
+def thin_regions(analysis: Analysis, errors: Errors) -> ErrorByNovelty:
+    """Whether the ``errors`` are where the data is thin.
+
+    That is the novelty of what is new beside known data; without known data, how far the nearest environments are.
+    """
+    novelty = analysis.novelty
+    if novelty is not None:
+        return error_by_novelty(errors.of_environments, np.where(novelty.new, novelty.value, np.nan))
+    (isolation,) = (one for one in analysis.survey.outliers.signals if one.name == "isolation")
+    return error_by_novelty(errors.of_environments, isolation.value)
 
 
 def errors_of(

@@ -87,7 +87,8 @@ def run(
     model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
     :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to :func:`meagraph.datasets.read_dataset`. With
     ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave,
-    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
+    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any
+    bad input.
     """
     dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
