@@ -15,7 +15,8 @@ from meagraph.cli.options import (
     pipeline_config,
 )
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
-from meagraph.cli.pruning_options import add_by_error, add_pruning_options, by_error, pruning_config
+from meagraph.cli.predictions_options import add_by_error, predicted_by
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 
 
 def add_prune(commands: Any) -> None:
@@ -57,7 +58,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
-    from meagraph.pipeline.planning import by_error as weigh
+    from meagraph.pipeline.planning import by_error
     from meagraph.pipeline.predicting import errors_of
     from meagraph.pipeline.sharing import ask, asks
     from meagraph.pipeline.survey import latent_neighbours
@@ -86,8 +87,8 @@ def _prune(options: argparse.Namespace) -> None:
         )
         if asks(pruning, ranking):
             ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
-        if (predictions := by_error(options)) is not None:
-            pruning, ranking = weigh(pruning, ranking, errors_of(dataset, **predictions))
+        if (predictions := predicted_by(options, by="by_error")) is not None:
+            pruning, ranking = by_error(pruning, ranking, errors_of(dataset, **predictions))
         dropped = dropped_by(options, dataset, pruning.protected)
         rejected = None if dropped is None else dropped.environments
         plan = prune(ranking, clusters, dataset, pruning, rejected=rejected)

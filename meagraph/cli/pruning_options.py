@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from meagraph.cli.options import reading_options
 from meagraph.errors import MEAGraphError
 
 if TYPE_CHECKING:
@@ -89,29 +88,6 @@ def add_pruning_options(parser: argparse.ArgumentParser) -> None:
         metavar="GROUP",
         help="keep this group whole (isolated atoms always are)",
     )
-
-
-def add_by_error(parser: argparse.ArgumentParser) -> None:
-    """Predictions by whose error the shares grow; :func:`by_error` collects them again."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--by-error",
-        metavar="FAMILY",
-        help="multiply each share by the error of these predictions there: what their names begin with, as MACE_",
-    )
-    group.add_argument(
-        "--by-error-file", action="append", metavar="FILE", help="the same with predictions in a file of their own"
-    )
-
-
-def by_error(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Keyword arguments for :func:`meagraph.pipeline.predicting.errors_of`; None where no predictions are named."""
-    from meagraph.pipeline.opening import open_data
-
-    if options.by_error_file is not None:
-        reading = {**reading_options(options), "allow_unlabelled": True, "stress_unit": None}
-        return {"other": open_data(options.by_error_file, **reading)}
-    return None if options.by_error is None else {"family": options.by_error}
 
 
 def pruning_config(options: argparse.Namespace) -> PruningConfig:

@@ -18,7 +18,8 @@ from meagraph.cli.options import (
     training_options,
 )
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
-from meagraph.cli.pruning_options import add_by_error, add_pruning_options, by_error, pruning_config
+from meagraph.cli.predictions_options import add_by_error, predicted_by
+from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
@@ -72,7 +73,7 @@ def _run(options: argparse.Namespace) -> None:
             known=options.known or None,
             config=config,
             pruning=pruning,
-            predictions=by_error(options),
+            predictions=predicted_by(options, by="by_error"),
             **training,
             cache=not options.no_cache,
             drop_duplicates=options.drop_duplicates,

@@ -22,6 +22,7 @@ from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.scoring import NOISE_SHARE
 from meagraph.outliers.signals import ALARM, Outliers, Signal, own_signal, shared_signal
 
+NAMES = ("error of the force", "errors of the forces", "error of the energy")  # of the signals
 NEIGHBOURS = 16  # environments of other structures that each is compared with
 LOOKED = 48  # nearest environments among which those are looked for
 REFERENCE = 50_000  # environments of an element at most among which neighbours are looked for
@@ -79,7 +80,7 @@ def _forces(force: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, se
     beyond = size - median
     own = "the model is {value:.3g} eV/Å off the force on it, far more than on alike atoms of other structures"
     deviation = at_least_zero(beyond / np.hypot(spread, SPREAD * away))
-    atom = own_signal("error of the force", force, deviation, own, dataset)
+    atom = own_signal(NAMES[0], force, deviation, own, dataset)
 
     first, known = dataset.offsets[:-1], np.isfinite(beyond)
     count = np.add.reduceat(known, first, dtype=np.int64)
@@ -94,7 +95,7 @@ def _forces(force: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, se
     doubt = np.hypot(np.nan_to_num(width), SPREAD * reach)
     words = "the model is {value:.3g} times as far off the forces of its structure as off those of alike atoms"
     whole = shared_signal(
-        "errors of the forces",
+        NAMES[1],
         np.exp(shift),
         at_least_zero((shift - np.maximum(np.nan_to_num(middle), 0.0)) / doubt),
         words,
@@ -111,7 +112,7 @@ def _energy(energy: NDArray[np.float64], alike: Alike, dataset: AtomicDataset) -
     usual = 1.4826 * float(np.nanmedian(np.abs(energy - everything)))
     doubt = np.hypot(np.where(np.isfinite(spread), spread, usual), ENERGY_NOISE) * _thinness(alike)
     words = "the model is {value:+.3g} eV/atom off the energy of its structure, beside alike structures"
-    return shared_signal("error of the energy", beside, at_least_zero(np.abs(beside) / doubt), words, dataset)
+    return shared_signal(NAMES[2], beside, at_least_zero(np.abs(beside) / doubt), words, dataset)
 
 
 def _thinness(alike: Alike) -> NDArray[np.float64]:

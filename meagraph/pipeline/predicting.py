@@ -141,7 +141,8 @@ def errors_of(
 
     They are those that the frames carry under the names of a ``family`` (``"MACE_"`` of MACE_energy and MACE_forces),
     or the labels of the same structures in ``other`` data, in whatever order, or what :func:`predict` found for them.
-    ``reading`` are options of :func:`meagraph.datasets.read_dataset` for both. Raises MEAGraphError for bad input and
+    What is known already counts for nothing. ``reading`` are options of :func:`meagraph.datasets.read_dataset` for
+    both. Raises MEAGraphError for bad input and
     where nothing fits.
     """
     if (family is None) == (other is None):
@@ -160,6 +161,13 @@ def errors_of(
         if not isinstance(other, AtomicDataset):  # predictions may lack what labels must have
             other = as_dataset(other, progress=part(progress, 0.3, 0.6), **{**reading, "allow_unlabelled": True})
         predicted = predicted_by_file(dataset, other, progress=part(progress, 0.6, 1.0))
+    if dataset.known.any():  # what is known already is no test
+        predicted = replace(
+            predicted,
+            energy=np.where(dataset.known, np.nan, predicted.energy),
+            forces=np.where(dataset.known_environments[:, None], np.nan, predicted.forces),
+            stress=np.where(dataset.known[:, None, None], np.nan, predicted.stress),
+        )
     if found is None:
         return compare_labels(dataset, predicted)
     return compare_labels(dataset, predicted, clusters=found.survey.clusters.labels, cluster_names=found.cluster_names)
