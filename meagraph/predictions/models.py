@@ -22,7 +22,6 @@ from meagraph.descriptors import chgnet_based, mace_based
 from meagraph.descriptors.mace_file import read_mace_file
 from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
-from meagraph.model.training import choose_device
 
 DTYPES = ("float32", "float64")
 OF_ASE = {  # name: where it lies, and the module whose dictionary names the elements that it knows
@@ -99,7 +98,7 @@ def _mace(name: str, model: str | Path | None, device: str, dtype: str | None) -
     implementation = mace_based.installed("calculator")
     if model is None:
         raise MEAGraphError("The calculator 'mace' expects the path of a MACE model (--model), but none came. Name it.")
-    place = choose_device(device)
+    place = _device(device)
     file = read_mace_file(model)
 
     @functools.cache
@@ -141,7 +140,7 @@ def _chgnet(name: str, model: str | Path | None, device: str, dtype: str | None)
     """CHGNet 0.3.0 with the weights of its wheel."""
     implementation, weights = chgnet_based.installed("calculator")
     _refuse(name, model, dtype, only="float32")
-    place = choose_device(device)
+    place = _device(device)
     network = functools.cache(lambda: chgnet_based.build().to(place))
 
     def label(structures: Sequence[Atoms]) -> list[Labels]:
@@ -183,6 +182,12 @@ def _imported(name: str, model: str | Path | None, device: str, dtype: str | Non
             "meagraph.predict from Python."
         ) from error
     return model_of(calculator, prefix=f"{made.rpartition('.')[2]}_")
+
+
+def _device(name: str) -> str:
+    from meagraph.model.training import choose_device
+
+    return choose_device(name)
 
 
 def _refuse(name: str, model: str | Path | None, dtype: str | None, *, only: str) -> None:

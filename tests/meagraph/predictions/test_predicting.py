@@ -113,7 +113,7 @@ def test_where_everything_fails_nothing_is_said() -> None:
 def test_a_value_that_is_no_number_is_a_failure() -> None:
     def label(structures: Sequence[Atoms]) -> list[Labels]:
         made = Counting().label(structures)
-        return [one._replace(energy=np.nan) if one.energy == 3.0 else one for one in made]
+        return [Labels(np.nan if one.energy == 3.0 else one.energy, one.forces, one.stress) for one in made]
 
     data = mg.from_atoms([labelled(Atoms(f"Cu{n}", [(3.0 * i, 0, 0) for i in range(n)]), "x") for n in (2, 3)])
     found = labels_of(data, replace(Counting().model, label=label))
