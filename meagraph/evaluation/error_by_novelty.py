@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from meagraph.display.cards import Facts, Shown, Table, html_table
 from meagraph.errors import MEAGraphError
@@ -101,7 +100,7 @@ def error_by_novelty(error: NDArray[np.floating], novelty: NDArray[np.floating])
     nothing = np.empty(0)
     if len(size) < FEW or np.ptp(size) == 0.0 or np.ptp(thin) == 0.0:
         return ErrorByNovelty(len(size), np.nan, nothing, nothing, nothing)
-    correlation = float(np.corrcoef(rankdata(size), rankdata(thin))[0, 1])
+    correlation = float(np.corrcoef(_ranks(size), _ranks(thin))[0, 1])
     bins = np.array_split(np.argsort(thin, kind="stable"), BINS)
     squares = np.array([float((size[rows] ** 2).sum()) for rows in bins])
     return ErrorByNovelty(
@@ -111,3 +110,10 @@ def error_by_novelty(error: NDArray[np.floating], novelty: NDArray[np.floating])
         np.sqrt(squares / [len(rows) for rows in bins]),
         squares / squares.sum(),
     )
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks (n,) from the least, those of equal values their mean."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - 0.5 * (count - 1))[place])
