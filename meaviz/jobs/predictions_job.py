@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.error_by_novelty import ErrorByNovelty, error_by_novelty
-from meagraph.predictions import Errors, Predicted, compare_labels, predicted_by_family, predicted_by_file
+from meagraph.outliers import prediction_signals
+from meagraph.outliers.suspects import Suspect, suspects
+from meagraph.pipeline.predicting import errors_of
+from meagraph.predictions import Errors
 from meagraph.predictions.families import families_beside
 from meagraph.predictions.quantities import compared, known_quantities
 from meagraph.progress import Progress, part
@@ -19,21 +22,21 @@ from meaviz.jobs.runner import JobRunner
 from meaviz.jobs.shared import open_dataset
 from meaviz.session import Session
 
-ALONE = "distance to the net"  # the signal of the outlier scores that tells how far other structures are
-Read = Callable[[AtomicDataset, Progress], Predicted]
+ALONE = "isolation"  # the signal of the outlier scores that tells how far the nearest environments are
+Read = Callable[[AtomicDataset, Progress], Errors]
 
 
 class PredictionsJob:
-    """Fills ``session.data.errors``, and ``thin`` once there is a map; ``session.activity`` tells how it goes.
+    """Fills ``session.data.errors``, and where there is a map ``thin`` and ``suspects``.
 
-    Predictions in the files of a dataset, under another family of names, are taken as it is opened. What cannot be used
-    changes nothing but ``session.activity.not_predicted``.
+    Predictions in the files of a dataset, under another family of names, are taken as it is opened. How reading goes is
+    told in ``session.activity``; what cannot be used changes nothing but ``not_predicted`` there.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._runner = JobRunner(self._report)
-        self._thin = JobRunner(lambda fraction, message: None)
+        self._later = JobRunner(lambda fraction, message: None)
         self._next: Read | None = None  # what follows once what is at work has ended
         session.data.param.watch(self._look, "dataset")
         session.data.param.watch(self._measure, ["errors", "survey", "novelty"])
@@ -41,15 +44,15 @@ class PredictionsJob:
 
     def take_family(self, family: str) -> None:
         """Compare with the labels that the files carry under the names of a ``family``."""
-        self._start(lambda dataset, progress: predicted_by_family(dataset, family))
+        self._start(lambda dataset, progress: errors_of(dataset, family=family))
 
     def open(self, paths: Sequence[str | Path]) -> None:
         """Compare with the labels of the same structures in other files."""
 
-        def read(dataset: AtomicDataset, progress: Progress) -> Predicted:
+        def read(dataset: AtomicDataset, progress: Progress) -> Errors:
             other = open_dataset(paths, progress=part(progress, 0.0, 0.3), allow_unlabelled=True)
-            found = predicted_by_file(dataset, other, progress=part(progress, 0.3, 0.95))
-            if _says_the_same(dataset, found):
+            found = errors_of(dataset, other=other, progress=part(progress, 0.3, 0.95))
+            if all(not np.nan_to_num(values).any() for values in (found.energy, found.forces)):
                 raise MEAGraphError(
                     f"{other.name}: expected predictions, but its labels are those of {dataset.name} itself. Where it "
                     "holds predictions under other names, open it as the data."
@@ -62,7 +65,7 @@ class PredictionsJob:
         """Stop; what was there stays."""
         self._next = None
         self._runner.cancel()
-        self._thin.cancel()
+        self._later.cancel()
 
     def refuse(self, message: str) -> None:
         """Say why nothing was read."""
@@ -88,7 +91,7 @@ class PredictionsJob:
             return
 
         def work(progress: Progress) -> Errors:
-            found = compare_labels(dataset, read(dataset, progress))
+            found = read(dataset, progress)
             progress(1, 1, "predictions: compared")
             return found
 
@@ -114,39 +117,33 @@ class PredictionsJob:
     def _report(self, fraction: float, message: str) -> None:
         self.session.activity.predicting = (fraction, message or "predictions")
 
-    # ---- is the error where the data is thin?
+    # ---- what takes a map
 
     def _measure(self, *events: object) -> None:
         data = self.session.data
-        errors, distance = data.errors, thinness(self.session)
-        if errors is None or distance is None or data.thin or self._thin.busy:
-            return  # of those at work the last is looked at again below
+        errors, learned, distance = data.errors, data.learned, thinness(self.session)
+        if errors is None or data.survey is None or learned is None or data.suspects is not None or self._later.busy:
+            return  # of what is at work the end is waited for: then it is looked at again
+        if distance is None and errors.dataset.known.any():
+            return  # until its novelty is known
 
-        def work(progress: Progress) -> dict[str, ErrorByNovelty]:
-            return answers(errors, distance)
+        def work(progress: Progress) -> tuple[dict[str, ErrorByNovelty], tuple[Suspect, ...]]:
+            signals = prediction_signals(learned.points, errors.dataset, errors.energy, errors.force)
+            return {} if distance is None else answers(errors, distance), suspects(signals, errors.dataset)
 
-        def take(found: dict[str, ErrorByNovelty]) -> None:
-            if data.errors is errors and thinness(self.session) is distance:
-                data.thin = found
+        def take(found: tuple[dict[str, ErrorByNovelty], tuple[Suspect, ...]]) -> None:
+            if data.errors is errors and data.learned is learned and thinness(self.session) is distance:
+                data.param.update(thin=found[0], suspects=found[1])
             else:
                 self._measure()
 
-        self._thin.start(work, take, self.refuse)
-
-
-def _says_the_same(dataset: AtomicDataset, found: Predicted) -> bool:
-    """All that is predicted equals the label, where there is one."""
-    pairs = ((found.energy, dataset.energy), (found.forces, dataset.forces))
-    known = [np.isfinite(one) & np.isfinite(other) for one, other in pairs]
-    same = all((one[some] == other[some]).all() for (one, other), some in zip(pairs, known, strict=True))
-    return same and any(some.any() for some in known)
+        self._later.start(work, take, self.refuse)
 
 
 def thinness(session: Session) -> NDArray[np.floating] | None:
     """How far other data lies from each environment (N,): beside known data the novelty of what is new.
 
-    Otherwise the distance to the nearest environment of another structure over the usual one. None before either is
-    known.
+    Otherwise how far the nearest environments are, over the usual distance. None before either is known.
     """
     data = session.data
     if data.novelty is not None:

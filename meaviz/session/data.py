@@ -22,6 +22,7 @@ from meagraph.inspection.properties import Properties
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.stability import Stability
 from meagraph.model.results import EpochRecord
+from meagraph.outliers.suspects import Suspect
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import Learned
@@ -41,7 +42,7 @@ RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what
     },
     "descriptors": {"descriptors": None, "runs": (), "quick": None, "sight": None},
     "model": {"learned": None, "history": (), "stability": None},
-    "map": {"survey": None, "cluster_stability": None, "novelty": None, "thin": {}},
+    "map": {"survey": None, "cluster_stability": None, "novelty": None, "thin": {}, "suspects": None},
 }
 STEPS = tuple(RESULTS)
 
@@ -102,6 +103,9 @@ class Data(param.Parameterized):
     )
     thin: Mapping[str, ErrorByNovelty] = param.Dict(
         default={}, doc="By quantity: whether its error lies where the data is thin; empty until it is found."
+    )
+    suspects: tuple[Suspect, ...] | None = param.ClassSelector(
+        class_=tuple, allow_None=True, doc="Whose labels may be wrong, by the errors; None until it is found."
     )
     cluster_stability: NDArray[np.float64] | None = param.Array(
         default=None, doc="(C,) of each cluster, None until it is measured."

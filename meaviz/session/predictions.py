@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from meagraph.datasets import AtomicDataset
 from meagraph.inspection.property import Property
+from meagraph.outliers.suspects import Suspect
 from meagraph.predictions.parts import Parts, by_size, parts, whole
 from meagraph.predictions.quantities import Compared
 from meaviz.session.data import Data
@@ -82,6 +85,20 @@ def worst_rows(of: Compared) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def suspect_rows(found: Sequence[Suspect], dataset: AtomicDataset) -> list[dict[str, Any]]:
+    """Structures whose labels may be wrong, as rows of a ChoiceList; their ids are the most suspicious environments."""
+    return [
+        {
+            "id": one.environment,
+            "mark": f"{one.score:.2f}",
+            "kind": "",
+            "text": f"{dataset.groups[one.structure]}, frame {dataset.frame_index[one.structure]}: {one.words}",
+            "count": "",
+        }
+        for one in found[:MOST]
+    ]
 
 
 def summary(of: Compared) -> str:

@@ -124,7 +124,7 @@ class Session:
     def set_errors(self, errors: Errors) -> None:
         """Take how far predictions are off, in place of those before: properties of each environment from then on."""
         with self.together():
-            self.data.param.update(errors=errors, thin={})
+            self.data.param.update(errors=errors, thin={}, suspects=None)
             if self.data.sight is None:
                 self.data.properties = Properties(errors.dataset, errors=errors)
             else:

@@ -9,7 +9,6 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from meagraph.predictions.quantities import Compared, compared, known_quantities
-from meaviz.components.charts.novelty_chart import NoveltyChart
 from meaviz.components.charts.parity_chart import ParityChart
 from meaviz.components.choice_list import ChoiceList
 from meaviz.jobs.runner import held
@@ -27,6 +26,7 @@ from meaviz.session.predictions import (
 )
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 from meaviz.style.text import TextPane, caption, markup
+from meaviz.views.predictions.deeper import Deeper
 from meaviz.views.predictions.source import Source
 from meaviz.views.shared.buttons import small_button, toggle
 
@@ -35,11 +35,11 @@ NONE = markup(
     "<p>In the same files: another family of names beside the labels, as <code>MACE_energy</code> and "
     "<code>MACE_forces</code>, is taken as the files are opened.</p>"
     "<p>In another file of the same structures, in any order, opened here.</p>"
-    "<p>From a model: <code>meagraph predict</code> writes such a file.</p>"
+    "<p>From a model: such a file is written by <code>meagraph predict data.extxyz --calculator mace --model my.model "
+    "--out predicted.extxyz</code></p>"
 )
 NO_DATA = markup("<p>Open a dataset on the left first; predictions of a model are then compared with its labels.</p>")
-SIDES = ("Lists", "Thin data?")
-WAITS = "Whether the error is where the data is thin is known once there is a map."
+SIDES = ("Lists", "Thin data?", "Wrong labels?")
 COLUMN = {"min-width": "0", "padding": "0 0 8px"}
 
 
@@ -74,7 +74,7 @@ class PredictionsView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             margin=0,
         )
-        self.side = self._switch(list(SIDES), SIDES[0], width=200)
+        self.side = self._switch(list(SIDES), SIDES[0], width=290)
         self.worst = ChoiceList(
             self.choose_worst,
             label="The worst",
@@ -83,8 +83,7 @@ class PredictionsView(pn.viewable.Viewer):
             sizing_mode="stretch_both",
             margin=0,
         )
-        self.thin = NoveltyChart()
-        self.answer = TextPane("", margin=(2, 8), sizing_mode="stretch_width", styles={"font-size": "13px"})
+        self.deeper = Deeper(session)
         self.empty = TextPane("", margin=(8, 16), css_classes=["empty"], stylesheets=[FACTS_CSS])
         self._layout = pn.Column(*self._rows(), **FILL)
         self.quantity.param.watch(held(self._show_quantity), "value")
@@ -94,7 +93,6 @@ class PredictionsView(pn.viewable.Viewer):
         self.other.param.watch(held(self._turn), "value")
         session.data.param.watch(held(self._show), ["dataset", "errors"])
         session.data.param.watch(held(self._list_parts), ["properties", "sight"])
-        session.data.param.watch(held(self._show_thin), "thin")
         session.selection.param.watch(held(self._select), "mask")
         session.selection.param.watch(held(self._mark), "inspected")
         session.appearance.param.watch(held(self._restyle), "dark")
@@ -129,10 +127,11 @@ class PredictionsView(pn.viewable.Viewer):
             styles={"gap": "10px"},
             **FILL,
         )
-        self._thin = pn.Column(self.answer, self.thin, visible=False, **FILL)
         body = pn.Row(
             pn.Column(self.chart, styles={"flex": "1 1 0", **COLUMN}, **FILL),
-            pn.Column(switches, self._lists, self._thin, styles={"flex": "2 1 0", **COLUMN}, **FILL),
+            pn.Column(
+                switches, self._lists, self.deeper.thin, self.deeper.wrong, styles={"flex": "2 1 0", **COLUMN}, **FILL
+            ),
             styles={"gap": "10px", "padding": "0 12px 0 8px"},
             **FILL,
         )
@@ -198,7 +197,8 @@ class PredictionsView(pn.viewable.Viewer):
         there = self.session.data.dataset is not None
         self._choice.visible = there and (self.session.data.errors is None or bool(self.other.value))
         self.kind.visible = self.side.value == SIDES[0]
-        self._lists.visible, self._thin.visible = self.side.value == SIDES[0], self.side.value == SIDES[1]
+        for side, part in zip(SIDES, (self._lists, self.deeper.thin, self.deeper.wrong), strict=True):
+            part.visible = self.side.value == side
 
     def _show_quantity(self, *events: object) -> None:
         errors = self.session.data.errors
@@ -209,7 +209,7 @@ class PredictionsView(pn.viewable.Viewer):
         self._draw()
         self._list_parts()
         self.worst.rows = worst_rows(found)
-        self._show_thin()
+        self.deeper.show(found.quantity)
         self._mark()
 
     def _draw(self, *events: object) -> None:
@@ -235,21 +235,6 @@ class PredictionsView(pn.viewable.Viewer):
         self.parts.param.update(heads=heads(found), rows=rows)
         self._mark_part()
 
-    def _show_thin(self, *events: object) -> None:
-        found = self._compared
-        if found is None:
-            return
-        one, answer = found.quantity, self.session.data.thin.get(found.quantity.name)
-        known = self.session.data.novelty is not None
-        far = (
-            "distance to known data / its spacing (median)"
-            if known
-            else "distance to the nearest of another structure / usual one (median)"
-        )
-        labels = (far, one.error_unit)
-        self.answer.object = WAITS if answer is None else answer.sentence
-        self.thin.show(answer, labels, one.scale, dark=self.session.appearance.dark)
-
     def _select(self, *events: object) -> None:
         """The selection is another one."""
         found, mask = self._compared, self.session.selection.mask
@@ -272,4 +257,3 @@ class PredictionsView(pn.viewable.Viewer):
         dark = self.session.appearance.dark
         self.parts.dark = self.worst.dark = dark
         self.chart.style(dark)
-        self._show_thin()

@@ -168,7 +168,7 @@ def test_thinness_is_the_novelty_beside_known_data_and_else_the_distance_to_othe
     assert thinness(session) is None  # the made-up scores have no such signal
     found = session.data.survey.outliers
     distance = np.linspace(0.0, 2.0, 1200)
-    signal = replace(found.signals[0], name="distance to the net", value=distance)
+    signal = replace(found.signals[0], name="isolation", value=distance)
     session.data.survey = replace(session.data.survey, outliers=replace(found, signals=(signal,)))
     assert thinness(session) is distance
     job = PredictionsJob(session)

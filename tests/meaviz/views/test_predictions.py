@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from meagraph.outliers.suspects import Suspect
 from meaviz.jobs import predictions_job
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
@@ -27,7 +28,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def session() -> Session:
     made = session_of(1200, 20)
     found = made.data.survey.outliers
-    signal = replace(found.signals[0], name="distance to the net", value=np.linspace(0.1, 4.0, 1200))
+    signal = replace(found.signals[0], name="isolation", value=np.linspace(0.1, 4.0, 1200))
     made.data.survey = replace(made.data.survey, outliers=replace(found, signals=(signal,)))
     return made
 
@@ -120,11 +121,24 @@ def test_the_question_is_answered_in_a_sentence(view: PredictionsView, session: 
     found = session.data.thin["forces"]
     view.quantity.value = "forces"
     view.side.value = view.side.options[1]
-    assert view.answer.object == found.sentence
-    np.testing.assert_allclose(view.thin.source.data["error"], 1000 * found.error)
-    assert view.thin.figure.yaxis[0].axis_label == "meV/Å"
+    assert view.deeper.answer.object == found.sentence
+    np.testing.assert_allclose(view.deeper.chart.source.data["error"], 1000 * found.error)
+    assert view.deeper.chart.figure.yaxis[0].axis_label == "meV/Å"
     session.data.thin = {}
-    assert "once there is a map" in view.answer.object
+    assert "once there is a map" in view.deeper.answer.object
+
+
+def test_labels_that_may_be_wrong_are_listed_with_the_reason(view: PredictionsView, session: Session) -> None:
+    assert view.deeper.suspects.rows == []
+    session.data.suspects = (Suspect(3, 65, 1.5, "off by <b>much</b>"),)
+    assert view.deeper.suspects.rows[0]["text"] == "group 3, frame 3: off by <b>much</b>"
+    view.deeper.choose(65)
+    assert set(session.data.dataset.structure_of[session.selection.mask]) == {3}
+    assert session.selection.inspected == view.deeper.suspects.current == 65
+    session.data.suspects = ()
+    assert "No label stands out" in view.deeper.suspects.empty
+    session.data.suspects = None
+    assert "once there is a map" in view.deeper.suspects.empty
 
 
 def test_what_goes_wrong_is_said_and_nothing_else_changes(view: PredictionsView, session: Session) -> None:
