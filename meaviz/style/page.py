@@ -102,7 +102,8 @@ ul.reasons { margin: 6px 0 0; padding-left: 18px; font-size: 13px }
 p { font-size: 13px; margin: 8px 0 0; max-width: 110ch }
 table.costs { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 4px 0 }
 table.costs th, table.costs td { padding: 2px 14px 2px 0; text-align: right; white-space: nowrap }
-table.costs th { font-weight: 600 }
+table.costs th { font-weight: 600; vertical-align: bottom }
+table.costs tr:first-child th { white-space: normal }
 table.costs th:first-child { text-align: left }
 table.costs small { opacity: 0.75 }
 p.alignment { margin: 0 0 4px; font-weight: 600 }

@@ -92,7 +92,7 @@ class CostView(pn.viewable.Viewer):
             self._cancel,
             self._message,
         )
-        numbers = pn.Column(self._figures, self.entropy, scroll="y-auto", styles={"flex": "0 0 430px"}, **FILL)
+        numbers = pn.Column(self._figures, self.entropy, scroll=True, styles={"flex": "0 0 510px"}, **FILL)
         beside = pn.Column(self._chart, about, scroll="y-auto", styles={"flex": "1 1 0"}, **FILL)
         self._layout = pn.Column(
             pn.Row(*tools, margin=0, sizing_mode="stretch_width"),

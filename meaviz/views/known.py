@@ -68,8 +68,8 @@ class KnownView(pn.viewable.Viewer):
             self._problem,
             self.summary,
             caption(ABOUT, margin=(0, 12)),
-            scroll="y-auto",
-            styles={"flex": "1 1 0", "min-width": "0"},
+            scroll=True,
+            styles={"flex": "1.7 1 0", "min-width": "0"},
             **FILL,
         )
         middle = pn.Column(
@@ -77,7 +77,7 @@ class KnownView(pn.viewable.Viewer):
             styles={"flex": "1 1 0", "min-width": "0"},
             **FILL,
         )
-        right = pn.Column(self.count, self.list, styles={"flex": "0 1 330px", "min-width": "0"}, **FILL)
+        right = pn.Column(self.count, self.list, styles={"flex": "0 1 260px", "min-width": "0"}, **FILL)
         self._content = pn.Row(left, middle, right, visible=False, **FILL)
         self._layout = pn.Column(self.empty, self._content, **FILL)
         session.data.param.watch(held(self._show), ["novelty", "dataset"])
