@@ -20,6 +20,7 @@ from meagraph.datasets import read_dataset
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meagraph.outliers.suspects import Suspect
 from meaviz.app import build
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
@@ -35,6 +36,7 @@ from tests.support.browser import (
     wait_figure,
     wait_until,
 )
+from tests.support.predicted import errors_off
 from tests.support.results import survey_by_hand
 from tests.support.structures import niobium_structures
 from tests.support.whole_page import App, panes
@@ -393,6 +395,22 @@ def test_a_candidate_and_what_people_said_of_it(app: App) -> None:
     for text in (NAME, EVIL + "!", EVIL + "?"):
         says(app, "ul.said", text)
     says(app, ".pane-structure", f"outlier ({NAME})")
+
+
+@pytest.mark.browser
+def test_predictions_and_what_went_wrong_with_them(app: App) -> None:
+    session, where = app.session, tab(app, "Predictions")
+    app.served.run(lambda: session.set_errors(errors_off(session.data.dataset, name=EVIL)))
+    says(app, where, f"{EVIL}: RMSE")
+    says(app, where, f"{session.data.dataset.groups[2]} · frame 2")
+    app.page.locator(where).get_by_role("button", name="Group", exact=True).click()
+    says(app, where, GROUPS[2])
+    app.served.run(lambda: setattr(session.data, "suspects", (Suspect(2, 40, 1.5, EVIL),)))
+    app.page.locator(where).get_by_role("button", name="Wrong labels?").click()
+    says(app, where, f"frame 2: {EVIL}")
+    app.served.run(lambda: session.activity.param.update(predicting=(0.5, EVIL), not_predicted=EVIL))
+    says(app, f"{where} [role=alert]", EVIL)
+    app.served.run(lambda: session.activity.param.update(predicting=(0.0, ""), not_predicted=""))
 
 
 @pytest.mark.browser

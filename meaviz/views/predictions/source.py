@@ -30,7 +30,7 @@ class Source:
     def __init__(self, session: Session, job: PredictionsJob) -> None:
         self.session, self.job = session, job
         self.family = pmui.Select(
-            label="In the same files", options={}, value=None, size="small", width=230, margin=(6, 12, 0, 0)
+            label="Other names in the data", options={}, value=None, size="small", width=230, margin=(6, 12, 0, 0)
         )
         self.path = PathField(
             label="In another file of the same structures",

@@ -188,8 +188,10 @@ class PredictionsView(pn.viewable.Viewer):
             names = list(options.values())
             value = self.quantity.value if self.quantity.value in names else names[0]
             self.other.value = False
+            as_it_was = value == self.quantity.value  # else the change shows it
             self.quantity.param.update(options=options, value=value)
-            self._show_quantity()
+            if as_it_was:
+                self._show_quantity()
         self._turn()
 
     def _turn(self, *events: object) -> None:
