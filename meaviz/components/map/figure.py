@@ -39,8 +39,8 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
 
     ``ticks`` says that the coordinates themselves have a meaning.
 
-    The browser tests no point against box and lasso: that is done on all points, in ``hits.py``. It draws on its canvas:
-    WebGL takes seconds a redraw of 20,000 points where software plays the graphics card, as over ssh; this a tenth of one.
+    The browser tests no point against box and lasso: that is done on all points, in ``hits.py``. It draws on its
+    canvas: by WebGL a redraw of 20,000 points takes seconds where software plays the graphics card, as over ssh.
     """
     x_range, y_range = (_range_around(column) for column in xy.T)
     plot = figure(
