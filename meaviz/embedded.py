@@ -144,7 +144,9 @@ class App:
         session.selection.param.watch(partial(self._tell, session), "mask")
         self._session, self._document = session, pn.state.curdoc
         pn.state.on_session_destroyed(partial(self._gone, pn.state.curdoc))
-        return build(session=session)
+        page = build(session=session)
+        page.sidebar_open = False  # a cell is narrow, and the steps are done
+        return page
 
     def _gone(self, document: Document | None, context: Any) -> None:
         if self._document is document:
