@@ -11,6 +11,7 @@ from pathlib import Path
 
 from meagraph.cli import add_known, add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
+from meaviz.serving import ADDRESS
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "password yet: whoever reaches another address reads and writes all files that you can. Leave it out and "
             "forward the port over ssh (ssh -L 5006:localhost:5006 HOST), or insist with --insecure."
         )
-    if options.desktop and options.address != desktop.ADDRESS:
+    if options.desktop and options.address != ADDRESS:
         parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
 
     if options.root is not None and not Path(options.root).expanduser().is_dir():

@@ -22,8 +22,11 @@ from meagraph.errors import MEAGraphError
 from meagraph.latent.exemplars import exemplars
 from meagraph.pipeline.analysis import Analysis
 from meaviz.components.viewer.scene import build_scene
+from meaviz.embedded import App
 from meaviz.style.palette import Colouring, rgb24
 from meaviz.views.shared.colours import colouring
+
+__all__ = ["App", "colours", "show_cluster", "show_environment", "show_structure"]
 
 DIM = 0.22  # opacity outside an environment, as in the app
 SIZE = ("420px", "320px")

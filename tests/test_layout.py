@@ -28,14 +28,15 @@ STOREYS = (
     {"cli"},
 )
 APP_STOREYS = (
-    {"demo"},
+    {"demo", "serving"},
     {"style", "judgements"},
     {"components"},
     {"session"},
     {"jobs"},
     {"views"},
-    {"app", "notebook", "desktop"},
-    {"main", "cli"},
+    {"app", "desktop"},
+    {"embedded"},
+    {"main", "cli", "notebook"},
 )
 APART = {("session", "components")}  # a session remembers and shows nothing, though it stands above what shows
 GROUND = {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display"}  # may import each other

@@ -217,15 +217,15 @@ def _named(clusters: Clusters, evidence: Evidence) -> tuple[NDArray[np.int64], t
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
-    """Clusters as people read them: number, from 1, and name."""
-    return tuple(f"{number} · {name}" for number, name in enumerate(names, 1))
+    """Clusters as people read them: number, from 0 as in files, and name."""
+    return tuple(f"{number} · {name}" for number, name in enumerate(names))
 
 
 def _of_survey(survey: Surveyed, evidence: Evidence | None) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     clusters, outliers = survey.clusters, survey.outliers
     if clusters is not None:
-        labels, names = clusters.labels, [str(number + 1) for number in range(clusters.n_clusters)]
+        labels, names = clusters.labels, [str(number) for number in range(clusters.n_clusters)]
         entries["cluster"] = Entry(
             "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
         )

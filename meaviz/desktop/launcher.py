@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 import webbrowser
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from meaviz.serving import serve
+
 INSTALL = 'pip install "meaviz[desktop]"'
-ADDRESS = "127.0.0.1"
 WINDOW = (sys.executable, "-m", "meaviz.desktop.window")
-START, STOP = 60.0, 10.0  # s to wait for the server to listen, and for window and server to end
+STOP = 10.0  # s to wait for the window to end
 LAST_LINES = 5  # of what a window said that failed
 
 
@@ -46,27 +45,20 @@ def run(app: Callable[[], Any], *, title: str, port: int, browser: bool = True) 
     ``port`` is taken if it is free, any other if not. A window that fails is replaced by a tab of the ``browser``, and
     the app served on until it is interrupted.
     """
-    import panel as pn
-
-    port = free_port(port)
-    server = pn.serve(
-        app, title=title, location=False, port=port, address=ADDRESS, show=False, threaded=True, verbose=False
-    )
-    url = f"http://localhost:{port}/"
+    server = serve(app, title=title, port=port)
     try:
-        _wait_until_listening(port, server)
-        closed = show_window(url, title)
+        server.wait()
+        closed = show_window(server.url, title)
         if closed.status != 0:
-            print(failure(closed, url), file=sys.stderr)
+            print(failure(closed, server.url), file=sys.stderr)
             if browser:
-                webbrowser.open(url)
-            while server.is_alive():
-                server.join(1.0)
+                webbrowser.open(server.url)
+            while server.thread.is_alive():
+                server.thread.join(1.0)
     except KeyboardInterrupt:
         pass
     finally:
         server.stop()
-        server.join(STOP)
     return 0
 
 
@@ -91,31 +83,6 @@ def show_window(url: str, title: str, *, command: Sequence[str] = WINDOW) -> Clo
         raise
     reader.join(STOP)
     return Closed(process.returncode, "".join(said).strip())
-
-
-def free_port(preferred: int) -> int:
-    """``preferred`` where nobody listens on it, else a free one: what the page remembers is bound to its port."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            if os.name == "posix":  # a port whose last connections are still winding down is free
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ADDRESS, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no port of {ADDRESS} is free")
-
-
-def _wait_until_listening(port: int, server: threading.Thread) -> None:
-    deadline = time.monotonic() + START
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex((ADDRESS, port)) == 0:
-                return
-        if not server.is_alive() or time.monotonic() > deadline:
-            raise OSError(f"the server does not answer on port {port} of {ADDRESS}")
-        time.sleep(0.05)
 
 
 def failure(closed: Closed, url: str) -> str:

@@ -300,8 +300,8 @@ class Session:
 
 
 def cluster_name(label: int) -> str:
-    """What a cluster is called in the app: its number, from 1."""
-    return "unclustered" if label < 0 else f"{label + 1}"
+    """What a cluster is called in the app: its number, from 0 as in files and in Python."""
+    return "unclustered" if label < 0 else str(label)
 
 
 def with_unit(value: float, unit: str) -> str:

@@ -128,7 +128,7 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     button(page, "Flag").click()
     wait_until(page, lambda: session.judging.flags.any(), what="a flag")
     assert np.flatnonzero(session.judging.flags).tolist() == [session.selection.inspected]
-    assert not session.planning.plan.structures[structure]
+    wait_until(page, lambda: not session.planning.plan.structures[structure], what="a plan without it")
 
     # move the keep fraction with the keyboard
     page.get_by_role("tab", name="Pruning").click()

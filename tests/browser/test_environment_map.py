@@ -365,7 +365,7 @@ def test_names_are_as_wide_as_is_reckoned_with_and_more_appear_on_a_closer_view(
         return figure_eval(stage.page, NAME, f"Array.from({NAMES}.data_source.data.text)")
 
     assert on_page() == [one.text for one in stage.map.labels]
-    assert on_page()[0] == "1 · a long name, mm WWW"
+    assert on_page()[0] == "0 · a long name, mm WWW"
     assert 0 < len(on_page()) < 5  # there is no room for all
     around = stage.colours_around((stage.map.labels[0].x, stage.map.labels[0].y), 8)
     assert share(around, LIGHT.text) > 0.05  # letters

@@ -91,7 +91,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     wait_until(page, lambda: viewer.scene["repeats"] == [2, 1, 1] and not viewer.scene["around"], what="the structure")
     opened.settle()
     assert viewer.legend["title"] == "Cluster"
-    assert viewer.legend["entries"] == [["1", "#0072B2"]]
+    assert viewer.legend["entries"] == [["0", "#0072B2"]]
 
     session_rows = np.zeros(niobium.n_environments, dtype=bool)
     session_rows[[3, 40, 120, 130]] = True  # the last two are of the other cluster
@@ -111,7 +111,7 @@ def test_a_walk_through_the_tools(opened: Opened, niobium: AtomicDataset) -> Non
     wait_until(page, lambda: session.selection.inspected == 130, what="the last of the selection")
     wait_until(page, lambda: len(viewer.scene["centers"]) == 2, what="both environments")
     opened.settle()
-    assert [name for name, _ in viewer.legend["entries"]] == ["1", "2"]
+    assert [name for name, _ in viewer.legend["entries"]] == ["0", "1"]
     page.get_by_text("RMSD").wait_for()
     assert page.get_by_role("cell", name="130").is_visible()
     opened.button("Pin").click()

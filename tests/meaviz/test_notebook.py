@@ -89,7 +89,7 @@ def test_the_example_of_the_documentation_runs(
         return Analysis(run.dataset, run.descriptors, run.learned, run.survey)
 
     monkeypatch.setattr(pipeline, "analyse", ready)
-    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (example, *_) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, str(DOCUMENT), "exec"), names)
     result, by_cluster = names["found"], names["by_cluster"]

@@ -18,7 +18,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from meaviz.components.map.layers import SCATTER_MAX, View
+from meaviz.components.map.layers import View
 from meaviz.style.palette import Theme
 
 NAME = "map"  # for those who look for the figure in the browser
@@ -39,7 +39,8 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
 
     ``ticks`` says that the coordinates themselves have a meaning.
 
-    The browser tests no point against box and lasso: that is done on all points, in ``hits.py``.
+    The browser tests no point against box and lasso: that is done on all points, in ``hits.py``. It draws on its
+    canvas: by WebGL a redraw of 20,000 points takes seconds where software plays the graphics card, as over ssh.
     """
     x_range, y_range = (_range_around(column) for column in xy.T)
     plot = figure(
@@ -48,7 +49,6 @@ def empty_figure(xy: NDArray[np.float32], axis_labels: tuple[str, str], *, ticks
         y_range=y_range,
         tools=[],
         toolbar_location="above",
-        output_backend="webgl" if len(xy) <= SCATTER_MAX else "canvas",
         lod_timeout=100,  # ms from the last turn of the wheel to the report of the new ranges
         lod_threshold=None,  # never draw a part of the points
         sizing_mode="stretch_both",

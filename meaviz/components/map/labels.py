@@ -55,7 +55,7 @@ def label_texts(count: int, names: Sequence[str] = ()) -> tuple[tuple[str, ...],
     known = [*names[:count], *[""] * (count - len(names))]
     return tuple(
         (f"{number} · {shorten(name, LONGEST)}" if name else f"cluster {number}", str(number))
-        for number, name in enumerate(known, start=1)
+        for number, name in enumerate(known)
     )
 
 

@@ -1,4 +1,4 @@
-"""How the map draws N points: a WebGL scatter, or above ``SCATTER_MAX`` an image made by Datashader.
+"""How the map draws N points: a scatter, or above ``SCATTER_MAX`` an image made by Datashader.
 
 Both look alike and both draw by levels, from the faintest below to the brightest on top; within a level the
 order is a fixed random one, so that where points overlap no group hides another for coming later in the file.

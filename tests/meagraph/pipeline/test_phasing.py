@@ -31,8 +31,8 @@ def test_names_and_phases_of_an_analysis(niobium: mg.AtomicDataset, ready_run: C
     names = run.cluster_names
     assert len(set(names)) == len(names) == run.survey.clusters.n_clusters
     cluster = run.properties["cluster"]
-    assert cluster.names == tuple(str(number) for number in range(1, len(names) + 1))
-    assert cluster.titles == tuple(f"{number} · {name}" for number, name in enumerate(names, 1))
+    assert cluster.names == tuple(str(number) for number in range(len(names)))
+    assert cluster.titles == tuple(f"{number} · {name}" for number, name in enumerate(names))
     assert run.properties["cluster_name"].names == names
 
 

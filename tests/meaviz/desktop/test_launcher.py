@@ -15,6 +15,7 @@ import pytest
 
 from meaviz import cli
 from meaviz.desktop import launcher as desktop
+from meaviz.serving import ADDRESS
 from tests.support import ROOT
 
 FAKE_WEBVIEW = '''
@@ -89,13 +90,13 @@ def read(note: Path, holds: Callable[[str], bool] = bool, timeout: float = 120.0
 
 def listens(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((desktop.ADDRESS, port)) == 0
+        return probe.connect_ex((ADDRESS, port)) == 0
 
 
 def test_the_server_closes_with_the_window(surroundings: dict[str, str]) -> None:
     """The window opens on a page that answers; once it is closed, the server is gone and the status is 0."""
     with socket.socket() as other:  # somebody has the usual port
-        other.bind((desktop.ADDRESS, 0))
+        other.bind((ADDRESS, 0))
         other.listen()
         taken = other.getsockname()[1]
         process = run(surroundings, taken)

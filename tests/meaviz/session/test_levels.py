@@ -61,7 +61,7 @@ def test_what_was_set_by_cluster_is_no_more(session: Session) -> None:
 
 
 def test_filters_by_cluster_follow(session: Session) -> None:
-    session.selection.set_filters(Filters(choices=(("cluster", ("2",)),)))
+    session.selection.set_filters(Filters(choices=(("cluster", ("1",)),)))
     shown = session.data.survey.clusters.labels == 1
     np.testing.assert_array_equal(session.selection.shown, shown)
     session.set_level(2)

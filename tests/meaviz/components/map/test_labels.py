@@ -46,11 +46,11 @@ def shown(placed):
 
 
 def test_texts_have_the_number_first_and_alone_in_the_end():
-    assert label_texts(2) == (("cluster 1", "1"), ("cluster 2", "2"))
-    assert label_texts(3, ["surface, 110", ""]) == (("1 · surface, 110", "1"), ("cluster 2", "2"), ("cluster 3", "3"))
+    assert label_texts(2) == (("cluster 0", "0"), ("cluster 1", "1"))
+    assert label_texts(3, ["surface, 110", ""]) == (("0 · surface, 110", "0"), ("cluster 1", "1"), ("cluster 2", "2"))
     ((long, number),) = label_texts(1, ["x" * 80])
     assert len(long) == 34
-    assert number == "1"
+    assert number == "0"
 
 
 def test_densest_place_by_hand():
@@ -170,12 +170,12 @@ def test_the_layer_shows_the_largest_of_what_is_drawn():
     layer = LabelLayer(figure())
     layer.take(xy, codes, label_texts(2))
     layer.look(VIEW)
-    assert shown(layer.shown) == [(1, "cluster 2"), (0, "cluster 1")]  # three points before two
+    assert shown(layer.shown) == [(1, "cluster 1"), (0, "cluster 0")]  # three points before two
     hidden = xy.copy()
     hidden[2:5] = np.nan
     layer.take(hidden, codes, label_texts(2))
     layer.look(VIEW)
-    assert shown(layer.shown) == [(0, "cluster 1")]
+    assert shown(layer.shown) == [(0, "cluster 0")]
     layer.forget()
     layer.look(VIEW)
     assert layer.shown == []

@@ -63,9 +63,9 @@ def test_names_stand_in_the_table_and_beside_the_pointer() -> None:
     names = session.data.evidence.names(session.data.survey.clusters)
     assert table["name"].tolist() == list(names)
     row = int(np.flatnonzero(session.data.survey.clusters.labels == 1)[0])
-    assert session.describe(row)["cluster"] == f"2 · {names[1]}"
+    assert session.describe(row)["cluster"] == f"1 · {names[1]}"
     entries = {entry.name for entry in colouring(session.data.properties["cluster"]).entries}
-    assert entries == {f"{number} · {name}" for number, name in enumerate(names, 1)}
+    assert entries == {f"{number} · {name}" for number, name in enumerate(names)}
 
 
 def test_names_of_groups_are_no_markup() -> None:

@@ -41,7 +41,7 @@ def test_clusters_are_named_where_they_are_and_not_at_all_if_so_wished(known: Se
     names = view.map.labels
     in_words = known.data.properties[NAME].names
     for name in names:
-        number = str(name.index + 1)
+        number = str(name.index)
         assert name.text == number or name.text.startswith(f"{number} · {in_words[name.index][:10]}")
     assert names[0].index == int(np.argmax(clusters.sizes))
     per_x, per_y = view.map.view.scale
