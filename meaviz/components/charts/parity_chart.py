@@ -14,6 +14,7 @@ from bokeh.models import (
     ColumnDataSource,
     LassoSelectTool,
     LogColorMapper,
+    NoOverlap,
     PanTool,
     Range1d,
     ResetTool,
@@ -67,6 +68,8 @@ class ParityChart(pn.viewable.Viewer):
         plot.toolbar.update(active_drag=lasso, active_scroll=wheel, active_tap=None, logo=None)
         plot.toolbar.stylesheets = [_TOOLBAR]
         plot.grid.visible = False
+        plot.axis.major_label_policy = NoOverlap(min_distance=6)
+        plot.axis.ticker.desired_num_ticks = 5
         self._line = Slope(gradient=1, y_intercept=0, line_width=1, level="underlay")
         plot.add_layout(self._line)
         plot.image_rgba("image", "x", "y", "dw", "dh", source=self.source)
