@@ -12,7 +12,8 @@ const STYLE = `
   .error { color: var(--bad); } .warning { color: var(--warning); }
   .text { overflow-wrap: anywhere; }
   .count { color: var(--muted); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
-  .heads { position: sticky; top: 0; z-index: 1; background: var(--raised); color: var(--muted); font-size: 12px; cursor: default; }
+  .heads { position: sticky; top: 0; z-index: 1; background: var(--raised); color: var(--muted);
+    font-size: 12px; cursor: default; }
   .heads:hover { background: var(--raised); }
   .heads > .text, .table > .text { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

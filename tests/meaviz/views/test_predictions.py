@@ -129,7 +129,9 @@ def test_the_question_is_answered_in_a_sentence(view: PredictionsView, session: 
 
 
 def test_labels_that_may_be_wrong_are_listed_with_the_reason(view: PredictionsView, session: Session) -> None:
-    assert view.deeper.suspects.rows == []
+    found = session.data.suspects
+    assert {one.structure for one in found} == {0, 2}  # the two that are off
+    assert view.deeper.suspects.rows[0]["text"].startswith("group 2, frame 2: the model is +0.4 eV/atom off")
     session.data.suspects = (Suspect(3, 65, 1.5, "off by <b>much</b>"),)
     assert view.deeper.suspects.rows[0]["text"] == "group 3, frame 3: off by <b>much</b>"
     view.deeper.choose(65)
