@@ -87,7 +87,7 @@ def test_what_is_in_the_training_set_already(opening: Opening) -> None:
     assert data is not None
     assert data.known.tolist() == [False] * 7 + [True] * 5
     step.known.value = "two/c.extxyz"
-    with pytest.raises(MEAGraphError, match="c.extxyz"):  # the workflow makes it the step's problem
+    with pytest.raises(MEAGraphError, match=r"c\.extxyz"):  # the workflow makes it the step's problem
         step.open_typed()
     assert session.data.dataset is data
     step.known.value = ""
