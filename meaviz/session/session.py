@@ -245,7 +245,7 @@ class Session:
         nothing = np.zeros(dataset.n_environments, dtype=bool)
 
         def kept() -> Property:
-            """What the plan does with each environment: all is kept while there is none; the known has no part in it."""
+            """What the plan does with each environment: keeps all while there is none, and has no part in the known."""
             keep = ~nothing if self.planning.plan is None else self.planning.plan.keep
             found = two_sided("kept", "Plan", keep, ("pruned", "kept"))
             if not dataset.known.any():
