@@ -18,7 +18,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.evaluation.novelty import Novelty
 from meagraph.inspection.named import named_selections
 from meagraph.inspection.properties import NAME, Properties
-from meagraph.inspection.property import two_sided
+from meagraph.inspection.property import Property, two_sided
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight, continues
 from meagraph.pipeline.survey import Survey
@@ -262,9 +262,14 @@ class Session:
         assert dataset is not None
         nothing = np.zeros(dataset.n_environments, dtype=bool)
 
-        def kept() -> NDArray[np.bool_]:
-            """Environments that the plan chooses; all while there is none."""
-            return ~nothing if self.planning.plan is None else self.planning.plan.keep
+        def kept() -> Property:
+            """What the plan does with each environment: keeps all while there is none, and has no part in the known."""
+            keep = ~nothing if self.planning.plan is None else self.planning.plan.keep
+            found = two_sided("kept", "Plan", keep, ("pruned", "kept"))
+            if not dataset.known.any():
+                return found
+            values = np.where(dataset.known_environments, 2, found.values)
+            return replace(found, values=values, names=(*found.names, "known already"))
 
         def chosen(mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
             return nothing if mask is None else mask
@@ -276,7 +281,7 @@ class Session:
         }
         if self.data.survey is not None:
             live["flag"] = lambda: two_sided("flag", "Flag", chosen(self.judging.flags), ("not flagged", "flagged"))
-            live["kept"] = lambda: two_sided("kept", "Plan", kept(), ("pruned", "kept"))
+            live["kept"] = kept
         if all(self.planning.compared):
             live["difference"] = self.planning.difference
         return Properties(

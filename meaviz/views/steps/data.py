@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -41,7 +42,15 @@ class DataStep(Step):
             dark=session.appearance.dark,
             **COMPACT,
         )
-        session.appearance.param.watch(lambda event: setattr(self.path, "dark", event.new), "dark")
+        self.known = PathField(
+            label="In the training set already (optional)",
+            placeholder="known.extxyz",
+            complete=partial(complete, session.places),
+            on_enter=held(self.open_typed),
+            dark=session.appearance.dark,
+            **COMPACT,
+        )
+        session.appearance.param.watch(self._restyle, "dark")
         self.unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
         open_files, browse = button("Open"), button("Browse", variant="outlined")
         open_files.on_click(lambda event: self.open_typed())
@@ -53,8 +62,11 @@ class DataStep(Step):
         self._facts = TextPane("", sizing_mode="stretch_width", margin=(6, 0, 0, 0))
         self._labels = small_button("Labels", self.names.start, margin=(4, 6, 0, 0), disabled=True)
         session.data.param.watch(self._offer_labels, ["dataset", "labels", "asked"])
+        session.data.param.watch(self._show_known, "asked")
+        self._show_known()
         return [
             self.path,
+            self.known,
             pn.Row(open_files, pn.Spacer(width=6), browse, margin=0, sizing_mode="stretch_width"),
             self.upload,
             self.unlabelled,
@@ -113,8 +125,24 @@ class DataStep(Step):
             self.session.activity.problem = (self.step, str(error))
 
     def open(self, paths: Sequence[str]) -> None:
-        """Open files, folders, patterns and archives together, wherever they lie."""
-        self.workflow.open(list(paths), allow_unlabelled=self.unlabelled.value)
+        """Open files, folders, patterns and archives together, wherever they lie, beside what is known already."""
+        try:
+            known = self.session.places.paths_in(self.known.value)
+        except MEAGraphError as error:
+            self.session.activity.problem = (self.step, str(error))
+            return
+        beside: dict[str, Any] = {"known": tuple(known)} if known else {}
+        self.workflow.open(list(paths), allow_unlabelled=self.unlabelled.value, **beside)
+
+    def _show_known(self, *events: object) -> None:
+        """What was named elsewhere, as on the command line."""
+        asked = self.session.data.asked
+        known = () if asked is None else asked.reading.get("known", ())
+        if known:
+            self.known.value = ", ".join(map(str, known))
+
+    def _restyle(self, event: Any) -> None:
+        self.path.dark = self.known.dark = event.new
 
     def _offer_labels(self, *events: object) -> None:
         self._labels.disabled = self.session.data.asked is None

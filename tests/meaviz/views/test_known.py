@@ -95,3 +95,13 @@ def test_plans_leave_out_the_known(session: Session) -> None:
     assert "novelty" in session.describe(1199)
     assert session.describe(0)["known"] == "already"
     assert np.isfinite(session.data.properties["novelty"].values).all()
+
+
+def test_what_is_known_is_neither_kept_nor_pruned() -> None:
+    session = session_beside(1200, 20)
+    known, plan = session.data.dataset.known_environments, session.planning.plan
+    found = session.data.properties
+    np.testing.assert_array_equal(found.find('kept == "known already"'), known)
+    np.testing.assert_array_equal(found.find('kept == "kept"'), plan.keep & ~known)
+    np.testing.assert_array_equal(found.find('kept == "pruned"'), ~plan.keep & ~known)
+    assert session_of(400, 20).data.properties["kept"].names == ("pruned", "kept")

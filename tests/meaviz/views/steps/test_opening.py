@@ -11,8 +11,9 @@ import ase.io
 import pytest
 from ase import Atoms
 
-from meagraph.datasets import read_dataset
+from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
+from meagraph.pipeline.opening import open_with_known
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.data import Asked
@@ -43,7 +44,7 @@ def opening(
 
     def read(paths: Sequence[str], **reading: Any) -> None:
         session.data.asked = Asked(tuple(paths), reading)
-        session.set_dataset(read_dataset(paths, **reading))
+        session.set_dataset(open_with_known(list(paths), **reading))
 
     monkeypatch.setattr(workflow, "open", read)
     return DataStep(session, workflow), session, root
@@ -76,6 +77,22 @@ def test_a_typed_path_may_be_a_folder_a_pattern_an_archive(opening: Opening, typ
     session.set_dataset(None)
     step.recent.open(entry)
     assert names(session) == found
+
+
+def test_what_is_in_the_training_set_already(opening: Opening) -> None:
+    step, session, root = opening
+    step.path.value, step.known.value = "two/b.extxyz", "two/a.extxyz"
+    step.open_typed()
+    data = session.data.dataset
+    assert data is not None
+    assert data.known.tolist() == [False] * 7 + [True] * 5
+    step.known.value = "two/c.extxyz"
+    with pytest.raises(MEAGraphError, match=r"c\.extxyz"):  # the workflow makes it the step's problem
+        step.open_typed()
+    assert session.data.dataset is data
+    step.known.value = ""
+    session.data.asked = Asked(("two/b.extxyz",), {"known": (str(root / "two/a.extxyz"),)})  # by the command line
+    assert step.known.value == str(root / "two/a.extxyz")
 
 
 def test_a_folder_of_the_browser_is_opened_whole(opening: Opening) -> None:
