@@ -89,7 +89,7 @@ class Sample:
         plain = np.sqrt(np.add.reduceat(np.nan_to_num(force) ** 2, first) / data.sizes)
         if kind == "energy":
             plain = np.abs(energy - np.nanmedian(energy))
-        rarity = np.max([one.rarity for one in signals], axis=0)
+        rarity = np.max([one.rarity for one in signals if kind.rstrip("s") in one.name], axis=0)
         found = {"plain": plain, "signals": np.maximum.reduceat(rarity, first)}
         if outliers:
             nobody = Clusters(np.zeros(data.n_environments, dtype=np.int64), np.array([data.n_environments]), "one")
