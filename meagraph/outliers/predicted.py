@@ -90,14 +90,12 @@ def _forces(force: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, se
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     shift, reach = mean(beyond), mean(away)
-    middle, width = alike.usual(shift)
-    # what alike structures differ by among each other is no sign, nor what the errors of single atoms scatter by
-    doubt = np.hypot(np.nan_to_num(width), SPREAD * reach)
+    middle = np.maximum(np.nan_to_num(alike.usual(shift)[0]), 0.0)  # what alike structures have in common is no sign
     words = "the model is {value:.3g} times as far off the forces of its structure as off those of alike atoms"
     whole = shared_signal(
         NAMES[1],
         np.exp(shift),
-        at_least_zero((shift - np.maximum(np.nan_to_num(middle), 0.0)) / doubt),
+        at_least_zero((shift - middle) / (SPREAD * reach)),
         words,
         dataset,
     )
@@ -116,12 +114,22 @@ def _energy(energy: NDArray[np.float64], alike: Alike, dataset: AtomicDataset) -
 
 
 def _thinness(alike: Alike) -> NDArray[np.float64]:
-    """How many times farther than usual the alike structures of each are (S,), at least 1."""
+    """How far the alike structures of each are (S,), by :func:`thinness`."""
     if alike.near.shape[1] == 0:
         return np.ones(len(alike.near))
     reach = np.sqrt(np.mean(((alike.shape[alike.near] - alike.shape[:, None]) ** 2).sum(axis=2), axis=1))
-    usual = float(np.median(reach))
-    return np.ones(len(reach)) if usual == 0.0 else np.maximum(reach / usual, 1.0)
+    return thinness(reach)
+
+
+def thinness(reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much more than usual an error may differ from those at a distance ``reach`` (n,): sqrt(reach / usual).
+
+    At least 1, also where all distances are 0; NaN where the distance is.
+    """
+    usual = float(np.nanmedian(reach)) if np.isfinite(reach).any() else 0.0
+    if usual == 0.0:
+        return np.where(np.isfinite(reach), 1.0, np.nan)
+    return np.asarray(np.sqrt(np.maximum(reach / usual, 1.0)))
 
 
 def _neighbours(
@@ -130,7 +138,7 @@ def _neighbours(
     """Median and robust spread (N,) of ``size`` (N,) among the neighbours of each environment, and how far they are.
 
     Neighbours are of the same element in other structures; the distance (N,) is the mean one over that which is usual
-    for the element, at least 1. NaN where there are none.
+    for the element, by :func:`thinness`. NaN where there are none.
     """
     median, spread, away = (np.full(len(size), np.nan) for _ in range(3))
     rng = np.random.default_rng(seed)
@@ -150,6 +158,5 @@ def _neighbours(
         spread[known] = 1.4826 * row_medians(np.abs(around - median[known, None]))
         counts = others.sum(axis=1)
         reach = np.where(counts > 0, (distance * others).sum(axis=1) / np.maximum(counts, 1), np.nan)
-        usual = float(np.nanmedian(reach)) if np.isfinite(reach).any() else 0.0
-        away[known] = 1.0 if usual == 0.0 else np.maximum(reach / usual, 1.0)
+        away[known] = thinness(reach)
     return median, spread, away

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -85,11 +86,12 @@ def _by_ase(calculator: Any, atoms: Atoms) -> Labels:
 
     bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     bare.calc = calculator
-    energy, forces = float(bare.get_potential_energy()), np.asarray(bare.get_forces(), dtype=np.float64)
     stress = np.full((3, 3), np.nan)
-    if bare.pbc.all():
-        with contextlib.suppress(PropertyNotImplementedError, NotImplementedError):
-            stress = np.asarray(bare.get_stress(voigt=False), dtype=np.float64)
+    with np.errstate(all="ignore"):  # what is not finite is told as a failure
+        energy, forces = float(bare.get_potential_energy()), np.asarray(bare.get_forces(), dtype=np.float64)
+        if bare.pbc.all():
+            with contextlib.suppress(PropertyNotImplementedError, NotImplementedError):
+                stress = np.asarray(bare.get_stress(voigt=False), dtype=np.float64)
     return Labels(energy, forces, stress)
 
 
@@ -147,7 +149,9 @@ def _chgnet(name: str, model: str | Path | None, device: str, dtype: str | None)
         graphs = [chgnet_based.graph(atoms).to(place) for atoms in structures]
         for one in graphs:
             one.atom_frac_coord.requires_grad_(True)
-        found = network()(graphs, task="efs")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of PyTorch, about chgnet's volumes
+            found = network()(graphs, task="efs")
         energy = _plain(found["e"]) * [len(atoms) for atoms in structures]
         forces, stress = np.concatenate([_plain(one) for one in found["f"]]), [_plain(one) for one in found["s"]]
         return _labels(structures, energy, forces, GPa * np.stack(stress))
