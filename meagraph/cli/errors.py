@@ -96,27 +96,16 @@ def _errors(options: argparse.Namespace) -> None:
 
 def _suspects(outliers: Outliers, dataset: AtomicDataset) -> list[dict[str, Any]]:
     """Structures that a signal of the model's errors makes a candidate, the most suspicious first, JSON-like."""
-    import numpy as np
-
-    from meagraph.outliers import ALARM
     from meagraph.outliers.predicted import NAMES
+    from meagraph.outliers.suspects import suspects
 
-    signals = [one for one in outliers.signals if one.name in NAMES]
-    if not signals:
-        return []
-    rarity = np.max([one.rarity for one in signals], axis=0)
-    found: list[dict[str, Any]] = []
-    for row in np.flatnonzero(rarity >= ALARM)[np.argsort(-rarity[rarity >= ALARM], kind="stable")].tolist():
-        structure = int(dataset.structure_of[row])
-        if all(one["structure"] != structure for one in found):
-            strongest = max(signals, key=lambda one: float(one.rarity[row]))
-            found.append(
-                {
-                    "structure": structure,
-                    "file": dataset.sources[dataset.source_index[structure]].path or dataset.name,
-                    "frame": int(dataset.frame_index[structure]),
-                    "score": float(rarity[row] / ALARM),
-                    "reason": strongest.words(row),
-                }
-            )
-    return found
+    return [
+        {
+            "structure": one.structure,
+            "file": dataset.sources[dataset.source_index[one.structure]].path or dataset.name,
+            "frame": int(dataset.frame_index[one.structure]),
+            "score": one.score,
+            "reason": one.words,
+        }
+        for one in suspects([one for one in outliers.signals if one.name in NAMES], dataset)
+    ]
