@@ -102,7 +102,8 @@ def test_the_command_answers(
         return found
 
     monkeypatch.setattr("meagraph.pipeline.analysis.analyse", analysed)
-    monkeypatch.setattr("meagraph.outliers.ALARM", 1.0)  # among a dozen structures none is rarer than one in a dozen
+    # among a dozen structures none is rarer than one in a dozen
+    monkeypatch.setattr("meagraph.outliers.suspects.ALARM", 1.0)
     command = ["errors", str(finished.path), "--predicted-file", str(tmp_path / "predicted.extxyz"), "--by-clusters"]
     assert main([*command, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
