@@ -69,7 +69,7 @@ class KnownView(pn.viewable.Viewer):
             self.summary,
             caption(ABOUT, margin=(0, 12)),
             scroll=True,
-            styles={"flex": "1.7 1 0", "min-width": "0"},
+            styles={"flex": "2.1 1 0", "min-width": "0"},
             **FILL,
         )
         middle = pn.Column(
