@@ -293,7 +293,7 @@ def print_tables(found: dict[str, Any]) -> None:
         print(f"\n| wrong {kind}: model | set | {' | '.join(ways)} | other alarms |\n|{' --- |' * (len(ways) + 3)}")
         for model, sets in found.items():
             for name, one in sets.items() if model != "choose" else ():
-                cells = " | ".join(f"{np.mean(one[kind].get(way, np.nan)):.2f}" for way in ways)
+                cells = " | ".join(f"{np.mean(one.get(kind, {}).get(way, np.nan)):.2f}" for way in ways)
                 print(f"| {model} | {name} | {cells} | {one['alarms']} of {one['structures']} |")
     print("\n| model | set | F RMSE | E RMSE | rank correlation | fifths |\n|" + " --- |" * 6)
     for model, sets in found.items():
