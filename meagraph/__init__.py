@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
-    from meagraph.pipeline.predicting import errors_of
+    from meagraph.pipeline.predicting import errors_of, predict
     from meagraph.pipeline.run import Run, run
     from meagraph.pipeline.selecting import write_selections
     from meagraph.pipeline.splitting import split, write_split
     from meagraph.predictions import Errors
+    from meagraph.predictions.predicting import Predictions
     from meagraph.pruning.plan import PruningPlan
     from meagraph.pruning.settings import PruningConfig
     from meagraph.splits import Split, SplitConfig
@@ -64,11 +65,12 @@ _HOMES = {
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
     "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
-    "meagraph.pipeline.predicting": ("errors_of",),
+    "meagraph.pipeline.predicting": ("errors_of", "predict"),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pipeline.selecting": ("write_selections",),
     "meagraph.pipeline.splitting": ("split", "write_split"),
     "meagraph.predictions": ("Errors",),
+    "meagraph.predictions.predicting": ("Predictions",),
     "meagraph.pruning.plan": ("PruningPlan",),
     "meagraph.pruning.settings": ("PruningConfig",),
     "meagraph.splits": ("Split", "SplitConfig"),
@@ -89,6 +91,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "select",
     "kept_selection",
     "write_selections",
+    "predict",
     "errors_of",
     "novelty",
     "prune",
@@ -104,6 +107,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "Split",
     "Analysis",
     "Selection",
+    "Predictions",
     "Errors",
     "Novelty",
     "PruningPlan",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import add_common_options, add_data, add_known, add_out, pipeline_config
 from meagraph.cli.output import Bar, say
+from meagraph.cli.predictions_options import add_predicted, predicted_by
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
@@ -21,6 +22,7 @@ def add_outliers(commands: Any) -> None:
         "outliers",
         help="step 6: what looks unlike the rest",
         description="Score every environment by how unlike the rest it and its labels are, with reasons in words. "
+        "With predictions of a model, labels that it gets wrong though it is right beside them count as well. "
         "Writes OUT, a table with the most suspicious first: rank, score, file, frame, structure, atom, reasons.",
         fill=_options,
     )
@@ -31,6 +33,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_step_files(parser)
     add_out(parser, "OUT", "table to write, .csv or .npz")
     parser.add_argument("--top", type=int, default=10, metavar="N", help="print as many (default: %(default)s)")
+    add_predicted(parser)
     add_common_options(parser, cache=False)
     add_known(parser)
     add_data(parser)
@@ -40,7 +43,8 @@ def _outliers(options: argparse.Namespace) -> None:
     import numpy as np
 
     from meagraph.graph.condensation import unit_columns
-    from meagraph.outliers import linked_environments, places, score_outliers
+    from meagraph.outliers import joined, linked_environments, places, prediction_signals, score_outliers
+    from meagraph.pipeline.predicting import errors_of
     from meagraph.progress import part
     from meagraph.step_files.tables import claim_table, write_table
 
@@ -64,8 +68,11 @@ def _outliers(options: argparse.Namespace) -> None:
             dataset,
             error=latent.error[latent.condensed.assignment],
             linked=linked_environments(latent.embedding, latent.condensed),
-            progress=part(progress, 0.3, 1.0),
+            progress=part(progress, 0.3, 0.9),
         )
+        if (predictions := predicted_by(options)) is not None:
+            errors = errors_of(dataset, **predictions, progress=part(progress, 0.9, 1.0))
+            found = joined(found, prediction_signals(points, dataset, errors.energy, errors.force))
     place = places(found, dataset)
     order = np.lexsort((-found.score, place))
     structure = dataset.structure_of[order]

@@ -15,6 +15,7 @@ from meagraph.cli.options import (
     pipeline_config,
 )
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
+from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 
 
@@ -41,6 +42,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     )
     add_common_options(parser, cache=False)
     add_pruning_options(parser)
+    add_by_error(parser)
     add_dropping(parser)
     add_known(parser)
     add_data(parser)
@@ -56,6 +58,8 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
+    from meagraph.pipeline.planning import by_error
+    from meagraph.pipeline.predicting import errors_of
     from meagraph.pipeline.sharing import ask, asks
     from meagraph.pipeline.survey import latent_neighbours
     from meagraph.progress import part
@@ -83,6 +87,8 @@ def _prune(options: argparse.Namespace) -> None:
         )
         if asks(pruning, ranking):
             ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
+        if (predictions := predicted_by(options, by="by_error")) is not None:
+            pruning, ranking = by_error(pruning, ranking, errors_of(dataset, **predictions))
         dropped = dropped_by(options, dataset, pruning.protected)
         rejected = None if dropped is None else dropped.environments
         plan = prune(ranking, clusters, dataset, pruning, rejected=rejected)

@@ -18,6 +18,7 @@ from meagraph.cli.options import (
     training_options,
 )
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
+from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
@@ -48,6 +49,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser)
     add_training_options(parser)
     add_pruning_options(parser)
+    add_by_error(parser)
     add_dropping(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_known(parser)
@@ -71,6 +73,7 @@ def _run(options: argparse.Namespace) -> None:
             known=options.known or None,
             config=config,
             pruning=pruning,
+            predictions=predicted_by(options, by="by_error"),
             **training,
             cache=not options.no_cache,
             drop_duplicates=options.drop_duplicates,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
-from ase import Atoms
+Some = TypeVar("Some", bound=Sized)
 
 
-def batched(structures: Sequence[Atoms], most: int) -> Iterator[list[Atoms]]:
+def batched(structures: Iterable[Some], most: int) -> Iterator[list[Some]]:
     """Runs of structures of at most ``most`` atoms together, or single larger ones."""
-    batch: list[Atoms] = []
+    batch: list[Some] = []
     count = 0
     for atoms in structures:
         if batch and count + len(atoms) > most:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,7 @@ def chgnet(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str
 
     Raises MEAGraphError where chgnet is missing, lacks these weights, or was not trained on an element.
     """
-    try:
-        implementation = f"chgnet {version('chgnet')}"
-    except PackageNotFoundError as error:
-        raise MEAGraphError(f"The descriptor 'chgnet' needs CHGNet, which is not installed. Run {INSTALL}") from error
+    implementation, path = installed("descriptor")
     missing = set(species) - KNOWN
     if missing:
         names = ", ".join(chemical_symbols[number] for number in sorted(missing))
@@ -50,13 +48,6 @@ def chgnet(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str
             f"The dataset holds {names}, which CHGNet was not trained on; it knows H to Bi and Ac to Pu. Take another "
             "descriptor."
         )
-    path = files("chgnet") / WEIGHTS
-    if not path.is_file():
-        raise MEAGraphError(
-            f"{path}: expected the weights of CHGNet {MODEL}, but {implementation} has none there. Run pip install "
-            "chgnet==0.4.2"
-        )
-
     network = functools.cache(lambda: build())
 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
@@ -77,11 +68,29 @@ def chgnet(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str
 
     parameters = {
         "model": MODEL,
-        "model_sha256": sha256_file(str(path)),
+        "model_sha256": sha256_file(path),
         "r_cut": R_CUT,
         "implementation": implementation,
     }
     return parameters, make
+
+
+def installed(what: str) -> tuple[str, Path]:
+    """The package with its version, and the file of the weights in it.
+
+    Raises MEAGraphError where either is missing, for ``what`` is called chgnet and needs them.
+    """
+    try:
+        implementation = f"chgnet {version('chgnet')}"
+    except PackageNotFoundError as error:
+        raise MEAGraphError(f"The {what} 'chgnet' needs CHGNet, which is not installed. Run {INSTALL}") from error
+    path = Path(str(files("chgnet") / WEIGHTS))
+    if not path.is_file():
+        raise MEAGraphError(
+            f"{path}: expected the weights of CHGNet {MODEL}, but {implementation} has none there. Run pip install "
+            "chgnet==0.4.2"
+        )
+    return implementation, path
 
 
 def describe_batch(threads: int, batch: list[Atoms]) -> list[NDArray[np.floating]]:
@@ -119,13 +128,13 @@ def _features(network: Any, batch: list[Atoms]) -> list[NDArray[np.floating]]:
     hook = network.atom_conv_layers[-1].register_forward_hook(lambda layer, given, nodes: seen.append(nodes))
     try:
         with torch.no_grad():
-            network([_graph(atoms) for atoms in batch], task="e")
+            network([graph(atoms) for atoms in batch], task="e")
     finally:
         hook.remove()
     return np.split(seen[0].numpy(), np.cumsum([len(atoms) for atoms in batch])[:-1])
 
 
-def _graph(atoms: Atoms) -> Any:
+def graph(atoms: Atoms) -> Any:
     """The structure as the network takes it; chgnet's own converter refuses atoms without neighbours."""
     import torch
     from chgnet.graph import CrystalGraph

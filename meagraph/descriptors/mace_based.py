@@ -37,10 +37,7 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
 
     Raises MEAGraphError where mace is missing, the file is refused, or the model does not know an element.
     """
-    try:
-        implementation = f"mace-torch {version('mace-torch')}"
-    except PackageNotFoundError as error:
-        raise MEAGraphError(f"The descriptor 'mace' needs MACE, which is not installed. Run {INSTALL}") from error
+    implementation = installed("descriptor")
     file = read_mace_file(config.source)
     missing = set(species) - set(file.species)
     if missing:
@@ -77,6 +74,14 @@ def mace(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
         "implementation": implementation,
     }
     return parameters, make
+
+
+def installed(what: str) -> str:
+    """The package and its version; MEAGraphError where it is missing, for ``what`` is called mace and needs it."""
+    try:
+        return f"mace-torch {version('mace-torch')}"
+    except PackageNotFoundError as error:
+        raise MEAGraphError(f"The {what} 'mace' needs MACE, which is not installed. Run {INSTALL}") from error
 
 
 def describe_batch(path: str, sha256: str, threads: int, batch: list[Atoms]) -> list[NDArray[np.floating]]:
@@ -151,35 +156,45 @@ def _features(network: Any, file: MaceFile, batch: list[Atoms]) -> list[NDArray[
     """Invariant node features (n, D) of each structure of ``batch``."""
     import torch
 
+    with torch.no_grad():
+        nodes = network(inputs(network, file, batch), compute_force=False)["node_feats"].numpy()
+    return np.split(nodes[:, _invariant(network)], np.cumsum([len(atoms) for atoms in batch])[:-1])
+
+
+def inputs(network: Any, file: MaceFile, batch: list[Atoms]) -> dict[str, Any]:
+    """What the ``network`` of ``file`` takes of the structures of ``batch``, in its precision and on its device.
+
+    All of them are periodic to it: see :func:`meagraph.datasets.cells.enclosing_cell`.
+    """
+    import torch
+
     sizes = [len(atoms) for atoms in batch]
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    neighbours = [_edges(atoms, file.r_max) for atoms in batch]
-    edges = np.concatenate([pairs + offset for (pairs, _), offset in zip(neighbours, offsets, strict=False)], axis=1)
+    found = [_edges(atoms, file.r_max) for atoms in batch]
+    edges = np.concatenate([pairs + offset for (pairs, _, _), offset in zip(found, offsets, strict=False)], axis=1)
     numbers = np.concatenate([atoms.numbers for atoms in batch])
-    dtype = network.r_max.dtype
-    data = {
-        "positions": torch.tensor(np.concatenate([atoms.positions for atoms in batch]), dtype=dtype),
-        "node_attrs": torch.tensor(numbers[:, None] == np.array(file.species), dtype=dtype),
-        "edge_index": torch.tensor(edges),
-        "shifts": torch.tensor(np.concatenate([shifts for _, shifts in neighbours]), dtype=dtype),
-        "cell": torch.zeros((3 * len(batch), 3), dtype=dtype),
-        "batch": torch.tensor(np.repeat(np.arange(len(batch)), sizes)),
-        "ptr": torch.tensor(offsets),
+    real = {"dtype": network.r_max.dtype, "device": network.r_max.device}
+    return {
+        "positions": torch.tensor(np.concatenate([atoms.positions for atoms in batch]), **real),
+        "node_attrs": torch.tensor(numbers[:, None] == np.array(file.species), **real),
+        "edge_index": torch.tensor(edges, device=real["device"]),
+        "shifts": torch.tensor(np.concatenate([images @ cell for _, images, cell in found]), **real),
+        "unit_shifts": torch.tensor(np.concatenate([images for _, images, _ in found]), **real),
+        "cell": torch.tensor(np.concatenate([cell for _, _, cell in found]), **real),
+        "batch": torch.tensor(np.repeat(np.arange(len(batch)), sizes), device=real["device"]),
+        "ptr": torch.tensor(offsets, device=real["device"]),
     }
-    with torch.no_grad():
-        nodes = network(data, compute_force=False)["node_feats"].numpy()
-    return np.split(nodes[:, _invariant(network)], offsets[1:-1])
 
 
-def _edges(atoms: Atoms, r_max: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs (2, E) nearer than ``r_max`` Å, sender and receiver, and the shift (E, 3) of the receiver's image in Å."""
+def _edges(atoms: Atoms, r_max: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs (2, E) nearer than ``r_max`` Å, sender and receiver, the receivers' images (E, 3), and the cell (3, 3)."""
     from matscipy.neighbours import neighbour_list
 
     cell = enclosing_cell(atoms, r_max)
     first, second, images = neighbour_list(
         "ijS", positions=atoms.positions, cell=cell, pbc=np.ones(3, dtype=bool), cutoff=r_max
     )
-    return np.stack([first, second]).astype(np.int64), images @ cell
+    return np.stack([first, second]).astype(np.int64), images, cell
 
 
 def _invariant(network: Any) -> NDArray[np.intp]:

@@ -45,7 +45,7 @@ def choose_device(name: str = "auto") -> str:
         return "cuda" if present["cuda"] else "cpu"
     if not present.get(name):
         usable = ", ".join(device for device, there in present.items() if there)
-        raise MEAGraphError(f"There is no device {name!r} here for PyTorch to train on. Choose auto or {usable}.")
+        raise MEAGraphError(f"There is no device {name!r} here for PyTorch. Choose auto or {usable}.")
     return name
 
 

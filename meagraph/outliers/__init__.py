@@ -4,6 +4,7 @@ from meagraph.outliers.calibration import robust_deviation, tail_rarity
 from meagraph.outliers.explaining import Explanation, Fact, Reference, explain, ordinary_reference
 from meagraph.outliers.families import Family
 from meagraph.outliers.novelty import linked_environments
+from meagraph.outliers.predicted import joined, prediction_signals
 from meagraph.outliers.scoring import score_outliers
 from meagraph.outliers.signals import ALARM, Outliers, Signal, places
 
@@ -16,9 +17,11 @@ __all__ = [
     "Reference",
     "Signal",
     "explain",
+    "joined",
     "linked_environments",
     "ordinary_reference",
     "places",
+    "prediction_signals",
     "robust_deviation",
     "score_outliers",
     "tail_rarity",

@@ -35,6 +35,9 @@ UNITS = {
     "energy at large": "eV/atom",
     "energy of a twin": "eV/atom",
     "forces of a twin": "eV/Å",
+    "error of the force": "eV/Å",
+    "errors of the forces": "× usual",
+    "error of the energy": "eV/atom",
 }
 """Units of the signals that no label or length states anyway."""
 NAMES = {
@@ -47,6 +50,9 @@ NAMES = {
     "energy at large": "energy beyond what all others suggest",
     "energy of a twin": "energy beside a twin",
     "forces of a twin": "forces beside a twin",
+    "error of the force": "error of the model's force",
+    "errors of the forces": "errors of the model's forces",
+    "error of the energy": "error of the model's energy beside alike ones",
 }
 
 

@@ -28,6 +28,11 @@ class Signal(Shown):
     template: str  # the reason in words, to be formatted with value, deviation and partner
     partner: NDArray[np.int64] | None = None  # (N,) structure that the reason names, -1 for none
 
+    def words(self, row: int) -> str:
+        """The reason for environment ``row``, whether or not it is strong."""
+        partner = None if self.partner is None else self.partner[row]
+        return self.template.format(value=self.value[row], deviation=self.deviation[row], partner=partner)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Outliers(Shown):
@@ -62,12 +67,7 @@ class Outliers(Shown):
         """Why environment ``row`` has its score, in words, the strongest reason first; empty if nothing stands out."""
         strong = [signal for signal in self.signals if signal.rarity[row] >= ALARM / 2]
         strong.sort(key=lambda signal: -signal.rarity[row])
-        words = [
-            s.template.format(
-                value=s.value[row], deviation=s.deviation[row], partner=None if s.partner is None else s.partner[row]
-            )
-            for s in strong
-        ]
+        words = [signal.words(row) for signal in strong]
         if (family := self.family_of(row)) is not None:
             words.insert(0, family.words)
         return words + (["in no cluster (noise or singleton)"] if self.unclustered[row] else [])

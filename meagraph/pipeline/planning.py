@@ -25,7 +25,9 @@ from meagraph.exports.whole import export_with_report
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
+from meagraph.predictions.errors import Errors
 from meagraph.progress import Progress, part, silent
+from meagraph.pruning.by_error import with_error
 from meagraph.pruning.plan import PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
 from meagraph.pruning.ranking import Ranking
@@ -66,6 +68,7 @@ def prune(
     ranking: Ranking | None = None,
     rejected: NDArray[np.bool_] | None = None,
     kept: NDArray[np.bool_] | None = None,
+    errors: Errors | None = None,
     cache: bool = True,
     progress: Progress = silent,
     **settings: Any,
@@ -77,7 +80,8 @@ def prune(
 
     ``settings`` are fields of :class:`PruningConfig`, as ``keep=0.05``, in place of those of ``config``; the seed is
     that of the analysis unless one is given. Environments of ``rejected`` (N,) bool leave with their structures, those
-    of ``kept`` (N,) stay with theirs. Raises MEAGraphError for settings out of range, for masks of another size, and
+    of ``kept`` (N,) stay with theirs. With ``errors`` of predictions the share of each part of a cluster grows with the
+    error there, too. Raises MEAGraphError for settings out of range, for masks of another size, and
     for a ranking that the settings do not ask for.
     """
     for name, mask in (("rejected", rejected), ("kept", kept)):
@@ -86,7 +90,15 @@ def prune(
     pruning = replace(usual, **settings)
     if ranking is None:
         ranking = ranking_for(analysis, pruning, cache=cache, progress=progress)
+    if errors is not None:
+        pruning, ranking = by_error(pruning, ranking, errors)
     return plan_of(ranking, analysis.survey.clusters, analysis.dataset, pruning, rejected=rejected, kept=kept)
+
+
+def by_error(config: PruningConfig, ranking: Ranking, errors: Errors) -> tuple[PruningConfig, Ranking]:
+    """Settings and a ranking by which the shares grow with these ``errors``, too."""
+    name = errors.predicted.name
+    return replace(config, by_error=name), with_error(ranking, errors.of_environments)
 
 
 def ranking_for(

@@ -16,7 +16,7 @@ is trained or applied: what comes from the cache comes without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from meagraph.exports import ExportedFiles, check_target
 from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
+from meagraph.pipeline.predicting import errors_of
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
@@ -68,6 +69,7 @@ def run(
     known: Data | None = None,
     config: PipelineConfig | None = None,
     pruning: PruningConfig | None = None,
+    predictions: Mapping[str, Any] | None = None,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
     device: str = "cpu",
@@ -81,14 +83,17 @@ def run(
     """Run the whole chain on ``data`` and, where ``directory`` is given, export the kept structures there.
 
     What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
-    ``model_path``, ``fine_tune`` and ``device`` go to :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to
-    :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of
-    :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave, near ones within ``distance`` Å:
-    see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any bad input.
+    ``predictions``, the arguments ``family`` or ``other`` of :func:`meagraph.pipeline.predicting.errors_of`, name a
+    model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
+    :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to :func:`meagraph.datasets.read_dataset`. With
+    ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave,
+    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any
+    bad input.
     """
     dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
+    errors = None if predictions is None else errors_of(dataset, **predictions)
     found = analyse(
         dataset,
         config=config,
@@ -105,7 +110,9 @@ def run(
             dataset, drop_duplicates, distance=distance, protected=protected, progress=part(progress, 0.85, 0.88)
         )
     rejected, details = (None, None) if dropped is None else (dropped.environments, dropped.figures())
-    plan = prune(found, config=pruning, rejected=rejected, cache=cache, progress=part(progress, 0.88, 1.0))
+    plan = prune(
+        found, config=pruning, rejected=rejected, errors=errors, cache=cache, progress=part(progress, 0.88, 1.0)
+    )
     files = None if directory is None else export(found, plan, directory, details=details, overwrite=overwrite)
     progress(1, 1, "done")
     return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files, dropped)

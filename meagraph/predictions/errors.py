@@ -61,6 +61,13 @@ class Errors(Shown):
             return np.asarray(np.sqrt(total / (3.0 * np.add.reduceat(known, first, dtype=np.int64))))
 
     @cached_property
+    def of_environments(self) -> NDArray[np.float64]:
+        """Error (N,) of each environment: that of its force in eV/Å; without any forces that of its energy in eV."""
+        if np.isfinite(self.force).any():
+            return self.force
+        return np.asarray(np.abs(self.energy)[self.dataset.structure_of])
+
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Of all, of each group, each element and, where they are known, each cluster; only what has errors."""
         return tuple(one for one in self._parts_of() if one.structures or one.atoms)

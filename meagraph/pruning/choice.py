@@ -57,7 +57,7 @@ def heads(ranking: Ranking, free: NDArray[np.bool_], budget: int, shares: Shares
     if known.any() and not shares.chance:
         there = np.bincount(ranking.bin[known], minlength=len(sizes))
         variety = variety + ranking.variety(known)
-    weights = shares.weights(sizes + there, variety)
+    weights = ranking.weights(shares, sizes + there, variety)
     share = share_out(sizes, max(0, budget), weights, there)
     rank = ranking.chance if shares.chance else ranking.rank
     if everything:

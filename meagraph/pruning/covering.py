@@ -52,7 +52,7 @@ def cover(
     free = ~barred[structure_of]
     count = len(ranking.sizes)
     sizes = np.bincount(ranking.bin[free], minlength=count)
-    targets = share_out(sizes, target, shares.weights(sizes, ranking.variety(free)))
+    targets = share_out(sizes, target, ranking.weights(shares, sizes, ranking.variety(free)))
     first = np.minimum.reduceat(ranking.rank / np.maximum(targets, 0.5)[ranking.bin], offsets[:-1])
     pairs, counts = np.unique(structure_of * count + ranking.bin, return_counts=True)
     kept: NDArray[np.bool_] = greedy_cover(

@@ -15,6 +15,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import Clusters
 from meagraph.progress import Progress, silent
+from meagraph.pruning.by_error import error_words
 from meagraph.pruning.choice import Choice
 from meagraph.pruning.covering import cover, draw
 from meagraph.pruning.ranking import Ranking
@@ -35,6 +36,7 @@ class PruningPlan(Shown):
     dataset: AtomicDataset | None = None  # that it was made for; None where it comes from a file alone
     chosen: Chosen | None = None  # what the dataset asks for, where the plan follows that
     recorded: tuple[str, ...] = ()  # of a plan from a file: why it has its shares
+    weighed: str = ""  # what a model's error does to the shares, where it does
 
     @property
     def n_environments(self) -> int:
@@ -51,14 +53,16 @@ class PruningPlan(Shown):
         """How the bins' shares came about, in a few words."""
         if self.config.alpha is not None:
             return f"alpha {self.config.alpha:g}"
-        return "shares as the dataset asks for" if self.reasons else f"alpha {USUAL:g}, as usual"
+        asked = self.chosen is not None or self.recorded
+        return "shares as the dataset asks for" if asked else f"alpha {USUAL:g}, as usual"
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """What was chosen for the dataset and why, in sentences: of environments, and of structures to cover."""
+        error = (self.weighed,) if self.weighed else ()
         if self.chosen is None:
-            return self.recorded
-        return tuple(self.chosen.words(self._share, structures=structures) for structures in self._kinds)
+            return (*self.recorded, *error)
+        return (*(self.chosen.words(self._share, structures=structures) for structures in self._kinds), *error)
 
     @property
     def formulas(self) -> tuple[str, ...]:
@@ -256,6 +260,13 @@ def prune(
             f"the plan asks for selector={config.selector!r}, within={config.within!r}, seed={config.seed}. "
             "Rank the environments anew."
         )
+    if config.by_error and ranking.error is None:
+        raise MEAGraphError(
+            f"Shares by the error of {config.by_error!r} expect predictions, but none came. Give them: errors=, "
+            "--predicted, --predicted-file."
+        )
+    if not config.by_error:
+        ranking = replace(ranking, error=None)
     unknown = [label for label, _ in config.by_hand if label >= clusters.n_clusters]
     if unknown:
         raise MEAGraphError(
@@ -292,7 +303,7 @@ def prune(
         keep = choice.environments(min(target, new))
         room = wanted if config.unit == "structures" or config.number is not None else max(wanted, int(fixed.sum()))
         shares = config.shares(ranking, share, structures=True)
-        if shares.chance and config.until_covered is None:
+        if shares.chance and config.until_covered is None and not config.by_error:
             structures = draw(atoms, stays=stays, barred=barred, room=room, limit=config.unit, seed=config.seed)
         else:
             structures = cover(
@@ -320,4 +331,6 @@ def prune(
         structures = whole(keep, low / new)
     nobody = np.zeros(clusters.n_clusters + 1, dtype=np.int64)
     chosen = ranking.chosen if config.alpha is None else None
-    return PruningPlan(keep, structures, protected, config, nobody, dataset, chosen).counted(clusters)
+    weighed = error_words(ranking, config.by_error) if config.by_error else ""
+    plan = PruningPlan(keep, structures, protected, config, nobody, dataset, chosen, weighed=weighed)
+    return plan.counted(clusters)

@@ -14,7 +14,7 @@ from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.loops import farthest_point_order
 from meagraph.latent.clustering import turns
 from meagraph.progress import Progress, silent
-from meagraph.pruning.shares import Chosen
+from meagraph.pruning.shares import Chosen, Shares
 
 SPREAD = 0.999  # share of the variance in the components whose leverage counts
 FARTHEST = 4  # in the order "mixed" one of so many is a farthest point
@@ -33,6 +33,7 @@ class Ranking(Shown):
     worth: NDArray[np.float32] | None = None  # (N,) how much each environment adds to its bin's variety; None: all 1
     chosen: Chosen | None = None  # the shares that the dataset asks for, where they were looked for
     known: NDArray[np.bool_] | None = None  # (N,) known already: they fill their bins first, and are never chosen
+    error: NDArray[np.float64] | None = None  # (B,) of a model over the usual, by which shares are multiplied
 
     @property
     def held(self) -> NDArray[np.bool_]:
@@ -43,6 +44,11 @@ class Ranking(Shown):
         """The variety (B,) of what each bin has of ``rows``: numbers, a mask, or a slice of environments."""
         worth = None if self.worth is None else self.worth[rows]
         return np.bincount(self.bin[rows], weights=worth, minlength=len(self.sizes)).astype(np.float64)
+
+    def weights(self, shares: Shares, sizes: NDArray[np.integer], variety: NDArray[np.floating]) -> NDArray[np.float64]:
+        """What the shares of bins of ``sizes`` (B,) and ``variety`` (B,) are in proportion to: (B,)."""
+        found = shares.weights(sizes, variety)
+        return found if self.error is None else found * self.error
 
     def alike(self, other: Ranking) -> bool:
         """Whether ``other`` was made in the same way, of the same data."""

@@ -31,6 +31,9 @@ class PruningConfig:
     bins of ``meagraph``; the other selectors have one order for all. ``fractions`` are keep fractions of clusters set
     by hand, by label (-1: those in none); the other clusters share what is left of the budget.
 
+    With ``by_error`` the share of each bin is also multiplied by the error of the predictions of this name there (see
+    :func:`meagraph.pruning.by_error.with_error`), which the ranking must know.
+
     Structures: one stays if ``any`` or ``all`` of its environments are chosen, or ``at-least`` so many percent of them
     (``at_least``; None: as many as the keep fraction, so that structures which hold more than the average stay).
     ``cover`` takes, one by one, the structure that adds most to the bins still lacking, for each atom it costs
@@ -52,6 +55,7 @@ class PruningConfig:
     unit: str = "environments"
     fractions: Mapping[int, float] | tuple[tuple[int, float], ...] = ()
     fewest: str = "atoms"
+    by_error: str = ""  # whose error the shares grow with, too: the name of predictions
 
     def __post_init__(self) -> None:
         pairs = self.fractions.items() if isinstance(self.fractions, Mapping) else self.fractions

@@ -110,6 +110,40 @@ def test_the_map_is_the_same(done: Chain, whole: Run) -> None:
     assert about["settings"]["seed"] == 3
 
 
+def test_predictions_take_part_in_outliers_and_in_plans(
+    done: Chain, whole: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forces that are off by 0.02 eV/Å, in structure 3 by a hundred times as much: the signals join, shares grow."""
+    dataset = whole.dataset
+    structures = list(dataset.structures)
+    for row, atoms in enumerate(structures):
+        rng = np.random.default_rng(row)
+        off = rng.normal(scale=2.0 if row == 3 else 0.02, size=(len(atoms), 3))
+        atoms.calc.results["forces"] = dataset.forces[dataset.rows_of(row)] + off
+    ase.io.write(tmp_path / "said.extxyz", structures)
+    files = ["--descriptors", done.descriptors, "--latent", done.latent, "--clusters-file", done.clusters]
+    out, said = str(tmp_path / "scores.csv"), str(tmp_path / "said.extxyz")
+    assert main(["outliers", str(done.data), *files, "--out", out, "--predicted-file", said]) == 0
+    columns, _ = read_table(out, "outliers", "outliers")
+    before = dict(zip(*_scores(read_table(done.scores, "outliers", "outliers")[0], dataset.offsets), strict=True))
+    after = dict(zip(*_scores(columns, dataset.offsets), strict=True))
+    raised = {int(dataset.structure_of[row]) for row in after if after[row] > before[row] + 0.05}
+    assert 3 in raised
+    assert all(after[row] >= before[row] - 1e-12 for row in after)
+
+    plan = str(tmp_path / "plan.npz")
+    command = ["prune", str(done.data), *files, "--out", plan, "--alpha", "0.75", "--keep", "0.3", "--seed", "3"]
+    capsys.readouterr()
+    assert main([*command, "--by-error-file", said]) == 0
+    assert "each share is also multiplied by the error of said" in capsys.readouterr().out
+    assert json.loads(Path(plan).with_suffix(".json").read_text())["pruning"]["by_error"] == "said"
+    refused(capsys, [*command, "--by-error", "MACE_"], "expected labels of a family 'MACE_'")
+
+
+def _scores(columns: dict[str, Any], offsets: np.ndarray) -> tuple[list[int], list[float]]:
+    return (offsets[columns["structure"]] + columns["atom"]).tolist(), columns["score"].tolist()
+
+
 def test_the_outliers_are_the_same_and_ranked(done: Chain, whole: Run) -> None:
     columns, _ = read_table(done.scores, "outliers", "outliers")
     dataset, outliers = whole.dataset, whole.survey.outliers
