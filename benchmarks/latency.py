@@ -4,8 +4,9 @@
 dataset of that many environments (blobs in the plane with clusters, groups, energies and forces; nothing is computed),
 drives a real browser, and measures the time from the end of the gesture (the button let go, the last turn of the wheel,
 the click, the key let go) to the first frame that shows the new picture: lasso, box, recolouring, zoom by the wheel,
-another level of the clusters.
-Median of several.
+another level of the clusters. Beside it stands the time until the page had the new data: what is left is drawing, which
+a browser without graphics card does in software, and which other work on the machine delays most. Median of several.
+
 Files are analysed first, or recalled from the cache, and are shown as they are. Each gesture is printed when it is
 measured; ``results/latency.json`` keeps what is not measured again.
 """
@@ -63,7 +64,9 @@ NEXT_PICTURE = """([name, fields]) => {
       const stop = () => source.properties.data.change.disconnect(seen)
       const seen = () => {
         stop()
-        requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - window.gestureEnd)))
+        const there = performance.now() - window.gestureEnd
+        const shown = () => resolve([there, performance.now() - window.gestureEnd])
+        requestAnimationFrame(() => requestAnimationFrame(shown))
       }
       source.properties.data.change.connect(seen)
     }
@@ -71,8 +74,8 @@ NEXT_PICTURE = """([name, fields]) => {
 }"""
 
 
-def measure(page: Page, session: Session, gestures: list[str], repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each of ``gestures``, ``repeats`` times."""
+def measure(page: Page, session: Session, gestures: list[str], repeats: int) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds of each of ``gestures``, ``repeats`` times: until the page has the new data, and has drawn it."""
     xy = session.data.survey.projection.xy
     centre = np.median(xy[session.data.survey.clusters.labels == 0], axis=0)
     angles = np.linspace(0, 2 * np.pi, 150)
@@ -111,23 +114,27 @@ def measure(page: Page, session: Session, gestures: list[str], repeats: int) -> 
         "zoom": (lambda: None, zoom),
         "level": (take_slider, lambda step: page.keyboard.press("ArrowRight")),
     }
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, list[tuple[float, float]]] = {}
     for name, (prepare, act) in ways.items():
         if name not in gestures or (name == "zoom" and len(xy) <= environment_map.map_layers.SCATTER_MAX):
             continue  # so few points the browser has all at once, and a zoom sends nothing
         prepare()
         figures[name] = timed(page, act, repeats)
-        print(f"{len(xy):,} {name}: {', '.join(f'{value:.0f}' for value in figures[name])} ms", flush=True)
+        print(
+            f"{len(xy):,} {name}: {', '.join(f'{there:.0f}-{drawn:.0f}' for there, drawn in figures[name])} ms",
+            flush=True,
+        )
     return figures
 
 
-def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[float]:
-    """Milliseconds from the end of ``act(step)`` to the new picture; the first one warms up and does not count."""
+def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[tuple[float, float]]:
+    """Milliseconds from the end of ``act(step)`` to new data and new picture; the first warms up and does not count."""
     found = []
     for step in range(repeats + 1):
         page.evaluate(NEXT_PICTURE.replace("FIND", FIND_FIGURE), ["map", ["image", "fill"]])
         act(step)
-        found.append(float(page.evaluate("() => window.picture")))
+        there, drawn = page.evaluate("() => window.picture")
+        found.append((float(there), float(drawn)))
         page.wait_for_timeout(700)
     return found[1:]
 
@@ -168,8 +175,9 @@ def run(name: str, make: Callable[[], Session], gestures: list[str], repeats: in
     return {
         "data": name,
         "environments": n,
-        "milliseconds": {name: [round(value) for value in values] for name, values in figures.items()},
-        "median": {name: round(statistics.median(values)) for name, values in figures.items()},
+        "arrived": {name: [round(there) for there, _ in pairs] for name, pairs in figures.items()},
+        "milliseconds": {name: [round(drawn) for _, drawn in pairs] for name, pairs in figures.items()},
+        "median": {name: round(statistics.median(drawn for _, drawn in pairs)) for name, pairs in figures.items()},
     }
 
 
@@ -188,8 +196,8 @@ def main() -> None:
     for name, make in shown:
         found = run(name, make, options.gestures, options.repeats)
         one = known.setdefault((name, found["environments"]), found)
-        for kind in ("milliseconds", "median"):
-            one[kind] |= found[kind]
+        for kind in ("arrived", "milliseconds", "median"):
+            one[kind] = one.get(kind, {}) | found[kind]
         write_json(file, list(known.values()))
         print(name, found["environments"], found["median"])
 

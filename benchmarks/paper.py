@@ -147,7 +147,8 @@ def tables(figures: Mapping[str, Record]) -> str:
     for name, found in figures.items():
         lines += [
             "",
-            f"{name} by group: clusters that hold at least {MOST:.0%} of it, share of it in the largest, singletons.",
+            f"{_named(name, found)}, by group: clusters that hold at least {MOST:.0%} of it, "
+            "share of it in the largest, singletons.",
             "",
             "| group | atoms | published: clusters | largest | singletons | default: clusters | largest | in none |",
             "| --- |" + " ---: |" * 7,
@@ -172,7 +173,7 @@ def tables(figures: Mapping[str, Record]) -> str:
             rows.setdefault((record["kept"], record["choice"]), []).append(record)
         for (kept, choice), records in rows.items():
             cells = [_spread([record[key] for record in records]) for key in MEASURES[:3]]
-            lines.append(f"| {name} | {kept:.0%} | {choice} | {' | '.join(cells)} |")
+            lines.append(f"| {_named(name, found)} | {kept:.0%} | {choice} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
