@@ -12,7 +12,8 @@ def test_what_is_pale_already_is_not_sent_again():
     """Another level of the clusters once sent all points three times, twice for a plan that nobody wanted to see."""
     xy = np.arange(20, dtype=np.float32).reshape(10, 2)
     drawing = Drawing(xy, ("x", "y"), ticks=True, theme=LIGHT, floating=False)
-    source, sent = drawing._layer.source, []
+    source = next(one.data_source for one in drawing.plot.renderers if "fill" in one.data_source.data)
+    sent = []
     source.on_change("data", lambda name, old, new: sent.append(len(new["x"])))
 
     def alpha():
