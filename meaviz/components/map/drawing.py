@@ -83,10 +83,8 @@ class Drawing:
         self._paint()
 
     def prune(self, mask: NDArray[np.bool_] | None) -> None:
-        """Draw the points of ``mask`` (N,) pale; nothing is sent where they are."""
-        before, self._pruned = self._pruned, mask
-        if mask is before or (mask is not None and before is not None and np.array_equal(mask, before)):
-            return
+        """Draw the points of ``mask`` (N,) pale."""
+        self._pruned = mask
         self._layer.arrange(self._levels())
         self._paint()
 
