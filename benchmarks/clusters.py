@@ -161,32 +161,45 @@ class Space:
 
 def spaces(descriptors: Descriptors, condensed: Condensed, config: mg.PipelineConfig) -> dict[str, Space]:
     """The three of SPACES."""
-    context = descriptors.context
-    if context is None or descriptors.pairs is None:
-        raise mg.MEAGraphError("Clusters are compared in the latent space of a context, but these have none.")
-
-    def of(latent: LatentOf) -> Space:
-        size = condensed.size
-        bare = Embedding(
-            np.zeros((size, 1), np.float32),
-            np.zeros((2, 0), np.int64),
-            np.zeros(0, np.float32),
-            config.pooling_rate,
-            np.ones(size, dtype=bool),
-        )
-        held = holding(bare, condensed, latent, seed=config.seed)
-        near = latent_neighbours(held, config)
-        clusters = cluster(held, near, condensed, config.clustering, seed=config.seed)
-        return Space(*population(held, condensed), near, clusters)
-
-    found = {"direct": of(lambda rows: np.asarray(context[rows]))}
-    steps = networks.STEPS
-    for name, count in (("untrained", 0), ("trained", steps)):
-        networks.STEPS = count
-        learned = networks.learn_agreement(context, descriptors.pairs, condensed.representatives, seed=config.seed)
-        found[name] = of(lambda rows, learned=learned: learned(context[rows]))
-    networks.STEPS = steps
+    context = context_of(descriptors)
+    found = {"direct": space_of(lambda rows: np.asarray(context[rows]), condensed, config)}
+    for name, steps in (("untrained", 0), ("trained", networks.STEPS)):
+        found[name] = space_of(latent_of(descriptors, condensed, config, steps), condensed, config)
     return found
+
+
+def context_of(descriptors: Descriptors) -> NDArray[np.floating]:
+    """The context (N, K). Raises MEAGraphError where there is none."""
+    if descriptors.context is None or descriptors.pairs is None:
+        raise mg.MEAGraphError("Clusters are compared in the latent space of a context, but these have none.")
+    return descriptors.context
+
+
+def latent_of(descriptors: Descriptors, condensed: Condensed, config: mg.PipelineConfig, steps: int) -> LatentOf:
+    """The latent space of the context after so many ``steps`` of training."""
+    context, usual = context_of(descriptors), networks.STEPS
+    networks.STEPS = steps
+    try:
+        learned = networks.learn_agreement(context, descriptors.pairs, condensed.representatives, seed=config.seed)
+    finally:
+        networks.STEPS = usual
+    return lambda rows: learned(context[rows])
+
+
+def space_of(latent: LatentOf, condensed: Condensed, config: mg.PipelineConfig) -> Space:
+    """What the defaults find in a latent space."""
+    size = condensed.size
+    bare = Embedding(
+        np.zeros((size, 1), np.float32),
+        np.zeros((2, 0), np.int64),
+        np.zeros(0, np.float32),
+        config.pooling_rate,
+        np.ones(size, dtype=bool),
+    )
+    held = holding(bare, condensed, latent, seed=config.seed)
+    near = latent_neighbours(held, config)
+    clusters = cluster(held, near, condensed, config.clustering, seed=config.seed)
+    return Space(*population(held, condensed), near, clusters)
 
 
 def measure(case: Case, seed: int) -> Record:
@@ -321,8 +334,8 @@ def main() -> None:
     figures: dict[str, list[Record]] = {}
     if options.write.is_file():
         figures = json.loads(options.write.read_text())
-    for seed in options.seeds:
-        for name in options.set:
+    for name in options.set:
+        for seed in options.seeds:
             record = measure(SETS[name](seed), seed)
             known = {one["seed"]: one for one in figures.get(name, [])} | {seed: record}
             figures[name] = [known[one] for one in sorted(known)]

@@ -1,18 +1,23 @@
 """From a gesture to its picture in the browser, on maps of 10^4, 10^5 and 10^6 environments.
 
-``python benchmarks/latency.py [SIZE ...] [--data FILE ...]`` shows the whole app with a made-up dataset of that many
-environments (blobs in the plane with clusters, groups, energies and forces; nothing is computed), drives a real
-browser, and measures the time from the end of the gesture (the button let go, the last turn of the wheel, the click) to
-the first frame that shows the new picture: lasso, box, recolouring, zoom by the wheel, another level of the clusters.
-Median of several.
-Files are analysed first, or recalled from the cache, and are shown as they are.
+``python benchmarks/latency.py [SIZE ...] [--data FILE ...] [--gestures level]`` shows the whole app with a made-up
+dataset of that many environments (blobs in the plane with clusters, groups, energies and forces; nothing is computed),
+drives a real browser, and measures the time from the end of the gesture (the button let go, the last turn of the wheel,
+the click, the key let go) to the first frame that shows the new picture: lasso, box, recolouring, zoom by the wheel,
+another level of the clusters. Beside it stands the time until the page had the new data: what is left is drawing, which
+a browser without graphics card does in software, and which other work on the machine delays most. Median of several.
+
+Files are analysed first, or recalled from the cache, and are shown as they are. Each gesture is printed when it is
+measured; ``results/latency.json`` keeps what is not measured again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -39,6 +44,7 @@ from tests.support.browser import (
 from tests.support.made_up import session_of
 
 RESULTS = Path(__file__).parent / "results"
+GESTURES = ("lasso", "box", "recolour", "zoom", "level")
 COLOURS = ("energy", "group", "force", "cluster")
 # When the gesture ends, and when the first frame after new data of the map is there.
 WATCH = """
@@ -58,7 +64,9 @@ NEXT_PICTURE = """([name, fields]) => {
       const stop = () => source.properties.data.change.disconnect(seen)
       const seen = () => {
         stop()
-        requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - window.gestureEnd)))
+        const there = performance.now() - window.gestureEnd
+        const shown = () => resolve([there, performance.now() - window.gestureEnd])
+        requestAnimationFrame(() => requestAnimationFrame(shown))
       }
       source.properties.data.change.connect(seen)
     }
@@ -66,8 +74,8 @@ NEXT_PICTURE = """([name, fields]) => {
 }"""
 
 
-def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]]:
-    """Milliseconds of each gesture, ``repeats`` times."""
+def measure(page: Page, session: Session, gestures: list[str], repeats: int) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds of each of ``gestures``, ``repeats`` times: until the page has the new data, and has drawn it."""
     xy = session.data.survey.projection.xy
     centre = np.median(xy[session.data.survey.clusters.labels == 0], axis=0)
     angles = np.linspace(0, 2 * np.pi, 150)
@@ -90,29 +98,43 @@ def measure(page: Page, session: Session, repeats: int) -> dict[str, list[float]
         page.mouse.move(*data_to_page(page, "map", [centre])[0])
         page.mouse.wheel(0, -240 if step % 2 == 0 else 240)
 
-    figures: dict[str, list[float]] = {}
-    figures["lasso"] = timed(page, lambda step: drag(page, ring(1.0 + 0.2 * step), steps=1), repeats)
-    page.locator('[title="Box Select"]').first.click()
-    figures["box"] = timed(page, lambda step: drag(page, box(1.0 + 0.2 * step), steps=5), repeats)
-    figures["recolour"] = timed(page, recolour, repeats)
-    if len(xy) > environment_map.map_layers.SCATTER_MAX:
-        figures["zoom"] = timed(page, zoom, repeats)  # below, the browser has all points and nothing is sent
-    recolour(COLOURS.index("cluster"))
-    page.wait_for_timeout(700)
-    page.get_by_role("tab", name="Clusters").click()
-    slider = page.get_by_role("slider", name="from coarse to fine")
-    slider.focus()
-    figures["level"] = timed(page, lambda step: page.keyboard.press("ArrowRight"), repeats)
+    def take_box() -> None:
+        page.locator('[title="Box Select"]').first.click()
+
+    def take_slider() -> None:
+        recolour(COLOURS.index("cluster"))
+        page.wait_for_timeout(700)
+        page.get_by_role("tab", name="Clusters").click()
+        page.get_by_role("slider", name="from coarse to fine").focus()
+
+    ways: dict[str, tuple[Callable[[], None], Callable[[int], None]]] = {
+        "lasso": (lambda: None, lambda step: drag(page, ring(1.0 + 0.2 * step), steps=1)),
+        "box": (take_box, lambda step: drag(page, box(1.0 + 0.2 * step), steps=5)),
+        "recolour": (lambda: None, recolour),
+        "zoom": (lambda: None, zoom),
+        "level": (take_slider, lambda step: page.keyboard.press("ArrowRight")),
+    }
+    figures: dict[str, list[tuple[float, float]]] = {}
+    for name, (prepare, act) in ways.items():
+        if name not in gestures or (name == "zoom" and len(xy) <= environment_map.map_layers.SCATTER_MAX):
+            continue  # so few points the browser has all at once, and a zoom sends nothing
+        prepare()
+        figures[name] = timed(page, act, repeats)
+        print(
+            f"{len(xy):,} {name}: {', '.join(f'{there:.0f}-{drawn:.0f}' for there, drawn in figures[name])} ms",
+            flush=True,
+        )
     return figures
 
 
-def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[float]:
-    """Milliseconds from the end of ``act(step)`` to the new picture; the first one warms up and does not count."""
+def timed(page: Page, act: Callable[[int], None], repeats: int) -> list[tuple[float, float]]:
+    """Milliseconds from the end of ``act(step)`` to new data and new picture; the first warms up and does not count."""
     found = []
     for step in range(repeats + 1):
         page.evaluate(NEXT_PICTURE.replace("FIND", FIND_FIGURE), ["map", ["image", "fill"]])
         act(step)
-        found.append(float(page.evaluate("() => window.picture")))
+        there, drawn = page.evaluate("() => window.picture")
+        found.append((float(there), float(drawn)))
         page.wait_for_timeout(700)
     return found[1:]
 
@@ -128,17 +150,13 @@ def session_with(path: str) -> Session:
     return session
 
 
-def run(name: str, make: Callable[[], Session], repeats: int) -> dict[str, Any]:
+def run(name: str, make: Callable[[], Session], gestures: list[str], repeats: int) -> dict[str, Any]:
     """Serve, open, measure."""
-    n = make().data.dataset.n_environments
+    began = time.monotonic()
+    session = make()
+    n = session.data.dataset.n_environments
     environment_map.warm(n)
-    made: list[Session] = []
-
-    def app() -> Any:
-        made.append(make())
-        return build(session=made[-1])
-
-    served = Served(app, timeout=300)
+    served = Served(lambda: build(session=session), timeout=300)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
@@ -148,16 +166,18 @@ def run(name: str, make: Callable[[], Session], repeats: int) -> dict[str, Any]:
             page.add_init_script(WATCH)
             page.goto(served.url)
             wait_figure(page, "map", 300)
+            print(f"{name}, {n:,} environments: shown after {time.monotonic() - began:.0f} s", flush=True)
             page.wait_for_timeout(3000)
-            figures = measure(page, made[-1], repeats)
+            figures = measure(page, session, gestures, repeats)
             browser.close()
     finally:
         served.stop()
     return {
         "data": name,
         "environments": n,
-        "milliseconds": {name: [round(value) for value in values] for name, values in figures.items()},
-        "median": {name: round(statistics.median(values)) for name, values in figures.items()},
+        "arrived": {name: [round(there) for there, _ in pairs] for name, pairs in figures.items()},
+        "milliseconds": {name: [round(drawn) for _, drawn in pairs] for name, pairs in figures.items()},
+        "median": {name: round(statistics.median(drawn for _, drawn in pairs)) for name, pairs in figures.items()},
     }
 
 
@@ -166,13 +186,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--data", nargs="*", default=[], metavar="FILE", help="datasets, after the made-up ones")
+    parser.add_argument("--gestures", nargs="+", choices=GESTURES, default=list(GESTURES))
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
-    found = [run("made up", partial(session_of, n), options.repeats) for n in options.sizes]
-    found += [run(Path(path).stem, partial(session_with, path), options.repeats) for path in options.data]
-    for figures in found:
-        print(figures["data"], figures["environments"], figures["median"], figures["milliseconds"])
-    write_json(RESULTS / "latency.json", found)
+    shown = [("made up", partial(session_of, n)) for n in options.sizes]
+    shown += [(Path(path).stem, partial(session_with, path)) for path in options.data]
+    file = RESULTS / "latency.json"
+    known = {(one["data"], one["environments"]): one for one in json.loads(file.read_text())}
+    for name, make in shown:
+        found = run(name, make, options.gestures, options.repeats)
+        one = known.setdefault((name, found["environments"]), found)
+        for kind in ("arrived", "milliseconds", "median"):
+            one[kind] = one.get(kind, {}) | found[kind]
+        write_json(file, list(known.values()))
+        print(name, found["environments"], found["median"])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """The published method beside ours on tantalum, iron and niobium: clusters by group, singletons, pruned sets.
 
-``python benchmarks/paper.py [--data Ta_JCP2014 Fe_NPJ2021 Nb_bcc2020] [--seeds 0 1 2]`` writes ``results/paper.json``
-and the tables of ``docs/paper.md``. Clusters are those of the whole dataset: by the published settings
-(:func:`published`), at the pooling rate in the middle of the plateau of its stability curve, and by the defaults.
+``python benchmarks/paper.py [--data Ta_JCP2014 Fe_NPJ2021 Nb_bcc2020] [--seeds 0 1 2] [--structures N]`` writes
+``results/paper.json`` after every seed and the tables of ``docs/paper.md``. Descriptors, models and curves come from
+the cache where they were made before, so that a run that was stopped goes on there. Of a dataset of more than
+``--structures`` so many are drawn at random by the seed, and the tables say so.
+
+Clusters are those of the whole dataset: by the published settings (:func:`published`), at the pooling rate in the
+middle of the plateau of its stability curve, and by the defaults.
 Pruning: 70 % of the structures are pruned without sight of the others, a quick linear force field is fitted to what is
 kept and tested on the 30 %. From the published clusters environments are drawn at random, of each cluster as many, or
 of each its share; ours are those of the default plan.
@@ -30,6 +34,8 @@ from meagraph.files import write_json
 from meagraph.graph.similarity import LOWER, UPPER
 from meagraph.latent.clustering import Clusters
 from meagraph.pipeline.analysis import look_along_rates
+from meagraph.pipeline.describing import describe_for
+from meagraph.pipeline.learning import learn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.support.draws import from_clusters
@@ -62,22 +68,30 @@ def published(name: str) -> mg.PipelineConfig:
     )
 
 
+def data(name: str, most: int | None, seed: int) -> mg.AtomicDataset:
+    """The dataset, or ``most`` structures of it drawn at random where it has more."""
+    dataset = mg.read(DATA / f"{name}.extxyz", allow_unlabelled=True)
+    if most is None or dataset.n_structures <= most:
+        return dataset
+    drawn = np.sort(np.random.default_rng(seed).choice(dataset.n_structures, most, replace=False))
+    return mg.from_atoms([dataset.structures[index] for index in drawn], name=name, allow_unlabelled=True)
+
+
 def published_clusters(dataset: mg.AtomicDataset, name: str, seed: int) -> tuple[Clusters, int]:
     """Components at the middle of the plateau of the pooling rate, and the number of representatives."""
     config = replace(published(name), seed=seed)
-    found = mg.analyse(dataset, config=config, cache=False)
-    curve = look_along_rates(found.learned, found.config, cache=False)
+    learned = learn(dataset, describe_for(dataset, config, None), config)
+    curve = look_along_rates(learned, config)
     rate = config.pooling_rate if curve.suggestion is None else curve.suggestion
-    return curve.at(rate, found.learned.condensed), found.learned.condensed.size
+    return curve.at(rate, learned.condensed), learned.condensed.size
 
 
-def clusters_of(name: str, seed: int) -> Record:
+def clusters_of(name: str, dataset: mg.AtomicDataset, seed: int) -> Record:
     """Both clusterings of the whole dataset."""
-    dataset = mg.read(DATA / f"{name}.extxyz", allow_unlabelled=True)
     truth = dataset.groups[dataset.structure_of]
-    found: Record = {"environments": dataset.n_environments, "structures": dataset.n_structures}
+    found: Record = {"environments": dataset.n_environments, "structures": dataset.n_structures, "seed": seed}
     theirs, size = published_clusters(dataset, name, seed)
-    ours = mg.analyse(dataset, config=mg.PipelineConfig(seed=seed), cache=False)
+    ours = mg.analyse(dataset, config=mg.PipelineConfig(seed=seed))
     for side, clusters, count in (
         ("published", theirs, size),
         ("default", ours.survey.clusters, ours.learned.condensed.size),
@@ -91,13 +105,12 @@ def clusters_of(name: str, seed: int) -> Record:
     return found
 
 
-def pruned_sets(name: str, seed: int) -> Iterator[Record]:
+def pruned_sets(name: str, dataset: mg.AtomicDataset, seed: int) -> Iterator[Record]:
     """What it costs to keep a fraction of 70 % of the structures, by each way to choose."""
-    dataset = mg.read(DATA / f"{name}.extxyz", allow_unlabelled=True)
     prepared = prepare(dataset, seed=seed, cap=dataset.n_environments)
     part = mg.from_atoms([dataset.structures[index] for index in prepared.fit.structures], allow_unlabelled=True)
     clusters, _ = published_clusters(part, name, seed)
-    ours = mg.analyse(part, config=mg.PipelineConfig(seed=seed), cache=False)
+    ours = mg.analyse(part, config=mg.PipelineConfig(seed=seed))
     size = part.n_environments
     everything = np.ones(size, dtype=bool)
     choices = [("all data", 1.0, everything)]
@@ -128,13 +141,14 @@ def tables(figures: Mapping[str, Record]) -> str:
         for side in ("published", "default"):
             one = found["clusters"][side]
             lines.append(
-                f"| {name} | {side} | {one['representatives']:,} | {one['clusters']:,} | {one['noise']:.1%} | "
-                f"{one['ami']:.2f} | {one['homogeneity']:.2f} |"
+                f"| {_named(name, found)} | {side} | {one['representatives']:,} | {one['clusters']:,} | "
+                f"{one['noise']:.1%} | {one['ami']:.2f} | {one['homogeneity']:.2f} |"
             )
     for name, found in figures.items():
         lines += [
             "",
-            f"{name} by group: clusters that hold at least {MOST:.0%} of it, share of it in the largest, singletons.",
+            f"{_named(name, found)}, by group: clusters that hold at least {MOST:.0%} of it, "
+            "share of it in the largest, singletons.",
             "",
             "| group | atoms | published: clusters | largest | singletons | default: clusters | largest | in none |",
             "| --- |" + " ---: |" * 7,
@@ -159,8 +173,14 @@ def tables(figures: Mapping[str, Record]) -> str:
             rows.setdefault((record["kept"], record["choice"]), []).append(record)
         for (kept, choice), records in rows.items():
             cells = [_spread([record[key] for record in records]) for key in MEASURES[:3]]
-            lines.append(f"| {name} | {kept:.0%} | {choice} | {' | '.join(cells)} |")
+            lines.append(f"| {_named(name, found)} | {kept:.0%} | {choice} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _named(name: str, found: Record) -> str:
+    """With how much of it was taken, where that is not all."""
+    most = found.get("most")
+    return name if most is None else f"{name}, {most:,} structures at random"
 
 
 def _spread(values: list[float]) -> str:
@@ -180,18 +200,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", nargs="+", choices=tuple(NAMES), default=list(NAMES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="clusters take the first")
+    parser.add_argument("--structures", type=int, metavar="N", help="of a larger dataset so many, drawn at random")
     parser.add_argument("--write", type=Path, default=RESULTS, help="file of the figures (default: %(default)s)")
     parser.add_argument("--no-page", dest="page", action="store_false", help="leave docs/paper.md as it is")
     options = parser.parse_args()
     figures: dict[str, Record] = json.loads(options.write.read_text()) if options.write.is_file() else {}
     for name in options.data:
         began = time.perf_counter()
-        found = {"clusters": clusters_of(name, options.seeds[0])}
-        found["pruning"] = [record for seed in options.seeds for record in pruned_sets(name, seed)]
-        figures[name] = found
-        figures = {known: figures[known] for known in NAMES if known in figures}
-        write_json(options.write, figures)
-        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+        seed = options.seeds[0]
+        dataset = data(name, options.structures, seed)
+        found: Record = {"clusters": clusters_of(name, dataset, seed), "pruning": []}
+        if dataset.n_structures == options.structures:
+            found["most"] = options.structures
+        print(f"{name}: clusters after {time.perf_counter() - began:.0f} s", flush=True)
+        for seed in options.seeds:
+            found["pruning"] += pruned_sets(name, data(name, options.structures, seed), seed)
+            print(f"{name}: pruned sets of seed {seed} after {time.perf_counter() - began:.0f} s", flush=True)
+            found["seconds"] = round(time.perf_counter() - began)
+            figures[name] = found
+            figures = {known: figures[known] for known in NAMES if known in figures}
+            write_json(options.write, figures)
     print(tables(figures))
     if options.page:
         PAGE.write_text(on_page(PAGE.read_text(encoding="utf-8"), tables(figures)), encoding="utf-8")

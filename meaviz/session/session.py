@@ -144,7 +144,7 @@ class Session:
         clustering = replace(survey.config.clustering, clusters=count, level=None)
         moved = survey.at(clustering)
         with self.together():
-            self.data.param.update(survey=moved, sight=moved, cluster_stability=None)
+            self.data.param.update(sight=moved, survey=moved, cluster_stability=None)  # the map first
             self.data.properties = self._properties()
             self.selection.renew_filters()
             self.planning.renew_clusters()
