@@ -230,6 +230,8 @@ def verdicts(records: list[dict[str, Any]], names: list[str], steps: int) -> str
             cells += [f"{ratio:.2f}", f"{(ours < theirs).sum()}/{fine.sum()}", f"{p:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     whole = [of for of in cases.values() if set(COMPARED) <= of.keys() and all(one["linear"] for one in of.values())]
+    if not whole:
+        return "\n".join(lines)
     errors = [[[of[one][key] for one in COMPARED] for key in ("linear", "rmse")] for of in whole]
     agree = [float(spearmanr(*of).statistic) for of in errors]
     apart = np.log(np.array(errors))  # (cases, 2, selectors)
