@@ -49,10 +49,13 @@ OF_MEDIAN = 1.25  # its standard error over that of a mean
 Figures = dict[str, dict[str, list[dict[str, Any]]]]
 
 
-def load(name: str) -> Figures:
-    """What was measured on a set."""
+def load(name: str, ours: str = "pruning") -> Figures:
+    """What was measured on a set; the default and ``before`` as a later run ``ours`` has them, on its seeds alone."""
     found: Figures = json.loads((RESULTS / f"pruning-{name}.json").read_text())["figures"]
-    return found
+    if ours == "pruning":
+        return found
+    later: Figures = json.loads((RESULTS / f"{ours}-{name}.json").read_text())["figures"]
+    return {kept: {**found[kept], **of} for kept, of in later.items()}
 
 
 def paired(selectors: dict[str, list[dict[str, Any]]], key: str) -> dict[str, NDArray[np.float64]]:
@@ -76,11 +79,11 @@ def above(ours: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     return math.log(float(np.median(ours) / np.median(other))) > max(spread, 1e-3)
 
 
-def compare(names: list[str]) -> list[dict[str, Any]]:
+def compare(names: list[str], run: str = "pruning") -> list[dict[str, Any]]:
     """One row for each set, budget and fraction."""
     rows = []
     for name, budget, fraction in itertools.product(names, BUDGETS, FRACTIONS):
-        selectors = load(name).get(f"{budget}, {fraction}", {})
+        selectors = load(name, run).get(f"{budget}, {fraction}", {})
         if OURS not in selectors or CHANCE not in selectors:
             continue
         overall, worst = paired(selectors, "rmse"), paired(selectors, "worst")
@@ -162,6 +165,19 @@ def goals(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def significances(rows: list[dict[str, Any]]) -> str:
+    """How many cases are significantly below chance, above it, and level, by set; few seeds tell nothing."""
+    lines = ["| set | seeds | significantly below random | above | level | too few seeds |", f"|{'---|' * 6}"]
+    for name in [*dict.fromkeys(row["set"] for row in rows), "all"]:
+        of = [row for row in rows if name in (row["set"], "all")]
+        seeds = sorted({row["seeds"] for row in of})
+        marks = [mark(row) for row in of if math.isfinite(row["p"])]
+        counts = [marks.count(one) for one in ("*", "!", "")]
+        cells = [f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0]), *map(str, counts)]
+        lines.append(f"| {name.split('_')[0]} | {' | '.join(cells)} | {len(of) - len(marks)} |")
+    return "\n".join(lines)
+
+
 def outcome(figures: Figures, limit: float, clear: float) -> list[float]:
     """Logarithms of the ratio of medians, of what a rule with these constants chooses over chance."""
     found = []
@@ -236,9 +252,15 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", default=[name for name in NAMES if (RESULTS / f"pruning-{name}.json").is_file()]
     )
+    parser.add_argument("--ours", default="pruning", help="what the results begin with that have the default's errors")
     options = parser.parse_args()
-    rows, left_out = compare(options.names), leave_one_out(options.names)
-    print(table(rows), goals(rows), sep="\n\n", end="\n\n")
+    names = [name for name in options.names if (RESULTS / f"{options.ours}-{name}.json").is_file()]
+    rows = compare(names, options.ours)
+    print(table(rows), goals(rows), significances(rows), sep="\n\n", end="\n\n")
+    if options.ours != "pruning":  # no candidates there
+        write_json(RESULTS / f"protocol-{options.ours}.json", _plain({"compared": rows}))
+        return
+    left_out = leave_one_out(options.names)
     heads = "| left out | LIMIT, standard errors by the others | error over chance there (largest) | by the default's |"
     print(heads, f"|{'---|' * 4}", sep="\n")
     for row in left_out:

@@ -14,7 +14,8 @@ no more than so many; ``structures``, so many whole ones. Structures: MEAGraph's
 
 Figures go to ``results/pruning-NAME.json`` after each seed, with the errors of every candidate of shares in its trial
 and on the structures held out; ``benchmarks/protocol.py`` makes tables of them. What does not depend on the selectors
-is kept in the cache (``$MEAVIZ_CACHE``)."""
+is kept in the cache (``$MEAVIZ_CACHE``). Where only clusters changed, rivals need not be measured again:
+``--selectors meagraph before random --plainly --into pruning-now`` (``protocol.py --ours pruning-now`` joins both)."""
 
 from __future__ import annotations
 
@@ -196,7 +197,7 @@ class Case:
         pool, held = whole.split(seed)
         part = dataset_from_structures([whole.dataset.structures[index] for index in pool], allow_unlabelled=True)
         points = scaled_rows(np.asarray(whole.described.own)[np.isin(whole.dataset.structure_of, pool)])
-        depends = {"version": 2, "labels": whole.dataset.fingerprint, "seed": seed}
+        depends = {"version": 3, "labels": whole.dataset.fingerprint, "seed": seed}
         seen = remember(
             "benchmark-latent",
             depends,
@@ -341,7 +342,7 @@ def first_that_fit(order: NDArray[np.int64], sizes: NDArray[np.int64], room: int
 
 def measure(name: str, options: argparse.Namespace) -> None:
     """All figures of one dataset, written after each seed, beside those of other seeds that are there."""
-    path = RESULTS / f"pruning-{Path(name).name.split('.')[0]}.json"
+    path = RESULTS / f"{options.into}-{Path(name).name.split('.')[0]}.json"
     whole = Whole.of(read(name))
     for seed in options.seeds:
         started = time.perf_counter()
@@ -356,7 +357,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
                 found[f"{budget}, {fraction}"] = {one: record for one, record in records.items() if record is not None}
         if options.out:
             found["out, 0.1"] = {one: case.out(one, 0.1) for one in options.selectors}
-        if OURS in options.selectors:
+        if OURS in options.selectors and not options.plainly:
             for budget in ("environments", "atoms"):
                 found[f"candidates, {budget}"] = {OURS: case.candidates(budget)}
         known: Figures = json.loads(path.read_text())["figures"] if path.is_file() and not options.anew else {}
@@ -378,6 +379,8 @@ def main() -> None:
     parser.add_argument("--budget", nargs="+", choices=BUDGETS, default=list(BUDGETS))
     parser.add_argument("--selectors", nargs="+", choices=(BEFORE, *SELECTORS), default=list(COMPARED))
     parser.add_argument("--out", action="store_true", help="also with each group left out")
+    parser.add_argument("--plainly", action="store_true", help="without the errors of every candidate of shares")
+    parser.add_argument("--into", default="pruning", help="what the names of the results begin with")
     parser.add_argument("--anew", action="store_true", help="forget the seeds that stand in the results")
     options = parser.parse_args()
     for name in options.data:
