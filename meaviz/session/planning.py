@@ -21,6 +21,7 @@ from meagraph.exports.parts import PartFiles
 from meagraph.inspection.property import Property
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.planning import prune
+from meagraph.predictions import Errors
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.settings import PruningConfig
@@ -40,10 +41,15 @@ class PlanBasis:
     analysis: Analysis
     rejected: NDArray[np.bool_] | None  # (N,) environments that leave with their structures
     kept: NDArray[np.bool_] | None  # (N,) environments that stay
+    errors: Errors | None = None  # of predictions, where there are some
 
     def plan(self, settings: PruningConfig, ranking: Ranking) -> PruningPlan:
         """The plan of ``settings``. Raises MEAGraphError where ``ranking`` is another one than they ask for."""
-        return prune(self.analysis, config=settings, ranking=ranking, rejected=self.rejected, kept=self.kept)
+        errors = self.errors if settings.by_error else None
+        config = settings if errors is not None else replace(settings, by_error="")
+        return prune(
+            self.analysis, config=config, ranking=ranking, rejected=self.rejected, kept=self.kept, errors=errors
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +99,7 @@ class Planning(param.Parameterized):
         self.param.watch(self._follow_settings, "settings")
         self.param.watch(self._replan, ["leave_out_flagged", "keep_ordinary"])
         judging.param.watch(self._follow_judgements, ["flags", "ordinary"])
+        data.param.watch(self._follow_errors, "errors")
 
     def start(self, analysis: Analysis) -> None:
         """Plan with a new map: fractions of clusters set by hand are no more, and the seed is that of the map."""
@@ -136,6 +143,7 @@ class Planning(param.Parameterized):
             self._data.found,
             self._judging.flags if self.leave_out_flagged else None,
             self._judging.ordinary if self.keep_ordinary else None,
+            self._data.errors,
         )
 
     def ranking_for(self, settings: PruningConfig) -> Ranking | None:
@@ -164,6 +172,13 @@ class Planning(param.Parameterized):
         changed = {event.name for event in events}
         if ("flags" in changed and self.leave_out_flagged) or ("ordinary" in changed and self.keep_ordinary):
             self._replan()
+
+    def _follow_errors(self, *events: object) -> None:
+        """Shares that grew with the error of other predictions grow with that of these, or of none."""
+        if self.settings.by_error:
+            errors = self._data.errors
+            self.settings = replace(self.settings, by_error="" if errors is None else errors.predicted.name)
+            self._replan()  # also where the name is the same
 
     def _replan(self, *events: object) -> None:
         ranking = self.ranking_for(self.settings)

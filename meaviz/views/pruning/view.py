@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -100,6 +101,9 @@ class PruningView(pn.viewable.Viewer):
             step=0.05,
             **SLIDER,
         )
+        self._by_error = pmui.Switch(
+            label="More of what the model gets wrong", value=bool(config.by_error), size="small", margin=(2, 12)
+        )
         self._rule = pmui.Select(
             label="A structure stays with", options=RULE_NAMES, value=config.rule, size="small",
             sizing_mode="stretch_width", margin=(6, 12, 2, 12),
@@ -135,6 +139,7 @@ class PruningView(pn.viewable.Viewer):
             self._keep,
             self._by_hand,
             self._alpha,
+            self._by_error,
             self._rule,
             self._fewest,
             self._own,
@@ -156,7 +161,8 @@ class PruningView(pn.viewable.Viewer):
         self._layout = pn.Row(controls, effect, **FILL)
         self._taking = False
         widgets = (
-            *(self._selector, self._budget, self._number, self._keep, self._by_hand, self._alpha, self._rule),
+            *(self._selector, self._budget, self._number, self._keep, self._by_hand, self._alpha),
+            *(self._by_error, self._rule),
             *(self._fewest, self._own, self._percent, self._protect),
         )
         for widget in widgets:
@@ -167,6 +173,7 @@ class PruningView(pn.viewable.Viewer):
         self._ordinary.link(session.planning, value="keep_ordinary")
         self._faint.link(session.appearance, value="show_pruned")
         session.data.param.watch(self._offer_groups, "dataset")
+        session.data.param.watch(lambda event: self._show_rule(), "errors")
         session.planning.param.watch(self._show, "plan")
         session.appearance.param.watch(self._show, "dark")
         keep_state(self._allow, self._undo, self._redo)
@@ -197,6 +204,7 @@ class PruningView(pn.viewable.Viewer):
         self._budget.value, self._fewest.value = "" if config.number is None else config.unit, config.fewest
         if config.number is not None:
             self._number.value = config.number
+        self._by_error.value = bool(config.by_error)
         self._rule.value, self._own.value = config.rule, config.at_least is not None
         if config.at_least is not None:
             self._percent.value = config.at_least
@@ -214,6 +222,7 @@ class PruningView(pn.viewable.Viewer):
         self._percent.visible = share and self._own.value
         self._by_hand.visible = self._selector.value in WITH_SHARES
         self._alpha.visible = self._by_hand.visible and self._by_hand.value
+        self._by_error.visible = self._selector.value in WITH_SHARES and self.session.data.errors is not None
         self._fewest.visible = self._rule.value == "cover"
         self._keep.visible, self._number.visible = not self._budget.value, bool(self._budget.value)
         self._label()
@@ -222,6 +231,8 @@ class PruningView(pn.viewable.Viewer):
         if self._taking:
             return
         self._show_rule()
+        errors = self.session.data.errors
+        by_error = self._by_error.visible and self._by_error.value
         try:
             self.session.planning.settings = replace(
                 self.session.planning.settings,
@@ -231,6 +242,7 @@ class PruningView(pn.viewable.Viewer):
                 unit=self._budget.value or UNITS[0],
                 fewest=self._fewest.value,
                 alpha=self._alpha.value if self._by_hand.value else None,
+                by_error=errors.predicted.name if by_error and errors is not None else "",
                 rule=self._rule.value,
                 at_least=float(self._percent.value) if self._percent.visible else None,
                 until_covered=None,
@@ -299,12 +311,18 @@ class PruningView(pn.viewable.Viewer):
 
 def _why(plan: PruningPlan) -> Markup:
     """What shares the dataset asks for and why, where the plan follows that."""
+    error = [(plan.weighed, Markup())] if plan.weighed else []
     if plan.config.alpha is not None or plan.config.selector != "meagraph":
-        return Markup()
-    if plan.chosen is None:
-        return markup("<p>{}</p>", NOT_ASKED)
-    said = zip(plan.reasons, plan.formulas, strict=True)
-    return join(markup("<p>{}. {}</p>", sentence[0].upper() + sentence[1:], _signs(one)) for sentence, one in said)
+        said = error
+    elif plan.chosen is None:
+        return markup("<p>{}</p>{}", NOT_ASKED, _sentences(error))
+    else:
+        said = [*zip(plan.reasons, map(_signs, plan.formulas), strict=False), *error]
+    return _sentences(said)
+
+
+def _sentences(said: Sequence[tuple[str, Markup]]) -> Markup:
+    return join(markup("<p>{}. {}</p>", sentence[0].upper() + sentence[1:], sign) for sentence, sign in said)
 
 
 def _signs(formula: str) -> Markup:

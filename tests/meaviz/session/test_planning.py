@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from meagraph.errors import MEAGraphError
+from meagraph.pipeline.planning import prune as prune_for
 from meagraph.pruning.plan import prune
 from meaviz.session import Session
 from tests.support.made_up import session_of
+from tests.support.predicted import errors_off
 
 
 @pytest.fixture
@@ -98,3 +100,21 @@ def test_a_selector_without_ranking_leaves_the_plan_until_it_comes(session: Sess
     session.planning.add_ranking(replace(ranking, rank=np.arange(1200), worth=None))
     assert session.planning.plan.config.selector == "random"
     assert session.planning.plan is not old
+
+
+def test_shares_grow_with_the_error_of_predictions_while_there_are_some(session: Session) -> None:
+    planning, data = session.planning, session.data.dataset
+    planning.settings = replace(planning.settings, alpha=0.5)
+    usual = planning.plan
+    errors = errors_off(data)
+    session.set_errors(errors)
+    assert planning.plan is usual  # nobody has asked
+    planning.settings = replace(planning.settings, by_error=errors.predicted.name)
+    expected = prune_for(
+        session.data.found, ranking=planning.rankings[0], config=replace(planning.settings, by_error=""), errors=errors
+    )
+    np.testing.assert_array_equal(planning.plan.keep, expected.keep)
+    assert planning.plan.weighed == expected.weighed != ""
+    session.data.errors = None
+    assert planning.settings.by_error == ""
+    np.testing.assert_array_equal(planning.plan.keep, usual.keep)

@@ -14,6 +14,7 @@ from meaviz.session import Session
 from meaviz.style.text import TextPane
 from meaviz.views.pruning.view import PruningView
 from tests.support.made_up import session_of
+from tests.support.predicted import errors_off
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def words(view: PruningView) -> str:
     return " ".join(str(pane.object) for pane in view.__panel__().select(TextPane))
 
 
-def switch(view: PruningView) -> pmui.Switch:
-    return next(one for one in view.__panel__().select(pmui.Switch) if "shares by hand" in one.label)
+def switch(view: PruningView, label: str = "shares by hand") -> pmui.Switch:
+    return next(one for one in view.__panel__().select(pmui.Switch) if label in one.label)
 
 
 def alpha(view: PruningView) -> pmui.FloatSlider:
@@ -65,3 +66,21 @@ def test_what_was_found_out_changes_the_plan_and_is_said(session: Session) -> No
     assert "20 % below" in words(view)
     switch(view).value = True
     assert "20 % below" not in words(view)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.4])
+def test_shares_by_error_are_offered_with_predictions_and_said(session: Session, alpha: float | None) -> None:
+    session.planning.settings = replace(session.planning.settings, alpha=alpha)
+    view = PruningView(session, Workflow(session))
+    by_error = switch(view, "the model gets wrong")
+    assert not by_error.visible
+    session.set_errors(errors_off(session.data.dataset))
+    assert by_error.visible
+    by_error.value = True
+    assert session.planning.plan.config.by_error == "made"
+    assert "error of made" in words(view)
+    session.planning.move_in_history(-1)
+    assert not by_error.value
+    assert "error of made" not in words(view)
+    view.__panel__().select(lambda one: isinstance(one, pmui.Select) and one.label == "Selector")[0].value = "random"
+    assert not by_error.visible
