@@ -18,7 +18,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from meaviz.components.map import environment_map
 from meaviz.session import Session
 from tests.support.browser import (
     CHROMIUM_ARGUMENTS,
+    DRAWN_DIRECTLY,
     FIND_FIGURE,
     Served,
     data_to_page,
@@ -43,6 +44,7 @@ from tests.support.browser import (
 )
 from tests.support.made_up import session_of
 
+NO_CARD = "a browser as it starts without a graphics card; else one whose card is played by software, pages and all"
 RESULTS = Path(__file__).parent / "results"
 GESTURES = ("lasso", "box", "recolour", "zoom", "level")
 COLOURS = ("energy", "group", "force", "cluster")
@@ -150,7 +152,9 @@ def session_with(path: str) -> Session:
     return session
 
 
-def run(name: str, make: Callable[[], Session], gestures: list[str], repeats: int) -> dict[str, Any]:
+def run(
+    name: str, make: Callable[[], Session], gestures: list[str], repeats: int, arguments: Sequence[str]
+) -> dict[str, Any]:
     """Serve, open, measure."""
     began = time.monotonic()
     session = make()
@@ -159,7 +163,7 @@ def run(name: str, make: Callable[[], Session], gestures: list[str], repeats: in
     served = Served(lambda: build(session=session), timeout=300)
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(arguments))
             context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
             page = context.new_page()
             page.set_default_timeout(300_000)
@@ -188,14 +192,16 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", default=[], metavar="FILE", help="datasets, after the made-up ones")
     parser.add_argument("--gestures", nargs="+", choices=GESTURES, default=list(GESTURES))
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--no-card", action="store_true", help=NO_CARD)
     options = parser.parse_args()
+    arguments = (*CHROMIUM_ARGUMENTS, *(DRAWN_DIRECTLY if options.no_card else ()))
     shown = [("made up", partial(session_of, n)) for n in options.sizes]
     shown += [(Path(path).stem, partial(session_with, path)) for path in options.data]
     file = RESULTS / "latency.json"
-    known = {(one["data"], one["environments"]): one for one in json.loads(file.read_text())}
+    known = {(one["data"], one["environments"], one.get("no_card", False)): one for one in json.loads(file.read_text())}
     for name, make in shown:
-        found = run(name, make, options.gestures, options.repeats)
-        one = known.setdefault((name, found["environments"]), found)
+        found = run(name, make, options.gestures, options.repeats, arguments) | {"no_card": options.no_card}
+        one = known.setdefault((name, found["environments"], options.no_card), found)
         for kind in ("arrived", "milliseconds", "median"):
             one[kind] = one.get(kind, {}) | found[kind]
         write_json(file, list(known.values()))

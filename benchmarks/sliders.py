@@ -19,12 +19,12 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from latency import WATCH
+from latency import NO_CARD, WATCH
 
 from meagraph.files import write_json
 from meaviz.app import build
 from meaviz.demo import demo_path
-from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, Served, find_chromium
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, Served, find_chromium
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("MEAVIZ_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -104,13 +104,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", nargs="?", default="Nb_bcc2020")
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--no-card", action="store_true", help=NO_CARD)
     options = parser.parse_args()
+    arguments = (*CHROMIUM_ARGUMENTS, *(DRAWN_DIRECTLY if options.no_card else ()))
     named = DATA / f"{options.data}.extxyz"
     path = demo_path() if options.data == "demo" else named if named.is_file() else Path(options.data)
     served = Served(lambda: build([path]), timeout=300)
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+            browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(arguments))
             page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
             page.set_default_timeout(300_000)
             page.add_init_script(WATCH)
@@ -123,7 +125,9 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in kinds.items()}
     print(path.name, medians, kinds)
     name = path.name.split(".")[0]
-    write_json(RESULTS / f"sliders-{name}.json", {"milliseconds": kinds, "median": medians})
+    write_json(
+        RESULTS / f"sliders-{name}{'-no-card' * options.no_card}.json", {"milliseconds": kinds, "median": medians}
+    )
 
 
 if __name__ == "__main__":

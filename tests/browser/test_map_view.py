@@ -228,7 +228,7 @@ def test_histograms_table_and_composition_share_the_selection(session: Session, 
     box = figure_eval(page, "composition", FRAME)
     page.mouse.click(box[0] + 1.5 / len(columns) * box[2], box[1] + (1 - 2.5 / len(rows)) * box[3])
     groups = session.data.dataset.groups[session.data.dataset.structure_of]
-    wanted = (session.data.survey.clusters.labels == int(columns[1]) - 1) & (groups == rows[2])
+    wanted = (session.data.survey.clusters.labels == int(columns[1])) & (groups == rows[2])
     wait_until(page, chosen(session, wanted), what="a cell of the heat map")
 
 
