@@ -84,6 +84,8 @@ class Drawing:
 
     def prune(self, mask: NDArray[np.bool_] | None) -> None:
         """Draw the points of ``mask`` (N,) pale."""
+        if mask is None and self._pruned is None:
+            return  # another plan, while what it prunes is not shown
         self._pruned = mask
         self._layer.arrange(self._levels())
         self._paint()
