@@ -31,10 +31,8 @@ from tests.support.required import unavailable
 TIMEOUT = 180.0  # s: a busy machine draws the page by software slowly; what holds sooner costs nothing
 MAP_TIMEOUT = 900.0  # s: a cold start compiles kernels, trains and projects
 PANES = (".pane-map", "[role=application]")
-ENOUGH = (
-    1_500,
-    10_000,
-)  # pixels, half of what is drawn at least; what else is drawn on a canvas, such as the names of axes, has a few hundred
+# pixels, half of what is drawn at least; what else is drawn on a canvas, such as the names of axes, has a few hundred
+ENOUGH = (1_500, 10_000)
 HELPERS = """
 function* everywhere(root) {
   for (const node of root.querySelectorAll("*")) {
