@@ -183,10 +183,7 @@ class App:
 def _session_of(found: Analysis) -> Session:
     session = Session()
     session.set_dataset(found.dataset)
-    session.set_descriptors(found.descriptors)
-    session.set_learned(found.learned)
-    session.data.evidence = found.evidence
-    session.set_survey(found.survey)
+    session.set_analysis(found, found.evidence)
     if found.novelty is not None:
         session.set_novelty(found.novelty)
     return session

@@ -296,10 +296,7 @@ class Workflow:
         session, known = self.session, found.analysis
         session.set_dataset(found.dataset)
         if known is not None:
-            session.set_descriptors(known.descriptors, found.quick)
-            session.set_learned(known.learned)
-            session.data.evidence = found.evidence
-            session.set_survey(known.survey)
+            session.set_analysis(known, found.evidence, found.quick)
             if found.ranking is not None:
                 session.planning.know(found.ranking)
 

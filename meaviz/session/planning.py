@@ -177,8 +177,11 @@ class Planning(param.Parameterized):
         """Shares that grew with the error of other predictions grow with that of these, or of none."""
         if self.settings.by_error:
             errors = self._data.errors
-            self.settings = replace(self.settings, by_error="" if errors is None else errors.predicted.name)
-            self._replan()  # also where the name is the same
+            name = "" if errors is None else errors.predicted.name
+            if name == self.settings.by_error:
+                self._replan()
+            else:
+                self.settings = replace(self.settings, by_error=name)
 
     def _replan(self, *events: object) -> None:
         ranking = self.ranking_for(self.settings)

@@ -17,8 +17,10 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.novelty import Novelty
 from meagraph.inspection.named import named_selections
+from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import Property, two_sided
+from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learning import Learned
 from meagraph.pipeline.sight import Sight, continues
 from meagraph.pipeline.survey import Survey
@@ -94,6 +96,16 @@ class Session:
         runs = remember(self.data.runs, learned)
         with self._replacing("model"):
             self.data.param.update(learned=learned, history=learned.history, runs=runs)
+
+    def set_analysis(self, found: Analysis, evidence: Evidence | None, quick: Sight | None = None) -> None:
+        """Take all that an analysis of the session's dataset holds, with the ``quick`` map of its descriptors.
+
+        Raises MEAGraphError where the judgements cannot be read.
+        """
+        self.set_descriptors(found.descriptors, quick)
+        self.set_learned(found.learned)
+        self.data.evidence = evidence
+        self.set_survey(found.survey)
 
     def set_part(self, sight: Sight) -> None:
         """Show what is known so far of a map that is being made, unless a whole one is shown: that stays until then."""

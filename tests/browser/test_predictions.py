@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from meaviz.app import TAB_KEYS, build
-from meaviz.session import Session
 from meaviz.views import TABS
 from tests.support.browser import Served, data_to_page, drag, tool, wait_figure, wait_still, wait_until
 from tests.support.made_up import session_of
 from tests.support.predicted import errors_off
+from tests.support.whole_page import BEYOND, open_tab
 
-OVERFLOW = """(index) => {
-  const found = [];
-  const walk = (root) => { for (const node of root.querySelectorAll("*")) {
-    if (node.classList?.contains("tab-" + index)) found.push(node);
-    if (node.shadowRoot) walk(node.shadowRoot); } };
-  walk(document);
-  return Math.max(found[0].scrollWidth - found[0].clientWidth, found[0].scrollHeight - found[0].clientHeight);
-}"""
 INDEX = [title for title, _ in TABS].index("Predictions")
 
 
 @pytest.mark.browser
 def test_the_tab_predictions_in_use(serve: Callable[..., Served], page: Page) -> None:
-    made: list[Session] = []
-
-    def app() -> Any:
-        made.append(session_of(1200, 20))
-        return build(session=made[-1])
-
-    served = serve(app)
-    page.context.add_init_script("localStorage['meaviz.tour'] = 'seen'")
-    page.set_viewport_size({"width": 1280, "height": 720})
-    page.goto(served.url)
-    wait_figure(page, "map")
-    session = made[-1]
-    page.keyboard.press(TAB_KEYS[INDEX])
+    served, session = open_tab(serve, page, lambda: session_of(1200, 20), "Predictions")
     tab = page.locator(f".tab-{INDEX}")
     expect(tab).to_contain_text("No predictions yet")
     served.run(lambda: session.set_errors(errors_off(session.data.dataset)))
     expect(tab).to_contain_text("worst 400.0 meV/atom")
     wait_figure(page, "parity")
     wait_still(page)
-    assert page.evaluate(OVERFLOW, INDEX) <= 0
+    assert max(page.evaluate(BEYOND, INDEX)) <= 0
     data = session.data.dataset
 
     # a box around the one structure that is off

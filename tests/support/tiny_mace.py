@@ -8,9 +8,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import ase.build
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
 
 @functools.cache
@@ -59,3 +61,12 @@ def network(dtype: torch.dtype = torch.float32, **changed: Any) -> Any:
 def saved(model: Any, path: Path) -> Path:
     torch.save(model, path)
     return path
+
+
+def phosphides() -> list[Atoms]:
+    """Crystal, cluster, slab, an isolated atom."""
+    crystal = ase.build.bulk("InP", "zincblende", a=5.87, cubic=True)
+    crystal.rattle(0.1, seed=0)
+    cluster, slab = crystal[:5], crystal.copy()
+    cluster.pbc, slab.pbc = False, (True, False, True)
+    return [crystal, cluster, slab, Atoms("P")]

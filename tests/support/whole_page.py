@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ FIND = """(selector) => {
   };
   return walk(document);
 }"""
+BEYOND = f"""(index) => {{
+  const tab = ({FIND})(".tab-" + index);
+  return [tab.scrollWidth - tab.clientWidth, tab.scrollHeight - tab.clientHeight];
+}}"""
 GROUND = f"""(wanted) => {{
   const paper = ({FIND})(".pane-structure").shadowRoot.querySelector(".MuiPaper-root");
   const channels = getComputedStyle(paper).backgroundColor.match(/\\d+/g).map(Number);
@@ -119,6 +123,25 @@ def open_app(chromium: Browser, folder: Path) -> Iterator[App]:
             served.stop()
     assert not log.errors, f"errors on the page: {log.errors}"
     assert not log.external(), f"requests to other hosts: {log.external()}"
+
+
+def open_tab(
+    serve: Callable[..., Served], page: Page, make: Callable[[], Session], title: str
+) -> tuple[Served, Session]:
+    """The app on what ``make`` makes, on a small screen, with the tab called ``title`` in front."""
+    made: list[Session] = []
+
+    def app() -> Any:
+        made.append(make())
+        return build(session=made[-1])
+
+    served = serve(app)
+    page.context.add_init_script("localStorage['meaviz.tour'] = 'seen'")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(served.url)
+    wait_figure(page, "map")
+    page.keyboard.press(TAB_KEYS[[name for name, _ in TABS].index(title)])
+    return served, made[-1]
 
 
 def panes(page: Page) -> list[list[float]]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
 from meagraph.predictions.families import families_beside
-from meaviz.components.path_field import PathField
 from meaviz.jobs.predictions_job import PredictionsJob
 from meaviz.jobs.runner import held
 from meaviz.session import Session
@@ -18,7 +16,7 @@ from meaviz.style.page import PROGRESS_CSS
 from meaviz.style.text import TextPane, caption, plain
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import alert, progress_bar
-from meaviz.views.shared.paths import complete
+from meaviz.views.shared.paths import path_field
 from meaviz.views.shared.upload import Upload
 
 OTHER = "/"  # in place of a family; no name holds it
@@ -32,12 +30,11 @@ class Source:
         self.family = pmui.Select(
             label="Other names in the data", options={}, value=None, size="small", width=230, margin=(6, 12, 0, 0)
         )
-        self.path = PathField(
-            label="In another file of the same structures",
-            placeholder="predicted.extxyz",
-            complete=partial(complete, session.places),
-            on_enter=held(self.open_typed),
-            dark=session.appearance.dark,
+        self.path = path_field(
+            session,
+            "In another file of the same structures",
+            "predicted.extxyz",
+            self.open_typed,
             width=260,
             margin=(4, 6, 0, 0),
         )
@@ -64,7 +61,6 @@ class Source:
         session.data.param.watch(held(self._offer), ["dataset", "errors"])
         session.activity.param.watch(held(self._show_activity), "predicting")
         session.activity.param.watch(held(self._show_problem), "not_predicted")
-        session.appearance.param.watch(lambda event: setattr(self.path, "dark", event.new), "dark")
         self._offer()
         self._show_activity()
         self._show_problem()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -311,18 +310,16 @@ class PruningView(pn.viewable.Viewer):
 
 def _why(plan: PruningPlan) -> Markup:
     """What shares the dataset asks for and why, where the plan follows that."""
-    error = [(plan.weighed, Markup())] if plan.weighed else []
-    if plan.config.alpha is not None or plan.config.selector != "meagraph":
-        said = error
-    elif plan.chosen is None:
-        return markup("<p>{}</p>{}", NOT_ASKED, _sentences(error))
-    else:
-        said = [*zip(plan.reasons, map(_signs, plan.formulas), strict=False), *error]
-    return _sentences(said)
-
-
-def _sentences(said: Sequence[tuple[str, Markup]]) -> Markup:
-    return join(markup("<p>{}. {}</p>", sentence[0].upper() + sentence[1:], sign) for sentence, sign in said)
+    error = (plan.weighed,) if plan.weighed else ()
+    asks = plan.config.alpha is None and plan.config.selector == "meagraph"
+    known = asks and plan.chosen is not None
+    reasons, formulas = (plan.reasons, plan.formulas) if known else (error, ())
+    signs = (*map(_signs, formulas), *(Markup() for _ in error))
+    said = join(
+        markup("<p>{}. {}</p>", sentence[0].upper() + sentence[1:], sign)
+        for sentence, sign in zip(reasons, signs, strict=True)
+    )
+    return said if known or not asks else markup("<p>{}</p>{}", NOT_ASKED, said)
 
 
 def _signs(formula: str) -> Markup:

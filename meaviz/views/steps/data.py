@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import panel as pn
@@ -12,12 +11,10 @@ from ase.data import chemical_symbols
 
 from meagraph.datasets.known import known_words
 from meagraph.errors import MEAGraphError
-from meaviz.components.path_field import PathField
 from meaviz.demo import demo_path
-from meaviz.jobs.runner import held
 from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.buttons import small_button
-from meaviz.views.shared.paths import complete
+from meaviz.views.shared.paths import path_field
 from meaviz.views.shared.upload import Upload
 from meaviz.views.steps.browser import FileBrowser
 from meaviz.views.steps.labels import LabelNames
@@ -34,23 +31,16 @@ class DataStep(Step):
     def settings(self) -> list[pn.viewable.Viewable]:
         """Path, options, buttons and what the dataset holds."""
         session = self.session
-        self.path = PathField(
-            label="Files (several: separate by commas)",
-            placeholder="train.extxyz, runs/, runs/*.xyz, a.zip",
-            complete=partial(complete, session.places),
-            on_enter=held(self.open_typed),
-            dark=session.appearance.dark,
+        self.path = path_field(
+            session,
+            "Files (several: separate by commas)",
+            "train.extxyz, runs/, runs/*.xyz, a.zip",
+            self.open_typed,
             **COMPACT,
         )
-        self.known = PathField(
-            label="In the training set already (optional)",
-            placeholder="known.extxyz",
-            complete=partial(complete, session.places),
-            on_enter=held(self.open_typed),
-            dark=session.appearance.dark,
-            **COMPACT,
+        self.known = path_field(
+            session, "In the training set already (optional)", "known.extxyz", self.open_typed, **COMPACT
         )
-        session.appearance.param.watch(self._restyle, "dark")
         self.unlabelled = pmui.Checkbox(label="Allow frames without labels", size="small", value=False, **COMPACT)
         open_files, browse = button("Open"), button("Browse", variant="outlined")
         open_files.on_click(lambda event: self.open_typed())
@@ -140,9 +130,6 @@ class DataStep(Step):
         known = () if asked is None else asked.reading.get("known", ())
         if known:
             self.known.value = ", ".join(map(str, known))
-
-    def _restyle(self, event: Any) -> None:
-        self.path.dark = self.known.dark = event.new
 
     def _offer_labels(self, *events: object) -> None:
         self._labels.disabled = self.session.data.asked is None

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ase.build
 import numpy as np
 import pytest
 import torch
@@ -26,7 +25,7 @@ from meagraph.descriptors import (
 from meagraph.descriptors.batches import batched
 from meagraph.descriptors.mace_file import read_mace_file
 from meagraph.errors import MEAGraphError
-from tests.support.tiny_mace import modules, network, saved
+from tests.support.tiny_mace import modules, network, phosphides, saved
 
 # What a file may hold
 
@@ -94,15 +93,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A model, and the file that it was saved to."""
     made = network()
     return made, saved(made, tmp_path_factory.mktemp("mace") / "tiny.model")
-
-
-def phosphides() -> list[Atoms]:
-    """Crystal, cluster, slab, an isolated atom."""
-    crystal = ase.build.bulk("InP", "zincblende", a=5.87, cubic=True)
-    crystal.rattle(0.1, seed=0)
-    cluster, slab = crystal[:5], crystal.copy()
-    cluster.pbc, slab.pbc = False, (True, False, True)
-    return [crystal, cluster, slab, Atoms("P")]
 
 
 def dataset(structures: list[Atoms]) -> AtomicDataset:

@@ -26,7 +26,7 @@ from meagraph.predictions import predicting
 from meagraph.predictions.models import Labels, Model, load_model
 from meagraph.predictions.writing import check_prefix
 from tests.support.structures import labelled, niobium_structures
-from tests.support.tiny_mace import network, saved
+from tests.support.tiny_mace import network, phosphides, saved
 
 needs_mace = pytest.mark.skipif(importlib.util.find_spec("mace") is None, reason="needs MACE: pip install meaviz[mace]")
 needs_chgnet = pytest.mark.skipif(importlib.util.find_spec("chgnet") is None, reason="needs CHGNet")
@@ -225,15 +225,6 @@ def test_a_missing_extra_is_named(name: str, package: Any, monkeypatch: pytest.M
 
 
 # The networks, against the calculators that their packages bring
-
-
-def phosphides() -> list[Atoms]:
-    """Crystal, cluster, slab, an isolated atom."""
-    crystal = ase.build.bulk("InP", "zincblende", a=5.87, cubic=True)
-    crystal.rattle(0.1, seed=0)
-    cluster, slab = crystal[:5], crystal.copy()
-    cluster.pbc, slab.pbc = False, (True, False, True)
-    return [crystal, cluster, slab, Atoms("P")]
 
 
 @needs_mace
