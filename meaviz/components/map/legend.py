@@ -11,7 +11,7 @@ from meaviz.style.palette import NEUTRAL, Colouring, Entry, Theme
 from meaviz.style.text import TextPane, join, markup
 
 MOST_ENTRIES = 12
-LONGEST_NAME = 22
+LONGEST_NAME = 19
 WIDTH = 200  # reserved at the right, so that the map keeps its shape when the colouring changes
 TOP, GAP = 6, 6  # pixels above and below the legend, and beside it
 UNDER_TOOLS = 46  # pixels from above where it floats, below the tools of the map
@@ -28,8 +28,10 @@ div:has(> .legend) { height: 100% }
 .legend { display: flex; flex-direction: column; height: 100%; font-size: 12px; line-height: 17px; color: var(--text) }
 b { color: var(--muted) }
 em { color: var(--muted); font-style: normal }
-.entry { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; flex: none; pointer-events: auto }
-i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin: 0 9px 0 4px }
+.entry { display: flex; align-items: center; white-space: nowrap; flex: none; pointer-events: auto }
+.entry { width: calc(100% - 18px) } /* what the card around it takes of the pane's width */
+.entry span { overflow: hidden; text-overflow: ellipsis; min-width: 0 }
+i { flex: none; width: 9px; height: 9px; border-radius: 50%; margin: 0 9px 0 4px }
 .bar { position: relative; flex: 0 1 260px; min-height: 60px; width: 14px; margin: 8px 0 8px 2px }
 .bar span { position: absolute; left: 19px; transform: translateY(50%); white-space: nowrap; line-height: 1 }
 .bar span::before { content: ""; position: absolute; left: -5px; top: 50%; width: 4px }
@@ -147,7 +149,7 @@ def _categories(colouring: Colouring) -> Markup:
     listed, rest = listed_entries(colouring.entries)
     rows = [
         markup(
-            '<div class="entry" title="{}"><i style="background:{}"></i>{}&ensp;{:,}</div>',
+            '<div class="entry" title="{}"><i style="background:{}"></i><span>{}</span>&ensp;{:,}</div>',
             entry.name,
             entry.colour,
             shorten(entry.name),
@@ -157,7 +159,7 @@ def _categories(colouring: Colouring) -> Markup:
     ]
     if rest:
         size = sum(entry.size for entry in rest)
-        rows.append(markup('<div class="entry"><i></i>+ {:,} more&ensp;{:,}</div>', len(rest), size))
+        rows.append(markup('<div class="entry"><i></i><span>+ {:,} more</span>&ensp;{:,}</div>', len(rest), size))
     if colouring.label:
         rows.insert(0, markup('<b title="{}">{}</b>', colouring.label, shorten(colouring.label, 28)))
     return join(rows)
