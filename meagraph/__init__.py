@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from meagraph.pipeline.predicting import errors_of, predict
     from meagraph.pipeline.run import Run, run
     from meagraph.pipeline.selecting import write_selections
+    from meagraph.pipeline.showing import SharedPage, share
     from meagraph.pipeline.splitting import split, write_split
     from meagraph.predictions import Errors
     from meagraph.predictions.predicting import Predictions
@@ -68,6 +69,7 @@ _HOMES = {
     "meagraph.pipeline.predicting": ("errors_of", "predict"),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pipeline.selecting": ("write_selections",),
+    "meagraph.pipeline.showing": ("SharedPage", "share"),
     "meagraph.pipeline.splitting": ("split", "write_split"),
     "meagraph.predictions": ("Errors",),
     "meagraph.predictions.predicting": ("Predictions",),
@@ -98,6 +100,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "evaluate",
     "export",
     "verify",
+    "share",
     "run",
     "AtomicDataset",
     "Finding",
@@ -113,6 +116,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "PruningPlan",
     "Evaluation",
     "ExportedFiles",
+    "SharedPage",
     "Run",
     "PipelineConfig",
     "DescriptorConfig",

@@ -25,6 +25,7 @@ from meagraph.cli.outliers import add_outliers
 from meagraph.cli.predict import add_predict
 from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
+from meagraph.cli.share import add_share
 from meagraph.cli.split import add_split
 from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
@@ -50,6 +51,7 @@ COMMANDS = (
     add_predict,
     add_errors,
     add_novelty,
+    add_share,
 )
 
 

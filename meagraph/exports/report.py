@@ -15,6 +15,7 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.manifest import settings_table
 from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
@@ -113,7 +114,7 @@ def report_html(
         sections.append(_section("How the clusters share the budget", _shares(plan)))
     if families:
         sections.append(_section("Off together", _families(families, plan)))
-    sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
+    sections.append(_section("Settings", html_table(settings_table({"pruning": plan.config, **settings}))))
     sections += _sources(dataset)
     lead = "".join(f"<div><b>{value}</b>{escape(words)}</div>" for value, words in figures)
     return f"""<!doctype html>
@@ -210,21 +211,3 @@ def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize=8)
     return made
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    from meagraph.exports.manifest import jsonable
-
-    rows: list[tuple[str, str]] = []
-
-    def walk(name: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, entry in value.items():
-                walk(f"{name} · {key}" if name else str(key), entry)
-        elif isinstance(value, list) and len(value) > 12:
-            rows.append((name, f"{len(value):,} entries, see the manifest"))
-        else:
-            rows.append((name, str(value)))
-
-    walk("", jsonable(settings))
-    return html_table(Table(("setting", "value"), tuple(rows)))

@@ -7,8 +7,8 @@ import numpy as np
 from ase.data import covalent_radii
 from scipy.spatial.transform import Rotation
 
+from meagraph.inspection.bonds import bond_cutoffs, bonded_pairs, element_colors
 from meagraph.inspection.environments import neighbourhood
-from meaviz.components.viewer.scene import bond_cutoffs, bonded_pairs, element_colors
 
 HALO = "#FFB80D"
 TILT = np.array([-0.1682, 0.7913, 0.5749, 0.1222])  # quaternion x, y, z, w of the 3D view's first look

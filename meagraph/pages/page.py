@@ -1,0 +1,282 @@
+"""The page itself: HTML with its one script and style inside, which may do nothing but what stands in them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meagraph.display.cards import Table, as_cell, counted, html_table, percent, printable
+from meagraph.display.palette import palette
+from meagraph.evaluation.against_random import PlanCost
+from meagraph.evaluation.coverage import Measures
+from meagraph.evaluation.error_curve import CostCurves
+from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.manifest import settings_table, versions_used
+from meagraph.inspection.clusters import ClusterCounts, count_clusters
+from meagraph.outliers import Outliers
+from meagraph.pages.charts import cost_chart, curves_chart, tally_table
+from meagraph.pages.content import Shot, page_data
+from meagraph.pages.packing import json_in_html
+from meagraph.progress import Progress, silent
+from meagraph.pruning.plan import PruningPlan
+from meagraph.pruning.tally import by_cluster, by_group
+
+MARK = '<meta name="generator" content="meagraph share">'  # by which a page of ours is known again
+SCRIPTS = ("data.js", "map.js", "scene.js", "page.js")
+ROWS = 250  # of the table of clusters
+CANDIDATES = 12  # for outliers that are listed
+SURROGATE = (
+    "Errors of a quick linear force field on structures held out of every fit. It ranks plans of one dataset and "
+    "foretells the error of no other model."
+)
+KEYS = (
+    "Keys: on the map arrows go from point to point, with Shift they move the map, + and − zoom, 0 shows all; n and p go "
+    "through the selection, l takes the lasso, Esc selects nothing. Shift adds to a selection, Ctrl removes from it. "
+    "In the 3D view arrows turn, + and − zoom, 0 turns back."
+)
+
+
+def page_html(
+    shot: Shot,
+    outliers: Outliers | None = None,
+    *,
+    settings: Mapping[str, Any],
+    title: str = "",
+    comment: str = "",
+    wanted: Sequence[str] = (),
+    measures: Measures | None = None,
+    cost: PlanCost | None = None,
+    curves: CostCurves | None = None,
+    quests: QuestsMeasures | None = None,
+    progress: Progress = silent,
+) -> str:
+    """The whole page; it asks for nothing outside itself, and equal input gives equal text.
+
+    All that comes from files is escaped, and so is what the user gives: ``title`` and ``comment``. ``wanted`` are
+    names of further properties. Figures of a plan must be those of the plan of ``shot``. Raises as
+    :func:`meagraph.pages.content.page_data`.
+    """
+    data, plan = shot.dataset, shot.plan
+    content = json_in_html(page_data(shot, wanted, progress=progress))
+    style, script = _part("page.css"), "(() => {\n'use strict';\n" + "\n".join(map(_part, SCRIPTS)) + "\n})();"
+    name = printable(title or data.name, 200)
+    sections = [
+        _section("Clusters", _clusters(shot), "wide"),
+        *([] if plan is None else [_plan(shot, plan, measures, cost, curves, quests)]),
+        *([] if outliers is None else _candidates(shot, outliers)),
+        _section("How it was made", _made(shot, settings)),
+    ]
+    note = f'<p class="note">{escape(shot.sample.words)}</p>' if not shot.sample.whole else ""
+    said = f'<p class="comment">{escape(comment)}</p>' if comment else ""
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">{MARK}
+<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">
+<title>{escape(name)}</title><style>{style}</style></head><body>
+<header><div><h1>{escape(name)}</h1><p class="lead">{escape(_lead(shot))}</p>{said}
+<div class="figures">{_figures(shot)}</div>{note}</div><button id="theme">Dark</button></header>
+<main><noscript><p>The map and the 3D view need JavaScript, which is switched off.</p></noscript>
+{_STAGE}{"".join(sections)}</main>
+<footer><p>{escape(KEYS)}</p><p>Made by MEAViz {escape(str(versions_used()["meaviz"]))}. This file holds all that it
+shows and asks for nothing elsewhere.</p></footer>
+<script type="application/json" id="data">{content}</script>
+<script>{script}</script></body></html>
+"""
+
+
+_STAGE = """<div class="stage"><section class="card" aria-label="Map">
+<div class="tools" role="toolbar" aria-label="Map">
+<label>Colour <select id="colour"></select></label>
+<button id="move" aria-pressed="true" title="Drag to move the map">Move</button>
+<button id="lasso" aria-pressed="false" title="Drag around points to select them (key l)">Lasso</button>
+<button id="closer" aria-label="Zoom in">+</button><button id="farther" aria-label="Zoom out">−</button>
+<button id="fit" title="Show all points (double click)">All</button>
+<label><input type="checkbox" id="names" checked> Names</label>
+<span class="gap"></span><span id="count" role="status"></span>
+<button id="clear" disabled>Clear</button>
+<button id="list" disabled title="File, frame and atom of the selected points, as CSV">Save list</button>
+<button id="picture" title="The map as PNG">Save picture</button></div>
+<div class="space"><div id="map"><canvas></canvas>
+<canvas tabindex="0" role="application" aria-label="Map of atomic environments. Arrow keys go from point to point."></canvas>
+<div id="tip" hidden></div></div><div id="legend" role="group" aria-label="Colours"></div></div></section>
+<section class="card" aria-label="Environment in 3D"><div class="tools" role="toolbar" aria-label="Environment">
+<button id="previous" aria-label="Previous point">◀</button><button id="next" aria-label="Next point">▶</button>
+<label><input type="checkbox" id="structure"> Structure</label>
+<label>Atoms <select id="atoms"><option value="element">by element</option><option value="map">as on the map</option>
+</select></label></div>
+<div id="view"><canvas id="scene" tabindex="0" role="application"
+aria-label="The chosen environment in three dimensions. Arrow keys turn it."></canvas>
+<div id="elements"></div><p id="absent" hidden>The atoms of this structure are not in this file.</p>
+<p id="hint" hidden>Click a point of the map.</p></div><dl id="facts" aria-live="polite"></dl></section></div>
+"""
+
+
+def _part(name: str) -> str:
+    return (files("meagraph.pages") / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Only this very style and script, and nothing from anywhere."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode()
+
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; style-src 'sha256-{digest(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _section(title: str, content: str, kind: str = "") -> str:
+    inner = f'<div class="{kind}">{content}</div>' if kind else content
+    return f'<section class="card"><h2>{escape(title)}</h2>{inner}</section>'
+
+
+def _lead(shot: Shot) -> str:
+    data = shot.dataset
+    known = f", {int(data.known.sum()):,} of them known already" if data.known.any() else ""
+    return f"{data.n_environments:,} atomic environments in {data.n_structures:,} structures{known}"
+
+
+def _figures(shot: Shot) -> str:
+    shown = [(f"{shot.clusters.n_clusters:,}", "clusters")]
+    if shot.plan is not None:
+        one = shot.plan.summary
+        shown += [
+            (f"{one.kept:,}", f"of {one.structures:,} structures kept ({percent(one.kept, one.structures)})"),
+            (
+                f"{one.atoms:,}",
+                f"of {one.environments:,} environments in them ({percent(one.atoms, one.environments)})",
+            ),
+            (f"{one.chosen:,}", f"environments chosen ({percent(one.chosen, one.environments)})"),
+        ]
+    return "".join(f"<div><b>{number}</b>{escape(words)}</div>" for number, words in shown)
+
+
+def _clusters(shot: Shot) -> str:
+    counts = count_clusters(shot.clusters, shot.dataset, shot.plan)
+    there = np.flatnonzero(counts.environments).tolist()
+    none = shot.clusters.n_clusters
+    heads = (
+        '<th>cluster</th><th>centre</th><th>name</th><th class="number">environments</th><th class="number">share</th>'
+    )
+    heads += '<th class="number">structures</th><th>groups</th>'
+    if counts.kept is not None:
+        heads += '<th class="number">chosen</th><th class="number">in kept structures</th>'
+    colours = palette(none)
+    rows = "".join(
+        _cluster_row(shot, counts, label, "#B0B5BA" if label == none else colours[label]) for label in there[:ROWS]
+    )
+    more = f'<p class="note">and {len(there) - ROWS:,} more clusters</p>' if len(there) > ROWS else ""
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{more}"
+
+
+def _cluster_row(shot: Shot, counts: ClusterCounts, label: int, colour: str) -> str:
+    none = label == shot.clusters.n_clusters
+    size, total = int(counts.environments[label]), int(counts.environments.sum())
+    number, name = ("none", "") if none else (str(label), shot.names[label])
+    swatch = (
+        f'<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5" fill="{colour}"/></svg>'
+    )
+    cells = [
+        f'<button class="pick" aria-pressed="false" title="Select this cluster on the map">{swatch}{number}</button>',
+        f'<canvas class="thumb" data-cluster="{label}" title="The most central environment"></canvas>',
+        as_cell(name),
+        f"{size:,}",
+        percent(size, total),
+        f"{counts.structures[label]:,}",
+        as_cell(counted(counts.groups_of(label)), None),
+    ]
+    if counts.chosen is not None and counts.kept is not None:
+        kept = int(counts.kept[label])
+        cells += [f"{counts.chosen[label]:,}", f"{kept:,} ({percent(kept, size)})"]
+    kinds = ("", "", "name", "number", "number", "number", "", "number", "number")
+    made = (
+        f'<td class="{kind}">{cell}</td>' if kind else f"<td>{cell}</td>"
+        for kind, cell in zip(kinds, cells, strict=False)
+    )
+    return f'<tr data-cluster="{label}">{"".join(made)}</tr>'
+
+
+def _plan(
+    shot: Shot,
+    plan: PruningPlan,
+    measures: Measures | None,
+    cost: PlanCost | None,
+    curves: CostCurves | None,
+    quests: QuestsMeasures | None,
+) -> str:
+    """What stays, what that costs, and how it was chosen."""
+    labels = [*(f"{number} · {name}" for number, name in enumerate(shot.names)), "in no cluster"]
+    facts = "".join(f"<tr><td>{as_cell(name)}</td><td>{as_cell(text, None)}</td></tr>" for name, text in plan._facts())
+    parts = [f"<table>{facts}</table>"]
+    charts = ""
+    if cost is not None:
+        charts += f"<div><h3>What it costs</h3>{cost_chart(cost)}{html_table(cost.table())}<p class='note'>{SURROGATE}</p></div>"
+    if curves is not None:
+        charts += f"<div><h3>Along the share that is kept</h3>{curves_chart(curves, plan.config.keep)}</div>"
+    if measures is not None:
+        charts += f"<div><h3>Coverage</h3>{html_table(measures.table())}</div>"
+    if quests is not None:
+        charts += (
+            f"<div><h3>QUESTS</h3>{html_table(quests.table())}<p class='note'>{escape(quests.caption())}</p></div>"
+        )
+    groups = tally_table("group", by_group(plan, shot.dataset))
+    clusters = tally_table("cluster", by_cluster(plan, shot.dataset, shot.clusters, labels))
+    parts.append(f'<div class="columns">{charts}</div>' if charts else "")
+    parts.append(
+        f'<div class="columns"><div><h3>By group</h3>{groups}</div><div><h3>By cluster</h3>{clusters}</div></div>'
+    )
+    return _section("What is kept", "".join(parts))
+
+
+def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
+    """The environments that stand out most, one of each structure, and why."""
+    place = {int(row): index for index, row in enumerate(shot.sample.rows.tolist())}
+    rows, seen = [], set()
+    for row in outliers.candidates.tolist():
+        structure = int(shot.dataset.structure_of[row])
+        if structure not in seen and row in place and len(rows) < CANDIDATES:
+            seen.add(structure)
+            rows.append(row)
+    if not rows:
+        return []
+    lines = "".join(
+        f'<tr><td><button data-point="{place[row]}">Show</button></td><td class="number">{outliers.score[row]:.2f}</td>'
+        f"<td>{as_cell(_where(shot, row), None)}</td><td>{as_cell('; '.join(outliers.reasons(row)), 400)}</td></tr>"
+        for row in rows
+    )
+    count = len(outliers.candidates)
+    note = f'<p class="note">{count:,} environments have a score of 1 or more; these are candidates, not proven errors.</p>'
+    head = '<thead><tr><th></th><th class="number">score</th><th>where</th><th>why</th></tr></thead>'
+    return [_section("What stands out", f'{note}<div class="wide"><table>{head}<tbody>{lines}</tbody></table></div>')]
+
+
+def _where(shot: Shot, row: int) -> str:
+    data = shot.dataset
+    structure = int(data.structure_of[row])
+    source = Path(data.sources[data.source_index[structure]].path).name or data.name
+    return f"{source}, frame {data.frame_index[structure]}, atom {data.atom_of[row]}"
+
+
+def _made(shot: Shot, settings: Mapping[str, Any]) -> str:
+    """Files by name and hash, without the folders they lay in; settings; versions."""
+    data = shot.dataset
+    sources = Table(
+        ("file", "frames", "SHA-256"),
+        tuple((Path(one.path).name or data.name, f"{one.n_frames:,}", one.sha256) for one in data.sources),
+    )
+    chosen = {**({} if shot.plan is None else {"pruning": shot.plan.config}), **settings}
+    versions = Table(("package", "version"), tuple((name, value or "–") for name, value in versions_used().items()))
+    return (
+        f"<details open><summary>Files</summary>{html_table(sources)}</details>"
+        f"<details><summary>Settings</summary>{html_table(settings_table(chosen, folders=False))}</details>"
+        f"<details><summary>Versions</summary>{html_table(versions)}</details>"
+    )
