@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
+    from meagraph.pipeline.plotting import plot
     from meagraph.pipeline.predicting import errors_of, predict
     from meagraph.pipeline.run import Run, run
     from meagraph.pipeline.selecting import write_selections
@@ -66,6 +67,7 @@ _HOMES = {
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
     "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
+    "meagraph.pipeline.plotting": ("plot",),
     "meagraph.pipeline.predicting": ("errors_of", "predict"),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pipeline.selecting": ("write_selections",),
@@ -101,6 +103,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "export",
     "verify",
     "share",
+    "plot",
     "run",
     "AtomicDataset",
     "Finding",

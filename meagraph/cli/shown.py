@@ -16,7 +16,7 @@ from meagraph.cli.options import (
 )
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.errors import MEAGraphError
-from meagraph.progress import Progress, part
+from meagraph.progress import Progress
 
 if TYPE_CHECKING:
     from meagraph.pipeline.analysis import Analysis
@@ -72,6 +72,4 @@ def plan_of(options: argparse.Namespace, analysis: Analysis, progress: Progress)
         return None
     if options.plan is not None:
         return read_plan(options.plan).of(analysis.dataset, options.plan)
-    return prune(
-        analysis, config=pruning_config(options), cache=not options.no_cache, progress=part(progress, 0.0, 1.0)
-    )
+    return prune(analysis, config=pruning_config(options), cache=not options.no_cache, progress=progress)

@@ -65,7 +65,7 @@ def _lab(colours: Sequence[str]) -> NDArray[np.float64]:
     encoded = pack(colours).view(np.uint8).reshape(-1, 4)[:, :3] / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     f = np.cbrt(linear @ _RGB_TO_XYZ.T / _WHITE)  # no colour of ours is dark enough for the linear piece
-    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+    return np.asarray(np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1))
 
 
 def _lab_to_linear(lab: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,7 +73,7 @@ def _lab_to_linear(lab: NDArray[np.float64]) -> NDArray[np.float64]:
     fy = (lab[:, 0] + 16) / 116
     f = np.stack([fy + lab[:, 1] / 500, fy, fy - lab[:, 2] / 200], axis=1)
     xyz = _WHITE * np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-    return xyz @ np.linalg.inv(_RGB_TO_XYZ).T
+    return np.asarray(xyz @ np.linalg.inv(_RGB_TO_XYZ).T)
 
 
 def pack(colours: Sequence[str]) -> NDArray[np.uint32]:

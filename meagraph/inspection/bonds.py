@@ -15,7 +15,7 @@ BOND_TOLERANCE = 1.1
 def element_colors(numbers: np.ndarray) -> np.ndarray:
     """Jmol's element colours for atomic numbers (n,), as (n,) uint32 0xRRGGBB."""
     rgb = np.rint(jmol_colors[numbers] * 255).astype(np.uint32)
-    return rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+    return np.asarray(rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2])
 
 
 def bonded_pairs(positions: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
@@ -24,7 +24,7 @@ def bonded_pairs(positions: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
         return np.empty((0, 2), dtype=np.intp)
     pairs = cKDTree(positions).query_pairs(2 * cutoffs.max(), output_type="ndarray")
     distance = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
-    return pairs[distance <= cutoffs[pairs].sum(axis=1)]
+    return np.asarray(pairs[distance <= cutoffs[pairs].sum(axis=1)])
 
 
 def bond_cutoffs(atoms: ase.Atoms) -> np.ndarray:

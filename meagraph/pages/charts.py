@@ -113,25 +113,24 @@ def curves_chart(curves: CostCurves, keep: float) -> str:
         f'<text class="muted" x="{across(one):.1f}" y="{bottom + 18}" text-anchor="middle">{100 * one:g}</text>'
         for one in curves.keep.tolist()
     ]
-    there = np.isfinite(random).any(axis=1)
-    if there.any():
+    fitted: list[bool] = np.isfinite(random).any(axis=1).tolist()
+    if any(fitted):
         ends = np.array(
             [
                 (np.nanmin(row), np.nanmax(row)) if ok else (np.nan, np.nan)
-                for row, ok in zip(random, there, strict=True)
+                for row, ok in zip(random, fitted, strict=True)
             ]
         )
         edge = " ".join([path(ends[:, 0]), *reversed(path(ends[:, 1]).split(" "))])
         parts.append(f'<polygon class="random band" points="{edge}"/>')
         parts.append(f'<polyline class="random line" points="{path(np.array([median(row) for row in random]))}"/>')
     kinds = ("kept", "whole", "random dash")
-    names = [(float(np.nanmedian(random[-1])) if there[-1] else np.nan, "random", "random")]
+    names = [(float(np.nanmedian(random[-1])) if fitted[-1] else np.nan, "random", "random")]
     for kind, (name, values) in zip(kinds, lines, strict=False):
         parts.append(f'<polyline class="{kind} line" points="{path(values)}"/>')
         names.append((float(values[-1]), name, kind))
-    parts.append(
-        f'<line class="whole dash" x1="64" x2="{end}" y1="{up(1e3 * curves.whole):.1f}" y2="{up(1e3 * curves.whole):.1f}"/>'
-    )
+    level = f"{up(1e3 * curves.whole):.1f}"
+    parts.append(f'<line class="whole dash" x1="64" x2="{end}" y1="{level}" y2="{level}"/>')
     names.append((1e3 * curves.whole, "all data", "whole"))
     if math.exp(first) <= keep <= math.exp(last):
         parts.append(f'<line class="grid dash" x1="{across(keep):.1f}" x2="{across(keep):.1f}" y1="12" y2="{bottom}"/>')

@@ -12,7 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 STEPS = 65_534  # of a quantised number
 NONE = 65_535  # stands for no number
-KINDS = {"u1": np.dtype("<u1"), "u2": np.dtype("<u2"), "u4": np.dtype("<u4"), "f4": np.dtype("<f4")}
+KINDS = {kind: np.dtype(f"<{kind}") for kind in ("u1", "u2", "u4", "f4")}
+    "u1": np.dtype("<u1"),
+    "u2": np.dtype("<u2"),
+    "u4": np.dtype("<u4"),
+    "f4": np.dtype("<f4"),
+}
 
 Packed = dict[str, Any]
 """``type`` of KINDS and ``base64``; of quantised numbers also ``low`` and ``step``."""
@@ -22,8 +27,8 @@ def packed(values: ArrayLike, kind: str) -> Packed:
     """``values`` as they are, of a kind of KINDS, little-endian; raises ValueError for integers that do not fit."""
     given = np.asarray(values)
     dtype = KINDS[kind]
-    if dtype.kind == "u" and given.size and not 0 <= int(given.min()) <= int(given.max()) <= np.iinfo(dtype).max:
-        raise ValueError(f"expected numbers from 0 to {np.iinfo(dtype).max}, got {given.min()} to {given.max()}")
+    if dtype.kind == "u" and given.size and not 0 <= int(given.min()) <= int(given.max()) <= _most(kind):
+        raise ValueError(f"expected numbers from 0 to {_most(kind)}, got {given.min()} to {given.max()}")
     return {"type": kind, "base64": base64.b64encode(given.astype(dtype).tobytes()).decode()}
 
 
@@ -31,7 +36,7 @@ def counted_up(values: ArrayLike) -> Packed:
     """Integers from 0 in the smallest kind that holds them."""
     given = np.asarray(values)
     most = int(given.max()) if given.size else 0
-    return packed(given, next(kind for kind in ("u1", "u2", "u4") if most <= np.iinfo(KINDS[kind]).max))
+    return packed(given, next(kind for kind in ("u1", "u2", "u4") if most <= _most(kind)))
 
 
 def quantised(values: ArrayLike) -> Packed:
@@ -50,7 +55,7 @@ def unpacked(stored: Mapping[str, Any]) -> NDArray[Any]:
     found = np.frombuffer(base64.b64decode(stored["base64"]), dtype=KINDS[stored["type"]])
     if "step" not in stored:
         return found
-    return np.where(found == NONE, np.nan, stored["low"] + stored["step"] * found)
+    return np.asarray(np.where(found == NONE, np.nan, stored["low"] + stored["step"] * found))
 
 
 def json_in_html(content: Any) -> str:
@@ -59,3 +64,7 @@ def json_in_html(content: Any) -> str:
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
+
+
+def _most(kind: str) -> int:
+    return int(2 ** (8 * KINDS[kind].itemsize)) - 1

@@ -37,8 +37,8 @@ SURROGATE = (
     "foretells the error of no other model."
 )
 KEYS = (
-    "Keys: on the map arrows go from point to point, with Shift they move the map, + and − zoom, 0 shows all; n and p go "
-    "through the selection, l takes the lasso, Esc selects nothing. Shift adds to a selection, Ctrl removes from it. "
+    "Keys: on the map arrows go from point to point, with Shift they move the map, + and − zoom, 0 shows all; n and p "
+    "go through the selection, l takes the lasso, Esc selects nothing. Shift adds to a selection, Ctrl removes. "
     "In the 3D view arrows turn, + and − zoom, 0 turns back."
 )
 
@@ -83,38 +83,11 @@ def page_html(
 <header><div><h1>{escape(name)}</h1><p class="lead">{escape(_lead(shot))}</p>{said}
 <div class="figures">{_figures(shot)}</div>{note}</div><button id="theme">Dark</button></header>
 <main><noscript><p>The map and the 3D view need JavaScript, which is switched off.</p></noscript>
-{_STAGE}{"".join(sections)}</main>
+{_part("stage.html")}{"".join(sections)}</main>
 <footer><p>{escape(KEYS)}</p><p>Made by MEAViz {escape(str(versions_used()["meaviz"]))}. This file holds all that it
 shows and asks for nothing elsewhere.</p></footer>
 <script type="application/json" id="data">{content}</script>
 <script>{script}</script></body></html>
-"""
-
-
-_STAGE = """<div class="stage"><section class="card" aria-label="Map">
-<div class="tools" role="toolbar" aria-label="Map">
-<label>Colour <select id="colour"></select></label>
-<button id="move" aria-pressed="true" title="Drag to move the map">Move</button>
-<button id="lasso" aria-pressed="false" title="Drag around points to select them (key l)">Lasso</button>
-<button id="closer" aria-label="Zoom in">+</button><button id="farther" aria-label="Zoom out">−</button>
-<button id="fit" title="Show all points (double click)">All</button>
-<label><input type="checkbox" id="names" checked> Names</label>
-<span class="gap"></span><span id="count" role="status"></span>
-<button id="clear" disabled>Clear</button>
-<button id="list" disabled title="File, frame and atom of the selected points, as CSV">Save list</button>
-<button id="picture" title="The map as PNG">Save picture</button></div>
-<div class="space"><div id="map"><canvas></canvas>
-<canvas tabindex="0" role="application" aria-label="Map of atomic environments. Arrow keys go from point to point."></canvas>
-<div id="tip" hidden></div></div><div id="legend" role="group" aria-label="Colours"></div></div></section>
-<section class="card" aria-label="Environment in 3D"><div class="tools" role="toolbar" aria-label="Environment">
-<button id="previous" aria-label="Previous point">◀</button><button id="next" aria-label="Next point">▶</button>
-<label><input type="checkbox" id="structure"> Structure</label>
-<label>Atoms <select id="atoms"><option value="element">by element</option><option value="map">as on the map</option>
-</select></label></div>
-<div id="view"><canvas id="scene" tabindex="0" role="application"
-aria-label="The chosen environment in three dimensions. Arrow keys turn it."></canvas>
-<div id="elements"></div><p id="absent" hidden>The atoms of this structure are not in this file.</p>
-<p id="hint" hidden>Click a point of the map.</p></div><dl id="facts" aria-live="polite"></dl></section></div>
 """
 
 
@@ -219,7 +192,8 @@ def _plan(
     parts = [f"<table>{facts}</table>"]
     charts = ""
     if cost is not None:
-        charts += f"<div><h3>What it costs</h3>{cost_chart(cost)}{html_table(cost.table())}<p class='note'>{SURROGATE}</p></div>"
+        note = f'<p class="note">{SURROGATE}</p>'
+        charts += f"<div><h3>What it costs</h3>{cost_chart(cost)}{html_table(cost.table())}{note}</div>"
     if curves is not None:
         charts += f"<div><h3>Along the share that is kept</h3>{curves_chart(curves, plan.config.keep)}</div>"
     if measures is not None:
@@ -240,7 +214,8 @@ def _plan(
 def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
     """The environments that stand out most, one of each structure, and why."""
     place = {int(row): index for index, row in enumerate(shot.sample.rows.tolist())}
-    rows, seen = [], set()
+    rows: list[int] = []
+    seen: set[int] = set()
     for row in outliers.candidates.tolist():
         structure = int(shot.dataset.structure_of[row])
         if structure not in seen and row in place and len(rows) < CANDIDATES:
@@ -254,7 +229,8 @@ def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
         for row in rows
     )
     count = len(outliers.candidates)
-    note = f'<p class="note">{count:,} environments have a score of 1 or more; these are candidates, not proven errors.</p>'
+    words = "environments have a score of 1 or more; these are candidates, not proven errors"
+    note = f'<p class="note">{count:,} {words}.</p>'
     head = '<thead><tr><th></th><th class="number">score</th><th>where</th><th>why</th></tr></thead>'
     return [_section("What stands out", f'{note}<div class="wide"><table>{head}<tbody>{lines}</tbody></table></div>')]
 

@@ -32,8 +32,8 @@ class Sample:
         rest = len(self.rows) - self.representatives
         return (
             f"The map shows {len(self.rows):,} of {self.environments:,} environments: {self.representatives:,} "
-            f"representatives, so that what is rare is there, and {rest:,} drawn at random. Counts and shares are those "
-            "of all."
+            f"representatives, so that what is rare is there, and {rest:,} drawn at random. Counts and shares are "
+            "those of all."
         )
 
 
