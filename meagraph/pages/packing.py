@@ -13,11 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 STEPS = 65_534  # of a quantised number
 NONE = 65_535  # stands for no number
 KINDS = {kind: np.dtype(f"<{kind}") for kind in ("u1", "u2", "u4", "f4")}
-    "u1": np.dtype("<u1"),
-    "u2": np.dtype("<u2"),
-    "u4": np.dtype("<u4"),
-    "f4": np.dtype("<f4"),
-}
 
 Packed = dict[str, Any]
 """``type`` of KINDS and ``base64``; of quantised numbers also ``low`` and ``step``."""
