@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Table, html_table, printable
@@ -16,6 +17,7 @@ from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves, median
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports.manifest import settings_table
+from meagraph.exports.pictures import cluster_pictures, kept_cluster_layers
 from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
@@ -53,6 +55,9 @@ h1 {{ font-size: 26px; margin: 0 }} h2 {{ font-size: 18px; margin: 32px 0 8px }}
 table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }}
 th, td {{ text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid #E3E7EB; overflow-wrap: anywhere }}
 th:first-child, td:first-child {{ text-align: left }}
+.cards {{ display: flex; flex-wrap: wrap; gap: 8px }}
+figure {{ margin: 0; width: 132px; font-size: 12px; line-height: 1.35 }}
+figcaption {{ overflow-wrap: anywhere }} h3 {{ font-size: 15px; margin: 16px 0 6px }}
 .note {{ color: {LINE}; max-width: 90ch; font-size: 13px }}
 @media print {{ body {{ margin: 0 }} h2, img, tr {{ break-inside: avoid }} }}
 """
@@ -71,12 +76,15 @@ def report_html(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     families: Sequence[Family] = (),
+    central: NDArray[np.int64] | None = None,
+    cutoff: float = 5.0,
 ) -> str:
     """The page as text; it refers to nothing outside itself and holds no script.
 
     ``names`` (C,) say what sets each cluster apart. ``settings`` are JSON-like, nested or not. ``cost`` and ``quests``
     must be those of ``plan``; they and ``curves`` are left out where they were not computed. ``families`` are
-    structures that are off together, the most suspicious first.
+    structures that are off together, the most suspicious first. With ``central`` (C + 1,), the most central environment
+    of each cluster, these are shown with what lies within ``cutoff`` Å.
     """
     sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
@@ -88,7 +96,7 @@ def report_html(
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
-    numbers = range(1, clusters.n_clusters + 1)
+    numbers = range(clusters.n_clusters)
     named = (f"{number} {name}" for number, name in zip(numbers, names, strict=True)) if names else map(str, numbers)
     labels = [*named, "unclustered"]
     bars = _bars("group", by_group(plan, dataset))
@@ -99,6 +107,13 @@ def report_html(
         ),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
     ]
+    if central is not None and clusters.n_clusters:
+        layers = kept_cluster_layers(clusters, kept)
+        pictures = cluster_pictures(
+            dataset, clusters, plan, central, names=tuple(names) or ("",) * clusters.n_clusters, cutoff=cutoff
+        )
+        picture = map_image(projection.xy, layers, "Map of the kept part by cluster")
+        sections.append(_section("Clusters kept and dropped", picture + pictures))
     if measures is not None:
         sections.append(_section("Coverage", html_table(measures.table())))
     if quests is not None:

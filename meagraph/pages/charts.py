@@ -113,7 +113,7 @@ def curves_chart(curves: CostCurves, keep: float) -> str:
         f'<text class="muted" x="{across(one):.1f}" y="{bottom + 18}" text-anchor="middle">{100 * one:g}</text>'
         for one in curves.keep.tolist()
     ]
-    fitted: list[bool] = np.isfinite(random).any(axis=1).tolist()
+    fitted = [bool(np.isfinite(row).any()) for row in random]
     if any(fitted):
         ends = np.array(
             [

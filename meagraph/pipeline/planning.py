@@ -22,6 +22,7 @@ from meagraph.evaluation.novelty import Curve, Novelty, find_novelty
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
+from meagraph.latent.exemplars import extremes
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
@@ -261,9 +262,17 @@ def export(
         curves=curves,
         quests=quests,
         families=analysis.survey.outliers.off_together,
+        central=central_of(analysis),
+        cutoff=analysis.descriptors.cutoff,
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def central_of(analysis: Analysis) -> NDArray[np.int64]:
+    """The most central environment (C + 1,) of each cluster, and of what is in none; -1 where there is nothing."""
+    survey = analysis.survey
+    return extremes(survey.clusters, analysis.learned.condensed, survey.embedding.values)[0]
 
 
 def _check_mask(name: str, mask: NDArray[np.bool_] | None, dataset: AtomicDataset) -> None:

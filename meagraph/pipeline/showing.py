@@ -15,12 +15,11 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
-from meagraph.latent.exemplars import extremes
 from meagraph.pages.content import Shot
 from meagraph.pages.page import MARK, page_html
 from meagraph.pages.sampling import POINTS, sample, structures_held
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.planning import Evaluation, check_plan, describe_settings
+from meagraph.pipeline.planning import Evaluation, central_of, check_plan, describe_settings
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -85,7 +84,7 @@ def share(
         plan = plan.counted(survey.clusters)
     if evaluation is not None:
         measures, cost, quests = evaluation.measures, evaluation.cost, evaluation.quests
-    central, _ = extremes(survey.clusters, condensed, survey.embedding.values)
+    central = central_of(analysis)
     wanted = np.concatenate([central[central >= 0], survey.outliers.candidates[:CANDIDATES]])
     drawn = sample(dataset.n_environments, condensed.representatives, wanted, points=points, seed=analysis.config.seed)
     of, first = dataset.structure_of, dataset.structure_of[wanted[np.isin(wanted, drawn.rows)]]
