@@ -4,6 +4,7 @@ const NEAR = 14; // pixels within which a pointer means a point
 const DIM = 0.13; // opacity of what is not selected
 const STEP = 1.25; // of a zoom by key or button
 const LABELS = 40; // names on the map at most
+const ABOVE = 8; // pixels that a name lies above the middle of what it names
 
 const order = shuffled(COUNT); // so that no category hides another
 
@@ -80,7 +81,7 @@ class PointMap {
   }
 
   resize() {
-    const ratio = window.devicePixelRatio || 1, {clientWidth, clientHeight} = this.box;
+    const ratio = Math.max(2, window.devicePixelRatio || 1), {clientWidth, clientHeight} = this.box;
     if (!clientWidth || !clientHeight) return;
     const grown = this.width ? Math.min(clientWidth / this.width, clientHeight / this.height) : 0;
     [this.width, this.height, this.ratio] = [clientWidth, clientHeight, ratio];
@@ -244,7 +245,7 @@ class PointMap {
 
   drawNames(context) {
     const taken = [];
-    context.font = "600 12px 'Helvetica Neue', Helvetica, Arial, sans-serif";
+    context.font = "600 11.5px 'Helvetica Neue', Helvetica, Arial, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
@@ -252,7 +253,8 @@ class PointMap {
       let text = this.column.names[code];
       if (text.length > 26) text = `${text.slice(0, 25)}…`;
       const half = context.measureText(text).width / 2 + 2;
-      const left = Math.max(half, Math.min(this.width - half, this.left(point))), top = this.top(point);
+      const left = Math.max(half, Math.min(this.width - half, this.left(point)));
+      const top = this.top(point) - this.radius() - ABOVE;
       const room = [left - half, top - 8, left + half, top + 8];
       if (top < 8 || top > this.height - 8 || this.left(point) < 0 || this.left(point) > this.width) continue;
       if (taken.some((other) => room[0] < other[2] && room[2] > other[0] && room[1] < other[3] && room[3] > other[1])) {

@@ -28,7 +28,8 @@ function toggleCategory(column, code, event) {
 function showSelection() {
   const mask = the.map.selected;
   const count = mask ? mask.reduce((sum, value) => sum + value, 0) : 0;
-  find("count").textContent = mask ? `${counted(count)} of ${counted(COUNT)} points selected` : "";
+  find("count").textContent = mask ? `${counted(count)} of ${counted(COUNT)} points selected` :
+    `${counted(COUNT)} points. Select with the lasso, in the legend, or in the table.`;
   for (const id of ["clear", "list"]) find(id).disabled = !mask;
   const inside = clusterColumn.names.map(() => 0), all = clusterColumn.names.map(() => 0);
   if (mask) for (let i = 0; i < COUNT; i++) { all[clusterColumn.codes[i]]++; inside[clusterColumn.codes[i]] += mask[i]; }
@@ -56,7 +57,8 @@ function showLegend() {
     const ends = element("div", {class: "ends"}, ...[column.high, middle, column.low].map((value) =>
       element("span", {}, String(Number(value.toPrecision(3))))));
     box.append(element("div", {class: "scale"}, bar, ends));
-    if (column.log) box.append(element("small", {}, "logarithmic"));
+    const missing = column.log ? "Logarithmic; grey: no value, or none above 0" : "Grey: no value";
+    box.append(element("small", {}, missing));
     return;
   }
   const mask = the.map.selected;

@@ -189,7 +189,7 @@ def _plan(
     """What stays, what that costs, and how it was chosen."""
     labels = [*(f"{number} · {name}" for number, name in enumerate(shot.names)), "in no cluster"]
     facts = "".join(f"<tr><td>{as_cell(name)}</td><td>{as_cell(text, None)}</td></tr>" for name, text in plan._facts())
-    parts = [f"<table>{facts}</table>"]
+    parts = [f'<table class="facts">{facts}</table>']
     charts = ""
     if cost is not None:
         note = f'<p class="note">{SURROGATE}</p>'
@@ -224,8 +224,10 @@ def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
     if not rows:
         return []
     lines = "".join(
-        f'<tr><td><button data-point="{place[row]}">Show</button></td><td class="number">{outliers.score[row]:.2f}</td>'
-        f"<td>{as_cell(_where(shot, row), None)}</td><td>{as_cell('; '.join(outliers.reasons(row)), 400)}</td></tr>"
+        f'<tr><td class="fixed"><button data-point="{place[row]}">Show</button></td>'
+        f'<td class="number">{outliers.score[row]:.2f}</td>'
+        f'<td class="fixed">{as_cell(_where(shot, row), None)}</td>'
+        f"<td>{as_cell('; '.join(outliers.reasons(row)), 400)}</td></tr>"
         for row in rows
     )
     count = len(outliers.candidates)

@@ -3,6 +3,7 @@
 const MOST = 3000; // atoms of a structure that are drawn, the nearest to the centre
 const MOST_JOINED = 700; // atoms up to which sticks are looked for
 const LEVELS = 8; // of the fading with depth
+const INSIDE = 0.8; // of the radius of a ball, where its sticks begin
 const TILT = turned(turned([1, 0, 0, 0, 1, 0, 0, 0, 1], 1, 0.62), 0, 0.38);
 
 function turned(matrix, axis, angle) { // rows of the matrix are the axes of the screen
@@ -117,6 +118,10 @@ function drawingOf(point, whole) { // what is drawn of a point's environment, or
   };
 }
 
+function sizeOf(ball) { // Å
+  return 0.2 + 0.42 * ball.radius;
+}
+
 const sprites = new Map();
 
 function mixed(colour, other, share) {
@@ -172,7 +177,7 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
   context.lineCap = "round";
   const places = drawing.balls.map((ball) => seen(ball.place));
   const items = drawing.balls.map((ball, index) => [places[index][2], () => {
-    const [left, top, z] = places[index], radius = scale * (0.2 + 0.42 * ball.radius);
+    const [left, top, z] = places[index], radius = scale * sizeOf(ball);
     const colour = colourOf ? colourOf(drawing.structure, ball.atom) : DATA.species[drawing.kinds[ball.atom]].colour;
     context.drawImage(spriteOf(colour, level(z), ground), left - radius, top - radius, 2 * radius, 2 * radius);
     if (index !== drawing.centre) return;
@@ -183,8 +188,11 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
     context.stroke();
   }]);
   for (const [i, j] of drawing.joined) {
-    const depth = (places[i][2] + places[j][2]) / 2;
-    items.push([depth - 1e-3, () => line(places[i], places[j], 0.16 * scale, mixed(stick, ground, (0.66 * level(depth)) / LEVELS))]);
+    const depth = (places[i][2] + places[j][2]) / 2, from = drawing.balls[i], to = drawing.balls[j];
+    const along = unit(to.place.map((value, k) => value - from.place[k]));
+    const ends = [[from, 1], [to, -1]].map(([ball, sign]) =>
+      seen(ball.place.map((value, k) => value + sign * INSIDE * sizeOf(ball) * along[k])));
+    items.push([depth - 1e-3, () => line(...ends, 0.16 * scale, mixed(stick, ground, (0.66 * level(depth)) / LEVELS))]);
   }
   for (const [from, to] of drawing.edges) {
     const ends = [seen(from), seen(to)];
