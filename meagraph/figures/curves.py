@@ -46,5 +46,5 @@ def curves_figure(curves: CostCurves, keep: float | None = None, *, width: float
         axes.set_yticks([tick for tick in ticks if low <= tick <= high])
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.legend()
+        figure.legend(loc="outside upper left", ncols=2)
     return figure

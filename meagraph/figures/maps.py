@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.display.cards import printable
 from meagraph.display.palette import palette
 from meagraph.display.pictures import KEPT, NONE, PRUNED
 from meagraph.figures.style import NAMED, SINGLY, legend_of, new_figure, style
@@ -14,6 +15,7 @@ from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import spans_decades
 
 PLAN = "plan"  # the property that says what is kept, whose colours say it, too
+SHORT = 24  # characters of a name before its number
 ENDS = (0.08, 0.98)  # of viridis: without what is lost on white
 
 
@@ -33,7 +35,7 @@ def map_figure(
     beside = width > 5.0
     with style():
         figure, (axes,) = new_figure(width, 0.62 * width if beside else 1.12 * width)
-        size = float(np.clip(90 * width / np.sqrt(max(len(xy), 1)) / 7, 0.12, 8.0))
+        size = float(np.clip(150 * width / np.sqrt(max(len(xy), 1)) / 7, 0.12, 8.0))
         order = np.random.default_rng(0).permutation(len(xy))  # so that none hides another by its place in the files
         draw = {"s": size, "linewidths": 0, "rasterized": len(xy) > SINGLY}
         if by.kind == "category":
@@ -56,7 +58,7 @@ def _categories(
     falling = np.argsort(-counts[1:], kind="stable")
     there = [int(code) for code in falling if counts[code + 1]]
     words = by.titles or by.names
-    names = [f"{words[code]} ({counts[code + 1]:,})" for code in there[:NAMED]]
+    names = [f"{printable(words[code], SHORT)} ({counts[code + 1]:,})" for code in there[:NAMED]]
     shades = [str(colours[code]) for code in there[:NAMED]]
     if counts[0]:
         names.append(f"none ({counts[0]:,})")

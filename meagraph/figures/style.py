@@ -19,7 +19,7 @@ MARK = "meagraph plot"  # in the metadata, by which a figure of ours is known ag
 DPI = 600  # of PNG, and of points that are an image within SVG and PDF
 SINGLY = 5_000  # points up to which each is drawn as itself in SVG and PDF
 NAMED = 12  # entries of a legend at most
-LONGEST = 28  # characters of a name
+LONGEST = 34  # characters of a name
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "Helvetica", "DejaVu Sans"],

@@ -60,7 +60,7 @@ class PointMap {
     this.column = column;
     this.paint = paintOf(column);
     this.order = column.ordered ? order.slice().sort((a, b) => column.codes[a] - column.codes[b]) : order;
-    this.anchors = column.kind === "category" && column.names.length <= LABELS + 1 ? this.findAnchors() : [];
+    this.anchors = column.kind === "category" && !column.ordered && column.names.length <= LABELS + 1 ? this.findAnchors() : [];
     this.draw();
   }
 
@@ -114,33 +114,23 @@ class PointMap {
     this.draw();
   }
 
-  nearest(left, top) {
-    let best = -1, least = NEAR * NEAR;
+  nearest(left, top, within = NEAR * NEAR) {
+    let best = -1, least = within;
     for (let i = 0; i < COUNT; i++) {
       const away = (this.left(i) - left) ** 2 + (this.top(i) - top) ** 2;
-      if (away < least && (!this.selected || this.selected[i] || best < 0)) [best, least] = [i, away];
+      if (away < least) [best, least] = [i, away];
     }
     return best;
   }
 
   towards(right, down) { // the point to go to from the inspected one
-    const [from, to] = this.inspected < 0 ? [this.width / 2, this.height / 2] :
-      [this.left(this.inspected), this.top(this.inspected)];
-    if (this.inspected < 0) return this.closest(from, to);
+    if (this.inspected < 0) return this.nearest(this.width / 2, this.height / 2, Infinity);
+    const from = this.left(this.inspected), to = this.top(this.inspected);
     let best = -1, least = Infinity;
     for (let i = 0; i < COUNT; i++) {
       const across = this.left(i) - from, along = this.top(i) - to;
       const ahead = across * right + along * down, aside = Math.abs(across * down) + Math.abs(along * right);
       if (ahead > 3 && ahead >= aside && ahead + 2 * aside < least) [best, least] = [i, ahead + 2 * aside];
-    }
-    return best;
-  }
-
-  closest(left, top) {
-    let best = -1, least = Infinity;
-    for (let i = 0; i < COUNT; i++) {
-      const away = (this.left(i) - left) ** 2 + (this.top(i) - top) ** 2;
-      if (away < least) [best, least] = [i, away];
     }
     return best;
   }
