@@ -3,7 +3,7 @@
 const NEAR = 14; // pixels within which a pointer means a point
 const DIM = 0.13; // opacity of what is not selected
 const STEP = 1.25; // of a zoom by key or button
-const LABELS = 40; // names on the map at most
+const LABELS = 80; // names on the map at most
 const ABOVE = 8; // pixels that a name lies above the middle of what it names
 
 const order = shuffled(COUNT); // so that no category hides another

@@ -190,25 +190,27 @@ def _plan(
     labels = [*(f"{number} · {name}" for number, name in enumerate(shot.names)), "in no cluster"]
     facts = "".join(f"<tr><td>{as_cell(name)}</td><td>{as_cell(text, None)}</td></tr>" for name, text in plan._facts())
     parts = [f'<table class="facts">{facts}</table>']
-    charts = ""
+    charts = []
     if cost is not None:
-        note = f'<p class="note">{SURROGATE}</p>'
-        charts += f"<div><h3>What it costs</h3>{cost_chart(cost)}{html_table(cost.table())}{note}</div>"
+        charts.append(("What it costs", f'{cost_chart(cost)}<p class="note">{SURROGATE}</p>'))
     if curves is not None:
-        charts += f"<div><h3>Along the share that is kept</h3>{curves_chart(curves, plan.config.keep)}</div>"
+        charts.append(("Along the share that is kept", curves_chart(curves, plan.config.keep)))
     if measures is not None:
-        charts += f"<div><h3>Coverage</h3>{html_table(measures.table())}</div>"
+        charts.append(("Coverage", html_table(measures.table())))
     if quests is not None:
-        charts += (
-            f"<div><h3>QUESTS</h3>{html_table(quests.table())}<p class='note'>{escape(quests.caption())}</p></div>"
-        )
-    groups = tally_table("group", by_group(plan, shot.dataset))
-    clusters = tally_table("cluster", by_cluster(plan, shot.dataset, shot.clusters, labels))
-    parts.append(f'<div class="columns">{charts}</div>' if charts else "")
-    parts.append(
-        f'<div class="columns"><div><h3>By group</h3>{groups}</div><div><h3>By cluster</h3>{clusters}</div></div>'
-    )
+        charts.append(("QUESTS", f'{html_table(quests.table())}<p class="note">{escape(quests.caption())}</p>'))
+    tallies = [
+        ("By group", tally_table("group", by_group(plan, shot.dataset))),
+        ("By cluster", tally_table("cluster", by_cluster(plan, shot.dataset, shot.clusters, labels))),
+    ]
+    parts += [_columns(charts), "" if cost is None else html_table(cost.table()), _columns(tallies)]
     return _section("What is kept", "".join(parts))
+
+
+def _columns(parts: Sequence[tuple[str, str]]) -> str:
+    """HTML under titles, side by side where there is room."""
+    inner = "".join(f"<div><h3>{escape(title)}</h3>{content}</div>" for title, content in parts)
+    return f'<div class="columns">{inner}</div>' if parts else ""
 
 
 def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
