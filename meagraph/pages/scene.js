@@ -4,7 +4,7 @@ const MOST = 3000; // atoms of a structure that are drawn, the nearest to the ce
 const MOST_JOINED = 700; // atoms up to which sticks are looked for
 const LEVELS = 8; // of the fading with depth
 const INSIDE = 0.8; // of the radius of a ball, where its sticks begin
-const TILT = turned(turned([1, 0, 0, 0, 1, 0, 0, 0, 1], 1, 0.62), 0, 0.38);
+const TILT = [-0.913542, -0.406744, 0, -0.125702, 0.282318, 0.95105, -0.386833, 0.868824, -0.309038]; // as in the app
 
 function turned(matrix, axis, angle) { // rows of the matrix are the axes of the screen
   const cos = Math.cos(angle), sin = Math.sin(angle), [i, j] = [[1, 2], [2, 0], [0, 1]][axis];
