@@ -14,10 +14,11 @@ from meagraph.display.cards import Table, html_table, printable
 from meagraph.display.pictures import KEPT, LINE, PRUNED, TEXT, figure, image, kept_layers, map_image
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
-from meagraph.evaluation.error_curve import CostCurves, median
+from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
 from meagraph.exports.manifest import settings_table
 from meagraph.exports.pictures import cluster_pictures, kept_cluster_layers
+from meagraph.figures.curves import curves_figure
 from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
@@ -25,7 +26,6 @@ from meagraph.outliers.families import Family
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.tally import Tally, by_cluster, by_group
 
-COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
 MOST = 30  # bars; more cannot be read
 SURROGATE = (
     "The quick force field is linear, fitted in a moment and tested on structures held out of every fit. It ranks "
@@ -123,7 +123,7 @@ def report_html(
     if cost is not None:
         sections.append(_section("What it costs", html_table(cost.table()) + f'<p class="note">{SURROGATE}</p>'))
     if curves is not None:
-        picture = image(_curves(curves, plan), "Force error against the keep fraction")
+        picture = image(curves_figure(curves, plan.config.keep, width=6.5), "Force error against the keep fraction")
         sections.append(_section("Along the keep fraction", picture))
     if plan.chosen is not None:
         sections.append(_section("How the clusters share the budget", _shares(plan)))
@@ -200,29 +200,3 @@ def _bars(what: str, tally: Tally) -> str:
     axes.set_title(f"Per {what}{more}", fontsize=9, color=TEXT, loc="left")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return image(made, f"Environments per {what} before and after")
-
-
-def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
-    made, axes = figure(6.5, 3.8)
-    axes.fill_between(
-        curves.keep,
-        1e3 * np.nanmin(curves.random, axis=1, initial=np.inf, where=np.isfinite(curves.random)),
-        1e3 * np.nanmax(curves.random, axis=1, initial=-np.inf, where=np.isfinite(curves.random)),
-        where=np.isfinite(curves.random).any(axis=1),
-        color=PRUNED,
-        alpha=0.6,
-        linewidth=0,
-        label="random, as many environments",
-    )
-    axes.plot(curves.keep, 1e3 * np.array([median(row) for row in curves.random]), color=LINE, linewidth=1)
-    for line, colour in zip(curves.lines, COLOURS, strict=False):
-        axes.plot(curves.keep, 1e3 * line.rmse(), color=colour, marker="o", markersize=3, label=line.selector)
-    axes.axhline(1e3 * curves.whole, color=LINE, linestyle=":", linewidth=1, label="all data")
-    axes.axvline(plan.config.keep, color=TEXT, linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="keep fraction of environments / %", ylabel="force RMSE / meV/Å")
-    axes.set_xticks(curves.keep, [f"{100 * keep:g}" for keep in curves.keep], minor=False)
-    axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(frameon=False, fontsize=8)
-    return made
