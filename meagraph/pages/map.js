@@ -300,6 +300,7 @@ class PointMap {
   listen() {
     const canvas = this.over;
     let last = null, moved = 0;
+    const fingers = new Map(); // of two the distance zooms
     const at = (event) => {
       const {left, top} = canvas.getBoundingClientRect();
       return [event.clientX - left, event.clientY - top];
@@ -307,12 +308,21 @@ class PointMap {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       canvas.setPointerCapture(event.pointerId);
-      last = at(event);
+      fingers.set(event.pointerId, at(event));
+      last = fingers.size === 1 ? at(event) : null;
       moved = 0;
-      this.path = this.tool === "lasso" ? [last] : [];
+      this.path = last && this.tool === "lasso" ? [last] : [];
     });
     canvas.addEventListener("pointermove", (event) => {
       const place = at(event);
+      if (fingers.size === 2 && fingers.has(event.pointerId)) {
+        const apart = () => { const [a, b] = [...fingers.values()]; return Math.hypot(a[0] - b[0], a[1] - b[1]); };
+        const before = apart();
+        fingers.set(event.pointerId, place);
+        const [a, b] = [...fingers.values()];
+        this.zoom(apart() / Math.max(before, 1), (a[0] + b[0]) / 2, (a[1] + b[1]) / 2);
+        return;
+      }
       if (last) {
         moved += Math.hypot(place[0] - last[0], place[1] - last[1]);
         if (this.tool === "lasso") {
@@ -330,6 +340,7 @@ class PointMap {
       this.onHover(point, place);
     });
     const end = (event) => {
+      fingers.delete(event.pointerId);
       if (!last) return;
       const path = this.path, place = at(event);
       last = null;
@@ -339,7 +350,12 @@ class PointMap {
       this.drawOver();
     };
     canvas.addEventListener("pointerup", end);
-    canvas.addEventListener("pointercancel", () => { last = null; this.path = []; this.drawOver(); });
+    canvas.addEventListener("pointercancel", (event) => {
+      fingers.delete(event.pointerId);
+      last = null;
+      this.path = [];
+      this.drawOver();
+    });
     canvas.addEventListener("pointerleave", () => {
       this.hovered = -1;
       this.onHover(-1);
