@@ -44,7 +44,7 @@ class ShareView(pn.viewable.Viewer):
         self.write_page.on_click(held(lambda event: self._write_page()))
         self.kind = pmui.Select(label="Figure", options=FIGURES, value="map", width=150, **ROW)
         self.by = pmui.Select(label="Of", options={}, width=220, **ROW)
-        self.width = pmui.Select(label="Width", options=WIDTHS, value="single", width=170, **ROW)
+        self.width = pmui.Select(label="Width", options=WIDTHS, value="single", width=200, **ROW)
         self.format = pmui.Select(label="Format", options=KINDS, value=".svg", width=100, **ROW)
         self.figure = pmui.TextInput(label="Figure (where the app runs)", value="meaviz-map", width=330, **ROW)
         self.write_figure = pmui.Button(label="Write figure", variant="outlined", size="small", margin=(10, 8))
