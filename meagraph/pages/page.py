@@ -74,7 +74,8 @@ def page_html(
         _section("How it was made", _made(shot, settings)),
     ]
     note = f'<p class="note">{escape(shot.sample.words)}</p>' if not shot.sample.whole else ""
-    said = f'<p class="comment">{escape(comment)}</p>' if comment else ""
+    lines = "\n".join(as_cell(line, None) for line in comment.splitlines())
+    said = f'<p class="comment">{lines}</p>' if lines else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">{MARK}
 <meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">
