@@ -160,7 +160,8 @@ def _structures(
     data: AtomicDataset, structures: NDArray[np.int64], held: NDArray[np.bool_], progress: Progress
 ) -> dict[str, Any]:
     """Where drawn structures come from, and cells and atoms of those ``held``."""
-    files = [printable(Path(source.path).name or data.name) for source in data.sources]
+    used, source = np.unique(data.source_index[structures], return_inverse=True)
+    files = [printable(Path(data.sources[number].path).name or data.name) for number in used.tolist()]
     species = np.asarray(data.species)
     positions, kinds, cells, origins, steps = [], [], [], [], []
     for done, row in enumerate(structures[held].tolist()):
@@ -191,7 +192,7 @@ def _structures(
         "files": files,
         "structures": {
             "number": counted_up(structures),
-            "file": counted_up(data.source_index[structures]),
+            "file": counted_up(source),
             "frame": counted_up(data.frame_index[structures]),
             "size": counted_up(data.sizes[structures]),
             "held": packed(held, "u1"),

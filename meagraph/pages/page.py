@@ -31,6 +31,7 @@ from meagraph.pruning.tally import by_cluster, by_group
 MARK = '<meta name="generator" content="meagraph share">'  # by which a page of ours is known again
 SCRIPTS = ("data.js", "map.js", "scene.js", "page.js")
 ROWS = 250  # of the table of clusters
+FILES = 200  # that are listed
 CANDIDATES = 12  # for outliers that are listed
 SURROGATE = (
     "Errors of a quick linear force field on structures held out of every fit. It ranks plans of one dataset and "
@@ -257,7 +258,7 @@ def _made(shot: Shot, settings: Mapping[str, Any]) -> str:
     chosen = {**({} if shot.plan is None else {"pruning": shot.plan.config}), **settings}
     versions = Table(("package", "version"), tuple((name, value or "–") for name, value in versions_used().items()))
     return (
-        f"<details open><summary>Files</summary>{html_table(sources)}</details>"
+        f"<details open><summary>Files</summary>{html_table(sources, FILES)}</details>"
         f"<details><summary>Settings</summary>{html_table(settings_table(chosen, folders=False))}</details>"
         f"<details><summary>Versions</summary>{html_table(versions)}</details>"
     )
