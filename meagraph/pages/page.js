@@ -131,7 +131,7 @@ function colourOfAtom() { // of an atom in the colour of its point, where it is 
   return (structure, atom) => {
     const point = places.get(atom);
     if (point === undefined) return GREY;
-    return `#${[0, 1, 2].map((k) => paint[3 * point + k].toString(16).padStart(2, "0")).join("")}`;
+    return hex([...paint.subarray(3 * point, 3 * point + 3)]);
   };
 }
 

@@ -3,6 +3,7 @@
 const MOST = 3000; // atoms of a structure that are drawn, the nearest to the centre
 const MOST_JOINED = 700; // atoms up to which sticks are looked for
 const LEVELS = 8; // of the fading with depth
+const FADE = 0.66; // of the farthest atoms into the ground
 const INSIDE = 0.8; // of the radius of a ball, where its sticks begin
 const TILT = [-0.913542, -0.406744, 0, -0.125702, 0.282318, 0.95105, -0.386833, 0.868824, -0.309038]; // as in the app
 
@@ -124,23 +125,24 @@ function sizeOf(ball) { // Å
 
 const sprites = new Map();
 
-function mixed(colour, other, share) {
-  const [a, b] = [rgb(colour), rgb(other)];
-  return `rgb(${a.map((value, k) => Math.round((1 - share) * value + share * b[k])).join(",")})`;
+function hex(parts) {
+  return `#${parts.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
 }
 
-function spriteOf(colour, level, ground) {
+function mixed(colour, other, share) {
+  const [a, b] = [rgb(colour), rgb(other)];
+  return hex(a.map((value, k) => (1 - share) * value + share * b[k]));
+}
+
+function spriteOf(colour, level, ground) { // a ball, fading into the ground
   const key = `${colour} ${level} ${ground}`;
   if (!sprites.has(key)) {
     if (sprites.size > 2000) sprites.clear();
     const canvas = element("canvas", {width: 64, height: 64}), context = canvas.getContext("2d");
-    const fade = (0.66 * level) / LEVELS;
-    const shade = context.createRadialGradient(24, 22, 3, 32, 32, 31);
-    const dark = mixed(colour, "#000000", 0.42).match(/\d+/g).map(Number);
-    const hex = `#${dark.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
-    shade.addColorStop(0, mixed(mixedHex(colour, "#FFFFFF", 0.62), ground, fade));
+    const shade = context.createRadialGradient(24, 22, 3, 32, 32, 31), fade = (FADE * level) / LEVELS;
+    shade.addColorStop(0, mixed(mixed(colour, "#FFFFFF", 0.62), ground, fade));
     shade.addColorStop(0.45, mixed(colour, ground, fade));
-    shade.addColorStop(1, mixed(hex, ground, fade));
+    shade.addColorStop(1, mixed(mixed(colour, "#000000", 0.42), ground, fade));
     context.fillStyle = shade;
     context.beginPath();
     context.arc(32, 32, 31, 0, 7);
@@ -148,11 +150,6 @@ function spriteOf(colour, level, ground) {
     sprites.set(key, canvas);
   }
   return sprites.get(key);
-}
-
-function mixedHex(colour, other, share) {
-  const parts = mixed(colour, other, share).match(/\d+/g);
-  return `#${parts.map((value) => Number(value).toString(16).padStart(2, "0")).join("")}`;
 }
 
 function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, ratio = 1} = {}) {
@@ -192,7 +189,7 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
     const along = unit(to.place.map((value, k) => value - from.place[k]));
     const ends = [[from, 1], [to, -1]].map(([ball, sign]) =>
       seen(ball.place.map((value, k) => value + sign * INSIDE * sizeOf(ball) * along[k])));
-    items.push([depth - 1e-3, () => line(...ends, 0.16 * scale, mixed(stick, ground, (0.66 * level(depth)) / LEVELS))]);
+    items.push([depth - 1e-3, () => line(...ends, 0.16 * scale, mixed(stick, ground, (FADE * level(depth)) / LEVELS))]);
   }
   for (const [from, to] of drawing.edges) {
     const ends = [seen(from), seen(to)];
