@@ -60,7 +60,8 @@ class PointMap {
     this.column = column;
     this.paint = paintOf(column);
     this.order = column.ordered ? order.slice().sort((a, b) => column.codes[a] - column.codes[b]) : order;
-    this.anchors = column.kind === "category" && !column.ordered && column.names.length <= LABELS + 1 ? this.findAnchors() : [];
+    const named = column.kind === "category" && !column.ordered && column.names.length <= LABELS + 1;
+    this.anchors = named ? this.findAnchors() : [];
     this.draw();
   }
 

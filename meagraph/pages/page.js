@@ -8,9 +8,9 @@ const clusterColumn = DATA.columns[0];
 // ---- the selection
 
 function select(mask, event = {}) { // with Shift what is there grows, with Ctrl or Alt it shrinks
-  const old = the.map.selected;
-  if (mask && old && event.shiftKey) mask = mask.map((value, i) => value | old[i]);
-  else if (mask && old && (event.ctrlKey || event.metaKey || event.altKey)) mask = old.map((value, i) => value & ~mask[i]);
+  const old = the.map.selected, given = mask;
+  if (given && old && event.shiftKey) mask = given.map((value, i) => value | old[i]);
+  else if (given && old && (event.ctrlKey || event.metaKey || event.altKey)) mask = old.map((value, i) => value & ~given[i]);
   the.map.select(mask && mask.some(Boolean) ? mask : null);
   showSelection();
 }
@@ -32,7 +32,10 @@ function showSelection() {
     `${counted(COUNT)} points. Select with the lasso, in the legend, or in the table.`;
   for (const id of ["clear", "list"]) find(id).disabled = !mask;
   const inside = clusterColumn.names.map(() => 0), all = clusterColumn.names.map(() => 0);
-  if (mask) for (let i = 0; i < COUNT; i++) { all[clusterColumn.codes[i]]++; inside[clusterColumn.codes[i]] += mask[i]; }
+  for (let i = 0; mask && i < COUNT; i++) {
+    all[clusterColumn.codes[i]]++;
+    inside[clusterColumn.codes[i]] += mask[i];
+  }
   for (const [code, row] of the.rows) {
     const whole = Boolean(mask) && all[code] > 0 && inside[code] === all[code];
     row.classList.toggle("picked", whole);
@@ -53,7 +56,7 @@ function showLegend() {
       context.fillStyle = colour;
       context.fillRect(0, DATA.ramp.length - 1 - row, 1, 1);
     });
-    const step = column.step, middle = column.log ? Math.sqrt(column.low * column.high) : (column.low + column.high) / 2;
+    const middle = column.log ? Math.sqrt(column.low * column.high) : (column.low + column.high) / 2;
     const ends = element("div", {class: "ends"}, ...[column.high, middle, column.low].map((value) =>
       element("span", {}, String(Number(value.toPrecision(3))))));
     box.append(element("div", {class: "scale"}, bar, ends));
@@ -69,8 +72,8 @@ function showLegend() {
     const swatch = element("i", {class: "swatch"});
     swatch.style.background = column.colours[code];
     const picked = Boolean(mask) && mask.every((value, i) => value === (column.codes[i] === code ? 1 : 0));
-    const button = element("button", {class: "entry", title: `Select ${name}`, "aria-pressed": picked, "data-code": code},
-      swatch, element("span", {}, name), element("em", {}, counted(size)));
+    const marks = {class: "entry", title: `Select ${name}`, "aria-pressed": picked, "data-code": code};
+    const button = element("button", marks, swatch, element("span", {}, name), element("em", {}, counted(size)));
     button.addEventListener("click", (event) => toggleCategory(column, code, event));
     box.append(button);
   }
@@ -101,7 +104,9 @@ function inspect(point) {
   the.map.inspect(point);
   const facts = find("facts");
   facts.replaceChildren();
-  if (point >= 0) for (const [name, text] of factsOf(point)) facts.append(element("dt", {}, name), element("dd", {}, text));
+  for (const [name, text] of point >= 0 ? factsOf(point) : []) {
+    facts.append(element("dt", {}, name), element("dd", {}, text));
+  }
   find("hint").hidden = point >= 0;
   showScene();
 }
@@ -148,10 +153,12 @@ function showTip(point, place) {
   const tip = find("tip");
   tip.hidden = point < 0;
   if (point < 0) return;
-  tip.replaceChildren(...factsOf(point).map(([name, text]) => element("div", {}, element("span", {}, name), ` ${text}`)));
+  const line = ([name, text]) => element("div", {}, element("span", {}, name), ` ${text}`);
+  tip.replaceChildren(...factsOf(point).map(line));
   const {width, height} = the.map;
   tip.style.left = `${Math.max(4, Math.min(place[0] + 14, width - tip.offsetWidth - 4))}px`;
-  tip.style.top = `${Math.max(4, place[1] + 16 + tip.offsetHeight > height ? place[1] - tip.offsetHeight - 10 : place[1] + 16)}px`;
+  const below = place[1] + 16;
+  tip.style.top = `${Math.max(4, below + tip.offsetHeight > height ? place[1] - tip.offsetHeight - 10 : below)}px`;
 }
 
 // ---- files
@@ -218,7 +225,8 @@ function begin() {
   find("names").addEventListener("change", (event) => { the.map.names = event.target.checked; the.map.drawOver(); });
   find("picture").addEventListener("click", () => the.map.picture((content) => save(content, "map.png")));
   find("clear").addEventListener("click", () => select(null));
-  find("list").addEventListener("click", () => save(new Blob([listOfSelection()], {type: "text/csv"}), "selection.csv"));
+  const list = () => new Blob([listOfSelection()], {type: "text/csv"});
+  find("list").addEventListener("click", () => save(list(), "selection.csv"));
   find("previous").addEventListener("click", () => step(-1));
   find("next").addEventListener("click", () => step(1));
   find("structure").addEventListener("change", showScene);

@@ -60,7 +60,8 @@ function around(structure, centre, cutoff) { // [atom, [x, y, z]] from the centr
   const volume = dot(basis[0], cross(basis[1], basis[2]));
   const across = [cross(basis[1], basis[2]), cross(basis[2], basis[0]), cross(basis[0], basis[1])]
     .map((vector) => vector.map((value) => value / volume));
-  const reach = across.map((vector, k) => (periodic[k] ? Math.floor(cutoff * Math.sqrt(dot(vector, vector)) + 0.5) : 0));
+  const cells = across.map((vector) => Math.floor(cutoff * Math.sqrt(dot(vector, vector)) + 0.5));
+  const reach = cells.map((count, k) => (periodic[k] ? count : 0));
   const found = [[centre, [0, 0, 0]]];
   at.forEach((place, atom) => {
     const away = place.map((value, k) => value - at[centre][k]);
@@ -84,7 +85,8 @@ function drawingOf(point, whole) { // what is drawn of a point's environment, or
   const structure = atomsOf(STRUCTURE[point]);
   if (!structure) return null;
   const centre = ATOM[point];
-  let balls = whole ? structure.at.map((place, atom) => [atom, place.map((value, k) => value - structure.at[centre][k])])
+  const fromCentre = (place) => place.map((value, k) => value - structure.at[centre][k]);
+  let balls = whole ? structure.at.map((place, atom) => [atom, fromCentre(place)])
     : around(structure, centre, DATA.cutoff);
   if (balls.length > MOST) balls = balls.sort((a, b) => dot(a[1], a[1]) - dot(b[1], b[1])).slice(0, MOST);
   const radii = balls.map(([atom]) => DATA.species[structure.kinds[atom]].radius);
@@ -159,7 +161,7 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
   const ground = the.map.colour("--surface"), stick = the.map.colour("--stick"), halo = the.map.colour("--halo");
   const scale = (zoom * Math.min(width, height)) / (2 * (drawing.spread + 1));
   const seen = (place) => {
-    const [x, y, z] = [0, 1, 2].map((k) => turn[3 * k] * place[0] + turn[3 * k + 1] * place[1] + turn[3 * k + 2] * place[2]);
+    const [x, y, z] = [0, 3, 6].map((row) => dot(turn.slice(row, row + 3), place));
     return [width / 2 + scale * x, height / 2 - scale * y, z];
   };
   const level = (z) => Math.max(0, Math.min(LEVELS, Math.round(LEVELS * (0.5 - z / (2 * drawing.spread)))));
