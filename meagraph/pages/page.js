@@ -8,9 +8,9 @@ const clusterColumn = DATA.columns[0];
 // ---- the selection
 
 function select(mask, event = {}) { // with Shift what is there grows, with Ctrl or Alt it shrinks
-  const old = the.map.selected, given = mask;
+  const old = the.map.selected, given = mask, less = event.ctrlKey || event.metaKey || event.altKey;
   if (given && old && event.shiftKey) mask = given.map((value, i) => value | old[i]);
-  else if (given && old && (event.ctrlKey || event.metaKey || event.altKey)) mask = old.map((value, i) => value & ~given[i]);
+  else if (given && old && less) mask = old.map((value, i) => value & ~given[i]);
   the.map.select(mask && mask.some(Boolean) ? mask : null);
   showSelection();
 }
