@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from meagraph.pipeline.analysis import Analysis, analyse
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.pipeline.planning import Evaluation, evaluate, export, novelty, prune
+    from meagraph.pipeline.plotting import plot
     from meagraph.pipeline.predicting import errors_of, predict
     from meagraph.pipeline.run import Run, run
     from meagraph.pipeline.selecting import write_selections
+    from meagraph.pipeline.showing import SharedPage, share
     from meagraph.pipeline.splitting import split, write_split
     from meagraph.predictions import Errors
     from meagraph.predictions.predicting import Predictions
@@ -65,9 +67,11 @@ _HOMES = {
     "meagraph.pipeline.analysis": ("Analysis", "analyse"),
     "meagraph.pipeline.config": ("PipelineConfig",),
     "meagraph.pipeline.planning": ("Evaluation", "evaluate", "export", "novelty", "prune"),
+    "meagraph.pipeline.plotting": ("plot",),
     "meagraph.pipeline.predicting": ("errors_of", "predict"),
     "meagraph.pipeline.run": ("Run", "run"),
     "meagraph.pipeline.selecting": ("write_selections",),
+    "meagraph.pipeline.showing": ("SharedPage", "share"),
     "meagraph.pipeline.splitting": ("split", "write_split"),
     "meagraph.predictions": ("Errors",),
     "meagraph.predictions.predicting": ("Predictions",),
@@ -98,6 +102,8 @@ __all__ = [  # noqa: RUF022, in the order of use
     "evaluate",
     "export",
     "verify",
+    "share",
+    "plot",
     "run",
     "AtomicDataset",
     "Finding",
@@ -113,6 +119,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "PruningPlan",
     "Evaluation",
     "ExportedFiles",
+    "SharedPage",
     "Run",
     "PipelineConfig",
     "DescriptorConfig",

@@ -24,7 +24,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
-from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
+from meaviz.views import STEP_VIEWS, TABS, MapView, ShareView, StructureView
 
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
@@ -147,7 +147,7 @@ def build(
 
 
 def _page(session: Session, workflow: Workflow) -> pmui.Page:
-    shortcuts, tour = Shortcuts(), Tour(*STOPS)
+    shortcuts, tour, share = Shortcuts(), Tour(*STOPS), ShareView(session, workflow)
     side = Splitter(pane="side", label="Width of the steps", pixels=True, **SIDE)
     columns = Splitter(pane="columns", label="Width of the map", initial=COLUMNS, low=25, high=75)
     rows = Splitter(pane="rows", label="Height of map and 3D view", orientation="horizontal", initial=ROWS, low=30)
@@ -166,12 +166,12 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     panes = pn.Column(upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
-        header=[_head(shortcuts, tour)],
+        header=[_head(shortcuts, tour, share)],
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Row(side, panes, shortcuts, tour, styles=ROOM, **FILL)],
+        main=[pn.Row(side, panes, shortcuts, tour, share, styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
     )
@@ -195,7 +195,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     return page
 
 
-def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
+def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView) -> pn.Row:
     """The buttons in the page's head, and the one under the list of keys that starts the tour."""
     keys = pmui.Button(label="Keyboard", variant="outlined", size="small", sx=HEAD_BUTTON, margin=0)
     keys.on_click(lambda event: shortcuts.show())
@@ -207,7 +207,7 @@ def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
 
     begin.on_click(show_tour)
     shortcuts.foot.append(begin)
-    return pn.Row(pn.layout.HSpacer(), keys, sizing_mode="stretch_width", margin=0)
+    return pn.Row(pn.layout.HSpacer(), share.button, keys, sizing_mode="stretch_width", margin=0)
 
 
 def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> None:

@@ -23,7 +23,10 @@ STOREYS = (
     {"latent"},
     {"outliers", "predictions", "pruning", "splits"},
     {"evaluation"},
-    {"exports", "step_files", "inspection"},
+    {"step_files", "inspection"},
+    {"figures"},
+    {"exports"},
+    {"pages"},
     {"pipeline"},
     {"cli"},
 )

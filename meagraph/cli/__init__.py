@@ -22,9 +22,11 @@ from meagraph.cli.map import add_map
 from meagraph.cli.novelty import add_novelty
 from meagraph.cli.options import add_known, add_reading_options, reading_options
 from meagraph.cli.outliers import add_outliers
+from meagraph.cli.plot import add_plot
 from meagraph.cli.predict import add_predict
 from meagraph.cli.prune import add_prune
 from meagraph.cli.run import add_run
+from meagraph.cli.share import add_share
 from meagraph.cli.split import add_split
 from meagraph.cli.train import add_train
 from meagraph.errors import MEAGraphError
@@ -50,6 +52,8 @@ COMMANDS = (
     add_predict,
     add_errors,
     add_novelty,
+    add_share,
+    add_plot,
 )
 
 

@@ -55,6 +55,7 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.exports import check_target
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
+    from meagraph.latent.exemplars import extremes
     from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
@@ -125,6 +126,8 @@ def _prune(options: argparse.Namespace) -> None:
                 names=evidence(dataset).names(clusters),
                 settings={**settings, "seed": config.seed, "made_from": made_from},
                 measures=measures,
+                central=extremes(clusters, latent.condensed, latent.embedding.values)[0],
+                cutoff=described.descriptors.cutoff,
                 overwrite=options.overwrite,
                 progress=progress,
             )

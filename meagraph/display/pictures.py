@@ -47,7 +47,7 @@ def figure(width: float, height: float) -> tuple[Any, Any]:
 def image(made: Any, words: str) -> str:
     """A figure as HTML; ``words`` say what it shows to those who do not see it."""
     stream = io.BytesIO()
-    made.savefig(stream, format="png", metadata={"Software": None})
+    made.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
     data = base64.b64encode(stream.getvalue()).decode()
     width = round(made.get_figwidth() * 96)
     return f'<img alt="{as_cell(words)}" width="{width}" src="data:image/png;base64,{data}">'

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.display.cards import Table
 from meagraph.outliers.families import Family
 from meagraph.pruning.tally import by_group
 
@@ -132,3 +133,21 @@ def jsonable(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def settings_table(settings: Mapping[str, Any], *, folders: bool = True) -> Table:
+    """Nested settings as rows of name and value; without ``folders`` of absolute paths only the names are told."""
+    rows: list[tuple[str, str]] = []
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, entry in value.items():
+                walk(f"{name} · {key}" if name else str(key), entry)
+        elif isinstance(value, list) and len(value) > 12:
+            rows.append((name, f"{len(value):,} entries, see the manifest"))
+        else:
+            text = str(value)
+            rows.append((name, text if folders or not os.path.isabs(text) else Path(text).name))
+
+    walk("", jsonable(settings))
+    return Table(("setting", "value"), tuple(rows))

@@ -7,14 +7,18 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Table, html_table, printable
 from meagraph.display.pictures import KEPT, LINE, PRUNED, TEXT, figure, image, kept_layers, map_image
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
-from meagraph.evaluation.error_curve import CostCurves, median
+from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.manifest import settings_table
+from meagraph.exports.pictures import cluster_pictures, kept_cluster_layers
+from meagraph.figures.curves import curves_figure
 from meagraph.files import writable_text
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
@@ -22,7 +26,6 @@ from meagraph.outliers.families import Family
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.tally import Tally, by_cluster, by_group
 
-COLOURS = (KEPT, "#D55E00", "#009E73", "#CC79A7")
 MOST = 30  # bars; more cannot be read
 SURROGATE = (
     "The quick force field is linear, fitted in a moment and tested on structures held out of every fit. It ranks "
@@ -52,6 +55,9 @@ h1 {{ font-size: 26px; margin: 0 }} h2 {{ font-size: 18px; margin: 32px 0 8px }}
 table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums }}
 th, td {{ text-align: right; padding: 4px 14px 4px 0; border-bottom: 1px solid #E3E7EB; overflow-wrap: anywhere }}
 th:first-child, td:first-child {{ text-align: left }}
+.cards {{ display: flex; flex-wrap: wrap; gap: 8px }}
+figure {{ margin: 0; width: 132px; font-size: 12px; line-height: 1.35 }}
+figcaption {{ overflow-wrap: anywhere }} h3 {{ font-size: 15px; margin: 16px 0 6px }}
 .note {{ color: {LINE}; max-width: 90ch; font-size: 13px }}
 @media print {{ body {{ margin: 0 }} h2, img, tr {{ break-inside: avoid }} }}
 """
@@ -70,12 +76,15 @@ def report_html(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     families: Sequence[Family] = (),
+    central: NDArray[np.int64] | None = None,
+    cutoff: float = 5.0,
 ) -> str:
     """The page as text; it refers to nothing outside itself and holds no script.
 
     ``names`` (C,) say what sets each cluster apart. ``settings`` are JSON-like, nested or not. ``cost`` and ``quests``
     must be those of ``plan``; they and ``curves`` are left out where they were not computed. ``families`` are
-    structures that are off together, the most suspicious first.
+    structures that are off together, the most suspicious first. With ``central`` (C + 1,), the most central environment
+    of each cluster, these are shown with what lies within ``cutoff`` Å.
     """
     sizes = dataset.sizes
     inside = int(sizes[plan.structures].sum())
@@ -87,7 +96,7 @@ def report_html(
         (f"{plan.n_environments:,}", f"environments chosen ({share:.1f} %)"),
     ]
     kept = plan.structures[dataset.structure_of]  # (N,)
-    numbers = range(1, clusters.n_clusters + 1)
+    numbers = range(clusters.n_clusters)
     named = (f"{number} {name}" for number, name in zip(numbers, names, strict=True)) if names else map(str, numbers)
     labels = [*named, "unclustered"]
     bars = _bars("group", by_group(plan, dataset))
@@ -98,6 +107,13 @@ def report_html(
         ),
         _section("What is kept", f'<div class="plots">{bars}</div>'),
     ]
+    if central is not None and clusters.n_clusters:
+        layers = kept_cluster_layers(clusters, kept)
+        pictures = cluster_pictures(
+            dataset, clusters, plan, central, names=tuple(names) or ("",) * clusters.n_clusters, cutoff=cutoff
+        )
+        picture = map_image(projection.xy, layers, "Map of the kept part by cluster")
+        sections.append(_section("Clusters kept and dropped", picture + pictures))
     if measures is not None:
         sections.append(_section("Coverage", html_table(measures.table())))
     if quests is not None:
@@ -107,13 +123,13 @@ def report_html(
     if cost is not None:
         sections.append(_section("What it costs", html_table(cost.table()) + f'<p class="note">{SURROGATE}</p>'))
     if curves is not None:
-        picture = image(_curves(curves, plan), "Force error against the keep fraction")
+        picture = image(curves_figure(curves, plan.config.keep, width=6.5), "Force error against the keep fraction")
         sections.append(_section("Along the keep fraction", picture))
     if plan.chosen is not None:
         sections.append(_section("How the clusters share the budget", _shares(plan)))
     if families:
         sections.append(_section("Off together", _families(families, plan)))
-    sections.append(_section("Settings", _settings({"pruning": plan.config, **settings})))
+    sections.append(_section("Settings", html_table(settings_table({"pruning": plan.config, **settings}))))
     sections += _sources(dataset)
     lead = "".join(f"<div><b>{value}</b>{escape(words)}</div>" for value, words in figures)
     return f"""<!doctype html>
@@ -184,47 +200,3 @@ def _bars(what: str, tally: Tally) -> str:
     axes.set_title(f"Per {what}{more}", fontsize=9, color=TEXT, loc="left")
     axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return image(made, f"Environments per {what} before and after")
-
-
-def _curves(curves: CostCurves, plan: PruningPlan) -> Any:
-    made, axes = figure(6.5, 3.8)
-    axes.fill_between(
-        curves.keep,
-        1e3 * np.nanmin(curves.random, axis=1, initial=np.inf, where=np.isfinite(curves.random)),
-        1e3 * np.nanmax(curves.random, axis=1, initial=-np.inf, where=np.isfinite(curves.random)),
-        where=np.isfinite(curves.random).any(axis=1),
-        color=PRUNED,
-        alpha=0.6,
-        linewidth=0,
-        label="random, as many environments",
-    )
-    axes.plot(curves.keep, 1e3 * np.array([median(row) for row in curves.random]), color=LINE, linewidth=1)
-    for line, colour in zip(curves.lines, COLOURS, strict=False):
-        axes.plot(curves.keep, 1e3 * line.rmse(), color=colour, marker="o", markersize=3, label=line.selector)
-    axes.axhline(1e3 * curves.whole, color=LINE, linestyle=":", linewidth=1, label="all data")
-    axes.axvline(plan.config.keep, color=TEXT, linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="keep fraction of environments / %", ylabel="force RMSE / meV/Å")
-    axes.set_xticks(curves.keep, [f"{100 * keep:g}" for keep in curves.keep], minor=False)
-    axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(frameon=False, fontsize=8)
-    return made
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    from meagraph.exports.manifest import jsonable
-
-    rows: list[tuple[str, str]] = []
-
-    def walk(name: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, entry in value.items():
-                walk(f"{name} · {key}" if name else str(key), entry)
-        elif isinstance(value, list) and len(value) > 12:
-            rows.append((name, f"{len(value):,} entries, see the manifest"))
-        else:
-            rows.append((name, str(value)))
-
-    walk("", jsonable(settings))
-    return html_table(Table(("setting", "value"), tuple(rows)))

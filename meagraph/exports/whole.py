@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from meagraph.datasets import AtomicDataset
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
@@ -35,12 +38,15 @@ def export_with_report(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     families: Sequence[Family] = (),
+    central: NDArray[np.int64] | None = None,
+    cutoff: float = 5.0,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
 
-    Figures of another plan are left out. ``families`` are structures that are off together. Raises as
+    Figures of another plan are left out. ``families`` are structures that are off together, ``central`` (C + 1,) the
+    most central environment of each cluster, shown with what lies within ``cutoff`` Å. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
     report = report_html(
@@ -55,6 +61,8 @@ def export_with_report(
         curves=curves,
         quests=quests if quests is not None and quests.plan is plan else None,
         families=families,
+        central=central,
+        cutoff=cutoff,
     )
     return export_plan(
         dataset,

@@ -22,6 +22,7 @@ from meagraph.evaluation.novelty import Curve, Novelty, find_novelty
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, implementation
 from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
+from meagraph.latent.exemplars import extremes
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
@@ -189,7 +190,7 @@ def evaluate(
     MEAGraphError where that is not installed, where too little is kept for a fit, or for a plan of another dataset.
     """
     dataset, learned = analysis.dataset, analysis.learned
-    _check_plan(plan, dataset)
+    check_plan(plan, dataset)
     if quests:
         implementation()  # where it is missing, that is to be said before all the work
     end = 0.5 if quests else 1.0
@@ -247,7 +248,7 @@ def export(
     ``details`` (JSON-like) go into the manifest beside the settings. Raises as
     :func:`meagraph.exports.writing.export_plan`, and MEAGraphError for a plan of another dataset.
     """
-    _check_plan(plan, analysis.dataset)
+    check_plan(plan, analysis.dataset)
     return export_with_report(
         analysis.dataset,
         analysis.survey.clusters,
@@ -261,9 +262,17 @@ def export(
         curves=curves,
         quests=quests,
         families=analysis.survey.outliers.off_together,
+        central=central_of(analysis),
+        cutoff=analysis.descriptors.cutoff,
         overwrite=overwrite,
         progress=progress,
     )
+
+
+def central_of(analysis: Analysis) -> NDArray[np.int64]:
+    """The most central environment (C + 1,) of each cluster, and of what is in none; -1 where there is nothing."""
+    survey = analysis.survey
+    return extremes(survey.clusters, analysis.learned.condensed, survey.embedding.values)[0]
 
 
 def _check_mask(name: str, mask: NDArray[np.bool_] | None, dataset: AtomicDataset) -> None:
@@ -275,7 +284,8 @@ def _check_mask(name: str, mask: NDArray[np.bool_] | None, dataset: AtomicDatase
         )
 
 
-def _check_plan(plan: PruningPlan, dataset: AtomicDataset) -> None:
+def check_plan(plan: PruningPlan, dataset: AtomicDataset) -> None:
+    """Raise MEAGraphError where ``plan`` was made for other data than ``dataset``."""
     other = plan.dataset
     strange = other is not None and other is not dataset and other.fingerprint != dataset.fingerprint
     if strange or plan.keep.shape != (dataset.n_environments,) or plan.structures.shape != (dataset.n_structures,):

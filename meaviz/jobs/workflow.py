@@ -28,6 +28,7 @@ from meaviz.jobs.opening import Ahead, Opened, names_in, open_files
 from meaviz.jobs.plan_jobs import PlanJobs
 from meaviz.jobs.predictions_job import PredictionsJob
 from meaviz.jobs.runner import JobRunner
+from meaviz.jobs.show_job import ShowJob
 from meaviz.session import STEPS, Session
 from meaviz.session.data import Asked
 from meaviz.session.runs import TrainingRun
@@ -44,6 +45,7 @@ class Workflow:
         self.plans = PlanJobs(session, self._job)
         self._novelty = NoveltyJob(session)
         self.predictions = PredictionsJob(session)
+        self.showing = ShowJob(session)
         self._names = JobRunner(lambda fraction, message: None)
 
     def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
@@ -126,6 +128,7 @@ class Workflow:
         self._names.cancel()
         self._novelty.cancel()
         self.predictions.cancel()
+        self.showing.cancel()
 
     def save_model(self, path: str, *, overwrite: bool = False) -> Path:
         """Write the model as a checkpoint, over an earlier one only where ``overwrite`` asks for it.

@@ -16,6 +16,7 @@ from meaviz.views.outliers.inbox import InboxView
 from meaviz.views.pooling_rate import StabilityView
 from meaviz.views.predictions.view import PredictionsView
 from meaviz.views.pruning.view import PruningView
+from meaviz.views.share import ShareView
 from meaviz.views.steps.data import DataStep
 from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
 from meaviz.views.structure.view import StructureView
@@ -39,4 +40,4 @@ TABS = (
     ("Predictions", PredictionsView),
 )
 
-__all__ = ["STEP_VIEWS", "TABS", "MapView", "StructureView"]
+__all__ = ["STEP_VIEWS", "TABS", "MapView", "ShareView", "StructureView"]

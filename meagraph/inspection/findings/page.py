@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from meagraph.display.cards import Table, as_cell, html_table, printable, text_table
-from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, is_one_of
+from meagraph.display.pages import claim_file, write_whole
 from meagraph.inspection.findings.about import ABOUT
 from meagraph.inspection.findings.finding import Distribution, Finding, Findings, Pair
 from meagraph.inspection.summaries import Histogram
@@ -128,27 +127,12 @@ def as_page(found: Findings) -> str:
 
 def claim_page(path: str | Path, inputs: Iterable[str | Path]) -> None:
     """Raise MEAGraphError where a page must not be written: over one of ``inputs``, or over what is no page of ours."""
-    target = Path(path)
-    if is_one_of(target, inputs):
-        raise MEAGraphError(f"{target}: expected a new file, but it is read here. Choose another name.")
-    if not target.exists():
-        return
-    if not target.is_file():
-        raise MEAGraphError(f"{target}: expected a file, but this is a folder or a device. Choose another name.")
-    with open(target, "rb") as stream:
-        if MARK.encode() not in stream.read(1000):
-            raise MEAGraphError(f"{target}: expected a new file, but this is another one. Choose another name.")
+    claim_file(path, MARK, inputs=inputs)
 
 
 def write_page(path: str | Path, found: Findings) -> None:
     """Write :func:`as_page`. Raises MEAGraphError where that cannot be done."""
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_text(as_page(found), encoding="utf-8")
-    except OSError as error:
-        raise MEAGraphError(
-            f"{path}: the page could not be written ({error.strerror}). Choose another folder."
-        ) from error
+    write_whole(path, as_page(found))
 
 
 def histogram_svg(found: Histogram, words: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from meaviz.components.viewer.scene import element_colors
+from meagraph.inspection.bonds import element_colors
 from meaviz.style.palette import NEUTRAL, Colouring, pack
 
 MOST = 8

@@ -9,43 +9,19 @@ from typing import Any
 import ase
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
-from ase.data.colors import jmol_colors
-from ase.neighborlist import natural_cutoffs
-from scipy.spatial import cKDTree
 
 from meagraph.datasets.cells import wrapped
+from meagraph.inspection.bonds import bond_cutoffs, bonded_pairs, element_colors
 from meagraph.inspection.environments import neighbourhood
 
 BALLS_ONLY_ABOVE = 10_000
 """With more drawn atoms than this, bonds are drawn in the environment only, and without one none at all."""
 MOST_DRAWN = 200_000
 """Repeats that would draw more atoms than this are not drawn."""
-BOND_TOLERANCE = 1.1
-"""Two atoms are bonded when closer than this many times the sum of their covalent radii."""
 USUAL_ARROW = 2.5
 """Å that the arrow of a force is long which one in a hundred exceeds."""
 FAINT = 0.4
 """Opacity of the first of two environments where they are laid over each other."""
-
-
-def element_colors(numbers: np.ndarray) -> np.ndarray:
-    """Jmol's element colours for atomic numbers (n,), as (n,) uint32 0xRRGGBB."""
-    rgb = np.rint(jmol_colors[numbers] * 255).astype(np.uint32)
-    return rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
-
-
-def bonded_pairs(positions: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    """Pairs (B, 2) int of points (n, 3) Å no farther apart than the sum of their ``cutoffs`` (n,) Å."""
-    if len(positions) < 2:
-        return np.empty((0, 2), dtype=np.intp)
-    pairs = cKDTree(positions).query_pairs(2 * cutoffs.max(), output_type="ndarray")
-    distance = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
-    return pairs[distance <= cutoffs[pairs].sum(axis=1)]
-
-
-def bond_cutoffs(atoms: ase.Atoms) -> np.ndarray:
-    """The reach of each atom's bonds (n,) Å: two are bonded when closer than the sum of theirs."""
-    return np.asarray(natural_cutoffs(atoms, mult=BOND_TOLERANCE))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from meaviz.components.viewer.thumbnail import thumbnail_svg
+from meagraph.inspection.thumbnails import thumbnail_svg
 from meaviz.session import Session
 from meaviz.style.palette import theme
 

@@ -199,3 +199,19 @@ def test_report_tells_what_is_off_together(dataset: AtomicDataset, survey: Surve
     assert [cell for cell in cells if cell][1:3] == ["7", str(int(plan.structures[members].sum()))]
     assert "script" not in page.tags
     assert "Off together" not in Page(report_html(dataset, survey.clusters, survey.projection, plan, settings={})).texts
+
+
+def test_report_shows_the_clusters_that_are_kept_and_dropped(dataset: AtomicDataset, survey: Survey) -> None:
+    labels = dataset.structure_of % 2
+    clusters = Clusters(labels, np.bincount(labels), "by hand")
+    plan = prune(survey.ranking, survey.clusters, dataset, PruningConfig(rule="any", keep=0.1)).counted(clusters)
+    even = replace(plan, structures=np.arange(dataset.n_structures) % 2 == 0, keep=labels == 0)
+    central = np.array([0, int(dataset.offsets[1]), -1])
+    names = ("even <i>", "odd")
+    text = report_html(dataset, clusters, survey.projection, even, settings={}, names=names, central=central)
+    kept, dropped = text.split("<h3>Kept</h3>")[1].split("<h3>Dropped")
+    size = int((labels == 0).sum())
+    assert f"<b>0</b> even &lt;i&gt;<br>{size:,} of {size:,} (100.0 %)" in kept
+    assert f"<b>1</b> odd<br>0 of {dataset.n_environments - size:,} (0.0 %)" in dropped
+    assert kept.count("<svg") == dropped.split("<h2>")[0].count("<svg") == 1
+    assert "Clusters kept and dropped" not in report_html(dataset, clusters, survey.projection, even, settings={})

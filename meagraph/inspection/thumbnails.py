@@ -5,13 +5,13 @@ from __future__ import annotations
 import ase
 import numpy as np
 from ase.data import covalent_radii
-from scipy.spatial.transform import Rotation
 
+from meagraph.inspection.bonds import bond_cutoffs, bonded_pairs, element_colors
 from meagraph.inspection.environments import neighbourhood
-from meaviz.components.viewer.scene import bond_cutoffs, bonded_pairs, element_colors
 
 HALO = "#FFB80D"
-TILT = np.array([-0.1682, 0.7913, 0.5749, 0.1222])  # quaternion x, y, z, w of the 3D view's first look
+# rows are the axes of the screen: the 3D view's first look
+TILT = np.array([[-0.913542, -0.406744, -0.000003], [-0.125702, 0.282318, 0.951050], [-0.386833, 0.868824, -0.309038]])
 FADE = 0.62  # of the farthest atoms towards the background
 
 
@@ -41,7 +41,7 @@ def thumbnail_svg(
     vectors = np.vstack([np.zeros(3), found.positions - atoms.positions[focus]])
     if rotation is not None:
         vectors = vectors @ rotation.T
-    seen = Rotation.from_quat(TILT).apply(vectors)  # x to the right, y up, z towards the eye
+    seen = vectors @ TILT.T  # x to the right, y up, z towards the eye
     numbers = atoms.numbers[parents]
     packed = (element_colors(atoms.numbers) if colors is None else np.asarray(colors))[parents]
     radii = 0.2 + 0.42 * covalent_radii[numbers]
