@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meagraph.datasets import AtomicDataset
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.formats import check_formats
 from meagraph.exports.report import report_html
 from meagraph.exports.target import ExportedFiles
+from meagraph.exports.weights import Weights, weights_of
 from meagraph.exports.writing import export_plan
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def export_with_report(
@@ -35,14 +41,21 @@ def export_with_report(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     families: Sequence[Family] = (),
+    formats: Sequence[str] = (),
+    weights: str | None = None,
+    table: Callable[[Weights | None], pd.DataFrame] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
 
-    Figures of another plan are left out. ``families`` are structures that are off together. Raises as
+    Figures of another plan are left out. ``families`` are structures that are off together. ``formats`` are written
+    beside; ``weights`` is a name of :data:`meagraph.exports.weights.SCHEMES`, and ``table`` makes the table of all
+    environments of them, which is made once. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
+    check_formats(dataset, directory, formats, overwrite=overwrite)
+    weighed = None if weights is None else weights_of(weights, dataset, clusters, plan)
     report = report_html(
         dataset,
         clusters,
@@ -63,6 +76,9 @@ def export_with_report(
         settings=settings,
         report=report,
         families=families,
+        formats=formats,
+        weights=weighed,
+        table=None if table is None else cache(partial(table, weighed)),
         overwrite=overwrite,
         progress=progress,
     )

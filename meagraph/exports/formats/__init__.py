@@ -1,0 +1,114 @@
+"""An export in other formats beside extended XYZ, each in a folder of its own, read back before it counts.
+
+A format is a function that writes, and an entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meagraph.datasets import AtomicDataset
+from meagraph.exports.formats import ase_files, chemiscope, deepmd, extended_xyz, fitsnap, mtp, tables
+from meagraph.exports.formats.comparing import check_by_reading
+from meagraph.exports.formats.folders import check_folders, describe
+from meagraph.exports.formats.kept import Kept, Written
+from meagraph.exports.target import ExportError
+from meagraph.files import atomic_folder
+
+Write = Callable[[Kept, Path], Written]
+Check = Callable[[Kept, Path, Written], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one format is written, how what was written is compared with the dataset, and what it needs."""
+
+    title: str  # for people
+    write: Write
+    check: Check
+    need: Callable[[], Any] | None = None  # raises MEAGraphError where an extra is missing
+
+
+def _deepmd(kept: Kept, folder: Path, made: Written) -> None:
+    check_by_reading(kept, folder, made)
+    deepmd.check_preferences(kept, folder, made)
+
+
+FORMATS: dict[str, Format] = {
+    "mace": Format("MACE: extended XYZ with REF_ names, mace.yaml", extended_xyz.write_mace, check_by_reading),
+    "nequip": Format("NequIP: extended XYZ, nequip.yaml", extended_xyz.write_nequip, check_by_reading),
+    "nep": Format("NEP: train.xyz, nep.in", extended_xyz.write_nep, check_by_reading),
+    "deepmd": Format("DeePMD: npy systems, input.json", deepmd.write_deepmd, _deepmd),
+    "fitsnap": Format("FitSNAP: JSON groups, fitsnap.in", fitsnap.write_fitsnap, check_by_reading),
+    "mtp": Format("MTP: train.cfg", mtp.write_mtp, check_by_reading),
+    "ase-db": Format("ASE database", ase_files.write_ase_db, check_by_reading),
+    "traj": Format("ASE trajectory", ase_files.write_traj, check_by_reading),
+    "aselmdb": Format("fairchem .aselmdb", ase_files.write_aselmdb, check_by_reading, ase_files.need_lmdb),
+    "chemiscope": Format("chemiscope JSON", chemiscope.write_chemiscope, chemiscope.check_chemiscope),
+    "csv": Format("table of environments, CSV", tables.write_csv, tables.check_csv),
+    "parquet": Format(
+        "table of environments, Parquet", tables.write_parquet, tables.check_parquet, tables.need_pyarrow
+    ),
+    "indices": Format("lists of frames kept and pruned", tables.write_indices, tables.check_indices),
+}
+"""By name, which is that of the folder, too."""
+
+
+def check_formats(
+    dataset: AtomicDataset, directory: str | Path, names: Sequence[str], *, overwrite: bool = False
+) -> tuple[str, ...]:
+    """The ``names`` of FORMATS, each once, if all can be written into ``directory``; nothing is written.
+
+    Raises ExportError for names that are none, MEAGraphError for an extra that is missing, and as
+    :func:`meagraph.exports.formats.folders.check_folders`.
+    """
+    wanted = tuple(dict.fromkeys(names))
+    unknown = [name for name in wanted if name not in FORMATS]
+    if unknown:
+        raise ExportError(f"Unknown formats {', '.join(unknown)}; choose from {', '.join(FORMATS)}.")
+    for name in wanted:
+        need = FORMATS[name].need
+        if need is not None:
+            need()
+    check_folders(dataset, Path(directory), wanted, overwrite=overwrite)
+    return wanted
+
+
+@contextmanager
+def written_formats(kept: Kept, directory: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Write the formats, read each back, and yield their entries for the manifest; all folders appear at the end.
+
+    Raises ExportError where what was read back differs, and nothing is written then.
+    """
+    if not names:
+        yield []
+        return
+    with atomic_folder(directory / names[0]) as folder:
+        entry = _write(kept, folder, names[0])
+        with written_formats(kept, directory, names[1:]) as others:
+            yield [entry, *others]
+
+
+def _write(kept: Kept, folder: Path, name: str) -> dict[str, Any]:
+    one = FORMATS[name]
+    made = one.write(kept, folder)
+    if not len(made.rows):
+        raise ExportError(
+            f"{kept.dataset.name}: the format {name} can hold none of the structures kept. {' '.join(made.notes)} "
+            "Leave it out."
+        )
+    one.check(kept, folder, made)
+    facts = {
+        "structures": len(made.rows),
+        "environments": len(made.atoms),
+        "weights": None if kept.weights is None else kept.weights.scheme,
+        "not_held": list(made.notes),
+    }
+    return describe(folder, name, kept.dataset, facts)
+
+
+__all__ = ["FORMATS", "Format", "Kept", "check_formats", "written_formats"]
