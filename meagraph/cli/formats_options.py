@@ -33,4 +33,4 @@ def add_formats(parser: argparse.ArgumentParser) -> None:
 
 def format_lines(notes: Sequence[str]) -> list[str]:
     """What the formats could not hold, in words."""
-    return [f"note     {printable(note)}" for note in notes]
+    return [f"note     {printable(note, None)}" for note in notes]

@@ -29,7 +29,7 @@ class ExportedFiles(Shown):
     manifest: Path  # JSON
     report: Path | None = None  # self-contained HTML
     formats: dict[str, Path] = field(default_factory=dict)  # folders of other formats, by their names
-    notes: tuple[str, ...] = ()  # what these could not hold, a sentence each, the format first
+    notes: tuple[str, ...] = ()  # what these could not hold, a sentence each, the formats first
 
     @property
     def paths(self) -> list[Path]:

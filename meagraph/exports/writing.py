@@ -118,8 +118,16 @@ def export_plan(
             f"{folder}: expected a folder that can be written to, but that failed "
             f"({error.strerror or error}). Choose another folder, or free some space."
         ) from error
-    notes = tuple(f"{entry['format']}: {note}" for entry in entries for note in entry["not_held"])
-    return replace(files, formats={name: folder / name for name in others}, notes=notes)
+    notes: dict[str, list[str]] = {}
+    for entry in entries:
+        for note in entry["not_held"]:
+            notes.setdefault(note, []).append(entry["format"])
+    return replace(files, formats={name: folder / name for name in others}, notes=_said(notes))
+
+
+def _said(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Sentences, each after the formats that it is said of."""
+    return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
 def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
