@@ -84,7 +84,7 @@ def _novelty(options: argparse.Namespace) -> None:
         dataset = read_data(options, part(progress, 0.0, 0.1))
         if options.out is not None:
             check_target(dataset, options.out, overwrite=options.overwrite)
-            check_formats(dataset, options.out, options.to, overwrite=options.overwrite)
+            check_formats(dataset, options.out, options.to, weights=options.weights, overwrite=options.overwrite)
         analysis = analyse(dataset, config=config, cache=cache, progress=part(progress, 0.1, 0.7), **training)
         found = novelty(analysis, config=pruning, quests=quests, cache=cache, progress=part(progress, 0.7, 0.9))
         files: list[str] = []

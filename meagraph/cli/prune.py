@@ -81,7 +81,7 @@ def _prune(options: argparse.Namespace) -> None:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         if options.export is not None:
             check_target(dataset, options.export, overwrite=options.overwrite)
-            check_formats(dataset, options.export, options.to, overwrite=options.overwrite)
+            check_formats(dataset, options.export, options.to, weights=options.weights, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.own)

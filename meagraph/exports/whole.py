@@ -54,7 +54,7 @@ def export_with_report(
     environments of them, which is made once. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
-    check_formats(dataset, directory, formats, overwrite=overwrite)
+    check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
     weighed = None if weights is None else weights_of(weights, dataset, clusters, plan)
     report = report_html(
         dataset,

@@ -96,7 +96,7 @@ def run(
     dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
-        check_formats(dataset, directory, formats, overwrite=overwrite)
+        check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
     errors = None if predictions is None else errors_of(dataset, **predictions)
     found = analyse(
         dataset,

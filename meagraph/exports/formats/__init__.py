@@ -17,6 +17,7 @@ from meagraph.exports.formats.comparing import check_by_reading
 from meagraph.exports.formats.folders import check_folders, describe
 from meagraph.exports.formats.kept import Kept, Written
 from meagraph.exports.target import ExportError
+from meagraph.exports.weights import SCHEMES
 from meagraph.files import atomic_folder
 
 Write = Callable[[Kept, Path], Written]
@@ -30,7 +31,8 @@ class Format:
     title: str  # for people
     write: Write
     check: Check
-    need: Callable[[], Any] | None = None  # raises MEAGraphError where an extra is missing
+    package: Callable[[], Any] | None = None  # raises MEAGraphError where an extra is missing
+    labels: bool = False  # a structure without energy or forces cannot be held
 
 
 def _deepmd(kept: Kept, folder: Path, made: Written) -> None:
@@ -40,10 +42,10 @@ def _deepmd(kept: Kept, folder: Path, made: Written) -> None:
 
 FORMATS: dict[str, Format] = {
     "mace": Format("MACE: extended XYZ with REF_ names, mace.yaml", extended_xyz.write_mace, check_by_reading),
-    "nequip": Format("NequIP: extended XYZ, nequip.yaml", extended_xyz.write_nequip, check_by_reading),
-    "nep": Format("NEP: train.xyz, nep.in", extended_xyz.write_nep, check_by_reading),
+    "nequip": Format("NequIP: extended XYZ, nequip.yaml", extended_xyz.write_nequip, check_by_reading, labels=True),
+    "nep": Format("NEP: train.xyz, nep.in", extended_xyz.write_nep, check_by_reading, labels=True),
     "deepmd": Format("DeePMD: npy systems, input.json", deepmd.write_deepmd, _deepmd),
-    "fitsnap": Format("FitSNAP: JSON groups, fitsnap.in", fitsnap.write_fitsnap, check_by_reading),
+    "fitsnap": Format("FitSNAP: JSON groups, fitsnap.in", fitsnap.write_fitsnap, check_by_reading, labels=True),
     "mtp": Format("MTP: train.cfg", mtp.write_mtp, check_by_reading),
     "ase-db": Format("ASE database", ase_files.write_ase_db, check_by_reading),
     "traj": Format("ASE trajectory", ase_files.write_traj, check_by_reading),
@@ -59,21 +61,42 @@ FORMATS: dict[str, Format] = {
 
 
 def check_formats(
-    dataset: AtomicDataset, directory: str | Path, names: Sequence[str], *, overwrite: bool = False
+    dataset: AtomicDataset,
+    directory: str | Path,
+    names: Sequence[str],
+    *,
+    weights: str | None = None,
+    overwrite: bool = False,
 ) -> tuple[str, ...]:
     """The ``names`` of FORMATS, each once, if all can be written into ``directory``; nothing is written.
 
-    Raises ExportError for names that are none, MEAGraphError for an extra that is missing, and as
-    :func:`meagraph.exports.formats.folders.check_folders`.
+    Raises ExportError for names that are none, for ``weights`` that are no scheme or have no format to go into, where a
+    format asks for labels and no new structure has them, and as
+    :func:`meagraph.exports.formats.folders.check_folders`; MEAGraphError for an extra that is missing.
     """
     wanted = tuple(dict.fromkeys(names))
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown:
         raise ExportError(f"Unknown formats {', '.join(unknown)}; choose from {', '.join(FORMATS)}.")
+    if weights is not None and weights not in SCHEMES:
+        raise ExportError(f"Unknown weights {weights!r}; choose from {', '.join(SCHEMES)}.")
+    if weights is not None and not wanted:
+        raise ExportError(
+            "Weights go into other formats, for frames of extended XYZ are copied as they are; but no format is named. "
+            f"Name one ({', '.join(FORMATS)}), or leave out the weights."
+        )
     for name in wanted:
-        need = FORMATS[name].need
-        if need is not None:
-            need()
+        package = FORMATS[name].package
+        if package is not None:
+            package()
+    kept = Kept(dataset, ~dataset.known)
+    labelled = bool((kept.has_energy & kept.has_forces & ~dataset.known).any())
+    asking = [name for name in wanted if FORMATS[name].labels and not labelled]
+    if asking:
+        raise ExportError(
+            f"{dataset.name}: the formats {', '.join(asking)} expect energies and forces, but no new structure has "
+            "both. Leave them out."
+        )
     check_folders(dataset, Path(directory), wanted, overwrite=overwrite)
     return wanted
 

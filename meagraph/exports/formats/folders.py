@@ -84,9 +84,7 @@ def folder_problems(directory: Path, entries: Sequence[Any]) -> Iterator[str]:
         elif sha256_file(contents) != entry["contents_sha256"]:
             yield f"{contents}: expected SHA-256 {entry['contents_sha256']}, but the file has changed since the export."
         else:
-            known = _listed(folder)
-            assert known is not None
-            for file, sha256 in known.items():
+            for file, sha256 in (_listed(folder) or {}).items():
                 if not (folder / file).is_file():
                     yield f"{folder / file}: expected the file that {CONTENTS} names, but it is missing."
                 elif sha256_file(folder / file) != sha256:

@@ -364,6 +364,18 @@ def test_names_and_packages_are_checked_first(made: Mixed, tmp_path: Path, monke
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
+def test_weights_and_labels_are_checked_first(made: Mixed, tmp_path: Path) -> None:
+    dataset = made.dataset
+    with pytest.raises(ExportError, match=r"Weights go into other formats.*no format is named"):
+        check_formats(dataset, tmp_path, [], weights="chosen")
+    with pytest.raises(ExportError, match="Unknown weights 'all'; choose from chosen, population"):
+        check_formats(dataset, tmp_path, ["mace"], weights="all")
+    bare = from_atoms([dataset.structures.plain(row) for row in (0, TWIN)], allow_unlabelled=True)
+    with pytest.raises(ExportError, match="the formats nep, fitsnap expect energies and forces"):
+        check_formats(bare, tmp_path, ["nep", "mace", "fitsnap"])
+    assert check_formats(bare, tmp_path, ["mace", "deepmd", "mace"]) == ("mace", "deepmd")
+
+
 def test_a_format_that_holds_nothing_is_refused(made: Mixed, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="nep can hold none of the structures kept"):
         export(made, tmp_path, "nep", rows=(BARE,))
