@@ -6,8 +6,8 @@ A format is a function that writes, and an entry here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from meagraph.exports.formats.kept import Kept, Written
 from meagraph.exports.target import ExportError
 from meagraph.exports.weights import SCHEMES
 from meagraph.files import atomic_folder
+from meagraph.progress import part
 
 Write = Callable[[Kept, Path], Written]
 Check = Callable[[Kept, Path, Written], None]
@@ -107,13 +108,13 @@ def written_formats(kept: Kept, directory: Path, names: Sequence[str]) -> Iterat
 
     Raises ExportError where what was read back differs, and nothing is written then.
     """
-    if not names:
-        yield []
-        return
-    with atomic_folder(directory / names[0]) as folder:
-        entry = _write(kept, folder, names[0])
-        with written_formats(kept, directory, names[1:]) as others:
-            yield [entry, *others]
+    with ExitStack() as stack:
+        entries = []
+        for number, name in enumerate(names):
+            share = part(kept.progress, number / len(names), (number + 1) / len(names))
+            folder = stack.enter_context(atomic_folder(directory / name))
+            entries.append(_write(replace(kept, progress=share), folder, name))
+        yield entries
 
 
 def _write(kept: Kept, folder: Path, name: str) -> dict[str, Any]:

@@ -11,10 +11,21 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from meagraph.datasets.entries import LABELLED
 from meagraph.datasets.names import label_of
+from meagraph.datasets.results import PER_ATOM
 from meagraph.datasets.writing import format_frame
 from meagraph.exports.formats import snippets
-from meagraph.exports.formats.kept import GROUP, Kept, Written, entries_left, said, with_periodic_cells, written
+from meagraph.exports.formats.kept import (
+    CONSTRAINTS,
+    GROUP,
+    Kept,
+    Written,
+    entries_left,
+    said,
+    with_periodic_cells,
+    written,
+)
 from meagraph.exports.weights import ATOM_WEIGHT
 
 TRAIN = "train.extxyz"
@@ -41,6 +52,8 @@ def write_mace(kept: Kept, folder: Path) -> Written:
             stream.write(text)
     snippets.write(folder / "mace.yaml", snippets.mace(kept, TRAIN, _isolated_energies(kept)))
     notes = [kept.without(rows)]
+    if kept.has_constraints:
+        notes.append(CONSTRAINTS)
     if lost:
         notes.append(f"Entries that extended XYZ cannot hold are left out: {', '.join(sorted(lost))}.")
     if weights is not None:
@@ -133,10 +146,11 @@ def _labelled(kept: Kept, row: int, energy: str, forces: str) -> Atoms:
 
 
 def _others(kept: Kept, row: int) -> Iterator[tuple[str, str, Any]]:
-    """What else a frame carries, but labels of any family: where, under which name, and what."""
+    """What else a frame carries, but labels of any family: "arrays" or "info", under which name, and what."""
     for place, name, value in kept.dataset.structures.carried(row):
-        if place in ("info", "arrays") and name not in (GROUP, ATOM_WEIGHT) and label_of(str(name)) is None:
-            yield place, name, value
+        if place in LABELLED and name not in (GROUP, ATOM_WEIGHT) and label_of(str(name)) is None:
+            of_atoms = place == "arrays" or (place == "results" and name in PER_ATOM)
+            yield "arrays" if of_atoms else "info", name, value
 
 
 def _isolated_energies(kept: Kept) -> dict[int, float]:

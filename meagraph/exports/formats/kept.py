@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GROUP = "config_type"
+CONSTRAINTS = "Constraints of atoms are not written."
 EACH = 200  # structures between two reports of progress
 ROOM = 30.0  # Å between the images of what does not repeat, in a cell that must: beyond twice any usual cutoff
 
@@ -67,6 +68,11 @@ class Kept:
     def has_stress(self) -> NDArray[np.bool_]:
         """(S,) structures with a stress."""
         return np.asarray(np.isfinite(self.dataset.stress).all(axis=(1, 2)))
+
+    @property
+    def has_constraints(self) -> bool:
+        """Whether some atoms are fixed or otherwise bound."""
+        return any(column.place == "constraint" for column in self.dataset.structures.columns)
 
     @cached_property
     def volumes(self) -> NDArray[np.float64]:
@@ -210,7 +216,8 @@ def entries_left(kept: Kept) -> str:
     """What else the frames carry, in a sentence; empty for nothing."""
     there = kept.dataset.structures.names(kept.rows.tolist())
     names = sorted(name for name in there if label_of(name) is None and name != GROUP)
-    return f"Other entries of the frames are not written: {', '.join(names)}." if names else ""
+    entries = f"Other entries of the frames are not written: {', '.join(names)}." if names else ""
+    return " ".join(part for part in (entries, CONSTRAINTS if kept.has_constraints else "") if part)
 
 
 def said(notes: list[str]) -> tuple[str, ...]:
