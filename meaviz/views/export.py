@@ -53,6 +53,7 @@ class ExportView(pn.viewable.Viewer):
             width=360,
             margin=(8, 12),
         )
+        self._lacks = TextPane("", sizing_mode="stretch_width", margin=(0, 12), styles={"font-size": "13px"})
         self._weights = pmui.Select(
             label="Weights, where a format holds some",
             options=WEIGHTS,
@@ -85,6 +86,7 @@ class ExportView(pn.viewable.Viewer):
         self._layout = pn.Column(
             pn.Row(self._folder, self._overwrite, self._button, margin=0),
             pn.Row(self._formats, self._weights, margin=0),
+            self._lacks,
             self._note,
             self._problem,
             self._files,
@@ -100,6 +102,7 @@ class ExportView(pn.viewable.Viewer):
         session.selection.param.watch(self._offer_parts, ["mask", "named"])
         session.judging.param.watch(self._offer_parts, "flags")
         self._parts.param.watch(self._show, "value")
+        self._formats.param.watch(self._foretell, "value")
         session.activity.param.watch(self._show_problem, "problem")
         keep_state(self._show, self._button, self._write)
         self._offer_parts()
@@ -134,6 +137,13 @@ class ExportView(pn.viewable.Viewer):
                 *(self._tell(name, path) for name, path in files.formats.items()),
                 *([self._not_held(files.notes)] if files.notes else []),
             ]
+        )
+
+    def _foretell(self, *events: object) -> None:
+        """What the formats that are chosen cannot hold."""
+        chosen = [FORMATS[name] for name in self._formats.value]
+        self._lacks.object = join(
+            (markup("{} does not hold: {}", one.title, one.lacks) for one in chosen), markup("<br>")
         )
 
     def _export(self, event: object) -> None:

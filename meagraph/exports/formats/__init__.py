@@ -27,9 +27,10 @@ Check = Callable[[Kept, Path, Written], None]
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is written, how what was written is compared with the dataset, and what it needs."""
+    """How one format is written, how what was written is compared with the dataset, what it lacks and needs."""
 
     title: str  # for people
+    lacks: str  # what it cannot hold, whatever the data; what that means for given data is said when it is written
     write: Write
     check: Check
     package: Callable[[], Any] | None = None  # raises MEAGraphError where an extra is missing
@@ -41,22 +42,63 @@ def _deepmd(kept: Kept, folder: Path, made: Written) -> None:
     deepmd.check_preferences(kept, folder, made)
 
 
+OTHERS = "weights; other entries of frames"
+PERIODIC = (
+    "structures without energy or forces; directions that do not repeat (large cells instead); other entries of frames"
+)
+TABLES = "structures"
 FORMATS: dict[str, Format] = {
-    "mace": Format("MACE: extended XYZ with REF_ names, mace.yaml", extended_xyz.write_mace, check_by_reading),
-    "nequip": Format("NequIP: extended XYZ, nequip.yaml", extended_xyz.write_nequip, check_by_reading, labels=True),
-    "nep": Format("NEP: train.xyz, nep.in", extended_xyz.write_nep, check_by_reading, labels=True),
-    "deepmd": Format("DeePMD: npy systems, input.json", deepmd.write_deepmd, _deepmd),
-    "fitsnap": Format("FitSNAP: JSON groups, fitsnap.in", fitsnap.write_fitsnap, check_by_reading, labels=True),
-    "mtp": Format("MTP: train.cfg", mtp.write_mtp, check_by_reading),
-    "ase-db": Format("ASE database", ase_files.write_ase_db, check_by_reading),
-    "traj": Format("ASE trajectory", ase_files.write_traj, check_by_reading),
-    "aselmdb": Format("fairchem .aselmdb", ase_files.write_aselmdb, check_by_reading, ase_files.need_lmdb),
-    "chemiscope": Format("chemiscope JSON", chemiscope.write_chemiscope, chemiscope.check_chemiscope),
-    "csv": Format("table of environments, CSV", tables.write_csv, tables.check_csv),
-    "parquet": Format(
-        "table of environments, Parquet", tables.write_parquet, tables.check_parquet, tables.need_pyarrow
+    "mace": Format(
+        "MACE: extended XYZ with REF_ names, mace.yaml",
+        "labels of other families",
+        extended_xyz.write_mace,
+        check_by_reading,
     ),
-    "indices": Format("lists of frames kept and pruned", tables.write_indices, tables.check_indices),
+    "nequip": Format(
+        "NequIP: extended XYZ, nequip.yaml",
+        "structures without energy or forces; weights of structures; other entries of frames",
+        extended_xyz.write_nequip,
+        check_by_reading,
+        labels=True,
+    ),
+    "nep": Format("NEP: train.xyz, nep.in", PERIODIC, extended_xyz.write_nep, check_by_reading, labels=True),
+    "deepmd": Format(
+        "DeePMD: npy systems, input.json",
+        "groups; periodicity along some vectors only; other entries of frames",
+        deepmd.write_deepmd,
+        _deepmd,
+    ),
+    "fitsnap": Format(
+        "FitSNAP: JSON groups, fitsnap.in", PERIODIC, fitsnap.write_fitsnap, check_by_reading, labels=True
+    ),
+    "mtp": Format(
+        "MTP: train.cfg",
+        "elements (types are numbers); weights; other entries of frames",
+        mtp.write_mtp,
+        check_by_reading,
+    ),
+    "ase-db": Format("ASE database", OTHERS, ase_files.write_ase_db, check_by_reading),
+    "traj": Format("ASE trajectory", OTHERS, ase_files.write_traj, check_by_reading),
+    "aselmdb": Format(
+        "fairchem .aselmdb", OTHERS, ase_files.write_aselmdb, check_by_reading, package=ase_files.need_lmdb
+    ),
+    "chemiscope": Format(
+        "chemiscope JSON",
+        "stress; directions of forces; other entries of frames",
+        chemiscope.write_chemiscope,
+        chemiscope.check_chemiscope,
+    ),
+    "csv": Format("table of environments, CSV", TABLES, tables.write_csv, tables.check_csv),
+    "parquet": Format(
+        "table of environments, Parquet",
+        TABLES,
+        tables.write_parquet,
+        tables.check_parquet,
+        package=tables.need_pyarrow,
+    ),
+    "indices": Format(
+        "lists of frames kept and pruned", "frames in quarantine", tables.write_indices, tables.check_indices
+    ),
 }
 """By name, which is that of the folder, too."""
 
