@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,17 @@ def write_ase_db(kept: Kept, folder: Path) -> Written:
                 plain = _is_plain(group)
                 pairs = {GROUP: group} if plain else {}
                 database.write(labelled(kept, row), key_value_pairs=pairs, data={} if plain else {GROUP: group})
+        _forget_when_and_who(kept, folder / DATABASE)
     except sqlite3.Error as error:
         raise OSError(f"{DATABASE} could not be written: {error}") from error
     return written(kept, (DATABASE,), kept.rows, notes=_notes(kept))
+
+
+def _forget_when_and_who(kept: Kept, path: Path) -> None:
+    """Write hashes for the rows' random names, and nothing for time and user: equal exports are equal files."""
+    names = [(_identity(kept, row), number) for number, row in enumerate(kept.rows.tolist(), 1)]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany("UPDATE systems SET unique_id=?, ctime=0.0, mtime=0.0, username='' WHERE id=?", names)
 
 
 def write_traj(kept: Kept, folder: Path) -> Written:
@@ -100,7 +110,7 @@ def _row(kept: Kept, row: int) -> dict[str, Any]:
         "positions": dataset.structures.positions[inside],
         "cell": dataset.structures.cells[row],
         "pbc": dataset.structures.pbc[row],
-        "unique_id": dataset.structure_keys[row],
+        "unique_id": _identity(kept, row),
         "ctime": 0.0,
         "mtime": 0.0,
         "user": "",
@@ -109,6 +119,11 @@ def _row(kept: Kept, row: int) -> dict[str, Any]:
         "key_value_pairs": {GROUP: str(dataset.groups[row])},
         "data": {},
     }
+
+
+def _identity(kept: Kept, row: int) -> str:
+    """A name for a row that is no other's, though two structures may be equal."""
+    return hashlib.sha256(f"{kept.dataset.structure_keys[row]} {row}".encode()).hexdigest()[:32]
 
 
 def _packed(value: Any) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,7 +26,6 @@ def describe(folder: Path, name: str, dataset: AtomicDataset, facts: dict[str, A
     content = {
         "kind": KIND,
         "version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "format": name,
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         **facts,

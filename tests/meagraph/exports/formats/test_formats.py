@@ -74,6 +74,25 @@ def test_all_formats_at_once_are_read_back_and_verified(made: Mixed, tmp_path: P
     assert files.structures.read_bytes() == export(made, tmp_path / "plain").structures.read_bytes()
 
 
+def test_the_same_export_is_the_same_bytes(made: Mixed, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        export(made, folder, *OF_STRUCTURES, weights=made.weights)
+    one, two = ({path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()} for folder in folders)
+    assert one.keys() == two.keys()
+    for name in one.keys() - {Path("manifest.json")}:  # that has the time
+        assert one[name].read_bytes() == two[name].read_bytes(), name
+
+
+def test_equal_structures_are_written_as_often_as_they_are_there(niobium: AtomicDataset, tmp_path: Path) -> None:
+    assert len(set(niobium.structure_keys)) < niobium.n_structures == 12
+    whole = Mixed(niobium, mixed().weights)
+    files = export(whole, tmp_path, *OF_STRUCTURES)
+    assert verify(files.manifest) == []
+    with ase.db.connect(files.formats["ase-db"] / "kept.db") as database:
+        assert len({row.unique_id for row in database.select()}) == 12
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_reader_of_our_own_finds_everything_again(made: Mixed, tmp_path: Path, name: str) -> None:
     files = export(made, tmp_path, name, rows=(0, TWIN, BIG, ALONE))
