@@ -17,7 +17,6 @@ from bokeh.command.util import build_single_handler_application
 from panel.io.session import generate_session
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from meagraph.exports.formats import FORMATS
 from meagraph.pipeline.config import PipelineConfig
 from meaviz.app import build
 from meaviz.demo import demo_path
@@ -158,10 +157,6 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     page.get_by_role("tab", name="Export").click()
     folder = tmp_path / "export"
     page.get_by_label("Folder").fill(str(folder))
-    page.get_by_role("combobox", name="Other formats").click()
-    for name in ("nep", "indices"):
-        page.get_by_role("option", name=FORMATS[name].title).click()
-    page.keyboard.press("Escape")
     button(page, "Export").click()
     wait_until(page, lambda: session.planning.exported is not None or session.activity.problem[1], what="an export")
     assert session.activity.problem == ("", "")
@@ -180,10 +175,6 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
         rows = list(csv.DictReader(stream))
     assert [row["kept"] == "1" for row in rows] == session.planning.plan.structures.tolist()
     assert rows[structure]["kept"] == "0"  # left out for its flag
-    assert set(session.planning.exported.formats) == {"nep", "indices"}
-    assert len(ase.io.read(folder / "nep" / "train.xyz", ":")) == len(kept)
-    expect(page.get_by_text("train.xyz, nep.in: read back and compared")).to_be_visible()
-    expect(page.get_by_text("Other entries of the frames are not written")).to_be_visible()
     with page.expect_download() as download:
         button(page, session.planning.exported.structures.name).click()
     assert Path(download.value.path()).read_bytes() == session.planning.exported.structures.read_bytes()
