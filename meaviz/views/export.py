@@ -45,7 +45,7 @@ class ExportView(pn.viewable.Viewer):
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
         self._button.on_click(self._export)
         self._formats = pmui.MultiChoice(
-            label="Other formats beside it, each in a folder of its own",
+            label="Other formats beside it",
             options={one.title: name for name, one in FORMATS.items()},
             value=[],
             chip=False,
