@@ -88,16 +88,16 @@ FORMATS: dict[str, Format] = {
         chemiscope.write_chemiscope,
         chemiscope.check_chemiscope,
     ),
-    "csv": Format("table of environments, CSV", TABLES, tables.write_csv, tables.check_csv),
+    "csv": Format("Table of environments, CSV", TABLES, tables.write_csv, tables.check_csv),
     "parquet": Format(
-        "table of environments, Parquet",
+        "Table of environments, Parquet",
         TABLES,
         tables.write_parquet,
         tables.check_parquet,
         package=tables.need_pyarrow,
     ),
     "indices": Format(
-        "lists of frames kept and pruned", "frames in quarantine", tables.write_indices, tables.check_indices
+        "Lists of frames kept and pruned", "frames in quarantine", tables.write_indices, tables.check_indices
     ),
 }
 """By name, which is that of the folder, too."""
