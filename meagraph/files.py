@@ -41,6 +41,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside ``path``; on success it takes the place of ``path``, on failure it vanishes.
+
+    What was there is replaced, all of it; whether it may be is the caller's to know.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
+        made = Path(temporary) / target.name
+        made.mkdir()
+        yield made
+        before = Path(temporary) / "before"
+        if os.path.lexists(target):
+            target.rename(before)
+        try:
+            made.rename(target)
+        except OSError:
+            if before.exists():
+                before.rename(target)
+            raise
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as indented JSON, atomically; keys keep their order."""
     with atomic_path(path) as temporary:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meagraph.cli.formats_options import add_formats, format_lines
 from meagraph.cli.inputs import read_data
 from meagraph.cli.options import (
     add_common_options,
@@ -56,12 +57,14 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser)
     add_training_options(parser)
     add_pruning_options(parser)
+    add_formats(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_data(parser)
 
 
 def _novelty(options: argparse.Namespace) -> None:
     from meagraph.exports import check_target
+    from meagraph.exports.formats import check_formats
     from meagraph.pipeline.analysis import analyse
     from meagraph.pipeline.planning import export, novelty, prune
     from meagraph.progress import part
@@ -81,22 +84,25 @@ def _novelty(options: argparse.Namespace) -> None:
         dataset = read_data(options, part(progress, 0.0, 0.1))
         if options.out is not None:
             check_target(dataset, options.out, overwrite=options.overwrite)
+            check_formats(dataset, options.out, options.to, weights=options.weights, overwrite=options.overwrite)
         analysis = analyse(dataset, config=config, cache=cache, progress=part(progress, 0.1, 0.7), **training)
         found = novelty(analysis, config=pruning, quests=quests, cache=cache, progress=part(progress, 0.7, 0.9))
         files: list[str] = []
+        notes: tuple[str, ...] = ()
         plan = None
         if options.out is not None:
             plan = prune(analysis, config=pruning, cache=cache, progress=part(progress, 0.9, 1.0))
-            written = export(analysis, plan, options.out, overwrite=options.overwrite)
-            files = [str(path) for path in written.paths]
-    figures = {**_figures(found, options.top), "files": files}
+            wanted: dict[str, Any] = {"formats": options.to, "weights": options.weights}
+            written = export(analysis, plan, options.out, **wanted, overwrite=options.overwrite)
+            files, notes = [str(path) for path in written.paths], written.notes
+    figures = {**_figures(found, options.top), "files": files, "not_held": list(notes)}
     lines = _lines(found, options.top)
     if plan is not None:
         figures["plan"] = plan_figures(plan)
         covered = found.covered(plan.structures[dataset.structure_of])
         figures["plan"]["covered_with_known"] = covered
         lines += ["", *plan_lines(plan), f"covered  {covered:.1%} of the new, by the known and these together"]
-    say(options.json, figures, *lines, *(f"wrote    {path}" for path in files))
+    say(options.json, figures, *lines, *format_lines(notes), *(f"wrote    {path}" for path in files))
 
 
 def _figures(found: Novelty, top: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from meagraph.cli.duplicates import add_dropping, dropped_by
+from meagraph.cli.formats_options import add_formats, format_lines
 from meagraph.cli.inputs import add_step_files, clusters_of, files_of_steps, read_described_dataset, read_step_files
 from meagraph.cli.options import (
     add_common_options,
@@ -43,6 +44,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_common_options(parser, cache=False)
     add_pruning_options(parser)
     add_by_error(parser)
+    add_formats(parser)
     add_dropping(parser)
     add_known(parser)
     add_data(parser)
@@ -53,9 +55,11 @@ def _prune(options: argparse.Namespace) -> None:
 
     from meagraph.evaluation.coverage import measure, yardstick
     from meagraph.exports import check_target
+    from meagraph.exports.formats import check_formats
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
     from meagraph.latent.exemplars import extremes
+    from meagraph.inspection.environment_table import MapAndClusters, environment_table
     from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
@@ -78,6 +82,7 @@ def _prune(options: argparse.Namespace) -> None:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         if options.export is not None:
             check_target(dataset, options.export, overwrite=options.overwrite)
+            check_formats(dataset, options.export, options.to, weights=options.weights, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.own)
@@ -114,8 +119,10 @@ def _prune(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
     )
     files = [options.out, str(beside)]
+    notes: tuple[str, ...] = ()
     if options.export is not None:
         with Bar("export") as progress:
+            named = evidence(dataset)
             projection = project(neighbours, nodes, config.projection, seed=config.seed)
             exported = export_with_report(
                 dataset,
@@ -123,14 +130,25 @@ def _prune(options: argparse.Namespace) -> None:
                 projection,
                 plan,
                 options.export,
-                names=evidence(dataset).names(clusters),
+                names=named.names(clusters),
                 settings={**settings, "seed": config.seed, "made_from": made_from},
                 measures=measures,
                 central=extremes(clusters, latent.condensed, latent.embedding.values)[0],
                 cutoff=described.descriptors.cutoff,
+                formats=options.to,
+                weights=options.weights,
+                table=lambda weights: environment_table(
+                    dataset,
+                    MapAndClusters(projection, latent.embedding, clusters),
+                    latent.condensed,
+                    plan,
+                    evidence=named,
+                    weights=None if weights is None else weights.atoms,
+                ),
                 overwrite=options.overwrite,
                 progress=progress,
             )
+        notes = exported.notes
         files += [str(path) for path in exported.paths]
     figures = {
         **plan_figures(plan),
@@ -138,11 +156,13 @@ def _prune(options: argparse.Namespace) -> None:
         "redundancy": measures.redundancy,
         **({} if dropped is None else dropped.figures()),
         "files": files,
+        "not_held": list(notes),
     }
     say(
         options.json,
         figures,
         *([] if dropped is None else [f"dropped  {dropped.words}"]),
         *plan_lines(plan, measures),
+        *format_lines(notes),
         *(f"wrote    {path}" for path in files),
     )

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.duplicates import add_dropping
+from meagraph.cli.formats_options import add_formats, format_lines
 from meagraph.cli.options import (
     add_common_options,
     add_data,
@@ -50,6 +51,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add_training_options(parser)
     add_pruning_options(parser)
     add_by_error(parser)
+    add_formats(parser)
     add_dropping(parser)
     add_settings(parser, "descriptors", "graph", "training", "embedding", "clustering", "map")
     add_known(parser)
@@ -78,6 +80,8 @@ def _run(options: argparse.Namespace) -> None:
             cache=not options.no_cache,
             drop_duplicates=options.drop_duplicates,
             distance=options.distance,
+            formats=options.to,
+            weights=options.weights,
             overwrite=options.overwrite,
             progress=progress,
             **reading_options(options),
@@ -95,6 +99,7 @@ def _run(options: argparse.Namespace) -> None:
         "outlier_candidates": len(result.survey.outliers.candidates),
         "off_together": [family.words for family in result.survey.outliers.off_together],
         "files": [str(path) for path in result.files.paths],
+        "not_held": list(result.files.notes),
         **({} if result.dropped is None else result.dropped.figures()),
     }
     alike = dataset.n_structures > 1 and not dataset.first_equal.any()
@@ -124,6 +129,8 @@ def _run(options: argparse.Namespace) -> None:
         print(f"warning  {figures['clusters_lost']} clusters keep no environment; raise --keep or lower --alpha")
     if costs is not None:
         print(cost_table(costs.figures(), len(costs.random)))
+    for line in format_lines(result.files.notes):
+        print(line)
     for path in result.files.paths:
         print(f"wrote    {path}")
 

@@ -36,11 +36,13 @@ def describe_export(
     not_written: Sequence[str],
     families: Sequence[Family] = (),
     anew: Collection[int] = (),
+    formats: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the manifest of an export to ``folder``, JSON-able.
 
     ``outputs`` are the files written (``file``, ``sha256``, ``bytes``), structures first; ``not_written``
     names the entries of structures that extended XYZ could not hold. ``families`` are structures that are off together;
+    ``formats`` are further ones, each with its folder and what it does not hold.
     ``anew`` are sources that were gone, so that their frames are no copies and are not to be compared with any.
     """
     return {
@@ -71,6 +73,7 @@ def describe_export(
         "not_written": list(not_written),
         "versions": versions_used(),
         "outputs": [dict(output) for output in outputs],
+        "formats": [dict(one) for one in formats],
     }
 
 

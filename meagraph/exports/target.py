@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from meagraph.datasets import AtomicDataset
@@ -28,16 +28,21 @@ class ExportedFiles(Shown):
     index: Path  # CSV, one row a structure, dropped ones included
     manifest: Path  # JSON
     report: Path | None = None  # self-contained HTML
+    formats: dict[str, Path] = field(default_factory=dict)  # folders of other formats, by their names
+    notes: tuple[str, ...] = ()  # what these could not hold, a sentence each, the formats first
 
     @property
     def paths(self) -> list[Path]:
-        """All files that were written."""
-        return [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
+        """All files that were written, and the folders of other formats."""
+        plain = [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
+        return [*plain, *self.formats.values()]
 
     def _facts(self) -> Facts:
         named = (("structures", self.structures), ("index", self.index), ("manifest", self.manifest))
         report = [] if self.report is None else [("report", str(self.report))]
-        return [*((name, str(path)) for name, path in named), *report]
+        formats = [(name, str(path)) for name, path in self.formats.items()]
+        notes = [("not held", note) for note in self.notes]
+        return [*((name, str(path)) for name, path in named), *report, *formats, *notes]
 
     def _line(self) -> str:
         return f"{len(self.paths)} in {self.manifest.parent}"

@@ -13,6 +13,7 @@ from typing import Any
 from meagraph.datasets.frames import FrameSpan, scan_frames
 from meagraph.datasets.storage import SourceTexts
 from meagraph.errors import MEAGraphError
+from meagraph.exports.formats.folders import folder_problems
 from meagraph.exports.manifest import MANIFEST_KIND, MANIFEST_VERSION
 from meagraph.files import sha256_file, stored_in, writable_text
 
@@ -37,7 +38,8 @@ def verify(manifest_path: str | Path) -> list[str]:
         if problems:
             return problems
         structures, index, *_ = outputs  # a report may follow
-        return list(_frame_problems(manifest["sources"], path.parent, structures, index))
+        frames = list(_frame_problems(manifest["sources"], path.parent, structures, index))
+        return [*frames, *folder_problems(path.parent, manifest.get("formats", []))]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, MEAGraphError) as error:
         return [f"{path}: expected a readable export, but that failed ({type(error).__name__}: {error})."]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,19 @@ from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.quests import QuestsMeasures
+from meagraph.exports.formats import check_formats
 from meagraph.exports.report import report_html
 from meagraph.exports.target import ExportedFiles
+from meagraph.exports.weights import Weights, weights_of
 from meagraph.exports.writing import export_plan
 from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def export_with_report(
@@ -40,15 +46,22 @@ def export_with_report(
     families: Sequence[Family] = (),
     central: NDArray[np.int64] | None = None,
     cutoff: float = 5.0,
+    formats: Sequence[str] = (),
+    weights: str | None = None,
+    table: Callable[[Weights | None], pd.DataFrame] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
 
     Figures of another plan are left out. ``families`` are structures that are off together, ``central`` (C + 1,) the
-    most central environment of each cluster, shown with what lies within ``cutoff`` Å. Raises as
+    most central environment of each cluster, shown with what lies within ``cutoff`` Å. ``formats`` are written
+    beside; ``weights`` is a name of :data:`meagraph.exports.weights.SCHEMES`, and ``table`` makes the table of all
+    environments of them, which is made once. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
+    check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
+    weighed = None if weights is None else weights_of(weights, dataset, clusters, plan)
     report = report_html(
         dataset,
         clusters,
@@ -71,6 +84,9 @@ def export_with_report(
         settings=settings,
         report=report,
         families=families,
+        formats=formats,
+        weights=weighed,
+        table=None if table is None else cache(partial(table, weighed)),
         overwrite=overwrite,
         progress=progress,
     )

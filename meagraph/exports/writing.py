@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,13 +16,18 @@ import numpy as np
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
+from meagraph.exports.formats import check_formats, written_formats
+from meagraph.exports.formats.kept import Kept
 from meagraph.exports.manifest import describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, check_target
+from meagraph.exports.weights import Weights
 from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
 from meagraph.outliers.families import Family
-from meagraph.progress import Progress, silent
+from meagraph.progress import Progress, part, silent
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from meagraph.pruning.plan import PruningPlan
 
 INDEX_COLUMNS = ("source", "frame", "structure", "group", "kept", "n_atoms", "n_kept", "kept_atoms")
@@ -36,6 +42,9 @@ def export_plan(
     settings: Mapping[str, Any],
     report: str | None = None,
     families: Sequence[Family] = (),
+    formats: Sequence[str] = (),
+    weights: Weights | None = None,
+    table: Callable[[], pd.DataFrame] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -44,7 +53,8 @@ def export_plan(
     Frames from extended XYZ are copied byte for byte from their source, which must not have changed since it
     was read. Structures of other formats, and of a source that is gone while a store (:mod:`meagraph.datasets.store`)
     holds its structures, are written as extended XYZ with all digits. All files appear
-    together at the end; a failure or a cancellation leaves none behind.
+    together at the end; a failure or a cancellation leaves none behind. Other ``formats``
+    (:data:`meagraph.exports.formats.FORMATS`) lie beside them, each in a folder of its name, and were read back.
 
     Args:
         dataset: the structures, S of them with N environments.
@@ -53,21 +63,29 @@ def export_plan(
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
         families: structures that are off together, for the manifest.
+        formats: names of further formats.
+        weights: of atoms and structures, for the formats that hold some.
+        table: makes the table of all environments, for the formats that are one.
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
     Raises:
-        ExportError: the plan does not fit the dataset or keeps nothing, a file exists, a source changed.
+        ExportError: the plan does not fit the dataset or keeps nothing, a file exists, a source changed; a format
+            holds nothing of it, or was read back as something else.
         DatasetError: a source cannot be read any more.
         Cancelled: ``progress`` raised it.
     """
     _check_plan(dataset, plan)
     folder = Path(directory)
     files = check_target(dataset, folder, overwrite=overwrite, report=report is not None)
+    others = check_formats(dataset, folder, formats, overwrite=overwrite)
+    kept = Kept(dataset, np.asarray(plan.structures, dtype=bool), weights, table, part(progress, 0.5, 1.0))
+    own = part(progress, 0.0, 0.5) if others else progress
     try:
         with ExitStack() as stack:
             # The last one entered is put in place first: the manifest appears after all that it names.
             manifest = stack.enter_context(atomic_path(files.manifest))
+            entries = stack.enter_context(written_formats(kept, folder, others))
             index = stack.enter_context(atomic_path(files.index))
             structures = stack.enter_context(atomic_path(files.structures))
             written = [(files.structures, structures), (files.index, index)]
@@ -76,7 +94,7 @@ def export_plan(
                 page.write_text(writable_text(report), encoding="utf-8")
                 written.append((files.report, page))
             with open(structures, "wb") as stream:
-                lost = write_structures(stream, dataset, plan.structures, progress=progress)
+                lost = write_structures(stream, dataset, plan.structures, progress=own)
             _write_index(index, dataset, plan)
             outputs = [
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
@@ -91,6 +109,7 @@ def export_plan(
                 not_written=lost,
                 families=families,
                 anew=written_anew(dataset),
+                formats=entries,
             )
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
@@ -99,7 +118,16 @@ def export_plan(
             f"{folder}: expected a folder that can be written to, but that failed "
             f"({error.strerror or error}). Choose another folder, or free some space."
         ) from error
-    return files
+    notes: dict[str, list[str]] = {}
+    for entry in entries:
+        for note in entry["not_held"]:
+            notes.setdefault(note, []).append(entry["format"])
+    return replace(files, formats={name: folder / name for name in others}, notes=_said(notes))
+
+
+def _said(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Sentences, each after the formats that it is said of."""
+    return tuple(f"{', '.join(names)}: {note}" for note, names in notes.items())
 
 
 def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:

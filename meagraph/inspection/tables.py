@@ -51,7 +51,7 @@ class Whole(Surveyed, Protocol):
 
 def to_dataframe(
     dataset: AtomicDataset,
-    survey: Whole | None = None,
+    survey: Surveyed | None = None,
     condensed: Condensed | None = None,
     *,
     rows: str = "environments",
@@ -101,7 +101,7 @@ def to_dataframe(
 @dataclass(frozen=True, eq=False)
 class _Known:
     dataset: AtomicDataset
-    survey: Whole | None
+    survey: Surveyed | None
     condensed: Condensed | None
     properties: Properties
     plan: PruningPlan | None
@@ -114,7 +114,7 @@ Columns = dict[str, tuple[Any, str]]
 def _environments(known: _Known, names: Sequence[str]) -> tuple[NDArray[np.int64], Columns]:
     every = np.arange(known.dataset.n_environments)
     made = {name: _column(known.properties[name], every) for name in names if name not in ("environment", "cluster")}
-    if known.survey is not None and "cluster" in names:
+    if known.survey is not None and known.survey.clusters is not None and "cluster" in names:
         made["cluster"] = (known.survey.clusters.labels, "")
     made = {name: made[name] for name in names if name in made}
     if known.plan is not None:
@@ -133,7 +133,7 @@ def _structures(known: _Known, names: Sequence[str]) -> tuple[NDArray[np.int64],
 
 
 def _clusters(known: _Known, names: Sequence[str]) -> tuple[NDArray[np.int64], Columns]:
-    if known.survey is None:
+    if known.survey is None or known.survey.clusters is None or known.survey.outliers is None:
         raise MEAGraphError("Expected an analysis, for a dataset alone has no clusters. Analyse it first.")
     clusters, dataset = known.survey.clusters, known.dataset
     count = clusters.n_clusters + 1

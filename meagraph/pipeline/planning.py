@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from meagraph.latent.exemplars import extremes
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
+from meagraph.pipeline.tabulating import table_of
 from meagraph.predictions.errors import Errors
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.by_error import with_error
@@ -239,16 +241,24 @@ def export(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     details: Mapping[str, Any] | None = None,
+    formats: Sequence[str] = (),
+    weights: str | None = None,
+    flags: NDArray[np.bool_] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the kept structures, an index of all, a manifest with every setting, and a report, into ``directory``.
 
     The settings are those that made the analysis. ``measures``, ``cost``, ``curves`` and ``quests`` go into the report;
-    ``details`` (JSON-like) go into the manifest beside the settings. Raises as
+    ``details`` (JSON-like) go into the manifest beside the settings. ``formats`` are names of
+    :data:`meagraph.exports.formats.FORMATS`: the kept structures, or a table of all environments, in each of them, read
+    back and compared before anything appears. ``weights``, a name of :data:`meagraph.exports.weights.SCHEMES`, go into
+    the formats that hold some; ``flags`` (N,) are environments judged to be outliers, a column of the table. Raises as
     :func:`meagraph.exports.writing.export_plan`, and MEAGraphError for a plan of another dataset.
     """
     check_plan(plan, analysis.dataset)
+    if flags is not None:
+        _check_mask("flags", flags, analysis.dataset)
     return export_with_report(
         analysis.dataset,
         analysis.survey.clusters,
@@ -264,6 +274,9 @@ def export(
         families=analysis.survey.outliers.off_together,
         central=central_of(analysis),
         cutoff=analysis.descriptors.cutoff,
+        formats=formats,
+        weights=weights,
+        table=partial(table_of, analysis, plan, flags),
         overwrite=overwrite,
         progress=progress,
     )

@@ -26,6 +26,7 @@ from meagraph.display.pictures import kept_layers
 from meagraph.duplicates.dropping import Dropped, find_dropped
 from meagraph.duplicates.thresholds import NEAR
 from meagraph.exports import ExportedFiles, check_target
+from meagraph.exports.formats import check_formats
 from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.planning import export, prune
@@ -76,6 +77,8 @@ def run(
     cache: bool = True,
     drop_duplicates: str | None = None,
     distance: float = NEAR,
+    formats: Sequence[str] = (),
+    weights: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
     **reading: Any,
@@ -87,12 +90,13 @@ def run(
     model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
     :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to :func:`meagraph.datasets.read_dataset`. With
     ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave,
-    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. Raises MEAGraphError for any
-    bad input.
+    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. ``formats`` and ``weights``
+    go to :func:`meagraph.pipeline.planning.export`. Raises MEAGraphError for any bad input.
     """
     dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite)
+        check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
     errors = None if predictions is None else errors_of(dataset, **predictions)
     found = analyse(
         dataset,
@@ -113,6 +117,7 @@ def run(
     plan = prune(
         found, config=pruning, rejected=rejected, errors=errors, cache=cache, progress=part(progress, 0.88, 1.0)
     )
-    files = None if directory is None else export(found, plan, directory, details=details, overwrite=overwrite)
+    wanted: dict[str, Any] = {"formats": formats, "weights": weights, "overwrite": overwrite}
+    files = None if directory is None else export(found, plan, directory, details=details, **wanted)
     progress(1, 1, "done")
     return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files, dropped)

@@ -157,8 +157,13 @@ class Workflow:
         except OSError as error:
             raise MEAGraphError(f"The model could not be written: {error}. Choose another folder.") from error
 
-    def export(self, directory: str, *, overwrite: bool) -> None:
-        """Write the kept structures, index and manifest of the current plan into ``directory``, under the root."""
+    def export(
+        self, directory: str, *, overwrite: bool, formats: Sequence[str] = (), weights: str | None = None
+    ) -> None:
+        """Write the kept structures, index and manifest of the current plan into ``directory``, under the root.
+
+        ``formats`` and ``weights`` go to :func:`meagraph.pipeline.planning.export`.
+        """
         planning, analysis, flags = self.session.planning, self.session.data.analysis, self.session.judging.flags
         plan, figures = planning.plan, planning.figures
         if analysis is None or plan is None or flags is None:
@@ -182,6 +187,9 @@ class Workflow:
             "cost": planning.cost,
             "curves": planning.curves,
             "quests": planning.quests,
+            "formats": tuple(formats),
+            "weights": weights,
+            "flags": flags,
             "details": {
                 "flagged_environments": flagged,
                 "structures_with_flags_left_out": planning.leave_out_flagged,

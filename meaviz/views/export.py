@@ -7,10 +7,12 @@ from pathlib import Path
 import panel as pn
 import panel_material_ui as pmui
 
+from meagraph.exports import ExportedFiles
+from meagraph.exports.formats import FORMATS
 from meaviz.jobs.workflow import EXPORT, Workflow
 from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS
-from meaviz.style.text import TextPane, markup
+from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.feedback import alert, keep_state
 
 WHAT = {
@@ -21,6 +23,9 @@ WHAT = {
 }
 
 
+WEIGHTS = {"No weights": "", "1 where chosen, else 0": "chosen", "By the populations of clusters": "population"}
+
+
 class ExportView(pn.viewable.Viewer):
     """The folder, the button, and the files once they are written."""
 
@@ -28,6 +33,7 @@ class ExportView(pn.viewable.Viewer):
         super().__init__()
         self.session, self.workflow = session, workflow
         self._shown: list[str] = []  # files of parts
+        self._exported: ExportedFiles | None = None
         self._folder = pmui.TextInput(
             label="Folder (where the app runs)",
             value="meaviz-export",
@@ -37,7 +43,25 @@ class ExportView(pn.viewable.Viewer):
         )
         self._overwrite = pmui.Checkbox(label="Replace an earlier export", value=False, size="small", margin=(8, 12))
         self._button = pmui.Button(label="Export", variant="contained", size="small", margin=(10, 12), disabled=True)
-        self._button.on_click(lambda event: workflow.export(self._folder.value_input, overwrite=self._overwrite.value))
+        self._button.on_click(self._export)
+        self._formats = pmui.MultiChoice(
+            label="Other formats beside it",
+            options={one.title: name for name, one in FORMATS.items()},
+            value=[],
+            chip=False,
+            sx=DENSE_CHOICE,
+            width=360,
+            margin=(8, 12),
+        )
+        self._lacks = TextPane("", sizing_mode="stretch_width", margin=(0, 12), styles={"font-size": "13px"})
+        self._weights = pmui.Select(
+            label="Weights, where a format holds some",
+            options=WEIGHTS,
+            value="",
+            size="small",
+            width=260,
+            margin=(8, 12),
+        )
         self._note = TextPane(
             "", sizing_mode="stretch_width", margin=(4, 12), styles={"font-size": "14px"}, stylesheets=[FACTS_CSS]
         )
@@ -61,6 +85,8 @@ class ExportView(pn.viewable.Viewer):
         self._written = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
         self._layout = pn.Column(
             pn.Row(self._folder, self._overwrite, self._button, margin=0),
+            pn.Row(self._formats, self._weights, margin=0),
+            self._lacks,
             self._note,
             self._problem,
             self._files,
@@ -76,6 +102,7 @@ class ExportView(pn.viewable.Viewer):
         session.selection.param.watch(self._offer_parts, ["mask", "named"])
         session.judging.param.watch(self._offer_parts, "flags")
         self._parts.param.watch(self._show, "value")
+        self._formats.param.watch(self._foretell, "value")
         session.activity.param.watch(self._show_problem, "problem")
         keep_state(self._show, self._button, self._write)
         self._offer_parts()
@@ -99,10 +126,42 @@ class ExportView(pn.viewable.Viewer):
                 int((~data.known).sum()),
             )
         files = self.session.planning.exported
-        if files is None:
-            self._files.objects = []
-        elif not self._files.objects:
-            self._files.objects = [self._offer(name, getattr(files, name)) for name in WHAT if getattr(files, name)]
+        if files is self._exported:
+            return
+        self._exported = files
+        self._files.objects = (
+            []
+            if files is None
+            else [
+                *(self._offer(name, getattr(files, name)) for name in WHAT if getattr(files, name)),
+                *(self._tell(name, path) for name, path in files.formats.items()),
+                *([self._not_held(files.notes)] if files.notes else []),
+            ]
+        )
+
+    def _foretell(self, *events: object) -> None:
+        """What the formats that are chosen cannot hold."""
+        chosen = [FORMATS[name] for name in self._formats.value]
+        self._lacks.object = join(
+            (markup("{} does not hold: {}", one.title, one.lacks) for one in chosen), markup("<br>")
+        )
+
+    def _export(self, event: object) -> None:
+        self.workflow.export(
+            self._folder.value_input,
+            overwrite=self._overwrite.value,
+            formats=self._formats.value,
+            weights=self._weights.value or None,
+        )
+
+    def _tell(self, name: str, path: Path) -> pn.viewable.Viewable:
+        """A folder in another format."""
+        return TextPane(markup("{}: read back and compared<br><small>{}</small>", FORMATS[name].title, path), margin=4)
+
+    def _not_held(self, notes: tuple[str, ...]) -> pn.viewable.Viewable:
+        """What the other formats could not hold."""
+        rows = join(markup("<li>{}</li>", note) for note in notes)
+        return TextPane(markup("What the formats do not hold, or hold otherwise:<ul>{}</ul>", rows), margin=4)
 
     def _offer_parts(self, *events: object) -> None:
         """What can be written now, and what was."""

@@ -20,6 +20,7 @@ from meagraph.datasets import read_dataset
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.force_error import Cost
 from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
+from meagraph.exports.formats import FORMATS
 from meagraph.outliers.suspects import Suspect
 from meaviz.app import build
 from meaviz.jobs.workflow import Workflow
@@ -277,8 +278,16 @@ def test_a_folder_to_export_to(app: App, tmp_path: Path) -> None:
     page.get_by_role("button", name="Export", exact=True).click()
     says(app, where, RUN)
     page.get_by_label("Folder").fill(str(tmp_path / RUN))
+    page.get_by_role("combobox", name="Other formats").click()
+    for name in ("fitsnap", "indices"):
+        page.get_by_role("menuitem", name=FORMATS[name].title, exact=True).click()
+    close_menu(page)
+    says(app, where, FORMATS["fitsnap"].lacks)
     page.get_by_role("button", name="Export", exact=True).click()
     says(app, where, str(tmp_path / RUN / "manifest.json"))
+    says(app, where, f"{FORMATS['fitsnap'].title}: read back and compared")
+    says(app, where, f"Groups are folders, spelled otherwise where they must be: {RUN}")
+    assert (tmp_path / RUN / "fitsnap" / "fitsnap.in").is_file()
     report = page.context.new_page()
     report.set_content(app.session.planning.exported.report.read_text(encoding="utf-8"))
     expect(report.get_by_role("heading", name=RUN)).to_be_visible()

@@ -247,8 +247,13 @@ def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
     # once more: refused, then allowed
     check_refusal(capsys, main(arguments), "overwrite", str(out / "manifest.json"))
-    assert main([*arguments, "--overwrite", "--json"]) == 0
+    to = ["--to", "nep", "--to", "csv", "--weights", "population"]
+    assert main([*arguments, "--overwrite", "--json", *to]) == 0
     figures = json.loads(capsys.readouterr().out)
+    written += [out / "nep", out / "csv"]
+    assert verify(out / "manifest.json") == []
+    assert any("nep: NEP weighs structures" in note for note in figures["not_held"])
+    assert len((out / "csv" / "environments.csv").read_text().splitlines()) == 146
     assert figures["environments_chosen"] == 58
     assert figures["structures"] == 12
     assert [Path(path) for path in figures["files"]] == written
@@ -275,7 +280,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
         "--threshold 0.7 --neighbours 9 --epochs 3 --batch 5 --steps 6 --learning-rate 0.02 --validation 0.2 "
         "--patience 0 --source there --descriptor array --resolution 0.3 --min-cluster-size 8 --min-dist 0.4 "
         "--rate 0.25 --clustering components --latent-space direct --format extxyz --energy-key E "
-        "--forces-key F --group-key g --allow-unlabelled --max-atoms 77"
+        "--forces-key F --group-key g --allow-unlabelled --max-atoms 77 --to nep --to csv --weights chosen"
     )
     with pytest.raises(Stop):
         main(["run", str(file), "--out", str(tmp_path / "out"), *options.split()])
@@ -298,6 +303,7 @@ def test_run_passes_every_option_on(file: Path, tmp_path: Path, monkeypatch: pyt
     expected = {**reading, "allow_unlabelled": True, "max_atoms": 77, "cache": False, "overwrite": True}
     assert {**seen, **expected} == seen
     assert seen["model_path"] == "m"
+    assert (seen["formats"], seen["weights"]) == (["nep", "csv"], "chosen")
     with pytest.raises(Stop):
         main(["run", str(file), "--out", str(tmp_path / "out"), "--clusters", "12"])
     assert (seen["config"].clustering.clusters, seen["config"].clustering.level) == (12, None)

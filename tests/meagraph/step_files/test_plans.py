@@ -127,7 +127,8 @@ def arguments(chain: Chain, out: Path, *more: str) -> list[str]:
 
 def test_prune_makes_the_plan_that_run_makes(done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "plan.npz"
-    assert main(arguments(done, out, "--keep", "0.3", "--export", str(tmp_path / "kept"), "--json")) == 0
+    to = ("--to", "csv", "--to", "mace", "--weights", "chosen")
+    assert main(arguments(done, out, "--keep", "0.3", "--export", str(tmp_path / "kept"), "--json", *to)) == 0
     figures = json.loads(capsys.readouterr().out)
     whole = run(done.data, config=CONFIG, pruning=PruningConfig(keep=0.3, seed=3), cache=False)
     file = read_plan(out)
@@ -137,8 +138,13 @@ def test_prune_makes_the_plan_that_run_makes(done: Chain, tmp_path: Path, capsys
     assert file.about["measures"]["environments"] == whole.plan.n_environments
     assert set(file.about["made_from"]) == {"descriptors", "latent"}
     manifest = tmp_path / "kept" / "manifest.json"
-    verify(manifest)
-    assert len(list((tmp_path / "kept").iterdir())) == 4  # the report, too, as the README says
+    assert verify(manifest) == []
+    assert len(list((tmp_path / "kept").iterdir())) == 4 + 2  # the report, too, as the README says; two formats
+    assert "csv: There are no columns score: these were not computed." in figures["not_held"]
+    kept = np.loadtxt(
+        tmp_path / "kept" / "csv" / "environments.csv", dtype=str, delimiter=",", quotechar='"', skiprows=1, ndmin=2
+    )
+    assert len(kept) == len(file.plan.keep)
     assert "Coverage" in next((tmp_path / "kept").glob("*-report.html")).read_text()
     settings = json.loads(manifest.read_text())["settings"]
     assert (settings["graph"]["lower"], settings["pooling_rate"], settings["clustering"]["resolution"]) == (
