@@ -25,6 +25,7 @@ STOREYS = (
     {"evaluation"},
     {"exports", "step_files", "inspection"},
     {"pipeline"},
+    {"recipe"},
     {"cli"},
 )
 APP_STOREYS = (

@@ -35,12 +35,14 @@ def export_with_report(
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
     families: Sequence[Family] = (),
+    recipe: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
 
-    Figures of another plan are left out. ``families`` are structures that are off together. Raises as
+    Figures of another plan are left out. ``families`` are structures that are off together, ``recipe`` is
+    the text of one, for a file of its own. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
     report = report_html(
@@ -63,6 +65,7 @@ def export_with_report(
         settings=settings,
         report=report,
         families=families,
+        recipe=recipe,
         overwrite=overwrite,
         progress=progress,
     )

@@ -36,6 +36,7 @@ def export_plan(
     settings: Mapping[str, Any],
     report: str | None = None,
     families: Sequence[Family] = (),
+    recipe: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -53,6 +54,7 @@ def export_plan(
         settings: everything else that led to the plan, JSON-like (dataclasses and arrays are converted).
         report: a page about the plan, to be written beside it (see :func:`meagraph.exports.report.report_html`).
         families: structures that are off together, for the manifest.
+        recipe: how all of it was done, to be written beside it (see :class:`meagraph.recipe.Recipe`).
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
@@ -63,7 +65,7 @@ def export_plan(
     """
     _check_plan(dataset, plan)
     folder = Path(directory)
-    files = check_target(dataset, folder, overwrite=overwrite, report=report is not None)
+    files = check_target(dataset, folder, overwrite=overwrite, report=report is not None, recipe=recipe is not None)
     try:
         with ExitStack() as stack:
             # The last one entered is put in place first: the manifest appears after all that it names.
@@ -71,10 +73,11 @@ def export_plan(
             index = stack.enter_context(atomic_path(files.index))
             structures = stack.enter_context(atomic_path(files.structures))
             written = [(files.structures, structures), (files.index, index)]
-            if files.report is not None and report is not None:
-                page = stack.enter_context(atomic_path(files.report))
-                page.write_text(writable_text(report), encoding="utf-8")
-                written.append((files.report, page))
+            for target, text in ((files.report, report), (files.recipe, recipe)):
+                if target is not None and text is not None:
+                    page = stack.enter_context(atomic_path(target))
+                    page.write_text(writable_text(text), encoding="utf-8")
+                    written.append((target, page))
             with open(structures, "wb") as stream:
                 lost = write_structures(stream, dataset, plan.structures, progress=progress)
             _write_index(index, dataset, plan)
