@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.duplicates.thresholds import NEAR
@@ -22,6 +21,7 @@ RECIPE_VERSION = 1
 OUTLIER, ORDINARY = "outlier", "ordinary"
 VERDICTS = (OUTLIER, ORDINARY)
 BY_PLAN, BY_JUDGEMENTS = "by the plan", "by the judgements"  # what a part is, where it is no list of rows
+LARGEST_NUMBER = 10**9
 NOT_READING = ("paths", "fewest", "progress")  # of the arguments of read_dataset
 
 
@@ -166,24 +166,27 @@ def unusual_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def ranges(mask: NDArray[np.bool_]) -> str:
-    """The rows of a mask, as ``0-15 20``; ``none`` where there are none."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    starts, ends = edges[::2].tolist(), edges[1::2].tolist()
-    return " ".join(str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in zip(starts, ends, strict=True)) or "none"
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as ``0-15 20``; ``none`` where there are none."""
+    values = np.asarray(numbers, dtype=np.int64)
+    starts = values[np.diff(values, prepend=-2) != 1].tolist()
+    ends = values[np.diff(values, append=-2) != 1].tolist()
+    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)) or "none"
 
 
-def rows_of(text: str, size: int) -> NDArray[np.bool_]:
-    """The inverse of :func:`ranges`. Raises MEAGraphError for what is no such text, and for rows beyond ``size``."""
-    mask = np.zeros(size, dtype=bool)
+def numbers_of(text: str, below: int = LARGEST_NUMBER) -> tuple[int, ...]:
+    """The inverse of :func:`ranges`. Raises MEAGraphError for what is no such text, and for numbers not ``below``."""
+    found: list[int] = []
     for one in () if text == "none" else text.split():
         first, _, last = one.partition("-")
-        if not first.isdecimal() or (last and not last.isdecimal()) or not int(first) <= int(last or first) < size:
+        plain = first.isdecimal() and (not last or last.isdecimal()) and len(one) <= 40
+        if not plain or not (found or [-1])[-1] < int(first) <= int(last or first) < below:
             raise MEAGraphError(
-                f"Expected rows of environments from 0 to {size - 1}, such as 0-15 20, but came {one[:40]!r}."
+                f"Expected ascending numbers from 0 to {below - 1}, such as 0-15 20, but came {one[:40]!r}. Mend the "
+                "recipe."
             )
-        mask[int(first) : int(last or first) + 1] = True
-    return mask
+        found.extend(range(int(first), int(last or first) + 1))
+    return tuple(found)
 
 
 def _files(dataset: AtomicDataset, *, known: bool) -> Iterable[File]:

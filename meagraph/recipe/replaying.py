@@ -29,7 +29,7 @@ from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.recipe.finding import check_data, differences, located, located_files, refuse
 from meagraph.recipe.judged import flag_details, judged_mask, missing
-from meagraph.recipe.recipe import BY_JUDGEMENTS, BY_PLAN, ORDINARY, OUTLIER, Recipe, made_with, rows_of
+from meagraph.recipe.recipe import BY_JUDGEMENTS, BY_PLAN, ORDINARY, OUTLIER, Recipe, made_with, numbers_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -252,5 +252,7 @@ def _parts(
                 )
             chosen[name] = usual[name]
         else:
-            chosen[name] = rows_of(what, dataset.n_environments)
+            mask = np.zeros(dataset.n_environments, dtype=bool)
+            mask[list(numbers_of(what, len(mask)))] = True
+            chosen[name] = mask
     return write_selections(dataset, chosen, out, overwrite=overwrite)

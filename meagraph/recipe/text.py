@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from textwrap import indent
 from typing import Any
@@ -23,6 +24,8 @@ from meagraph.recipe.recipe import (
     Predicted,
     Recipe,
     Report,
+    numbers_of,
+    ranges,
     usual_reading,
 )
 from meagraph.recipe.settings import (
@@ -32,7 +35,6 @@ from meagraph.recipe.settings import (
     mapping,
     number,
     settings_of,
-    shown,
     text,
     written,
     yes_or_no,
@@ -69,23 +71,28 @@ def to_yaml(recipe: Recipe) -> str:
         "model": model,
         "duplicates": drop,
         "predictions": _predictions(recipe.predictions),
-        "judgements": [_judgement(one) for one in recipe.judgements],
+        "judgements": recipe.judgements,
         "plan": {**written(recipe.plan), **hangs_on},
         "report": _report(recipe.report),
         "parts": dict(recipe.parts),
     }
-    return HEAD + "".join(_entry(name, value) for name, value in content.items() if value not in ("", [], {}))
+    return HEAD + "".join(_entry(name, value) for name, value in content.items() if value not in ("", [], (), {}))
 
 
 def _entry(name: str, value: Any) -> str:
     """A key with all below it, each setting or entry of a list on a line of its own."""
+    if name == "judgements":
+        return f"{name}:\n" + "".join(map(_judgement, value))
     if not isinstance(value, Mapping):
-        return _dump({name: value})
-    return f"{name}:\n" + "".join(indent(_dump({key: one}), "  ") for key, one in value.items())
+        return _line(name, value)
+    return f"{name}:\n" + "".join(indent(_line(key, one), "  ") for key, one in value.items())
 
 
-def _dump(value: Any) -> str:
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=None, width=2**31))
+def _line(name: str, value: Any) -> str:
+    """A key and its value; of lists in lists and the like the innermost stand on one line."""
+    flow = None if isinstance(value, list | Mapping) else False
+    found = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=2**31)
+    return str(found)
 
 
 def _filled(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,9 +114,13 @@ def _reading(reading: Mapping[str, Any]) -> dict[str, Any]:
     return {"reading": dict(reading)} if reading else {}
 
 
-def _judgement(one: Judged) -> dict[str, Any]:
-    said = _filled({"by": one.by, "reason": one.reason, "note": one.note})
-    return {"verdict": one.verdict, "structure": one.structure, "atoms": list(one.atoms), **said, "key": one.key}
+def _judgement(one: Judged) -> str:
+    """A judgement as a line; there may be ten thousands, for which YAML's own writer takes long."""
+    atoms = json.dumps(ranges(one.atoms)) if len(one.atoms) > 1 else one.atoms[0]
+    said = (("by", one.by), ("reason", one.reason), ("note", one.note), ("key", one.key))
+    # a text of JSON is one of YAML, if it holds nothing that cannot be printed
+    texts = (f", {name}: {json.dumps(text, ensure_ascii=not text.isprintable())}" for name, text in said if text)
+    return f"- {{verdict: {one.verdict}, structure: {one.structure}, atoms: {atoms}{''.join(texts)}}}\n"
 
 
 def _report(given: Report) -> dict[str, Any]:
@@ -133,8 +144,7 @@ def from_yaml(content: str, *, path: str = "recipe.yaml") -> Recipe:
             f"{path}: expected a recipe of at most {LARGEST:,} characters, but it has {len(content):,}."
         )
     try:
-        lines = _lines(yaml.compose(content, Loader=yaml.SafeLoader), path)
-        given = yaml.safe_load(content)
+        given, lines = _parsed(content, path)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
@@ -248,10 +258,11 @@ def _judged(given: object, where: Where) -> Judged:
     for name in ("verdict", "structure", "atoms", "key"):
         if name not in content:
             raise Wrong(where, f"a judgement with its {name}", given)
-    atoms = items(content["atoms"], (*where, "atoms"), lambda one, place: number(one, place, whole=True))
+    place = (*where, "atoms")
+    atoms = (content["atoms"],) if isinstance(content["atoms"], int) else _atoms(content["atoms"], place)
     structure = number(content["structure"], (*where, "structure"), whole=True)
-    if min([structure, *atoms]) < 0 or not atoms:
-        raise Wrong(where, "numbers of a structure and its atoms from 0", shown([structure, *atoms]), says=True)
+    if min(structure, *atoms) < 0:
+        raise Wrong(where, "numbers of a structure and its atoms from 0", min(structure, *atoms))
     said = {name: text(content[name], (*where, name)) for name in ("by", "reason", "note", "key") if name in content}
     return Judged(
         verdict=_choice(content["verdict"], (*where, "verdict"), VERDICTS),
@@ -259,6 +270,16 @@ def _judged(given: object, where: Where) -> Judged:
         atoms=tuple(atoms),
         **said,
     )
+
+
+def _atoms(value: object, where: Where) -> tuple[int, ...]:
+    try:
+        atoms = numbers_of(text(value, where))
+    except MEAGraphError as error:
+        raise Wrong(where, "atoms such as 0-15 20", value) from error
+    if not atoms:
+        raise Wrong(where, "atoms such as 0-15 20", value)
+    return atoms
 
 
 def _report_of(content: dict[Any, Any]) -> Report:
@@ -289,6 +310,23 @@ def _explained(wrong: Wrong, lines: Mapping[Where, int], path: str) -> MEAGraphE
         f"{path}{line}{f', {key}' if key else ''}: expected {wrong.expected}, but came {wrong.came}. Mend the line, or "
         "write the recipe anew."
     )
+
+
+def _parsed(content: str, path: str) -> tuple[Any, dict[Where, int]]:
+    """What YAML makes of ``content`` with safe types alone, and the lines of :func:`_lines`."""
+    kinds = dict.fromkeys((getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader))
+    for last, kind in enumerate(kinds, 1):  # the fast one refuses names of files that are no text
+        loader = kind(content)
+        try:
+            node = loader.get_single_node()
+            lines = _lines(node, path)
+            return (None if node is None else loader.construct_document(node)), lines
+        except yaml.YAMLError:
+            if last == len(kinds):
+                raise
+        finally:
+            loader.dispose()
+    raise AssertionError
 
 
 def _lines(node: Any, path: str) -> dict[Where, int]:

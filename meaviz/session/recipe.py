@@ -104,4 +104,4 @@ def _part(session: Session, name: str) -> str:
     """What a part that was written is: the rows of a selection, or how it follows from the rest."""
     if name in ("kept", "dropped"):
         return BY_PLAN
-    return BY_JUDGEMENTS if name == "flagged" else ranges(session.part(name))
+    return BY_JUDGEMENTS if name == "flagged" else ranges(np.flatnonzero(session.part(name)).tolist())
