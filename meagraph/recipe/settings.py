@@ -6,7 +6,6 @@ import dataclasses
 import re
 import types
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from meagraph.errors import MEAGraphError
@@ -56,18 +55,12 @@ def written(settings: Any, usual: Any = None) -> dict[str, Any]:
 def settings_of(kind: type[T], given: object, where: Where) -> T:
     """The settings of a dataclass with what is ``given`` in place of the usual. Raises Wrong."""
     fields = mapping(given, where, tuple(one.name for one in dataclasses.fields(kind)))  # type: ignore[arg-type]
-    types_of = hints(kind)
+    types_of = get_type_hints(kind)
     read = {name: of_type(types_of[name], value, (*where, name)) for name, value in fields.items()}
     try:
         return kind(**read)
     except MEAGraphError as error:
         raise Wrong(where, "settings that go together", str(error).rstrip("."), says=True) from error
-
-
-@cache
-def hints(kind: Any) -> dict[str, Any]:
-    """The types of the fields of a dataclass."""
-    return get_type_hints(kind)
 
 
 def of_type(kind: Any, value: object, where: Where) -> Any:
