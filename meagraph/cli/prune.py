@@ -17,6 +17,7 @@ from meagraph.cli.options import (
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
+from meagraph.cli.recipe_options import recipe_of_steps
 
 
 def add_prune(commands: Any) -> None:
@@ -72,11 +73,13 @@ def _prune(options: argparse.Namespace) -> None:
     claim(options.out, PLAN, inputs=files_of_steps(options), overwrite=options.overwrite)
     config, pruning = pipeline_config(options), pruning_config(options)
     described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
-    latent = file.latent
+    latent, recipe, why_none = file.latent, None, ""
     with Bar("prune") as progress:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
+        predictions = predicted_by(options, by="by_error")
         if options.export is not None:
-            check_target(dataset, options.export, overwrite=options.overwrite)
+            recipe, why_none = recipe_of_steps(options, dataset, described, file, pruning, predictions)
+            check_target(dataset, options.export, overwrite=options.overwrite, recipe=recipe is not None)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
         points = unit_columns(described.descriptors.own)
@@ -87,7 +90,7 @@ def _prune(options: argparse.Namespace) -> None:
         )
         if asks(pruning, ranking):
             ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
-        if (predictions := predicted_by(options, by="by_error")) is not None:
+        if predictions is not None:
             pruning, ranking = by_error(pruning, ranking, errors_of(dataset, **predictions))
         dropped = dropped_by(options, dataset, pruning.protected)
         rejected = None if dropped is None else dropped.environments
@@ -125,6 +128,7 @@ def _prune(options: argparse.Namespace) -> None:
                 names=evidence(dataset).names(clusters),
                 settings={**settings, "seed": config.seed, "made_from": made_from},
                 measures=measures,
+                recipe=None if recipe is None else recipe.to_yaml(),
                 overwrite=options.overwrite,
                 progress=progress,
             )
@@ -141,5 +145,6 @@ def _prune(options: argparse.Namespace) -> None:
         figures,
         *([] if dropped is None else [f"dropped  {dropped.words}"]),
         *plan_lines(plan, measures),
+        *([f"note     no recipe: {why_none}"] if why_none else []),
         *(f"wrote    {path}" for path in files),
     )

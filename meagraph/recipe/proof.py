@@ -34,8 +34,8 @@ def prove(
 
     As :func:`meagraph.exports.verify`, which needs all sources here; where a recipe lies beside it, the manifest must
     also say what the recipe says, and the index and frames written from other formats what reading the data again
-    gives. With ``again`` the whole recipe is done again into a folder beside it, and every byte compared: that proves
-    which environments are chosen.
+    gives. With ``again`` the whole recipe is done again into a folder beside it, and every byte compared (of what
+    steps in files led to, those of structures and index): that proves which environments are chosen.
     """
     here = Path(folder)
     here = here.parent if here.is_file() else here
@@ -50,7 +50,9 @@ def prove(
         found = list(_said_otherwise(recipe, manifest, here / MANIFEST))
         found = found or list(_read_otherwise(recipe, manifest, here, cache=cache, progress=part(progress, 0.0, 0.2)))
         if again and not found:
-            found = list(_done_otherwise(here, device=device, cache=cache, progress=part(progress, 0.2, 1.0)))
+            steps = "made_from" in manifest["settings"]  # its manifest names files that the chain in one go has not
+            report = part(progress, 0.2, 1.0)
+            found = list(_done_otherwise(here, steps=steps, device=device, cache=cache, progress=report))
     except MEAGraphError as error:
         found = [str(error)]
     return found
@@ -130,12 +132,12 @@ def _written_otherwise(dataset: AtomicDataset, path: Path, kept: list[int]) -> I
                 return
 
 
-def _done_otherwise(folder: Path, *, device: str, cache: bool, progress: Progress) -> Iterator[str]:
+def _done_otherwise(folder: Path, *, steps: bool, device: str, cache: bool, progress: Progress) -> Iterator[str]:
     """Where the recipe done again gives other bytes."""
     with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}-again-") as place:
         done = replay(folder / RECIPE, out=place, device=device, cache=cache, progress=progress)
         assert done.files is not None
-        for made in sorted(done.files.paths):
+        for made in sorted((done.files.structures, done.files.index) if steps else done.files.paths):
             given = folder / made.name
             if not given.is_file():
                 yield f"{given}: expected the file that the recipe gives when it is done again, but it is missing."
