@@ -80,17 +80,21 @@ def check_data(recipe: Recipe, paths: Sequence[str]) -> None:
 
 
 def differences(recipe: Recipe, dataset: AtomicDataset) -> list[str]:
-    """In words, how the data differs from that of the recipe; none where it is the same."""
-    if recipe.fingerprint and dataset.fingerprint == recipe.fingerprint:
+    """In words, how the data differs from that of the recipe; none where it is the same.
+
+    Where the recipe has no hashes of files, as one written by hand, there is nothing to compare but the content.
+    """
+    if recipe.fingerprint == dataset.fingerprint:
         return []
+    if not all(file.sha256 for file in recipe.data):
+        return ["its structures or labels are others"] if recipe.fingerprint else []
     now = [(source.path, source.sha256) for source in dataset.sources if not source.known]
     if len(now) != len(recipe.data):
         return [f"there are {len(now):,} files, where the recipe has {len(recipe.data):,}"]
     return [
-        f"{path or 'what came'} has SHA-256 {digest[:16] or 'none'}, {file.path or 'the data'} of the recipe "
-        f"{file.sha256[:16] or 'none'}"
+        f"{path or 'what came'} has SHA-256 {digest[:16] or 'none'}, {file.path} of the recipe {file.sha256[:16]}"
         for (path, digest), file in zip(now, recipe.data, strict=True)
-        if digest != file.sha256 or not digest
+        if digest != file.sha256
     ]
 
 

@@ -137,6 +137,8 @@ def _fitted(
             f"{dataset.name}: expected the structure {gone[0].structure}, which was judged, but no structure has its "
             f"content {gone[0].key}. Mend the recipe."
         )
+    if not other and recipe.fingerprint not in ("", dataset.fingerprint):
+        notes.append("The files are the same, but their structures or labels are read otherwise than they were.")
     recipe = recipe.of(dataset, paths, known)
     if not other:
         return recipe, notes

@@ -118,9 +118,18 @@ def _judgement(one: Judged) -> str:
     """A judgement as a line; there may be ten thousands, for which YAML's own writer takes long."""
     atoms = json.dumps(ranges(one.atoms)) if len(one.atoms) > 1 else one.atoms[0]
     said = (("by", one.by), ("reason", one.reason), ("note", one.note), ("key", one.key))
-    # a text of JSON is one of YAML, if it holds nothing that cannot be printed
-    texts = (f", {name}: {json.dumps(text, ensure_ascii=not text.isprintable())}" for name, text in said if text)
+    texts = (f", {name}: {_quoted(value)}" for name, value in said if value)
     return f"- {{verdict: {one.verdict}, structure: {one.structure}, atoms: {atoms}{''.join(texts)}}}\n"
+
+
+def _quoted(value: str) -> str:
+    """A text in double quotes: what JSON writes is YAML, once what cannot be printed is spelt by its number."""
+    letters = json.dumps(value, ensure_ascii=False)
+    if letters.isprintable():
+        return letters
+    numbers = ((letter, ord(letter)) for letter in letters)
+    spelt = (one if one.isprintable() else f"\\u{n:04x}" if n < 0x10000 else f"\\U{n:08x}" for one, n in numbers)
+    return "".join(spelt)
 
 
 def _report(given: Report) -> dict[str, Any]:

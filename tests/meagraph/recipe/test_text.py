@@ -85,7 +85,7 @@ def test_each_setting_and_judgement_is_a_line() -> None:
     assert sum("verdict" in line for line in lines) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(name=TEXT, path=TEXT, note=TEXT, group=TEXT, atoms=st.lists(st.integers(0, 99), min_size=1, unique=True))
 def test_any_text_survives(name: str, path: str, note: str, group: str, atoms: list[int]) -> None:
     said = Judged("outlier", 1, "c" * 32, tuple(sorted(atoms)), name, note, path)
