@@ -108,7 +108,7 @@ def _source_problems(
     need_sources: bool,
 ) -> Iterator[str]:
     """Where the frames kept of one source are not its frames, and the others are not there."""
-    file = _reachable(source, path.parent)
+    file = reachable(source, path.parent)
     if file is None:
         if need_sources and source["format"] not in NO_FILE:
             named = source["path"] or "structures from memory"
@@ -159,7 +159,7 @@ def _spans(text: bytes, path: str, aside: int) -> list[FrameSpan]:
     return [span for span, _ in read_frames(text, path=path, max_atoms=sys.maxsize)]
 
 
-def _reachable(source: Mapping[str, Any], folder: Path) -> Path | None:
+def reachable(source: Mapping[str, Any], folder: Path) -> Path | None:
     """Return where a source lies now: as seen from the export, or else as it was named when it was read."""
     if not source["path"]:
         return None

@@ -16,8 +16,12 @@ from meagraph.recipe.recipe import File, Recipe
 
 
 def located(path: str, folder: Path | None) -> str:
-    """Where ``path`` is: as it was given, or else as seen from the ``folder`` of the recipe, or in it by its name."""
-    places = [path] if folder is None else [path, str(folder / path), str(folder / Path(path).name)]
+    """Where ``path`` is: as it was given, or as seen from the ``folder`` of the recipe or the one around it.
+
+    Last it is looked for in both by its name alone.
+    """
+    around = () if folder is None else (folder, folder / "..")
+    places = [path, *(str(place / name) for name in (path, Path(path).name) for place in around)]
     return next((place for place in places if place and (stored_in(place) is not None or glob.glob(place))), path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from meagraph.descriptors import KINDS
+from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
@@ -23,9 +24,15 @@ def recipe_from(
 ) -> Recipe:
     """The recipe of ``analysis``, whose data was read from ``paths`` and ``known`` with the options ``reading``.
 
-    ``rest`` are the fields of :class:`Recipe` that follow the analysis: judgements, plan, report.
+    ``rest`` are the fields of :class:`Recipe` that follow the analysis: judgements, plan, report. Raises MEAGraphError
+    for a map that was made with other settings than the model that was trained for it.
     """
-    start = analysis.learned.start
+    start, learned = analysis.learned.start, analysis.learned.config
+    if start is None and (learned.graph, learned.seed) != (analysis.config.graph, analysis.config.seed):
+        raise MEAGraphError(
+            "The map was made with another seed or other edges than the model, which a recipe of one chain cannot say. "
+            "Save the model and analyse with it, or train with the settings of the map."
+        )
     recipe = Recipe(
         data=(File(""),),  # those of the dataset take its place
         reading=unusual_reading(reading),

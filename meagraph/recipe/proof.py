@@ -18,7 +18,7 @@ from meagraph.exports.differences import frame_difference
 from meagraph.exports.index import read_index
 from meagraph.exports.manifest import jsonable
 from meagraph.exports.target import RECIPE
-from meagraph.exports.verification import MANIFEST
+from meagraph.exports.verification import MANIFEST, reachable
 from meagraph.files import writable_text
 from meagraph.pipeline.analysis import with_data
 from meagraph.progress import Progress, part, silent
@@ -86,8 +86,10 @@ def _read_otherwise(
     recipe: Recipe, manifest: Mapping[str, Any], folder: Path, *, cache: bool, progress: Progress
 ) -> Iterator[str]:
     """Where index and frames are not what reading the data again gives."""
-    paths = [located(path, folder) for path in recipe.paths]
-    known = [located(path, folder) for path in recipe.known_paths]
+    there = {one["path"]: str(reachable(one, folder) or one["path"]) for one in manifest["sources"]}
+    paths, known = (
+        [there.get(path) or located(path, folder) for path in given] for given in (recipe.paths, recipe.known_paths)
+    )
     dataset = with_data(paths, known or None, cache=cache, progress=progress, **recipe.reading)
     if dataset.fingerprint != manifest["dataset"]["fingerprint"]:
         yield (
@@ -104,7 +106,7 @@ def _read_otherwise(
     for line, row in enumerate(rows, 2):
         at = row.structure
         expected = {
-            "source": writable_text(dataset.sources[dataset.source_index[at]].path),
+            "source": writable_text(manifest["sources"][dataset.source_index[at]]["path"]),
             "frame": int(dataset.frame_index[at]),
             "group": writable_text(str(dataset.groups[at])),
             "n_atoms": int(dataset.sizes[at]),

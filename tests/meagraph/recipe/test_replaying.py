@@ -63,6 +63,12 @@ def test_the_same_data_gives_the_same_bytes_wherever_the_recipe_lies(recipe: Rec
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert len(contents(tmp_path / "a")) == 10
     assert prove(tmp_path / "a", again=True) == []
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("a", "niobium.extxyz"):
+        (tmp_path / name).rename(home / name)
+    assert prove(home / "a") == [], "moved together"
+    assert replay(home / "a" / "recipe.yaml").recipe.data[0].path == str(home / "a" / ".." / "niobium.extxyz")
     assert replay(recipe).files is None, "nothing is written where no folder is named"
 
 
