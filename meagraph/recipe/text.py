@@ -44,6 +44,7 @@ HEAD = """# What led to a pruned dataset, in order; what is not written is as us
 # Done again by: meagraph replay recipe.yaml --out DIR
 """
 LARGEST = 64 * 2**20  # characters
+BREAKS = frozenset("\x85\u2028\u2029")  # YAML's own writer loses them in quotes, unless it spells all by numbers
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
     *("model", "duplicates", "predictions", "judgements", "plan", "report", "parts"),
@@ -91,7 +92,8 @@ def _entry(name: str, value: Any) -> str:
 def _line(name: str, value: Any) -> str:
     """A key and its value; of lists in lists and the like the innermost stand on one line."""
     flow = None if isinstance(value, list | Mapping) else False
-    found = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True, default_flow_style=flow, width=2**31)
+    plain = not BREAKS.intersection(json.dumps([name, value], ensure_ascii=False))
+    found = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=plain, default_flow_style=flow, width=2**31)
     return str(found)
 
 
