@@ -54,7 +54,7 @@ def recipe_of_steps(
     from meagraph.descriptors.computing import recipe as parameters_of
     from meagraph.pipeline.config import PipelineConfig
     from meagraph.recipe import File, Recipe, Report
-    from meagraph.recipe.recipe import unusual_reading
+    from meagraph.recipe.parts import unusual_reading
 
     identity, path = described.descriptors.identity, file.about.get("model")
     if options.clusters_file is not None:
@@ -91,7 +91,7 @@ def recipe_of_steps(
 
 def _predictions(options: argparse.Namespace, given: Mapping[str, Any] | None) -> Predicted | None:
     from meagraph.recipe import File, Predicted
-    from meagraph.recipe.recipe import unusual_reading
+    from meagraph.recipe.parts import unusual_reading
 
     if given is None or "family" in given:
         return None if given is None else Predicted(family=given["family"])

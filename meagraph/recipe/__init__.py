@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from meagraph.recipe.recipe import BY_JUDGEMENTS, BY_PLAN, File, Judged, Predicted, Recipe, Report
+from meagraph.recipe.parts import BY_JUDGEMENTS, BY_PLAN, File, Judged, Predicted, Report
+from meagraph.recipe.recipe import Recipe
 from meagraph.recipe.replaying import Replayed, read_recipe, replay
 
 __all__ = [

@@ -12,7 +12,8 @@ from meagraph.datasets.storage import stored_sha256
 from meagraph.errors import MEAGraphError
 from meagraph.files import stored_in
 from meagraph.model.checkpoint import model_files
-from meagraph.recipe.recipe import File, Recipe
+from meagraph.recipe.parts import File
+from meagraph.recipe.recipe import Recipe
 
 
 def located(path: str, folder: Path | None) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.recipe.recipe import Judged
+from meagraph.recipe.parts import Judged
 
 
 def judged_mask(dataset: AtomicDataset, judgements: Sequence[Judged], verdict: str) -> NDArray[np.bool_]:

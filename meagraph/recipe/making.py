@@ -11,7 +11,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.recipe.recipe import File, Recipe, unusual_reading
+from meagraph.recipe.parts import File, unusual_reading
+from meagraph.recipe.recipe import Recipe
 
 
 def recipe_from(

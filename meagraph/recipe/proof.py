@@ -23,7 +23,8 @@ from meagraph.files import writable_text
 from meagraph.pipeline.analysis import with_data
 from meagraph.progress import Progress, part, silent
 from meagraph.recipe.finding import located
-from meagraph.recipe.recipe import File, Recipe
+from meagraph.recipe.parts import File
+from meagraph.recipe.recipe import Recipe
 from meagraph.recipe.replaying import read_recipe, replay
 
 

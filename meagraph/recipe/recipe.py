@@ -2,67 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
-from meagraph.datasets import AtomicDataset, read_dataset
+from meagraph.datasets import AtomicDataset
 from meagraph.duplicates.thresholds import NEAR
 from meagraph.errors import MEAGraphError
-from meagraph.evaluation.quests import QuestsConfig
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pruning.settings import PruningConfig
-
-RECIPE_VERSION = 1
-OUTLIER, ORDINARY = "outlier", "ordinary"
-VERDICTS = (OUTLIER, ORDINARY)
-BY_PLAN, BY_JUDGEMENTS = "by the plan", "by the judgements"  # what a part is, where it is no list of rows
-LARGEST_NUMBER = 10**9
-NOT_READING = ("paths", "fewest", "progress")  # of the arguments of read_dataset
-
-
-@dataclass(frozen=True)
-class File:
-    """A file that results hang on."""
-
-    path: str  # as it was given; "" for structures from memory
-    sha256: str = ""  # of its bytes; "" for structures from memory
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What somebody said of atoms of one structure, and was not taken back."""
-
-    verdict: str  # one of VERDICTS
-    structure: int  # where it stood, for people
-    key: str  # its content (:attr:`meagraph.datasets.AtomicDataset.structure_keys`), by which it is found
-    atoms: tuple[int, ...]
-    by: str = ""
-    reason: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Whose error the shares of clusters grow with: a ``family`` of names in the data, or other files."""
-
-    family: str = ""
-    files: tuple[File, ...] = ()
-    reading: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the report of an export says beside the plan."""
-
-    measures: bool = False
-    cost: int | None = None  # random selections that the plan stands beside; None: what it costs was not measured
-    curves: tuple[str, ...] = ()  # selectors along the keep fraction, that of the plan first
-    quests: QuestsConfig | None = None
+from meagraph.recipe.parts import File, Judged, Predicted, Report
+from meagraph.recipe.reading import fields_in
+from meagraph.recipe.writing import to_yaml
 
 
 @dataclass(frozen=True)
@@ -128,8 +80,6 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """The recipe as text, an entry a line."""
-        from meagraph.recipe.text import to_yaml
-
         return to_yaml(self)
 
     @classmethod
@@ -138,55 +88,16 @@ class Recipe:
 
         Raises MEAGraphError, which names line and key, what was expected and what came.
         """
-        from meagraph.recipe.text import from_yaml
-
-        return from_yaml(text, path=path)
+        found = fields_in(text, path)
+        try:
+            return cls(**found)
+        except MEAGraphError as error:
+            raise MEAGraphError(f"{path}: {error}") from error
 
 
 def made_with() -> str:
     """The program and its version."""
     return f"meaviz {version('meaviz')}"
-
-
-def usual_reading() -> dict[str, Any]:
-    """The options of :func:`meagraph.datasets.read_dataset` and what they are where nobody says otherwise."""
-    found = inspect.signature(read_dataset).parameters
-    return {name: one.default for name, one in found.items() if name not in NOT_READING}
-
-
-def unusual_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``reading`` that are not the usual ones; sequences as lists, a list of one as its entry."""
-    found = {}
-    for name, usual in usual_reading().items():
-        value = reading.get(name, usual)
-        if isinstance(value, list | tuple):
-            value = value[0] if len(value) == 1 else list(value)
-        if value != usual and not (value == [] and not usual):
-            found[name] = value
-    return found
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers as ``0-15 20``; ``none`` where there are none."""
-    values = np.asarray(numbers, dtype=np.int64)
-    starts = values[np.diff(values, prepend=-2) != 1].tolist()
-    ends = values[np.diff(values, append=-2) != 1].tolist()
-    return " ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)) or "none"
-
-
-def numbers_of(text: str, below: int = LARGEST_NUMBER) -> tuple[int, ...]:
-    """The inverse of :func:`ranges`. Raises MEAGraphError for what is no such text, and for numbers not ``below``."""
-    found: list[int] = []
-    for one in () if text == "none" else text.split():
-        first, _, last = one.partition("-")
-        plain = first.isdecimal() and (not last or last.isdecimal()) and len(one) <= 40
-        if not plain or not (found or [-1])[-1] < int(first) <= int(last or first) < below:
-            raise MEAGraphError(
-                f"Expected ascending numbers from 0 to {below - 1}, such as 0-15 20, but came {one[:40]!r}. Mend the "
-                "recipe."
-            )
-        found.extend(range(int(first), int(last or first) + 1))
-    return tuple(found)
 
 
 def _files(dataset: AtomicDataset, *, known: bool) -> Iterable[File]:

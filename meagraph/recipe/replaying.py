@@ -29,7 +29,8 @@ from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.recipe.finding import check_data, differences, located, located_files, refuse
 from meagraph.recipe.judged import flag_details, judged_mask, missing
-from meagraph.recipe.recipe import BY_JUDGEMENTS, BY_PLAN, ORDINARY, OUTLIER, Recipe, made_with, numbers_of
+from meagraph.recipe.parts import BY_JUDGEMENTS, BY_PLAN, ORDINARY, OUTLIER, numbers_of
+from meagraph.recipe.recipe import Recipe, made_with
 
 
 @dataclass(frozen=True, eq=False, repr=False)

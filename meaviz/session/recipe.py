@@ -10,7 +10,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.pipeline.sharing import asks
 from meagraph.recipe import BY_JUDGEMENTS, BY_PLAN, File, Judged, Predicted, Recipe, Report
 from meagraph.recipe.making import recipe_from
-from meagraph.recipe.recipe import ORDINARY, OUTLIER, ranges
+from meagraph.recipe.parts import ORDINARY, OUTLIER, ranges
 from meaviz.session.session import Session
 
 AS_THE_APP_READS = {"on_error": "quarantine"}  # see :func:`meaviz.jobs.shared.open_dataset`

@@ -18,7 +18,7 @@ from meagraph.latent.clustering import ClusteringConfig
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pruning.settings import PruningConfig
 from meagraph.recipe import BY_PLAN, File, Judged, Predicted, Recipe, Report
-from meagraph.recipe.recipe import RECIPE_VERSION, numbers_of, ranges, unusual_reading
+from meagraph.recipe.parts import RECIPE_VERSION, numbers_of, ranges, unusual_reading
 
 SMALL = Recipe(data=(File("train.extxyz", "ab" * 32),))
 FULL = Recipe(

@@ -1,10 +1,8 @@
-"""A recipe as YAML: an entry a line, read with nothing but safe types; what is wrong is named by line and key."""
+"""A recipe from YAML, read with nothing but safe types; what is wrong is named by line and key."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from textwrap import indent
 from typing import Any
 
 import yaml
@@ -16,140 +14,31 @@ from meagraph.evaluation.quests import QuestsConfig
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pruning.selectors import SELECTORS
 from meagraph.pruning.settings import PruningConfig
-from meagraph.recipe.recipe import (
+from meagraph.recipe.parts import (
+    OF_THE_PLAN,
     RECIPE_VERSION,
     VERDICTS,
     File,
     Judged,
     Predicted,
-    Recipe,
     Report,
     numbers_of,
-    ranges,
     usual_reading,
 )
-from meagraph.recipe.settings import (
-    Where,
-    Wrong,
-    items,
-    mapping,
-    number,
-    settings_of,
-    text,
-    written,
-    yes_or_no,
-)
+from meagraph.recipe.settings import Where, Wrong, items, mapping, number, settings_of, text, yes_or_no
 
-HEAD = """# What led to a pruned dataset, in order; what is not written is as usual.
-# Done again by: meagraph replay recipe.yaml --out DIR
-"""
 LARGEST = 64 * 2**20  # characters
-BREAKS = frozenset("\x85\u2028\u2029")  # YAML's own writer loses them in quotes, unless it spells all by numbers
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
     *("model", "duplicates", "predictions", "judgements", "plan", "report", "parts"),
 )
-OF_THE_PLAN = {"leave_out_flagged": True, "keep_ordinary": False, "try_shares": True}
-"""What a plan hangs on besides its own settings, and how it is by default."""
 
 
-def to_yaml(recipe: Recipe) -> str:
-    """The recipe as text; equal recipes give equal texts."""
-    model = {} if recipe.model is None else {**_file(recipe.model), "fine_tune": recipe.fine_tune}
-    drop = {} if recipe.drop_duplicates is None else {"drop": recipe.drop_duplicates, "distance": recipe.distance}
-    hangs_on = {name: getattr(recipe, name) for name, usual in OF_THE_PLAN.items() if getattr(recipe, name) != usual}
-    content: dict[str, Any] = {
-        "recipe": RECIPE_VERSION,
-        "made_with": recipe.made_with,
-        "dataset": _filled({"name": recipe.name, "fingerprint": recipe.fingerprint}),
-        "data": [_file(one) for one in recipe.data],
-        "opened": list(recipe.opened),
-        "known": [_file(one) for one in recipe.known],
-        "known_opened": list(recipe.known_opened),
-        "reading": dict(recipe.reading),
-        "others": [_file(one) for one in recipe.others],
-        "analysis": written(recipe.analysis),
-        "model": model,
-        "duplicates": drop,
-        "predictions": _predictions(recipe.predictions),
-        "judgements": recipe.judgements,
-        "plan": {**written(recipe.plan), **hangs_on},
-        "report": _report(recipe.report),
-        "parts": dict(recipe.parts),
-    }
-    return HEAD + "".join(_entry(name, value) for name, value in content.items() if value not in ("", [], (), {}))
+def fields_in(content: str, path: str) -> dict[str, Any]:
+    """The fields of the :class:`meagraph.recipe.Recipe` in ``content``, which messages call ``path``.
 
-
-def _entry(name: str, value: Any) -> str:
-    """A key with all below it, each setting or entry of a list on a line of its own."""
-    if name == "judgements":
-        return f"{name}:\n" + "".join(map(_judgement, value))
-    if not isinstance(value, Mapping):
-        return _line(name, value)
-    return f"{name}:\n" + "".join(indent(_line(key, one), "  ") for key, one in value.items())
-
-
-def _line(name: str, value: Any) -> str:
-    """A key and its value; of lists in lists and the like the innermost stand on one line."""
-    flow = None if isinstance(value, list | Mapping) else False
-    plain = not BREAKS.intersection(json.dumps([name, value], ensure_ascii=False))
-    found = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=plain, default_flow_style=flow, width=2**31)
-    return str(found)
-
-
-def _filled(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one for name, one in value.items() if one not in ("", (), {})}
-
-
-def _file(one: File) -> dict[str, Any]:
-    return {"path": one.path, **_filled({"sha256": one.sha256})}
-
-
-def _predictions(given: Predicted | None) -> dict[str, Any]:
-    if given is None:
-        return {}
-    files = [_file(one) for one in given.files]
-    return {**_filled({"family": given.family}), **({"files": files} if files else {}), **_reading(given.reading)}
-
-
-def _reading(reading: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reading": dict(reading)} if reading else {}
-
-
-def _judgement(one: Judged) -> str:
-    """A judgement as a line; there may be ten thousands, for which YAML's own writer takes long."""
-    atoms = json.dumps(ranges(one.atoms)) if len(one.atoms) > 1 else one.atoms[0]
-    said = (("by", one.by), ("reason", one.reason), ("note", one.note), ("key", one.key))
-    texts = (f", {name}: {_quoted(value)}" for name, value in said if value)
-    return f"- {{verdict: {one.verdict}, structure: {one.structure}, atoms: {atoms}{''.join(texts)}}}\n"
-
-
-def _quoted(value: str) -> str:
-    """A text in double quotes: what JSON writes is YAML, once what cannot be printed is spelt by its number."""
-    letters = json.dumps(value, ensure_ascii=False)
-    if letters.isprintable():
-        return letters
-    numbers = ((letter, ord(letter)) for letter in letters)
-    spelt = (one if one.isprintable() else f"\\u{n:04x}" if n < 0x10000 else f"\\U{n:08x}" for one, n in numbers)
-    return "".join(spelt)
-
-
-def _report(given: Report) -> dict[str, Any]:
-    found: dict[str, Any] = {"measures": True} if given.measures else {}
-    if given.cost is not None:
-        found["cost"] = given.cost
-    if given.curves:
-        found["curves"] = list(given.curves)
-    if given.quests is not None:
-        found["quests"] = written(given.quests)
-    return found
-
-
-# ---- and back
-
-
-def from_yaml(content: str, *, path: str = "recipe.yaml") -> Recipe:
-    """The recipe in ``content``; ``path`` is what messages call it. Raises MEAGraphError."""
+    Raises MEAGraphError.
+    """
     if len(content) > LARGEST:
         raise MEAGraphError(
             f"{path}: expected a recipe of at most {LARGEST:,} characters, but it has {len(content):,}."
@@ -164,14 +53,12 @@ def from_yaml(content: str, *, path: str = "recipe.yaml") -> Recipe:
             f"{path}{where}: expected YAML, but {cause}. Mend the line, or write the recipe anew."
         ) from error
     try:
-        return _recipe(given)
+        return _fields(given)
     except Wrong as wrong:
         raise _explained(wrong, lines, path) from wrong
-    except MEAGraphError as error:
-        raise MEAGraphError(f"{path}: {error}") from error
 
 
-def _recipe(given: object) -> Recipe:
+def _fields(given: object) -> dict[str, Any]:
     content = mapping(given, (), None)
     version = number(content.get("recipe"), ("recipe",), whole=True) if "recipe" in content else None
     if version is None or not 1 <= version <= RECIPE_VERSION:
@@ -186,30 +73,27 @@ def _recipe(given: object) -> Recipe:
     drop = _part(content, "duplicates", ("drop", "distance"))
     kind = None if not drop else _choice(drop.get("drop"), ("duplicates", "drop"), tuple(KINDS))
     model = _part(content, "model", ("path", "sha256", "fine_tune"))
-    return Recipe(
-        data=_files_of(content, "data"),
-        name=text(dataset.get("name", ""), ("dataset", "name")),
-        fingerprint=text(dataset.get("fingerprint", ""), ("dataset", "fingerprint")),
-        opened=_texts(content, "opened"),
-        known=_files_of(content, "known"),
-        known_opened=_texts(content, "known_opened"),
-        reading=_reading_of(content.get("reading", {}), ("reading",)),
-        others=_files_of(content, "others"),
-        analysis=settings_of(PipelineConfig, content.get("analysis", {}), ("analysis",)),
-        model=_file_of({name: model[name] for name in model if name != "fine_tune"}, ("model",)) if model else None,
-        fine_tune=yes_or_no(model.get("fine_tune", False), ("model", "fine_tune")),
-        drop_duplicates=kind,
-        distance=number(drop.get("distance", NEAR), ("duplicates", "distance")),
-        predictions=_predictions_of(content["predictions"]) if "predictions" in content else None,
-        judgements=tuple(items(content.get("judgements", []), ("judgements",), _judged)),
-        leave_out_flagged=hangs_on["leave_out_flagged"],
-        keep_ordinary=hangs_on["keep_ordinary"],
-        try_shares=hangs_on["try_shares"],
-        plan=settings_of(PruningConfig, plan, ("plan",)),
-        report=_report_of(_part(content, "report", ("measures", "cost", "curves", "quests"))),
-        parts={text(key, ("parts", key)): text(one, ("parts", key)) for key, one in _part(content, "parts").items()},
-        made_with=text(content.get("made_with", ""), ("made_with",)),
-    )
+    return {
+        "data": _files_of(content, "data"),
+        **{name: text(one, ("dataset", name)) for name, one in dataset.items()},
+        "opened": _texts(content, "opened"),
+        "known": _files_of(content, "known"),
+        "known_opened": _texts(content, "known_opened"),
+        "reading": _reading_of(content.get("reading", {}), ("reading",)),
+        "others": _files_of(content, "others"),
+        "analysis": settings_of(PipelineConfig, content.get("analysis", {}), ("analysis",)),
+        "model": _file_of({name: model[name] for name in model if name != "fine_tune"}, ("model",)) if model else None,
+        "fine_tune": yes_or_no(model.get("fine_tune", False), ("model", "fine_tune")),
+        "drop_duplicates": kind,
+        "distance": number(drop.get("distance", NEAR), ("duplicates", "distance")),
+        "predictions": _predictions_of(content["predictions"]) if "predictions" in content else None,
+        "judgements": tuple(items(content.get("judgements", []), ("judgements",), _judged)),
+        **hangs_on,
+        "plan": settings_of(PruningConfig, plan, ("plan",)),
+        "report": _report_of(_part(content, "report", ("measures", "cost", "curves", "quests"))),
+        "parts": {text(key, ("parts", key)): text(one, ("parts", key)) for key, one in _part(content, "parts").items()},
+        "made_with": text(content.get("made_with", ""), ("made_with",)),
+    }
 
 
 def _part(content: Mapping[str, Any], name: str, keys: tuple[str, ...] | None = None) -> dict[Any, Any]:
