@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from meagraph.predictions.predicting import Predictions
     from meagraph.pruning.plan import PruningPlan
     from meagraph.pruning.settings import PruningConfig
+    from meagraph.recipe import Recipe, Replayed, replay
     from meagraph.splits import Split, SplitConfig
 
 __version__: str
@@ -77,6 +78,7 @@ _HOMES = {
     "meagraph.predictions.predicting": ("Predictions",),
     "meagraph.pruning.plan": ("PruningPlan",),
     "meagraph.pruning.settings": ("PruningConfig",),
+    "meagraph.recipe": ("Recipe", "Replayed", "replay"),
     "meagraph.splits": ("Split", "SplitConfig"),
 }
 _PLACES = {name: (module, name) for module, names in _HOMES.items() for name in names} | {
@@ -105,6 +107,7 @@ __all__ = [  # noqa: RUF022, in the order of use
     "share",
     "plot",
     "run",
+    "replay",
     "AtomicDataset",
     "Finding",
     "Findings",
@@ -121,6 +124,8 @@ __all__ = [  # noqa: RUF022, in the order of use
     "ExportedFiles",
     "SharedPage",
     "Run",
+    "Recipe",
+    "Replayed",
     "PipelineConfig",
     "DescriptorConfig",
     "GraphConfig",

@@ -28,6 +28,7 @@ STOREYS = (
     {"exports"},
     {"pages"},
     {"pipeline"},
+    {"recipe"},
     {"cli"},
 )
 APP_STOREYS = (

@@ -25,10 +25,12 @@ from meagraph.cli.outliers import add_outliers
 from meagraph.cli.plot import add_plot
 from meagraph.cli.predict import add_predict
 from meagraph.cli.prune import add_prune
+from meagraph.cli.replay import add_replay
 from meagraph.cli.run import add_run
 from meagraph.cli.share import add_share
 from meagraph.cli.split import add_split
 from meagraph.cli.train import add_train
+from meagraph.cli.verify import add_verify
 from meagraph.errors import MEAGraphError
 from meagraph.memory import ran_out, shortage
 
@@ -40,6 +42,8 @@ COMMANDS = (
     add_duplicates,
     add_split,
     add_run,
+    add_replay,
+    add_verify,
     add_describe,
     add_train,
     add_embed,

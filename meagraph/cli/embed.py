@@ -65,6 +65,7 @@ def _embed(options: argparse.Namespace) -> None:
     config = pipeline_config(options, trained)
     made_from = {"descriptors": described.sha256, "model": sha256_file(model_files(options.model)[0])}
     about: dict[str, Any] = {"dataset": described.name, "sources": described.sources, "budget": config.budget}
+    about["model"] = options.model
     if options.onto is None:
         with Bar("embed") as progress:
             learned = learn(

@@ -18,6 +18,7 @@ from meagraph.cli.options import (
 from meagraph.cli.output import Bar, plan_figures, plan_lines, say
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
+from meagraph.cli.recipe_options import recipe_of_steps
 
 
 def add_prune(commands: Any) -> None:
@@ -58,8 +59,8 @@ def _prune(options: argparse.Namespace) -> None:
     from meagraph.exports.formats import check_formats
     from meagraph.exports.whole import export_with_report
     from meagraph.graph.condensation import unit_columns
-    from meagraph.latent.exemplars import extremes
     from meagraph.inspection.environment_table import MapAndClusters, environment_table
+    from meagraph.latent.exemplars import extremes
     from meagraph.latent.nodes import population
     from meagraph.latent.projection import project
     from meagraph.pipeline.phasing import evidence
@@ -77,11 +78,13 @@ def _prune(options: argparse.Namespace) -> None:
     claim(options.out, PLAN, inputs=files_of_steps(options), overwrite=options.overwrite)
     config, pruning = pipeline_config(options), pruning_config(options)
     described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
-    latent = file.latent
+    latent, recipe, why_none = file.latent, None, ""
     with Bar("prune") as progress:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
+        predictions = predicted_by(options, by="by_error")
         if options.export is not None:
-            check_target(dataset, options.export, overwrite=options.overwrite)
+            recipe, why_none = recipe_of_steps(options, dataset, described, file, pruning, predictions)
+            check_target(dataset, options.export, overwrite=options.overwrite, recipe=recipe is not None)
             check_formats(dataset, options.export, options.to, weights=options.weights, overwrite=options.overwrite)
         neighbours = latent_neighbours(latent.embedding, config)
         clusters = clusters_of(options, file, config, neighbours)
@@ -93,7 +96,7 @@ def _prune(options: argparse.Namespace) -> None:
         )
         if asks(pruning, ranking):
             ranking = ask(dataset, ranking, seed=config.seed, progress=part(progress, 0.4, 0.6))
-        if (predictions := predicted_by(options, by="by_error")) is not None:
+        if predictions is not None:
             pruning, ranking = by_error(pruning, ranking, errors_of(dataset, **predictions))
         dropped = dropped_by(options, dataset, pruning.protected)
         rejected = None if dropped is None else dropped.environments
@@ -145,6 +148,7 @@ def _prune(options: argparse.Namespace) -> None:
                     evidence=named,
                     weights=None if weights is None else weights.atoms,
                 ),
+                recipe=None if recipe is None else recipe.to_yaml(),
                 overwrite=options.overwrite,
                 progress=progress,
             )
@@ -164,5 +168,6 @@ def _prune(options: argparse.Namespace) -> None:
         *([] if dropped is None else [f"dropped  {dropped.words}"]),
         *plan_lines(plan, measures),
         *format_lines(notes),
+        *([f"note     no recipe: {why_none}"] if why_none else []),
         *(f"wrote    {path}" for path in files),
     )

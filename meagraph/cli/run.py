@@ -21,6 +21,7 @@ from meagraph.cli.options import (
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
+from meagraph.cli.recipe_options import recipe_of_options
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
@@ -67,7 +68,7 @@ def _run(options: argparse.Namespace) -> None:
         if options.fine_tune is not None:
             raise MEAGraphError("--model applies a model as it is, --fine-tune trains one further. Give one of them.")
         training["model_path"] = options.model
-    pruning = pruning_config(options)
+    pruning, predictions = pruning_config(options), predicted_by(options, by="by_error")
     with Bar("meagraph") as progress:
         result = run(
             options.data,
@@ -75,13 +76,14 @@ def _run(options: argparse.Namespace) -> None:
             known=options.known or None,
             config=config,
             pruning=pruning,
-            predictions=predicted_by(options, by="by_error"),
+            predictions=predictions,
             **training,
             cache=not options.no_cache,
             drop_duplicates=options.drop_duplicates,
             distance=options.distance,
             formats=options.to,
             weights=options.weights,
+            recipe=lambda found: recipe_of_options(options, found, pruning, predictions).to_yaml(),
             overwrite=options.overwrite,
             progress=progress,
             **reading_options(options),

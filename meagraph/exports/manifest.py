@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,6 @@ def describe_export(
     return {
         "kind": MANIFEST_KIND,
         "version": MANIFEST_VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "sources": [
             {

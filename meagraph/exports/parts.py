@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +148,6 @@ def _manifest(
     return {
         "kind": f"meagraph {kind}",
         "version": VERSION,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "sources": [
             {"path": source.path, "sha256": source.sha256, "format": source.format} for source in dataset.sources

@@ -15,6 +15,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import MANIFEST_KIND
 from meagraph.files import is_one_of, sha256_file
 
+RECIPE = "recipe.yaml"
+
 
 class ExportError(MEAGraphError):
     """The export was refused; nothing was written."""
@@ -28,28 +30,34 @@ class ExportedFiles(Shown):
     index: Path  # CSV, one row a structure, dropped ones included
     manifest: Path  # JSON
     report: Path | None = None  # self-contained HTML
+    recipe: Path | None = None  # YAML: how all of it is done again
     formats: dict[str, Path] = field(default_factory=dict)  # folders of other formats, by their names
     notes: tuple[str, ...] = ()  # what these could not hold, a sentence each, the formats first
 
     @property
     def paths(self) -> list[Path]:
         """All files that were written, and the folders of other formats."""
-        plain = [path for path in (self.structures, self.index, self.manifest, self.report) if path is not None]
-        return [*plain, *self.formats.values()]
+        every = (self.structures, self.index, self.manifest, self.report, self.recipe)
+        return [*(path for path in every if path is not None), *self.formats.values()]
 
     def _facts(self) -> Facts:
         named = (("structures", self.structures), ("index", self.index), ("manifest", self.manifest))
-        report = [] if self.report is None else [("report", str(self.report))]
+        more = [(name, str(path)) for name, path in (("report", self.report), ("recipe", self.recipe)) if path]
         formats = [(name, str(path)) for name, path in self.formats.items()]
         notes = [("not held", note) for note in self.notes]
-        return [*((name, str(path)) for name, path in named), *report, *formats, *notes]
+        return [*((name, str(path)) for name, path in named), *more, *formats, *notes]
 
     def _line(self) -> str:
         return f"{len(self.paths)} in {self.manifest.parent}"
 
 
 def check_target(
-    dataset: AtomicDataset, directory: str | Path, *, overwrite: bool = False, report: bool = True
+    dataset: AtomicDataset,
+    directory: str | Path,
+    *,
+    overwrite: bool = False,
+    report: bool = True,
+    recipe: bool = False,
 ) -> ExportedFiles:
     """Where an export of ``dataset`` into ``directory`` will lie, checked before anything is computed.
 
@@ -63,6 +71,7 @@ def check_target(
         index=folder / f"{stem}-kept-index.csv",
         manifest=folder / "manifest.json",
         report=folder / f"{stem}-report.html" if report else None,
+        recipe=folder / RECIPE if recipe else None,
     )
     check_files(dataset, files.paths, files.manifest, MANIFEST_KIND, overwrite=overwrite)
     return files

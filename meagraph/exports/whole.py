@@ -49,6 +49,7 @@ def export_with_report(
     formats: Sequence[str] = (),
     weights: str | None = None,
     table: Callable[[Weights | None], pd.DataFrame] | None = None,
+    recipe: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -57,7 +58,7 @@ def export_with_report(
     Figures of another plan are left out. ``families`` are structures that are off together, ``central`` (C + 1,) the
     most central environment of each cluster, shown with what lies within ``cutoff`` Å. ``formats`` are written
     beside; ``weights`` is a name of :data:`meagraph.exports.weights.SCHEMES`, and ``table`` makes the table of all
-    environments of them, which is made once. Raises as
+    environments of them, which is made once. ``recipe`` is the text of one, for a file of its own. Raises as
     :func:`meagraph.exports.writing.export_plan`.
     """
     check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
@@ -87,6 +88,7 @@ def export_with_report(
         formats=formats,
         weights=weighed,
         table=None if table is None else cache(partial(table, weighed)),
+        recipe=recipe,
         overwrite=overwrite,
         progress=progress,
     )

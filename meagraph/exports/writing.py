@@ -45,6 +45,7 @@ def export_plan(
     formats: Sequence[str] = (),
     weights: Weights | None = None,
     table: Callable[[], pd.DataFrame] | None = None,
+    recipe: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
@@ -66,6 +67,7 @@ def export_plan(
         formats: names of further formats.
         weights: of atoms and structures, for the formats that hold some.
         table: makes the table of all environments, for the formats that are one.
+        recipe: how all of it was done, to be written beside it (see :class:`meagraph.recipe.Recipe`).
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
         progress: called with the number of structures done.
 
@@ -77,7 +79,7 @@ def export_plan(
     """
     _check_plan(dataset, plan)
     folder = Path(directory)
-    files = check_target(dataset, folder, overwrite=overwrite, report=report is not None)
+    files = check_target(dataset, folder, overwrite=overwrite, report=report is not None, recipe=recipe is not None)
     others = check_formats(dataset, folder, formats, overwrite=overwrite)
     kept = Kept(dataset, np.asarray(plan.structures, dtype=bool), weights, table, part(progress, 0.5, 1.0))
     own = part(progress, 0.0, 0.5) if others else progress
@@ -89,10 +91,11 @@ def export_plan(
             index = stack.enter_context(atomic_path(files.index))
             structures = stack.enter_context(atomic_path(files.structures))
             written = [(files.structures, structures), (files.index, index)]
-            if files.report is not None and report is not None:
-                page = stack.enter_context(atomic_path(files.report))
-                page.write_text(writable_text(report), encoding="utf-8")
-                written.append((files.report, page))
+            for target, text in ((files.report, report), (files.recipe, recipe)):
+                if target is not None and text is not None:
+                    page = stack.enter_context(atomic_path(target))
+                    page.write_text(writable_text(text), encoding="utf-8")
+                    written.append((target, page))
             with open(structures, "wb") as stream:
                 lost = write_structures(stream, dataset, plan.structures, progress=own)
             _write_index(index, dataset, plan)

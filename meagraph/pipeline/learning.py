@@ -37,6 +37,15 @@ CACHE_VERSION = 8
 AGREEMENT_VERSION = 2  # of what neighbours agree on
 
 
+@dataclass(frozen=True)
+class Start:
+    """A trained model that another one came of."""
+
+    path: str  # as it was given
+    sha256: str  # of its weights
+    fine_tuned: bool  # it was trained further; else it is the model itself
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Learned(Shown):
     """A model, and what it needs to be applied to this dataset."""
@@ -51,6 +60,14 @@ class Learned(Shown):
     config: PipelineConfig  # that made it; of a loaded model those of its training, as far as the file tells
     agreement: Agreement | None = None  # what clusters and map are found by; None: the model's own latent space
     context: NDArray[np.float32] | None = None  # (N, k) what it is applied to
+    start: Start | None = None  # None: trained from random weights
+
+    @property
+    def origin(self) -> str:
+        """As ``source``, but the same whether the training has just ended or comes from the cache."""
+        if self.start is None:
+            return "trained" if self.source == "cache" else self.source
+        return f"fine-tuned from {self.start.path}" if self.start.fine_tuned else self.start.path
 
     @property
     def latent(self) -> LatentOf | None:
@@ -101,18 +118,20 @@ def learn(
     cache; a training that was cancelled or killed goes on where it stopped. A loaded model must have been trained on
     the same kind of descriptors, else MEAGraphError says how they differ.
     """
-    start, details = "", dict[str, Any]()
+    start, details, begun = "", dict[str, Any](), None
     if model_path is not None:
-        _, details = read_details(model_path)
+        shape, details = read_details(model_path)
         check_same_descriptors(details.get("descriptors", {}), descriptors)
         start = sha256_file(model_files(model_path)[0])
+        begun = Start(str(model_path), start, fine_tune)
+        config = replace(config, widths=shape.widths, kernels=shape.kernels)
     elif fine_tune:
         raise MEAGraphError("Fine-tuning needs a trained model to start from. Name its file.")
     trains = model_path is None or fine_tune
     config = replace(config, descriptors=descriptors.config or config.descriptors)
     if cache and trains and (known := _recall(dataset, descriptors, config, start)) is not None:
         progress(1, 1, "model from the cache")
-        return known
+        return replace(known, start=begun)
     if trains:
         check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
     points = scaled_rows(descriptors.own)
@@ -122,7 +141,8 @@ def learn(
     progress(300, 1000, "loading PyTorch")
     from meagraph.model.training import new_model, train
 
-    depends = _learning(dataset, descriptors, config, start)
+    made_by = config if trains else trained_with(config, details)
+    depends = _learning(dataset, descriptors, made_by, start)
     if model_path is None:
         model = new_model(ModelConfig(points.shape[1], config.widths, config.kernels), seed=config.seed)
     else:
@@ -134,7 +154,6 @@ def learn(
             )
     if not trains:
         key = content_key({"for": content_key(depends), "loaded": start})
-        made_by = trained_with(model.config, details, config)
         return Learned(
             model.config,
             lambda: model,
@@ -146,6 +165,7 @@ def learn(
             made_by,
             agreement=load_agreement(str(model_path)),
             context=descriptors.context,
+            start=begun,
         )
     agreement = None
     if descriptors.context is not None and config.latent == DIRECT:
@@ -188,6 +208,7 @@ def learn(
         config=replace(config, widths=model.config.widths, kernels=model.config.kernels),
         agreement=agreement,
         context=descriptors.context,
+        start=begun,
     )
     if state is not None:
         store_model(place("model", depends, ".safetensors"), learned, descriptors)
@@ -280,8 +301,8 @@ def _recall(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, s
     )
 
 
-def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: PipelineConfig) -> PipelineConfig:
-    """``config`` with what a checkpoint of this ``shape`` tells in its ``details`` of the settings that trained it."""
+def trained_with(config: PipelineConfig, details: Mapping[str, Any]) -> PipelineConfig:
+    """``config`` with what a checkpoint tells in its ``details`` of the settings that trained it."""
     training = dict(details.get("training", {}))
     seed = training.pop("seed", details.get("seed", config.seed))
     known = {name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training}
@@ -289,8 +310,6 @@ def trained_with(shape: ModelConfig, details: Mapping[str, Any], config: Pipelin
         config,
         latent=details.get("latent", config.latent),
         graph=GraphConfig(**details["graph"]) if "graph" in details else config.graph,
-        widths=shape.widths,
-        kernels=shape.kernels,
         training=TrainingConfig(**known),
         seed=seed,
     )

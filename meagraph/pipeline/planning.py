@@ -16,7 +16,7 @@ from meagraph.display.cards import Facts, Shown, brief, html_table
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import SEEDS, PlanCost
 from meagraph.evaluation.against_random import evaluate as against_random
-from meagraph.evaluation.coverage import Measures, measure, yardstick
+from meagraph.evaluation.coverage import Measures, Yardstick, measure, yardstick
 from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.evaluation.error_curve import CostCurves
 from meagraph.evaluation.novelty import Curve, Novelty, find_novelty
@@ -105,14 +105,19 @@ def by_error(config: PruningConfig, ranking: Ranking, errors: Errors) -> tuple[P
 
 
 def ranking_for(
-    analysis: Analysis, config: PruningConfig, *, cache: bool = True, progress: Progress = silent
+    analysis: Analysis,
+    config: PruningConfig,
+    *,
+    try_shares: bool = True,
+    cache: bool = True,
+    progress: Progress = silent,
 ) -> Ranking:
     """The ranking that plans of ``config`` are taken from: that of the analysis, or one made now.
 
-    Unless ``config`` sets them, it knows the shares that the dataset asks for.
+    Unless ``config`` sets them, it knows the shares that the dataset asks for, if these are to be tried.
     """
     found = _ranking_for(analysis, config, progress=part(progress, 0.0, 0.1))
-    if not asks(config, found):
+    if not try_shares or not asks(config, found):
         return found
     seed = analysis.config.seed
     return ask(analysis.dataset, found, seed=seed, cache=cache, progress=part(progress, 0.1, 1.0))
@@ -191,14 +196,12 @@ def evaluate(
     ``quests`` asks for QUESTS' measures too, True with its usual parameters; they need the extra of this name. Raises
     MEAGraphError where that is not installed, where too little is kept for a fit, or for a plan of another dataset.
     """
-    dataset, learned = analysis.dataset, analysis.learned
+    dataset = analysis.dataset
     check_plan(plan, dataset)
     if quests:
         implementation()  # where it is missing, that is to be said before all the work
     end = 0.5 if quests else 1.0
-    stick = yardstick(
-        dataset, learned.points, learned.condensed, analysis.survey.clusters, progress=part(progress, 0.0, 0.3 * end)
-    )
+    stick = yardstick_of(analysis, progress=part(progress, 0.0, 0.3 * end))
     seed = analysis.config.seed
     cost = cost_of(dataset, plan, draws=draws, seed=seed, progress=part(progress, 0.3 * end, end))
     measured = None
@@ -206,6 +209,12 @@ def evaluate(
         parameters = quests if isinstance(quests, QuestsConfig) else QuestsConfig(seed=plan.config.seed)
         measured = measure_quests(dataset, plan, parameters, cache=cache, progress=part(progress, end, 1.0))
     return Evaluation(measure(stick, plan.keep), cost, measured)
+
+
+def yardstick_of(analysis: Analysis, *, progress: Progress = silent) -> Yardstick:
+    """What the coverage of plans of ``analysis`` is measured with."""
+    learned, clusters = analysis.learned, analysis.survey.clusters
+    return yardstick(analysis.dataset, learned.points, learned.condensed, clusters, progress=progress)
 
 
 def cost_of(
@@ -244,16 +253,18 @@ def export(
     formats: Sequence[str] = (),
     weights: str | None = None,
     flags: NDArray[np.bool_] | None = None,
+    recipe: str | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the kept structures, an index of all, a manifest with every setting, and a report, into ``directory``.
 
     The settings are those that made the analysis. ``measures``, ``cost``, ``curves`` and ``quests`` go into the report;
-    ``details`` (JSON-like) go into the manifest beside the settings. ``formats`` are names of
+    ``details`` (JSON-like) go into the manifest beside the settings; ``recipe``, the text of a
+    :class:`meagraph.recipe.Recipe`, into a file of its own. ``formats`` are names of
     :data:`meagraph.exports.formats.FORMATS`: the kept structures, or a table of all environments, in each of them, read
-    back and compared before anything appears. ``weights``, a name of :data:`meagraph.exports.weights.SCHEMES`, go into
-    the formats that hold some; ``flags`` (N,) are environments judged to be outliers, a column of the table. Raises as
+    back and compared before anything appears; ``weights`` of :data:`meagraph.exports.weights.SCHEMES` for those that
+    hold some; ``flags`` (N,) are environments judged to be outliers, a column of the table. Raises as
     :func:`meagraph.exports.writing.export_plan`, and MEAGraphError for a plan of another dataset.
     """
     check_plan(plan, analysis.dataset)
@@ -277,6 +288,7 @@ def export(
         formats=formats,
         weights=weights,
         table=partial(table_of, analysis, plan, flags),
+        recipe=recipe,
         overwrite=overwrite,
         progress=progress,
     )
@@ -321,7 +333,7 @@ def describe_settings(analysis: Analysis) -> dict[str, Any]:
             "representatives": learned.condensed.size,
         },
         "graph": asdict(config.graph),
-        "model": {"source": learned.source, "key": learned.key, **asdict(learned.shape)},
+        "model": {"source": learned.origin, "key": learned.key, **asdict(learned.shape)},
         "training": {
             **asdict(trained.training),
             "latent": trained.latent,

@@ -16,7 +16,7 @@ is trained or applied: what comes from the cache comes without it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,7 @@ def run(
     distance: float = NEAR,
     formats: Sequence[str] = (),
     weights: str | None = None,
+    recipe: Callable[[Analysis], str] | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
     **reading: Any,
@@ -90,12 +91,13 @@ def run(
     model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
     :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to :func:`meagraph.datasets.read_dataset`. With
     ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave,
-    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. ``formats`` and ``weights``
+    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. ``recipe`` gives the text of
+    the recipe that is written beside the export; ``formats`` and ``weights``
     go to :func:`meagraph.pipeline.planning.export`. Raises MEAGraphError for any bad input.
     """
     dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
-        check_target(dataset, directory, overwrite=overwrite)
+        check_target(dataset, directory, overwrite=overwrite, recipe=recipe is not None)
         check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
     errors = None if predictions is None else errors_of(dataset, **predictions)
     found = analyse(
@@ -117,7 +119,10 @@ def run(
     plan = prune(
         found, config=pruning, rejected=rejected, errors=errors, cache=cache, progress=part(progress, 0.88, 1.0)
     )
-    wanted: dict[str, Any] = {"formats": formats, "weights": weights, "overwrite": overwrite}
-    files = None if directory is None else export(found, plan, directory, details=details, **wanted)
+    files = None
+    if directory is not None:
+        wanted: dict[str, Any] = {"formats": formats, "weights": weights, "overwrite": overwrite}
+        text = None if recipe is None else recipe(found)
+        files = export(found, plan, directory, details=details, recipe=text, **wanted)
     progress(1, 1, "done")
     return Run(found.dataset, found.descriptors, found.learned, found.survey, plan, files, dropped)

@@ -9,6 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structures
+from meagraph.datasets.dataset import Source
 from meagraph.datasets.labels import read_labels
 from meagraph.datasets.names import by_family
 from meagraph.duplicates.alike import nearest
@@ -27,6 +28,8 @@ class Predicted:
     forces: NDArray[np.float64]  # (N, 3) eV/Å
     stress: NDArray[np.float64]  # (S, 3, 3) eV/Å³
     words: str  # from which entries, or how many structures were found
+    family: str = ""  # whose names they stand under in the data's own files
+    sources: tuple[Source, ...] = ()  # the files that they come from otherwise
 
 
 def predicted_by_family(dataset: AtomicDataset, family: str) -> Predicted:
@@ -53,7 +56,7 @@ def predicted_by_family(dataset: AtomicDataset, family: str) -> Predicted:
     )
     energy = found.energy if "energy" in names else np.full(dataset.n_structures, np.nan)
     stress = found.stress if "stress" in names else np.full((dataset.n_structures, 3, 3), np.nan)
-    return Predicted(family, energy, found.forces, stress, ", ".join(_names(names)))
+    return Predicted(family, energy, found.forces, stress, ", ".join(_names(names)), family=family)
 
 
 def _names(kinds: dict[str, list[str]]) -> list[str]:
@@ -87,7 +90,7 @@ def predicted_by_file(dataset: AtomicDataset, other: AtomicDataset, *, progress:
             f"{other.n_structures:,} structures is one of them. Give the file of the same structures."
         )
     words = f"{matched:,} of {dataset.n_structures:,} structures found among {other.n_structures:,}"
-    return Predicted(other.name, energy, forces, stress, words)
+    return Predicted(other.name, energy, forces, stress, words, sources=other.sources)
 
 
 def _lay_on(

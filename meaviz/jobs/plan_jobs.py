@@ -125,7 +125,8 @@ class PlanJobs:
             return gauge, [ranking for name, ranking in rankings.items() if there[name] is None], curves
 
         def take(result: tuple[Gauge, list[Ranking], CostCurves]) -> None:
-            self._gauge, made, planning.curves = result
+            self._gauge, made, curves = result
+            planning.take_curves(curves, basis, settings)
             for ranking in made:
                 planning.add_ranking(ranking)
             self._follow()

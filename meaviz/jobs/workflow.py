@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from meagraph.datasets.label_table import LabelTable
 from meagraph.errors import MEAGraphError
 from meagraph.latent.cluster_stability import cluster_stability
@@ -20,6 +18,7 @@ from meagraph.pipeline.learning import store_model
 from meagraph.pipeline.planning import export
 from meagraph.pipeline.selecting import write_selections
 from meagraph.progress import Progress
+from meagraph.recipe.judged import flag_details
 from meagraph.step_files.checks import claim
 from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
 from meaviz.jobs.main_job import MainJob
@@ -31,6 +30,7 @@ from meaviz.jobs.runner import JobRunner
 from meaviz.jobs.show_job import ShowJob
 from meaviz.session import STEPS, Session
 from meaviz.session.data import Asked
+from meaviz.session.recipe import recipe_of
 from meaviz.session.runs import TrainingRun
 
 EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
@@ -74,7 +74,7 @@ class Workflow:
                 found = open_files(paths, config, progress, on_labels=tell, **reading)
             else:
                 found = ahead.result(progress)
-            hand.give(self._take, found)
+            hand.give(self._take, found, asked)
             go_on(found, progress)
 
         if not self._job.busy:
@@ -84,7 +84,7 @@ class Workflow:
             return
         try:
             found = ahead.result()
-            self._take(found)
+            self._take(found, asked)
         except MEAGraphError as error:
             self._job.fail("data", str(error))
             return
@@ -174,26 +174,20 @@ class Workflow:
             return
         try:
             folder = self.session.places.written(directory)
+            recipe = replace(recipe_of(self.session), formats=tuple(formats), weights=weights).to_yaml()
         except MEAGraphError as error:
             self._job.fail(EXPORT, str(error))
             return
-        dataset = analysis.dataset
-        flagged = [
-            {"structure": int(dataset.structure_of[row]), "atom": int(dataset.atom_of[row])}
-            for row in np.flatnonzero(flags)
-        ]
         known: dict[str, Any] = {
             "measures": figures.measures if figures is not None and figures.plan is plan else None,
             "cost": planning.cost,
-            "curves": planning.curves,
+            "curves": planning.curves_now,
             "quests": planning.quests,
             "formats": tuple(formats),
             "weights": weights,
-            "flags": flags,
-            "details": {
-                "flagged_environments": flagged,
-                "structures_with_flags_left_out": planning.leave_out_flagged,
-            },
+            "flags": flags if flags.any() else None,
+            "details": flag_details(analysis.dataset, flags, left_out=planning.leave_out_flagged),
+            "recipe": recipe,
         }
         self._job.start(
             EXPORT,
@@ -216,7 +210,7 @@ class Workflow:
         self._job.start(
             EXPORT,
             lambda progress: write_selections(dataset, chosen, folder, overwrite=overwrite, progress=progress),
-            lambda files: self.session.planning.param.update(written=files),
+            lambda files: self.session.planning.param.update(written=files, parts_written=tuple(names)),
         )
 
     def use(self, run: TrainingRun) -> None:
@@ -302,10 +296,10 @@ class Workflow:
             ranking=session.planning.know,
         )
 
-    def _take(self, found: Opened) -> None:
+    def _take(self, found: Opened, asked: Asked) -> None:
         """Show what was read, and what the cache knows of it."""
         session, known = self.session, found.analysis
-        session.set_dataset(found.dataset)
+        session.set_dataset(found.dataset, asked)
         if known is not None:
             session.set_analysis(known, found.evidence, found.quick)
             if found.ranking is not None:

@@ -34,6 +34,7 @@ from meaviz.session.runs import TrainingRun
 RESULTS: dict[str, dict[str, Any]] = {  # what each step leaves behind, and what that is without it
     "data": {
         "dataset": None,
+        "opened": None,
         "properties": None,
         "labels": None,
         "findings": None,
@@ -63,6 +64,9 @@ class Data(param.Parameterized):
     )
     asked: Asked | None = param.ClassSelector(
         class_=Asked, allow_None=True, doc="What was to be opened last, whatever came of it."
+    )
+    opened: Asked | None = param.ClassSelector(
+        class_=Asked, allow_None=True, doc="What ``dataset`` was opened from; None for structures from memory."
     )
     labels: LabelTable | None = param.ClassSelector(
         class_=LabelTable, allow_None=True, doc="Names in the files of ``asked``, once somebody wants to see them."

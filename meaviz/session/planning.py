@@ -79,6 +79,7 @@ class Planning(param.Parameterized):
     written: PartFiles | None = param.ClassSelector(
         class_=PartFiles, allow_None=True, doc="Parts of the data that were written last."
     )
+    parts_written: tuple[str, ...] = param.ClassSelector(class_=tuple, default=(), doc="What ``written`` holds.")
     figures: PlanFigures | None = param.ClassSelector(class_=PlanFigures, allow_None=True, doc="That follow the plan.")
     cost: PlanCost | None = param.ClassSelector(class_=PlanCost, allow_None=True, doc="Of the plan measured last.")
     curves: CostCurves | None = param.ClassSelector(
@@ -94,6 +95,7 @@ class Planning(param.Parameterized):
     def __init__(self, data: Data, judging: Judging) -> None:
         super().__init__()
         self._data, self._judging = data, judging
+        self._curves_of: tuple[PlanBasis, PruningConfig] | None = None
         self.history: History[PruningConfig] = History(STEPS)
         self.history.start(self.settings)
         self.param.watch(self._follow_settings, "settings")
@@ -125,6 +127,7 @@ class Planning(param.Parameterized):
             plan=None,
             exported=None,
             written=None,
+            parts_written=(),
             cost=None,
             quests=None,
             novelty=None,
@@ -145,6 +148,20 @@ class Planning(param.Parameterized):
             self._judging.ordinary if self.keep_ordinary else None,
             self._data.errors,
         )
+
+    def take_curves(self, curves: CostCurves, basis: PlanBasis, settings: PruningConfig) -> None:
+        """Take the cost along the keep fraction of plans of ``basis`` and ``settings``."""
+        self._curves_of = (basis, settings)
+        self.curves = curves
+
+    @property
+    def curves_now(self) -> CostCurves | None:
+        """The curves where they are those of the settings and the judgements of now, else None."""
+        if self.curves is None or self._curves_of is None or self._data.survey is None:
+            return None
+        (then, settings), now = self._curves_of, self.basis()
+        same = then.rejected is now.rejected and then.kept is now.kept and then.errors is now.errors
+        return self.curves if same and replace(settings, keep=self.settings.keep) == self.settings else None
 
     def ranking_for(self, settings: PruningConfig) -> Ranking | None:
         """The ranking from which plans of ``settings`` are taken, None where it must be computed first."""

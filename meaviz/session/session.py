@@ -27,7 +27,7 @@ from meagraph.pipeline.survey import Survey
 from meagraph.predictions import Errors
 from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
-from meaviz.session.data import Data
+from meaviz.session.data import Asked, Data
 from meaviz.session.judging import Judging
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
@@ -78,11 +78,14 @@ class Session:
 
     # ---- results: taking one clears what was computed from the one before
 
-    def set_dataset(self, dataset: AtomicDataset | None) -> None:
-        """Take a new dataset; all else starts again. Raises MEAGraphError where its kept selections cannot be read."""
+    def set_dataset(self, dataset: AtomicDataset | None, opened: Asked | None = None) -> None:
+        """Take a new dataset, ``opened`` from files; all else starts again.
+
+        Raises MEAGraphError where its kept selections cannot be read.
+        """
         named = None if dataset is None else named_selections(dataset)
         with self._replacing("data"):
-            self.data.dataset = dataset
+            self.data.param.update(dataset=dataset, opened=opened)
             self.selection.named = named
             self.activity.not_examined = ""
 

@@ -119,6 +119,13 @@ table.labels td { overflow-wrap: anywhere }
 table.labels th { font-weight: 600 }
 """
 
+RECIPE_CSS = """
+:host { font-size: 14px }
+code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 12.5px; line-height: 1.5 }
+pre { margin: 0; padding: 10px 12px; border: 1px solid color-mix(in srgb, currentColor 20%, transparent);
+  border-radius: 4px; overflow: auto; max-height: 60vh; white-space: pre }
+"""
+
 WHY_CSS = """
 :host { font-size: 13px }
 h4 { margin: 0 0 2px; font-size: 14px; font-weight: 600 }

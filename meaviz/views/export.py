@@ -14,12 +14,14 @@ from meaviz.session import Session
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS
 from meaviz.style.text import TextPane, join, markup
 from meaviz.views.shared.feedback import alert, keep_state
+from meaviz.views.shared.recipe import RecipeDialog
 
 WHAT = {
     "structures": "kept structures",
     "index": "index of all structures",
     "manifest": "manifest with every setting",
     "report": "report: plots, settings and figures on one page",
+    "recipe": "recipe: all of it again, by a command",
 }
 
 
@@ -83,8 +85,9 @@ class ExportView(pn.viewable.Viewer):
             )
         )
         self._written = pn.Column(margin=(0, 12), sizing_mode="stretch_width")
+        self.recipe = RecipeDialog(session)
         self._layout = pn.Column(
-            pn.Row(self._folder, self._overwrite, self._button, margin=0),
+            pn.Row(self._folder, self._overwrite, self._button, self.recipe.button, self.recipe, margin=0),
             pn.Row(self._formats, self._weights, margin=0),
             self._lacks,
             self._note,

@@ -18,6 +18,7 @@ from panel.io.session import generate_session
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.recipe import replay
 from meaviz.app import build
 from meaviz.demo import demo_path
 from meaviz.session import Session
@@ -178,6 +179,13 @@ def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, 
     with page.expect_download() as download:
         button(page, session.planning.exported.structures.name).click()
     assert Path(download.value.path()).read_bytes() == session.planning.exported.structures.read_bytes()
+
+    # its recipe: shown, and done again to the same bytes
+    button(page, "Recipe").click()
+    expect(page.locator("pre")).to_contain_text("verdict: outlier")
+    again = replay(session.planning.exported.recipe, out=tmp_path / "again").files
+    for path in session.planning.exported.paths:
+        assert path.read_bytes() == (again.manifest.parent / path.name).read_bytes(), path.name
 
 
 @pytest.mark.browser

@@ -60,7 +60,7 @@ def test_every_public_name_is_there() -> None:
     assert isinstance(mg.__version__, str)
     assert (ROOT / "meagraph" / "py.typed").is_file()
     assert {name for name in mg.__all__ if isinstance(getattr(mg, name), type)} >= {
-        *("AtomicDataset", "Analysis", "Run", "PruningPlan", "Evaluation", "ExportedFiles"),
+        *("AtomicDataset", "Analysis", "Run", "Recipe", "PruningPlan", "Evaluation", "ExportedFiles"),
         *("PipelineConfig", "DescriptorConfig", "GraphConfig", "TrainingConfig", "ClusteringConfig"),
         *("ProjectionConfig", "PruningConfig", "QuestsConfig", "MEAGraphError", "DatasetError", "ExportError"),
     }

@@ -245,6 +245,21 @@ def test_run(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert sorted(out.iterdir()) == sorted(written)
     assert verify(out / "manifest.json") == []
 
+    # its recipe, by command
+    assert main(["replay", str(out / "recipe.yaml"), "--out", str(tmp_path / "again")]) == 0
+    again = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("wrote")]
+    assert again == [line for line in lines[1:] if line.startswith(("chosen", "kept", "shares"))]
+    for path in written:
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    assert main(["verify", str(out)]) == 0
+    assert capsys.readouterr().out.startswith(f"verified {out}")
+    (kept_file,) = out.glob("*-kept.extxyz")
+    kept_file.write_bytes(kept_file.read_bytes().replace(b"Nb ", b"Ta ", 1))
+    assert main(["verify", str(out)]) == 1
+    assert "frame 0 (counting from 0), atom 0, species: expected 'Nb', but came 'Ta'" in capsys.readouterr().out
+    kept_file.write_bytes(kept_file.read_bytes().replace(b"Ta ", b"Nb ", 1))
+    check_refusal(capsys, main(["replay", str(out / "recipe.yaml"), "--data", "nowhere.xyz"]), "nowhere.xyz")
+
     # once more: refused, then allowed
     check_refusal(capsys, main(arguments), "overwrite", str(out / "manifest.json"))
     to = ["--to", "nep", "--to", "csv", "--weights", "population"]

@@ -24,6 +24,7 @@ from meagraph.latent.placement import place
 from meagraph.model.checkpoint import load_agreement, load_model
 from meagraph.outliers import places
 from meagraph.pipeline.run import Run, run
+from meagraph.recipe import replay
 from meagraph.step_files.descriptors import read_described
 from meagraph.step_files.latent import read_latent
 from meagraph.step_files.tables import read_clusters, read_table, write_table
@@ -138,6 +139,24 @@ def test_predictions_take_part_in_outliers_and_in_plans(
     assert "each share is also multiplied by the error of said" in capsys.readouterr().out
     assert json.loads(Path(plan).with_suffix(".json").read_text())["pruning"]["by_error"] == "said"
     refused(capsys, [*command, "--by-error", "MACE_"], "expected labels of a family 'MACE_'")
+
+
+def test_an_export_of_the_steps_and_its_recipe_keep_the_same(
+    done: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, plan = tmp_path / "out", str(tmp_path / "plan.npz")
+    files = ["--descriptors", done.descriptors, "--latent", done.latent, "--out", plan, "--seed", "3"]
+    command = ["prune", str(done.data), *files, "--export", str(out), "--alpha", "0.75", "--keep", "0.4"]
+    assert main(command) == 0
+    again = replay(out / "recipe.yaml", out=tmp_path / "again").files
+    for name in (again.structures.name, again.index.name):
+        assert (out / name).read_bytes() == again.structures.with_name(name).read_bytes()
+    assert main(["verify", str(out), "--again"]) == 0
+    capsys.readouterr()
+    other = ["--clusters-file", done.clusters, "--export", str(tmp_path / "other"), "--overwrite"]
+    assert main([*command, *other]) == 0
+    assert "no recipe: clusters of a file of their own" in capsys.readouterr().out
+    assert not (tmp_path / "other" / "recipe.yaml").exists()
 
 
 def _scores(columns: dict[str, Any], offsets: np.ndarray) -> tuple[list[int], list[float]]:

@@ -224,7 +224,7 @@ def test_manifest_records_everything(tmp_path: Path, odd: AtomicDataset) -> None
     assert source["path_from_manifest"] == os.path.join("..", "odd.xyz")
     assert manifest["versions"]["numpy"] == np.__version__
     assert {"python", "ase", "torch", "dscribe", "umap-learn", "meaviz"} <= set(manifest["versions"])
-    assert manifest["created"].endswith("+00:00")
+    assert "created" not in manifest, "exports of the same are the same"
     assert manifest["dataset"] == {"name": "odd", "fingerprint": odd.fingerprint}
     for output, path in zip(manifest["outputs"], (files.structures, files.index), strict=True):
         assert output["file"] == path.name
@@ -277,7 +277,7 @@ def test_verify_compares_frames_even_where_hashes_agree(tmp_path: Path, odd: Ato
     assert replace_structures(ODD[0] + ODD[1]) == []
     (problem,) = replace_structures(ODD[0] + ODD[1].replace("-4", "-5"))
     assert "structure 1 to be byte for byte frame 1" in problem
-    (problem,) = replace_structures(ODD[0])
+    problem, *_ = replace_structures(ODD[0])
     assert "expected 2 frames as the index says, but it has 1" in problem
 
 
