@@ -296,8 +296,7 @@ def export(
 
 def central_of(analysis: Analysis) -> NDArray[np.int64]:
     """The most central environment (C + 1,) of each cluster, and of what is in none; -1 where there is nothing."""
-    survey = analysis.survey
-    return extremes(survey.clusters, analysis.learned.condensed, survey.embedding.values)[0]
+    return extremes(analysis.survey.clusters, analysis.learned.condensed, analysis.survey.embedding.values)[0]
 
 
 def _check_mask(name: str, mask: NDArray[np.bool_] | None, dataset: AtomicDataset) -> None:
