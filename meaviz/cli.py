@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reading = reading_options(options)
     if options.known:
         reading["known"] = tuple(options.known)
-    ahead = Ahead(options.data or [demo_path()], resume=True, **reading)  # while the page is made ready
+    root = None if options.root is None else Path(options.root).expanduser().resolve()
+    ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)  # while the page is made ready
 
     from meaviz.app import TITLE, build
     from meaviz.projects.keeper import held

@@ -34,7 +34,8 @@ def find_kept(
     notes: list[str],
     *,
     resume: bool,
-    folders: Sequence[str | Path],
+    folders: Sequence[str | Path] = (),
+    within: Path | None = None,
     progress: Progress,
 ) -> Kept | None:
     """The project at ``paths``, or with ``resume`` what was kept of these files; None where there is neither.
@@ -44,7 +45,7 @@ def find_kept(
     if paths and is_project(paths[0]):
         if len(paths) > 1:
             raise MEAGraphError(f"{paths[0]}: a project is opened alone. Leave the other files out.")
-        return open_project(paths[0], notes, folders=folders, progress=progress)
+        return open_project(paths[0], notes, folders=folders, within=within, progress=progress)
     if not resume:
         return None
     for number in range(1, 100):
@@ -60,7 +61,7 @@ def find_kept(
             return None
         try:
             if fits_data(path):
-                return _read(project, notes, named=False, progress=progress)
+                return _read(project, notes, named=False, within=within, progress=progress)
             why = "The files have changed since they were last open here"
         except MEAGraphError as error:
             why = f"What was kept of these files cannot be used ({error})"
@@ -81,7 +82,7 @@ def open_project(path: str | Path, notes: list[str], *, folders: Sequence[str | 
     except MEAGraphError as error:
         project, refused = Project(path), str(error)
     try:
-        return _read(project, notes, named=True, folders=folders, refused=refused, progress=progress)
+        return _read(project, notes, named=True, folders=folders, within=within, refused=refused, progress=progress)
     except MEAGraphError:
         project.close()
         raise
@@ -93,10 +94,11 @@ def _read(
     *,
     named: bool,
     folders: Sequence[str | Path] = (),
+    within: Path | None = None,
     refused: str = "",
     progress: Progress,
 ) -> Kept:
-    found = project.read(folders, progress=progress)
+    found = project.read(folders, within=within, progress=progress)
     notes += found.notes
     count = adopt(project.path / LEDGER, ledger_path())
     if count and named:

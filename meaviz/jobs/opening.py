@@ -49,15 +49,17 @@ def open_files(
     on_labels: Callable[[LabelTable], object] = lambda table: None,
     resume: bool = False,
     folders: Sequence[str | Path] = (),
+    within: Path | None = None,
     **reading: Any,
 ) -> Opened:
     """Read files and recall what ``config`` made of them. Raises what reading does.
 
     Where they are refused for their labels alone, ``on_labels`` is told which there are. A project is opened as it was
     saved, its data looked for in ``folders``, too; with ``resume`` so is what was kept without a name of these files.
+    Then no file outside of ``within`` is looked at.
     """
     notes: list[str] = []
-    kept = find_kept(paths, reading, notes, resume=resume, folders=folders, progress=progress)
+    kept = find_kept(paths, reading, notes, resume=resume, folders=folders, within=within, progress=progress)
     if kept is not None:
         shot = kept.shot
         if shot.dataset is not None:
@@ -107,8 +109,11 @@ class Ahead:
     The first session takes what was opened; others open for themselves, so that nothing is held for longer.
     """
 
-    def __init__(self, paths: Sequence[str | Path], *, resume: bool = False, **reading: Any) -> None:
-        self._paths, self._reading, self._resume = tuple(paths), reading, resume
+    def __init__(
+        self, paths: Sequence[str | Path], *, resume: bool = False, within: Path | None = None, **reading: Any
+    ) -> None:
+        self._paths, self._reading = tuple(paths), reading
+        self._kept: dict[str, Any] = {"resume": resume, "within": within}
         self._found: Opened | None = None
         self._error: MEAGraphError | None = None
         self._at = (0, 1, "")
@@ -139,7 +144,7 @@ class Ahead:
 
     def _run(self) -> None:
         try:
-            self._found = open_files(self._paths, PipelineConfig(), self._report, resume=self._resume, **self._reading)
+            self._found = open_files(self._paths, PipelineConfig(), self._report, **self._kept, **self._reading)
         except MEAGraphError as error:
             self._error = error
         except Exception as error:  # in a thread nobody else would hear of it

@@ -63,7 +63,8 @@ class Workflow:
         Of what is being opened ``ahead`` the result is taken, at once where it is there. A project is opened as it was
         saved; its data is looked for in ``folders``, too.
         """
-        keeper = self.keeper
+        keeper, places = self.keeper, self.session.places
+        within = places.root if places.confined else None
         if keeper is not None and not self._job.busy:
             keeper.let_go(paths, reading)
         data, config, hand = self.session.data, self.session.data.next_config, Hand()
@@ -85,7 +86,14 @@ class Workflow:
             if ahead is None:
                 tell = partial(hand.give, take_names)
                 found = open_files(
-                    paths, config, progress, on_labels=tell, resume=keeper is not None, folders=folders, **reading
+                    paths,
+                    config,
+                    progress,
+                    on_labels=tell,
+                    resume=keeper is not None,
+                    folders=folders,
+                    within=within,
+                    **reading,
                 )
             else:
                 found = ahead.result(progress)

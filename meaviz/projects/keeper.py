@@ -103,7 +103,7 @@ class Keeper:
         self.session = session
         self.writer: Writer | None = None
         self._later = later or loop_of_now()
-        self._waits = self._looks = False
+        self._waits = self._looks = self._given = False
         self._number = 0  # of the latest snapshot
         self._retry = 0.0
         session.keeping.on = True
@@ -123,7 +123,7 @@ class Keeper:
 
     def changed(self, *events: Event) -> None:
         """Something has changed: it is saved in a moment."""
-        if self._waits or self.session.keeping.state in ("elsewhere", "read-only"):
+        if self._waits or self._given or self.session.keeping.state == "read-only":
             return
         self._waits = True
         self.session.keeping.state = "saving"
@@ -133,7 +133,7 @@ class Keeper:
         """Have the session as it is now written; ``session.keeping`` tells whether it is."""
         self._waits = False
         keeping = self.session.keeping
-        if self.session.data.dataset is None or keeping.state in ("elsewhere", "read-only"):
+        if self.session.data.dataset is None or self._given or keeping.state == "read-only":
             return
         try:
             writer = self._writer()
@@ -153,7 +153,7 @@ class Keeper:
         """Say how the writing goes, until it has ended."""
         writer, keeping = self.writer, self.session.keeping
         self._looks = False
-        if writer is None or keeping.state in ("elsewhere", "read-only"):
+        if writer is None or self._given or keeping.state == "read-only":
             return
         if writer.busy:
             self._looks = True
@@ -198,6 +198,7 @@ class Keeper:
             project.close()
             raise MEAGraphError(f"{path}: expected a new name, but a project is there. Choose another, or open that.")
         self._leave()
+        self._given = False
         self.writer = Writer(project)
         held().take(self)
         keeping.param.update(path=str(project.path), named=True, state="saving", message="")
@@ -216,6 +217,7 @@ class Keeper:
         if self.writer is not None and self._waits:
             self.writer.save(taken(self.session))
         self._leave()
+        self._given = False
         keeping = self.session.keeping
         if project is None:
             keeping.param.update(path="", named=False, state="off", message="")
@@ -230,6 +232,7 @@ class Keeper:
         """Take the work back from another tab, as it is shown here."""
         keeping = self.session.keeping
         held().release(Path(keeping.path))
+        self._given = False
         keeping.param.update(state="saving", message="")
         self.save()
 
@@ -238,15 +241,20 @@ class Keeper:
         if self.writer is not None and self._waits:
             self.writer.save(taken(self.session))
         self._leave()
-        self.session.keeping.param.update(
-            state="elsewhere", message="This work goes on in another tab or window: what is done here is not saved."
-        )
+        self._given = True
+        self._later(self._tell, 0.0)  # on the loop of its own page
+
+    def _tell(self) -> None:
+        if self._given:
+            self.session.keeping.param.update(
+                state="elsewhere", message="This work goes on in another tab or window: what is done here is not saved."
+            )
 
     def close(self) -> None:
         """The session ends: all is written."""
         state, waits = self.session.keeping.state, self._waits
         self._waits = False
-        if (waits or state == "failed") and self.session.data.dataset is not None and state != "elsewhere":
+        if (waits or state == "failed") and self.session.data.dataset is not None and not self._given:
             try:
                 self._writer().save(taken(self.session))
             except MEAGraphError as error:

@@ -29,7 +29,7 @@ def unnamed_path(paths: Sequence[str | Path], reading: Mapping[str, Any], number
     """The project of what is opened as ``paths`` with the options ``reading``; ``number`` 2 where 1 is in use."""
     request = {
         "paths": [os.path.abspath(path) for path in paths],
-        "reading": repr(sorted((name, value) for name, value in reading.items() if value)),
+        "reading": {name: value for name, value in sorted(reading.items()) if value},
     }
     last = f"-{number}" if number > 1 else ""
     return unnamed_folder() / f"{content_key(request)}{last}{SUFFIX}"

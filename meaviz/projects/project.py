@@ -165,8 +165,12 @@ class Project:
 
     # ---- reading
 
-    def read(self, folders: Iterable[str | Path] = (), *, progress: Progress = silent) -> Read:
+    def read(
+        self, folders: Iterable[str | Path] = (), *, within: Path | None = None, progress: Progress = silent
+    ) -> Read:
         """What the project holds, its arrays memory-mapped; files of the data are looked for in ``folders``, too.
+
+        With ``within`` no file outside of that folder is looked at.
 
         Raises MEAGraphError for what is no project, is damaged, or was written by a later version.
         """
@@ -176,7 +180,7 @@ class Project:
         while True:
             left -= 1
             try:
-                return self._read(migrated(self._layout.state(), self.path), folders, progress)
+                return self._read(migrated(self._layout.state(), self.path), folders, within, progress)
             except FileNotFoundError as error:  # another may have written meanwhile, and removed what it needs no more
                 if not left:
                     raise MEAGraphError(self._damaged(error)) from error
@@ -189,18 +193,20 @@ class Project:
             "was changed. Open the data anew, or a copy of the project."
         )
 
-    def _read(self, state: dict[str, Any], folders: tuple[str | Path, ...], progress: Progress) -> Read:
+    def _read(
+        self, state: dict[str, Any], folders: tuple[str | Path, ...], within: Path | None, progress: Progress
+    ) -> Read:
         data, parts, layout = state["data"], state["parts"], self._layout
         if data is None:
             return Read(Snapshot(state=_values(layout, state["state"], {})))
         progress(0, 10, "looking for the files of the data")
         wanted = read_references(data["sources"])
-        where = find(wanted, self.path, folders)
+        where = find(wanted, self.path, folders, within=within)
         progress(2, 10, "opening the data")
         dataset = open_referred(data, self.path, where)
         progress(4, 10, "opening the analysis")
         descriptors, learned, runs = self._models.get(parts, dataset)
-        asked = Asked(tuple(map(str, data["paths"])), dict(data["reading"]))
+        asked = Asked(tuple(map(str, data["paths"])), _options(data["reading"]))
         shot = Snapshot(asked, dataset, descriptors, learned, runs)
         known = shot.known
         results = {
@@ -248,6 +254,11 @@ def unwritable(path: Path, error: Exception) -> str:
 def _values(layout: Layout, texts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     decoder = layout.decoder(known)
     return {name: decoder.value(text) for name, text in texts.items()}
+
+
+def _options(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of reading as they were given: JSON has no tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in reading.items()}
 
 
 def _content(folder: Path) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,19 @@ class Whereabouts:
     changed: tuple[str, ...]  # of these, those where another content lies now
 
 
-def find(wanted: Sequence[Reference], project: Path, folders: Iterable[str | Path] = ()) -> Whereabouts:
-    """Look for files by their content: where they were, beside the project, in ``folders`` under any name."""
+def find(
+    wanted: Sequence[Reference], project: Path, folders: Sequence[str | Path] = (), *, within: Path | None = None
+) -> Whereabouts:
+    """Look for files by their content: where they were, beside the project, in ``folders`` under any name.
+
+    With ``within`` none outside of that folder counts.
+    """
     at: dict[str, str] = {}
     changed = []
     places = [project.parent, *map(Path, folders)]
     for one in wanted:
         for path in _candidates(one, project, places):
-            if stored_in(path) is None:
+            if stored_in(path) is None or not _inside(path, within):
                 continue
             if stored_sha256(path, one.format) == one.sha256:
                 at[one.path] = str(path)
@@ -65,7 +70,7 @@ def find(wanted: Sequence[Reference], project: Path, folders: Iterable[str | Pat
                 changed.append(one.path)
     lost = [one for one in wanted if one.path not in at]
     if lost and folders:
-        at |= _by_content(lost, [Path(folder) for folder in folders])
+        at |= _by_content(lost, [Path(folder) for folder in folders], within)
     missing = tuple(one.path for one in wanted if one.path not in at)
     return Whereabouts(at, missing, tuple(path for path in changed if path in missing))
 
@@ -115,7 +120,11 @@ def _candidates(one: Reference, project: Path, places: Sequence[Path]) -> Iterat
             yield place / parts[-2] / parts[-1]
 
 
-def _by_content(lost: Sequence[Reference], folders: Sequence[Path]) -> dict[str, str]:
+def _inside(path: str | Path, within: Path | None) -> bool:
+    return within is None or Path(path).resolve().is_relative_to(within.resolve())
+
+
+def _by_content(lost: Sequence[Reference], folders: Sequence[Path], within: Path | None) -> dict[str, str]:
     """Files of the same size below ``folders`` that hold what is looked for."""
     found: dict[str, str] = {}
     sizes = {one.size for one in lost} - {0}
@@ -127,7 +136,7 @@ def _by_content(lost: Sequence[Reference], folders: Sequence[Path]) -> dict[str,
                 if seen > MOST:
                     return found
                 path = os.path.join(here, name)
-                if not os.path.isfile(path) or os.path.getsize(path) not in sizes:
+                if not os.path.isfile(path) or os.path.getsize(path) not in sizes or not _inside(path, within):
                     continue
                 digest = sha256_file(path)
                 found |= {one.path: path for one in lost if one.sha256 == digest}

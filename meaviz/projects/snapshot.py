@@ -97,13 +97,14 @@ def restore(session: Session, shot: Snapshot) -> None:
     Raises MEAGraphError where kept selections or judgements of this machine cannot be read.
     """
     state, results, data, planning = shot.state, shot.results, session.data, session.planning
-    session.set_dataset(shot.dataset)
-    data.param.update(asked=shot.asked, next_config=state.get("next_config", data.next_config))
+    with session.together():
+        session.set_dataset(shot.dataset)
+        data.param.update(asked=shot.asked, next_config=state.get("next_config", data.next_config))
+        if results.get("errors") is not None:
+            session.set_errors(results["errors"])
     if shot.dataset is None:
         return
     _name_selections(session, state.get("named", {}))
-    if results.get("errors") is not None:
-        session.set_errors(results["errors"])
     if shot.descriptors is not None and shot.learned is None:
         session.set_descriptors(shot.descriptors, results.get("quick"))
     found = shot.analysis
@@ -125,9 +126,10 @@ def restore(session: Session, shot: Snapshot) -> None:
             _plan(session, shot)
     with session.together():
         _look(session, state)
+    planning.history.resume(*state.get("settings_before", ((planning.settings,), 0)))
     if found is not None:
         _take_plan(session, state.get("plan"))
-    planning.history.resume(*state.get("settings_before", ((planning.settings,), 0)))
+        planning.param.trigger("plan")  # what can be undone is known now
     session.past.resume(*state.get("past", ((), -1)))
 
 
@@ -168,8 +170,8 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
                 shown = filters.mask(known)
             except (MEAGraphError, KeyError):  # by what is not there any more
                 filters = replace(filters, ranges=(), choices=(), condition="")
-        selection.param.update(mask=unpack(bits, size), filters=filters, shown=shown)
         selection.history.resume(*state.get("selections", ((bits,), 0)))
+        selection.param.update(mask=unpack(bits, size), filters=filters, shown=shown)
     row, pinned = state.get("inspected", -1), state.get("pinned", -1)
     selection.param.update(
         inspected=row if row < size else -1,
