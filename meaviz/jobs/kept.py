@@ -72,7 +72,14 @@ def find_kept(
     return None
 
 
-def open_project(path: str | Path, notes: list[str], *, folders: Sequence[str | Path] = (), progress: Progress) -> Kept:
+def open_project(
+    path: str | Path,
+    notes: list[str],
+    *,
+    folders: Sequence[str | Path] = (),
+    within: Path | None = None,
+    progress: Progress,
+) -> Kept:
     """The project at ``path``: to be written, or where another writes it or its folder forbids it, to be read."""
     refused = ""
     if not Project(path).exists:
