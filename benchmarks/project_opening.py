@@ -3,8 +3,8 @@
     python benchmarks/project_opening.py FILE...       # warm cache: run once before, or let this compute
 
 Each start is a Python of its own. Times: imports of the app, then from the name of the file, or of the project, to a
-session that shows the finished analysis, without a browser. ``--page`` also makes the page. Without ``--wall`` they are the
-processor's, which other work on the machine lengthens less.
+session that shows the finished analysis, without a browser. ``--page`` also makes the page. Without ``--wall`` they are
+the processor's, which other work on the machine lengthens less.
 """
 
 from __future__ import annotations

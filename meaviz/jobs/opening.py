@@ -63,7 +63,7 @@ def open_files(
     if kept is not None:
         shot = kept.shot
         if shot.dataset is not None:
-            get_ready(shot.dataset.n_environments, progress)
+            get_ready(shot.dataset.n_environments, progress, first=())  # nothing is learned or ranked
             rankings = [one for one in shot.results.get("rankings", ()) if one.chosen is not None]
             return Opened(
                 shot.dataset, shot.analysis, ranking=next(iter(rankings), None), kept=kept, notes=tuple(notes)

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.latent.clustering import Clusters
 from meagraph.pruning.plan import PruningPlan
 from meaviz.judgements.judgements import Judgements, read_judgements
 from meaviz.judgements.ledger import ledger_path
@@ -57,6 +59,9 @@ def merge_projects(target: str | Path, source: str | Path) -> Merged:
         label = Path(source).stem
         conflicts: list[str] = []
         state["plans"], plans = _both(state["plans"], theirs.shot.state["plans"], label, _same_plan, conflicts, "plan")
+        survey = mine.shot.results.get("survey")
+        clusters = None if survey is None else survey.clusters
+        state["plans"] = {name: _own(plan, dataset, clusters) for name, plan in state["plans"].items()}
         state["named"], named = _both(
             state["named"], theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection"
         )
@@ -84,19 +89,18 @@ def merge_into_session(session: Session, source: str | Path) -> Merged:
     both, came = _both(named, theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection")
     with session.together():
         if new:
-            own = replace(next(iter(plans.values())), dataset=dataset).dataset
-            planning.plans = {
-                name: replace(plan, dataset=own) if name in new and clusters is None else _counted(plan, own, clusters)
-                for name, plan in plans.items()
-            }
+            planning.plans = {name: _own(plan, dataset, clusters) for name, plan in plans.items()}
         if came and selection.named is not None:
             selection.named = selection.named.holding({k: np.frombuffer(v, np.uint8) for k, v in both.items()})
         judging.refresh()
     return _merged(source, count, before, judging.judgements, new, came, conflicts)
 
 
-def _counted(plan: PruningPlan, dataset: object, clusters: object) -> PruningPlan:
-    return plan if plan.dataset is dataset else replace(plan.counted(clusters), dataset=dataset)  # type: ignore[arg-type]
+def _own(plan: PruningPlan, dataset: AtomicDataset, clusters: Clusters | None) -> PruningPlan:
+    """A plan of equal data as one of ``dataset``, counted by its clusters."""
+    if plan.dataset is dataset:
+        return plan
+    return replace(plan if clusters is None else plan.counted(clusters), dataset=dataset)
 
 
 def _of_same_data(mine: Read, source: str | Path) -> Read:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +15,8 @@ from meagraph.errors import MEAGraphError
 from meaviz.projects.keeper import Keeper, held
 from meaviz.projects.places import fits_data, put_aside, unnamed_path
 from meaviz.projects.project import Project
+from meaviz.projects.snapshot import restore, taken
 from meaviz.session import Session
-from tests.support import ROOT
 from tests.support.finished import Finished
 
 Shown = Callable[[], Session]
@@ -136,43 +134,42 @@ def test_changed_files_put_what_was_kept_aside(known: Finished, shown: Shown, tm
     assert not path.exists()
 
 
-SAVES = """
-import sys
-from pathlib import Path
-from meaviz.projects.project import Project
-from meaviz.projects.snapshot import restore, taken
-from meaviz.session import Session
-
-session = Session(author="ada")
-project = Project(sys.argv[1], write=True)
-restore(session, project.read().shot)
-for count in range(1, 10_000):
-    session.selection.select_rows(range(count % 140))
-    if count % 3 == 0:
-        session.planning.keep(f"plan {count % 2}")
-    project.save(taken(session))
-    print(count, flush=True)
-"""
+def keep_saving(path: Path, write: int) -> None:
+    """What the process does that is killed: one action after the other, each told once it is saved."""
+    session = Session(author="ada")
+    project = Project(path, write=True)
+    restore(session, project.read().shot)
+    for count in range(1, 100_000):
+        session.selection.select_rows(range(count % 140))
+        if count % 3 == 0:
+            session.planning.keep(f"plan {count % 2}")
+        project.save(taken(session))
+        os.write(write, f"{count}\n".encode())
 
 
 def test_a_process_killed_while_it_saves_leaves_what_it_said_was_saved(shown: Shown, tmp_path: Path) -> None:
     path = tmp_path / "a.meaviz"
-    session = shown()
-    keeper, loop = kept(session)
+    keeper, loop = kept(shown())
     keeper.save_as(path)
     loop.turn()
     keeper.close()
-    kills = int(os.environ.get("MEAVIZ_KILLS", "2"))
-    moments = np.random.default_rng(0).uniform(0.0, 0.3, kills)
-    for moment in moments:
-        command = [sys.executable, "-c", SAVES, str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            assert process.stdout is not None
-            process.stdout.readline()  # it has begun
+    kills = int(os.environ.get("MEAVIZ_KILLS", "5"))
+    for moment in np.random.default_rng(0).uniform(0.0, 0.3, kills):
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                keep_saving(path, write)
+            finally:
+                os._exit(1)
+        os.close(write)
+        with os.fdopen(read) as told:
+            said = [told.readline()]  # it has begun
             time.sleep(moment)
-            process.send_signal(signal.SIGKILL)
-            said = [int(line) for line in process.stdout.read().split() if line.isdigit()]
-        count = said[-1] if said else 1
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            said += told.readlines()
+        count = int([line for line in said if line.endswith("\n")][-1])
         assert selected(path) in (count % 140, (count + 1) % 140)
         project = Project(path, write=True)  # the lock went with the process
         assert not list(path.rglob(".*-*"))
