@@ -273,11 +273,18 @@ class Held:
 
     def __init__(self) -> None:
         self._by: dict[str, Keeper] = {}
+        self._known: set[str] = set()  # that were written here
 
     def take(self, keeper: Keeper) -> None:
         """``keeper`` writes its project."""
         assert keeper.writer is not None
-        self._by[str(keeper.writer.project.path)] = keeper
+        path = str(keeper.writer.project.path)
+        self._by[path] = keeper
+        self._known.add(path)
+
+    def knows(self, path: str) -> bool:
+        """A session of this server wrote the project at ``path``, so that a page may ask for it."""
+        return path in self._known
 
     def forget(self, keeper: Keeper) -> None:
         """``keeper`` writes nothing any more."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from meagraph.errors import MEAGraphError
+from meaviz.components.browser_memory import BrowserMemory
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
 from meaviz.projects import SUFFIX, is_project
+from meaviz.projects.keeper import held as held_here
 from meaviz.projects.merging import merge_into_session
 from meaviz.session import Session
 from meaviz.style.page import HEAD_BUTTON
@@ -35,6 +38,8 @@ class ProjectMenu(pn.viewable.Viewer):
         self.session, self.workflow = session, workflow
         self.button = pmui.Button(label="Project", variant="outlined", size="small", sx=HEAD_BUTTON, margin=(0, 8))
         self.button.on_click(lambda event: self.show())
+        self.memory = BrowserMemory("meaviz.project", tab=True)  # what the tab showed comes again after F5
+        self.memory.param.watch(self._come_back, "value")
         self.undo, self.redo = (
             pmui.Button(label=label, variant="outlined", size="small", sx=HEAD_BUTTON, margin=(0, 4), disabled=True)
             for label in ("Undo", "Redo")
@@ -61,9 +66,11 @@ class ProjectMenu(pn.viewable.Viewer):
             show_close_button=True,
             width_option="sm",
         )
-        self._layout = pn.Column(self.dialog, width=0, height=0, margin=0)
+        self._layout = pn.Column(self.dialog, self.memory, width=0, height=0, margin=0)
         session.keeping.param.watch(held(self._show), ["path", "named", "state", "message", "missing", "notes"])
         session.past.watch(held(self._offer))
+        self._waits = ""  # to be opened once nothing runs
+        session.activity.param.watch(self._go_back, "running")
         self._show()
         self._offer()
 
@@ -132,11 +139,31 @@ class ProjectMenu(pn.viewable.Viewer):
         name = text.strip() if is_project(text.strip()) else f"{text.strip()}{SUFFIX}"
         return self.session.places.written(name).absolute()
 
+    def _come_back(self, event: Any) -> None:
+        """Open what this tab showed before it was loaded anew, where that is something else than what it opened."""
+        path, session = str(event.new), self.session
+        if path in ("", session.keeping.path) or self.workflow.keeper is None or not held_here().knows(path):
+            return
+        if session.activity.running:  # what the command named: it is not wanted now
+            self._waits = path
+            self.workflow.cancel()
+        else:
+            self.workflow.open([path])
+
+    def _go_back(self, event: Any) -> None:
+        path, self._waits = self._waits, ""
+        if path and not event.new:
+            self.workflow.open([path])
+        else:
+            self._waits = path
+
     def _offer(self) -> None:
         self.undo.disabled, self.redo.disabled = not self.session.past.can_undo, not self.session.past.can_redo
 
     def _show(self, *events: object) -> None:
         keeping = self.session.keeping
+        if keeping.path and keeping.state != "elsewhere":
+            self.memory.value = keeping.path
         name = Path(keeping.path).stem if keeping.named else "no name"
         state = STATES.get(keeping.state, "only to look at")
         self.button.label = plain(f"{name} · {state}") if keeping.on else "Project"
