@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.files import atomic_path, read_array
-from meaviz.projects.records import Decoder, Encoder
+from meaviz.projects.records import PLAIN, Decoder, Encoder
 
 SUFFIX = ".meaviz"
 STATE, ARRAYS, RECORDS, MODELS = "project.json", "arrays", "records", "models"
@@ -69,6 +69,8 @@ class Layout:
         if held is not None:
             return held[1]
         array: NDArray[Any] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
+        if array.dtype.kind not in PLAIN:
+            raise TypeError(f"a project cannot hold an array of {array.dtype}")
         whole = np.ascontiguousarray(array)
         digest = hashlib.sha256(f"{whole.dtype.str} {array.shape}".encode())
         digest.update(whole.reshape(-1).view(np.uint8).data if whole.nbytes else b"")
@@ -150,7 +152,7 @@ class Layout:
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / ARRAYS / f"{_checked(name)}.npy"
         mapped = read_array(path)
-        if mapped.dtype.kind not in "biufU":
+        if mapped.dtype.kind not in PLAIN:
             raise ValueError(f"{path.name} holds {mapped.dtype}")
         if mapped.nbytes and not mapped.flags.c_contiguous:
             raise ValueError(f"{path.name} is not in the order of C")

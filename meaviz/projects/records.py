@@ -22,6 +22,7 @@ from meaviz.projects.kinds import APART, KINDS
 
 MADE = "class"  # which no field can be called
 SMALL = 512  # bytes; smaller arrays lie in the text itself
+PLAIN = "biufU"  # kinds of arrays: truth values, numbers, text
 ODD = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}  # what JSON has no numbers for
 
 
@@ -132,7 +133,7 @@ class Decoder:
 def _plain(name: str) -> np.dtype[Any]:
     """A type of numbers, truth values or text. Raises ValueError for any other."""
     found = np.dtype(name)
-    if found.kind not in "biufU":
+    if found.kind not in PLAIN:
         raise ValueError(f"an array of {found}")
     return found
 

@@ -27,6 +27,7 @@ ABOUT = (
     "Everything that you do is saved by itself, a moment after you did it. Under a name it is saved in a folder that "
     "you choose, which opens again with: meaviz NAME.meaviz"
 )
+STEP_BUTTON = {**HEAD_BUTTON, "&.Mui-disabled": {"color": "#FFFFFF80", "borderColor": "#FFFFFF40"}}
 NARROW = {"margin": (4, 0), "sizing_mode": "stretch_width"}
 
 
@@ -41,12 +42,12 @@ class ProjectMenu(pn.viewable.Viewer):
         self.memory = BrowserMemory("meaviz.project", tab=True)  # what the tab showed comes again after F5
         self.memory.param.watch(self._come_back, "value")
         self.undo, self.redo = (
-            pmui.Button(label=label, variant="outlined", size="small", sx=HEAD_BUTTON, margin=(0, 4), disabled=True)
+            pmui.Button(label=label, variant="outlined", size="small", sx=STEP_BUTTON, margin=(0, 4), disabled=True)
             for label in ("Undo", "Redo")
         )
         self.undo.on_click(held(lambda event: self.move(-1)))
         self.redo.on_click(held(lambda event: self.move(1)))
-        self.said = caption("", margin=(6, 8))
+        self.said = caption("", margin=(6, 8), styles={"font-size": "12px", "color": "#FFFFFF"})
         self.strip = pn.Column(visible=False, margin=0, sizing_mode="stretch_width")
         self._where = TextPane("", **NARROW)
         self._name = path_field(session, f"Save as (a folder NAME{SUFFIX})", f"niobium{SUFFIX}", self.save, **NARROW)
