@@ -12,7 +12,7 @@ from meagraph.progress import Progress
 from meaviz.judgements.ledger import ledger_path
 from meaviz.projects import is_project
 from meaviz.projects.ledgers import LEDGER, adopt
-from meaviz.projects.places import fits_data, put_aside, unnamed_path
+from meaviz.projects.places import fits_data, put_aside, unnamed_folder, unnamed_path
 from meaviz.projects.project import InUse, Project
 from meaviz.projects.snapshot import Snapshot
 
@@ -81,7 +81,7 @@ def open_project(
     progress: Progress,
 ) -> Kept:
     """The project at ``path``: to be written, or where another writes it or its folder forbids it, to be read."""
-    refused = ""
+    refused, named = "", Path(path).absolute().parent != unnamed_folder().absolute()
     if not Project(path).exists:
         raise MEAGraphError(f"{path}: expected a project, but there is none. Check the path.")
     try:
@@ -89,7 +89,7 @@ def open_project(
     except MEAGraphError as error:
         project, refused = Project(path), str(error)
     try:
-        return _read(project, notes, named=True, folders=folders, within=within, refused=refused, progress=progress)
+        return _read(project, notes, named=named, folders=folders, within=within, refused=refused, progress=progress)
     except MEAGraphError:
         project.close()
         raise

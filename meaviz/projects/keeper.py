@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 class Writer:
     """Writes snapshots into one project in a thread of its own, one after the other, the latest only."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, after: Callable[[], object] = lambda: None) -> None:
         self.project = project
+        self._after = after  # the first snapshot that was written
         self.error = ""
         self._wanted: tuple[int, Snapshot] | None = None
         self._asked = self.done = 0  # snapshots; those that are on the disk
@@ -81,6 +83,8 @@ class Writer:
             try:
                 self.project.save(shot)
                 error = ""
+                self._after()
+                self._after = lambda: None
             except MEAGraphError as problem:
                 error = str(problem)
             except Exception as problem:  # in a thread nobody else would hear of it
@@ -177,10 +181,8 @@ class Keeper:
         if self.writer is None or str(self.writer.project.path) != keeping.path:
             project = Project(keeping.path, write=True)
             self._leave()
-            self.writer = Writer(project)
+            self.writer = Writer(project, (lambda: None) if keeping.named else partial(tidy, project.path))
             held().take(self)
-            if not keeping.named:
-                tidy(project.path)
         return self.writer
 
     # ---- names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +37,41 @@ def unnamed_path(paths: Sequence[str | Path], reading: Mapping[str, Any], number
     return unnamed_folder() / f"{content_key(request)}{last}{SUFFIX}"
 
 
+@dataclass(frozen=True)
+class Unnamed:
+    """A project without a name."""
+
+    path: Path
+    data: str  # what was opened, in a few words
+    saved: str  # when it was saved last, ISO 8601
+
+
+def unnamed() -> tuple[Unnamed, ...]:
+    """The projects without a name, the latest first; what cannot be read is left out."""
+    found = []
+    for state in unnamed_folder().glob(f"*{SUFFIX}/{STATE}"):
+        try:
+            content = json.loads(state.read_text(encoding="utf-8"))
+            paths = [Path(path).name for path in content["data"]["paths"]]
+            more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+            found.append(Unnamed(state.parent, f"{paths[0]}{more}", str(content["saved"])))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return tuple(sorted(found, key=lambda one: one.saved, reverse=True))
+
+
 def fits_data(project: Path) -> bool:
     """Whether the files that a project without a name was made from hold the same today, and none was added."""
     try:
         data = json.loads((project / STATE).read_text(encoding="utf-8"))["data"]
-        sources = data["sources"]
-        return _files(data["paths"]) == data.get("files", _files(data["paths"])) and all(
-            stored_sha256(one["path"], one["format"]) == one["sha256"] for one in sources
-        )
+        same = all(stored_sha256(one["path"], one["format"]) == one["sha256"] for one in data["sources"])
+        return same and files_of(data["paths"]) == data["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _files(paths: Sequence[str]) -> list[str]:
+def files_of(paths: Sequence[str]) -> list[str]:
     """What there is under folders and patterns, so that a file that was added is seen."""
-    import glob
-
     found: list[str] = []
     for path in paths:
         for one in glob.glob(path, recursive=True) if glob.has_magic(path) and not os.path.exists(path) else [path]:

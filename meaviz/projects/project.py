@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ from meaviz.projects.checks import check
 from meaviz.projects.layout import STATE, Layout, write_synced
 from meaviz.projects.ledgers import LEDGER, carry
 from meaviz.projects.models import Models
+from meaviz.projects.places import files_of
 from meaviz.projects.references import find, open_referred, read_references, referred
 from meaviz.projects.snapshot import Snapshot
 from meaviz.session.data import Asked
@@ -37,6 +39,9 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By version: what makes a state of the next one of it."""
 PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError)
 TRIES = 3  # to read while another writes
+
+
+log = logging.getLogger(__name__)
 
 
 class InUse(MEAGraphError):
@@ -135,11 +140,12 @@ class Project:
         layout, dataset, known = self._layout, shot.dataset, shot.known
         text = layout.encoder(known)
         parts = {} if shot.descriptors is None else self._models.put(shot)
-        parts |= {
-            name: {"record": layout.put(value, known)}
-            for name, value in shot.results.items()
-            if value is not None and (not isinstance(value, tuple | dict) or value)
-        }
+        for name, value in shot.results.items():
+            if value is not None and (not isinstance(value, tuple | dict) or value):
+                try:
+                    parts[name] = {"record": layout.put(value, known)}
+                except TypeError:  # one that no project can hold is made anew; the rest is saved
+                    log.exception("%s: %s is not saved", self.path, name)
         state = {
             "format": FORMAT,
             "version": VERSION,
@@ -160,8 +166,9 @@ class Project:
             self._data = (dataset, referred(dataset, self.path))
         paths = () if asked is None else asked.paths
         reading = {} if asked is None else asked.reading
+        whole = [os.path.abspath(one) for one in paths]
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in reading.items()}
-        return {**self._data[1], "paths": [os.path.abspath(one) for one in paths], "reading": plain}
+        return {**self._data[1], "paths": whole, "files": files_of(whole), "reading": plain}
 
     # ---- reading
 

@@ -17,7 +17,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.datasets import AtomicDataset
 from meagraph.files import array_from_text, text_of_array
+from meagraph.graph.condensation import ScaledRows
 from meaviz.projects.kinds import APART, KINDS
 
 MADE = "class"  # which no field can be called
@@ -40,11 +42,15 @@ class Encoder:
     ) -> None:
         self._put, self._put_apart = put, put_apart
         self._known = {id(value): name for name, value in known.items() if value is not None}
+        self._objects = known
 
     def text(self, value: Any, *, inside: bool = False) -> Any:
         """``value`` for JSON. Raises TypeError for what a project cannot hold."""
         if id(value) in self._known:
             return {"known": self._known[id(value)]}
+        for name, one in self._objects.items():
+            if alike(value, one):
+                return {"known": name}
         match value:
             case None | bool() | str():
                 return value
@@ -72,6 +78,15 @@ class Encoder:
         if not is_dataclass(value) or KINDS.get(name) is not type(value):
             raise TypeError(f"a project cannot hold {type(value).__qualname__}")
         return {MADE: name, **{one.name: self.text(getattr(value, one.name), inside=True) for one in fields(value)}}
+
+
+def alike(value: Any, other: Any) -> bool:
+    """Whether these are the same data, or the same descriptors, read twice."""
+    if isinstance(value, AtomicDataset) and isinstance(other, AtomicDataset):
+        return value.fingerprint == other.fingerprint
+    if isinstance(value, ScaledRows) and isinstance(other, ScaledRows):
+        return value.shape == other.shape and np.array_equal(value.norms, other.norms)
+    return False
 
 
 class Decoder:

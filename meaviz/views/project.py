@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.projects import SUFFIX, is_project
 from meaviz.projects.keeper import held as held_here
 from meaviz.projects.merging import merge_into_session
+from meaviz.projects.places import unnamed
 from meaviz.session import Session
 from meaviz.style.page import HEAD_BUTTON
 from meaviz.style.text import TextPane, caption, plain
@@ -28,6 +30,7 @@ ABOUT = (
     "you choose, which opens again with: meaviz NAME.meaviz"
 )
 STEP_BUTTON = {**HEAD_BUTTON, "&.Mui-disabled": {"color": "#FFFFFF80", "borderColor": "#FFFFFF40"}}
+EARLIER = 5  # projects without a name that are listed
 NARROW = {"margin": (4, 0), "sizing_mode": "stretch_width"}
 
 
@@ -53,6 +56,7 @@ class ProjectMenu(pn.viewable.Viewer):
         self._name = path_field(session, f"Save as (a folder NAME{SUFFIX})", f"niobium{SUFFIX}", self.save, **NARROW)
         self._other = path_field(session, "Merge the project of somebody else", f"theirs{SUFFIX}", self.merge, **NARROW)
         self._told = pn.Column(**NARROW)
+        self._earlier = pn.Column(**NARROW)
         self._folder = path_field(session, "Where the data lies now (a folder)", "/data", self.look, **NARROW)
         self.dialog = pmui.Dialog(
             self._where,
@@ -62,6 +66,7 @@ class ProjectMenu(pn.viewable.Viewer):
             self._other,
             small_button("Merge", self.merge),
             self._told,
+            self._earlier,
             title="Project",
             close_on_click=True,
             show_close_button=True,
@@ -82,6 +87,7 @@ class ProjectMenu(pn.viewable.Viewer):
     def show(self) -> None:
         """Open the dialog."""
         self._told.objects = []
+        self._list_earlier()
         self.dialog.open = True
 
     def save_now(self) -> None:
@@ -133,6 +139,27 @@ class ProjectMenu(pn.viewable.Viewer):
             return
         if what:
             self.said.object = f"{'Undone' if by < 0 else 'Done again'}: {what}"
+
+    def _list_earlier(self) -> None:
+        """Offer what was kept without a name, unless a root confines the session: it may be of files outside."""
+        own = self.session.keeping.path
+        there = () if self.session.places.confined else tuple(one for one in unnamed() if str(one.path) != own)
+        head = [caption("Earlier work without a name:", **NARROW)] if there else []
+        self._earlier.objects = [
+            *head,
+            *(
+                small_button(
+                    plain(f"{one.data} · {one.saved[:16].replace('T', ' ')} UTC"),
+                    partial(self._open_earlier, one.path),
+                    margin=(2, 0),
+                )
+                for one in there[:EARLIER]
+            ),
+        ]
+
+    def _open_earlier(self, path: Path) -> None:
+        self.dialog.open = False
+        self.workflow.open([path])
 
     def _path(self, text: str, wanted: str) -> Path:
         if not text.strip():

@@ -11,24 +11,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from meaviz.app import build
-from meaviz.projects.project import Project
-from meaviz.projects.snapshot import taken
 from meaviz.session import Session
 from tests.support.browser import Served, wait_figure, wait_until
 from tests.support.finished import Finished
+from tests.support.projects import save, session_that_shows
 
 
 @pytest.fixture
 def project(known: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a finished analysis."""
     monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
-    session = Session(author="ada")
-    session.set_dataset(known.analysis.dataset)
-    session.set_analysis(known.analysis, known.analysis.evidence)
-    kept = Project(tmp_path / "niobium.meaviz", write=True)
-    kept.save(taken(session))
-    kept.close()
-    return tmp_path / "niobium.meaviz"
+    return save(session_that_shows(known), tmp_path / "niobium.meaviz")
 
 
 def test_a_page_goes_on_where_it_was(

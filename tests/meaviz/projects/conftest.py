@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from meaviz.session import Session
-from meaviz.session.data import Asked
 from tests.support.finished import Finished
+from tests.support.projects import session_that_shows
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +23,4 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def shown(known: Finished) -> Callable[[], Session]:
     """``shown()``: a new session that shows the finished analysis, as opening its file would."""
 
-    def make() -> Session:
-        session = Session(author="ada")
-        found = known.analysis
-        session.set_dataset(found.dataset)
-        session.data.asked = Asked((str(known.path),), {})
-        session.set_analysis(found, found.evidence)
-        return session
-
-    return make
+    return lambda: session_that_shows(known)

@@ -13,8 +13,9 @@ from meagraph.errors import MEAGraphError
 from meaviz.cli import main
 from meaviz.projects.merging import merge_into_session, merge_projects
 from meaviz.projects.project import Project
-from meaviz.projects.snapshot import Snapshot, restore, taken
+from meaviz.projects.snapshot import Snapshot, restore
 from meaviz.session import Session
+from tests.support.projects import save
 
 Shown = Callable[[], Session]
 
@@ -31,11 +32,7 @@ def person(shown: Shown, monkeypatch: pytest.MonkeyPatch, folder: Path, name: st
     session.planning.keep(f"of {name}")
     session.selection.select_rows([1, 2])
     session.selection.keep("same")
-    path = folder / f"{name}.meaviz"
-    project = Project(path, write=True)
-    project.save(taken(session))
-    project.close()
-    return path
+    return save(session, folder / f"{name}.meaviz")
 
 
 @pytest.fixture
@@ -80,9 +77,8 @@ def test_a_session_takes_over_what_others_did(
     dataset = session.data.dataset
     assert all(plan.dataset is dataset for plan in session.planning.plans.values())
     session.planning.compare("final", "final (bob)")
-    project = Project(tmp_path / "both.meaviz", write=True)
-    project.save(taken(session))
-    project.close()
+    both = Project(save(session, tmp_path / "both.meaviz")).read().shot
+    assert sorted(both.state["plans"]) == sorted(session.planning.plans)
 
 
 def test_other_data_does_not_merge(two: tuple[Path, Path], tmp_path: Path, write_dataset: Callable) -> None:

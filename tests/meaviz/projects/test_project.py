@@ -20,6 +20,7 @@ from meaviz.projects.project import VERSION, InUse, Project, migrated
 from meaviz.projects.snapshot import Snapshot, restore, taken
 from meaviz.session import Session
 from meaviz.session.filters import Filters
+from tests.support.projects import save
 
 Shown = Callable[[], Session]
 
@@ -39,10 +40,7 @@ def work(session: Session) -> None:
 
 
 def saved(session: Session, path: Path) -> Snapshot:
-    project = Project(path, write=True)
-    project.save(taken(session))
-    project.close()
-    return Project(path).read().shot
+    return Project(save(session, path)).read().shot
 
 
 def test_what_is_opened_shows_what_was_saved(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
