@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from param.parameterized import Event
@@ -16,11 +16,13 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
+from meaviz.session.appearance import Appearance
+from meaviz.session.data import Data
 from meaviz.session.filters import Filters
 from meaviz.session.history import History
-
-if TYPE_CHECKING:
-    from meaviz.session.session import Session
+from meaviz.session.judging import Judging
+from meaviz.session.planning import Planning
+from meaviz.session.selection import Selection
 
 STEPS = 100
 SAME, DRAG = 0.05, 0.7  # s within which changes are one step: any, and of one thing, as a slider that is dragged
@@ -66,23 +68,36 @@ class Moment:
 
 
 class Past:
-    """The steps of one session. A new map or dataset begins a new past; ``clock`` gives seconds."""
+    """The steps of one session, whose parts these are. A new map or dataset begins a new past.
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._session, self._clock = session, clock
+    ``changing`` says that not all parts have changed yet, ``set_level`` shows so many clusters.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        selection: Selection,
+        planning: Planning,
+        judging: Judging,
+        appearance: Appearance,
+        *,
+        changing: Callable[[], bool],
+        set_level: Callable[[int], object],
+    ) -> None:
+        self.clock = time.monotonic  # gives seconds
+        self._data, self._selection, self._planning = data, selection, planning
+        self._judging, self._appearance = judging, appearance
+        self._changing, self._set_level = changing, set_level
         self._history: History[Moment] = History(STEPS)
         self._last: tuple[float, frozenset[str]] = (-1e9, frozenset())
         self._moving = self._anew = False
         self._told: list[Callable[[], object]] = []
-        data = session.data
         data.param.watch(self._begin, ["dataset", "descriptors", "learned", "survey"])
         data.param.watch(self._note, "next_config")
-        session.selection.param.watch(self._note, ["mask", "filters", "named", "pinned"])
-        session.planning.param.watch(
-            self._note, ["settings", "leave_out_flagged", "keep_ordinary", "plans", "compared"]
-        )
-        session.judging.param.watch(self._note, ["judgements"])
-        session.appearance.param.watch(self._note, list(LOOKS))
+        selection.param.watch(self._note, ["mask", "filters", "named", "pinned"])
+        planning.param.watch(self._note, ["settings", "leave_out_flagged", "keep_ordinary", "plans", "compared"])
+        judging.param.watch(self._note, ["judgements"])
+        appearance.param.watch(self._note, list(LOOKS))
         self._history.start(self.moment())
 
     def watch(self, tell: Callable[[], object]) -> None:
@@ -114,8 +129,7 @@ class Past:
 
     def moment(self) -> Moment:
         """What the person has set, now."""
-        one = self._session
-        selection, planning, survey = one.selection, one.planning, one.data.survey
+        selection, planning, survey = self._selection, self._planning, self._data.survey
         tree = None if survey is None else survey.clusters.hierarchy
         named = {} if selection.named is None else selection.named.packed
         return Moment(
@@ -128,15 +142,15 @@ class Past:
             planning.keep_ordinary,
             tuple(planning.plans.items()),
             planning.compared,
-            len(one.judging.judged),
+            len(self._judging.judged),
             0 if survey is None or tree is None else survey.clusters.n_clusters,
-            one.data.next_config,
-            tuple(getattr(one.appearance, name) for name in LOOKS),
+            self._data.next_config,
+            tuple(getattr(self._appearance, name) for name in LOOKS),
         )
 
     def note(self) -> None:
         """Note what a person has done, if anything; several changes of a moment, or of a drag, are one step."""
-        if self._moving or self._session.changing:
+        if self._moving or self._changing():
             return
         now, present = self.moment(), self._history.present
         if self._anew or present is None:
@@ -147,12 +161,12 @@ class Past:
         what = now.unlike(present)
         if not what:
             return
-        since = self._clock() - self._last[0]
+        since = self.clock() - self._last[0]
         if since < SAME or (since < DRAG and what <= self._last[1] and what != {"judged"}):
             self._history.amend(now)
         else:
             self._history.push(now)
-        self._last = (self._clock(), what)
+        self._last = (self.clock(), what)
         self._tell()
 
     def move(self, by: int) -> str:
@@ -177,23 +191,21 @@ class Past:
         return ", ".join(TITLES[name] for name in TITLES if name in what)
 
     def _take(self, moment: Moment, what: frozenset[str]) -> None:
-        one = self._session
-        selection, planning = one.selection, one.planning
+        selection, planning, judging = self._selection, self._planning, self._judging
         if "judged" in what:
-            judging = one.judging
             while len(judging.judged) > moment.judged and judging.undo() is not None:
                 pass
             while len(judging.judged) < moment.judged and judging.redo() is not None:
                 pass
         if "level" in what and moment.level:
-            one.set_level(moment.level)
+            self._set_level(moment.level)
         if "named" in what and selection.named is not None:
             bits = {name: np.frombuffer(packed, np.uint8) for name, packed in moment.named}
             selection.named = selection.named.holding(bits)
-        if {"selected", "filters"} & what and selection.mask is not None and one.data.properties is not None:
+        if {"selected", "filters"} & what and selection.mask is not None and self._data.properties is not None:
             size = len(selection.mask)
             try:
-                shown = moment.filters.mask(one.data.properties)
+                shown = moment.filters.mask(self._data.properties)
             except (MEAGraphError, KeyError):  # by a property that is there no more
                 shown = None
             mask = unpacked(np.frombuffer(moment.selected, np.uint8), size)
@@ -201,7 +213,7 @@ class Past:
             selection.history.push(moment.selected)
         selection.pinned = moment.pinned
         if "next_config" in what:
-            one.data.next_config = moment.next_config
+            self._data.next_config = moment.next_config
         plans = dict(moment.plans)
         compared = moment.compared if set(moment.compared) - {""} <= plans.keys() else ("", "")
         planning.param.update(
@@ -212,7 +224,7 @@ class Past:
             compared=compared,
         )
         if "looks" in what:
-            one.appearance.param.update(**dict(zip(LOOKS, moment.looks, strict=True)))
+            self._appearance.param.update(**dict(zip(LOOKS, moment.looks, strict=True)))
 
     def _begin(self, *events: Event) -> None:
         """Another dataset or map begins a new past; another level of the clusters on the same map is a step."""

@@ -70,7 +70,15 @@ class Session:
         self.activity = Activity()
         self.keeping = Keeping()
         self._depth = 0  # of together()
-        self.past = Past(self)
+        self.past = Past(
+            self.data,
+            self.selection,
+            self.planning,
+            self.judging,
+            self.appearance,
+            changing=lambda: self._depth > 0,
+            set_level=self.set_level,
+        )
         self.planning.param.watch(self._offer_difference, "compared")
 
     @contextmanager
@@ -85,11 +93,6 @@ class Session:
         finally:
             self._depth -= 1
         self.past.note()
-
-    @property
-    def changing(self) -> bool:
-        """Within :meth:`together`: not all parts have changed yet."""
-        return self._depth > 0
 
     # ---- results: taking one clears what was computed from the one before
 

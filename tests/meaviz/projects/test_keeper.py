@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from meaviz.projects.project import Project
 from meaviz.projects.snapshot import restore, taken
 from meaviz.session import Session
 from tests.support.finished import Finished
+from tests.support.killed import kill_while
+from tests.support.projects import save
 
 Shown = Callable[[], Session]
 
@@ -134,7 +136,7 @@ def test_changed_files_put_what_was_kept_aside(known: Finished, shown: Shown, tm
     assert not path.exists()
 
 
-def keep_saving(path: Path, write: int) -> None:
+def keep_saving(path: Path, tell: Callable[[int], object]) -> None:
     """What the process does that is killed: one action after the other, each told once it is saved."""
     session = Session(author="ada")
     project = Project(path, write=True)
@@ -144,32 +146,14 @@ def keep_saving(path: Path, write: int) -> None:
         if count % 3 == 0:
             session.planning.keep(f"plan {count % 2}")
         project.save(taken(session))
-        os.write(write, f"{count}\n".encode())
+        tell(count)
 
 
 def test_a_process_killed_while_it_saves_leaves_what_it_said_was_saved(shown: Shown, tmp_path: Path) -> None:
-    path = tmp_path / "a.meaviz"
-    keeper, loop = kept(shown())
-    keeper.save_as(path)
-    loop.turn()
-    keeper.close()
+    path = save(shown(), tmp_path / "a.meaviz")
     kills = int(os.environ.get("MEAVIZ_KILLS", "5"))
     for moment in np.random.default_rng(0).uniform(0.0, 0.3, kills):
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                keep_saving(path, write)
-            finally:
-                os._exit(1)
-        os.close(write)
-        with os.fdopen(read) as told:
-            said = [told.readline()]  # it has begun
-            time.sleep(moment)
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            said += told.readlines()
-        count = int([line for line in said if line.endswith("\n")][-1])
+        count = kill_while(partial(keep_saving, path), moment)
         assert selected(path) in (count % 140, (count + 1) % 140)
         project = Project(path, write=True)  # the lock went with the process
         assert not list(path.rglob(".*-*"))

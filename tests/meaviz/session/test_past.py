@@ -10,7 +10,7 @@ import pytest
 
 from meaviz.session import Session
 from meaviz.session.filters import Filters
-from meaviz.session.past import DRAG, Past
+from meaviz.session.past import DRAG
 from tests.support.finished import Finished
 
 
@@ -35,7 +35,8 @@ class Clock:
 
 def test_each_thing_that_is_done_is_undone_and_done_again(session: Session) -> None:
     clock = Clock()
-    past = Past(session, clock)
+    past = session.past
+    past.clock = clock
     selection, planning, judging = session.selection, session.planning, session.judging
     whole = len(selection.mask)
     acts = {
@@ -96,7 +97,8 @@ def test_each_thing_that_is_done_is_undone_and_done_again(session: Session) -> N
 
 def test_what_is_done_after_undo_takes_the_place_of_what_was_undone(session: Session) -> None:
     clock = Clock()
-    past = Past(session, clock)
+    past = session.past
+    past.clock = clock
     session.selection.select_rows([1])
     clock.now += 10
     session.selection.select_rows([2])
@@ -110,7 +112,8 @@ def test_what_is_done_after_undo_takes_the_place_of_what_was_undone(session: Ses
 
 def test_a_slider_that_is_dragged_is_one_step(session: Session) -> None:
     clock = Clock()
-    past = Past(session, clock)
+    past = session.past
+    past.clock = clock
     first = session.planning.settings.keep
     for keep in (0.3, 0.35, 0.4, 0.45):
         session.planning.settings = replace(session.planning.settings, keep=keep)
@@ -123,7 +126,8 @@ def test_a_slider_that_is_dragged_is_one_step(session: Session) -> None:
 
 def test_a_level_of_the_clusters_is_a_step_and_another_map_begins_anew(session: Session) -> None:
     clock = Clock()
-    past = Past(session, clock)
+    past = session.past
+    past.clock = clock
     survey = session.data.survey
     tree = survey.clusters.hierarchy
     assert tree is not None
