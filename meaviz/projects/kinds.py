@@ -125,5 +125,5 @@ KINDS: dict[str, type] = {
         Trial,
     )
 }
-APART = {Condensed, PruningPlan, Ranking, Clusters}
+APART = {Clusters, Condensed, PipelineConfig, PruningPlan, Ranking}
 """Those that several results may share: each lies in a record of its own, and is one object again when it is read."""

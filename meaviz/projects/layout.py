@@ -28,6 +28,7 @@ SUFFIX = ".meaviz"
 STATE, ARRAYS, RECORDS, MODELS = "project.json", "arrays", "records", "models"
 NAME = re.compile(r"[0-9a-f]{8,64}")
 LARGE = 2**20  # bytes of an array from which its file may be shared with the cache's
+MAPPED = 2**25  # bytes from which it is mapped, not read: each takes a file handle, and is not hashed again
 
 
 def is_project(path: str | os.PathLike[str]) -> bool:
@@ -43,6 +44,7 @@ class Layout:
         self._arrays: dict[int, tuple[NDArray[Any] | bytes, str]] = {}  # that were written, by identity
         self._records: dict[int, tuple[Any, str]] = {}
         self._read: dict[str, Any] = {}
+        self._used: set[int] = set()  # arrays that the state that is being written names itself
         self._names: dict[str, tuple[set[str], set[str]]] = {}  # that each record names
 
     # ---- writing
@@ -65,6 +67,7 @@ class Layout:
         return name
 
     def _put_array(self, value: NDArray[Any] | bytes) -> str:
+        self._used.add(id(value))
         held = self._arrays.get(id(value))
         if held is not None:
             return held[1]
@@ -72,9 +75,7 @@ class Layout:
         if array.dtype.kind not in PLAIN:
             raise TypeError(f"a project cannot hold an array of {array.dtype}")
         whole = np.ascontiguousarray(array)
-        digest = hashlib.sha256(f"{whole.dtype.str} {array.shape}".encode())
-        digest.update(whole.reshape(-1).view(np.uint8).data if whole.nbytes else b"")
-        name = digest.hexdigest()[:32]
+        name = name_of(whole, array.shape)
         path = self.folder / ARRAYS / f"{name}.npy"
         if not path.is_file():
             source = file_of(array) if array.nbytes >= LARGE else None
@@ -103,7 +104,12 @@ class Layout:
                     with suppress(OSError):  # another system may not remove what is mapped
                         path.unlink()
         self._records = {key: held for key, held in self._records.items() if held[1] in records}
-        self._arrays = {key: held for key, held in self._arrays.items() if held[1] in arrays}
+        self._arrays = {
+            key: held
+            for key, held in self._arrays.items()
+            if held[1] in arrays and (key in self._used or not isinstance(held[0], bytes))
+        }
+        self._used = set()
 
     def clear_leftovers(self) -> None:
         """Remove what a killed writer left half written."""
@@ -146,8 +152,15 @@ class Layout:
             self._records[id(value)] = (value, name)
         return self._read[name]
 
+    def end_reading(self) -> None:
+        """Hold what was read no longer than those who got it."""
+        self._read.clear()
+
     def _record(self, name: str) -> Any:
-        return json.loads((self.folder / RECORDS / f"{_checked(name)}.json").read_text(encoding="utf-8"))
+        text = (self.folder / RECORDS / f"{_checked(name)}.json").read_bytes()
+        if hashlib.sha256(text).hexdigest()[:32] != name:
+            raise ValueError(f"{name}.json is not what was written")
+        return json.loads(text)
 
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / ARRAYS / f"{_checked(name)}.npy"
@@ -156,8 +169,12 @@ class Layout:
             raise ValueError(f"{path.name} holds {mapped.dtype}")
         if mapped.nbytes and not mapped.flags.c_contiguous:
             raise ValueError(f"{path.name} is not in the order of C")
-        # as from memory: compiled loops know arrays that can be written; changes never reach the file
-        array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False)) if mapped.nbytes else np.array(mapped)
+        if mapped.nbytes < MAPPED:
+            array = np.array(mapped)
+            if name_of(array, array.shape) != name:
+                raise ValueError(f"{path.name} is not what was written")
+        else:  # as from memory: compiled loops know arrays that can be written; changes never reach the file
+            array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
         self._arrays[id(array)] = (array, name)
         return array
 
@@ -178,6 +195,13 @@ def named_in(text: Any) -> tuple[set[str], set[str]]:
         if isinstance(one, list):
             waiting += [part for part in one if isinstance(part, dict | list)]
     return records, arrays
+
+
+def name_of(whole: NDArray[Any], shape: tuple[int, ...]) -> str:
+    """The name of an array in the order of C, by its content, type and ``shape``."""
+    digest = hashlib.sha256(f"{whole.dtype.str} {shape}".encode())
+    digest.update(whole.reshape(-1).view(np.uint8).data if whole.nbytes else b"")
+    return digest.hexdigest()[:32]
 
 
 def write_synced(path: Path, content: bytes) -> None:

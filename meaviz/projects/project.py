@@ -222,6 +222,7 @@ class Project:
         shot = Snapshot(asked, dataset, descriptors, learned, runs, results, _values(layout, state["state"], known))
         progress(8, 10, "checking what was read")
         check(shot)
+        layout.end_reading()
         about = {name: data[name] for name in ("store", "lost", "fingerprint", "sources")}
         self._data = (dataset, about if where.missing else referred(dataset, self.path))
         notes = tuple(

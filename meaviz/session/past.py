@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from param.parameterized import Event
 
 from meagraph.errors import MEAGraphError
@@ -98,6 +99,7 @@ class Past:
         planning.param.watch(self._note, ["settings", "leave_out_flagged", "keep_ordinary", "plans", "compared"])
         judging.param.watch(self._note, ["judgements"])
         appearance.param.watch(self._note, list(LOOKS))
+        self._held: dict[str, tuple[object, Any]] = {}  # bits of what has not changed since the moment before
         self._history.start(self.moment())
 
     def watch(self, tell: Callable[[], object]) -> None:
@@ -133,9 +135,9 @@ class Past:
         tree = None if survey is None else survey.clusters.hierarchy
         named = {} if selection.named is None else selection.named.packed
         return Moment(
-            b"" if selection.mask is None else np.packbits(selection.mask).tobytes(),
+            self._bits("selected", selection.mask, _packed),
             selection.filters,
-            tuple((name, bits.tobytes()) for name, bits in named.items()),
+            self._bits("named", selection.named, lambda one: _names(named)),
             selection.pinned,
             planning.settings,
             planning.leave_out_flagged,
@@ -147,6 +149,11 @@ class Past:
             self._data.next_config,
             tuple(getattr(self._appearance, name) for name in LOOKS),
         )
+
+    def _bits(self, name: str, of: object, make: Callable[[Any], Any]) -> Any:
+        if name not in self._held or self._held[name][0] is not of:
+            self._held[name] = (of, make(of))
+        return self._held[name][1]
 
     def note(self) -> None:
         """Note what a person has done, if anything; several changes of a moment, or of a drag, are one step."""
@@ -244,3 +251,11 @@ class Past:
     def _tell(self) -> None:
         for tell in self._told:
             tell()
+
+
+def _packed(mask: NDArray[np.bool_] | None) -> bytes:
+    return b"" if mask is None else np.packbits(mask).tobytes()
+
+
+def _names(packed: Mapping[str, NDArray[np.uint8]]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, bits.tobytes()) for name, bits in packed.items())

@@ -222,7 +222,7 @@ def spoil(state: dict, what: str) -> None:
     elif what == "kind":
         state["state"]["filters"] = {"class": "Popen", "args": ["ls"]}
     elif what == "type":
-        state["state"]["next_config"]["seed"] = "five"
+        state["state"]["settings"]["seed"] = "five"
     elif what == "form":
         state["state"]["inspected"] = {"eval": "1"}
 

@@ -14,6 +14,7 @@ import pytest
 from meagraph.latent.clustering import Clusters
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pruning.settings import PruningConfig
+from meaviz.projects import layout
 from meaviz.projects.kinds import KINDS
 from meaviz.projects.layout import Layout, file_of
 from meaviz.projects.records import fits
@@ -60,15 +61,30 @@ def test_not_a_number_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 3, 5000])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_, np.int8, "<U3"])
-def test_arrays_come_back_and_can_be_written(tmp_path: Path, size: int, dtype: Any) -> None:
+def test_arrays_come_back_and_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, dtype: Any
+) -> None:
     array = (np.arange(size * 2) % 5).astype(dtype).reshape(size, 2)
     found = there_and_back(tmp_path, array)
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype
     if size:
+        monkeypatch.setattr(layout, "MAPPED", 1)
         again = there_and_back(tmp_path, array)
         again[0, 0] = again[1, 1]  # compiled loops know arrays that can be written
+        monkeypatch.undo()
         np.testing.assert_array_equal(there_and_back(tmp_path, array), array)
+
+
+@pytest.mark.parametrize("part", ["arrays", "records"])
+def test_damage_is_noticed(tmp_path: Path, part: str) -> None:
+    name = Layout(tmp_path).put((np.arange(1000.0), 1), {})
+    (path,) = (tmp_path / part).iterdir()
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="not what was written"):
+        Layout(tmp_path).get(name, {})
 
 
 def test_what_several_results_share_is_one_again(tmp_path: Path) -> None:
@@ -127,7 +143,7 @@ def test_no_kind_has_a_field_that_means_something_else() -> None:
 
 
 def test_a_record_of_its_own_text_is_one_file(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    assert layout.put((1, 2), {}) == layout.put((1, 2), {})
+    one = Layout(tmp_path)
+    assert one.put((1, 2), {}) == one.put((1, 2), {})
     (record,) = (tmp_path / "records").iterdir()
     assert json.loads(record.read_text()) == [1, 2]
