@@ -75,6 +75,7 @@ class ProjectMenu(pn.viewable.Viewer):
         self._layout = pn.Column(self.dialog, self.memory, width=0, height=0, margin=0)
         session.keeping.param.watch(held(self._show), ["path", "named", "state", "message", "missing", "notes"])
         session.past.watch(held(self._offer))
+        self._striped: tuple[Any, ...] = ("", False, (), ())  # what the strip says
         self._waits = ""  # to be opened once nothing runs
         session.activity.param.watch(self._go_back, "running")
         self._show()
@@ -198,6 +199,13 @@ class ProjectMenu(pn.viewable.Viewer):
         self._where.object = (
             f"{keeping.path or 'Nothing is open'}: {state}" if keeping.named else f"Work without a name: {state}."
         )
+        what = (keeping.message, keeping.state == "elsewhere", keeping.missing, keeping.notes)
+        if what != self._striped:
+            self._striped = what
+            self._fill_strip()
+
+    def _fill_strip(self) -> None:
+        keeping = self.session.keeping
         parts = [*([alert(keeping.message)] if keeping.message else [])]
         if keeping.state == "elsewhere":
             parts.append(small_button("Go on here", self._go_on))
