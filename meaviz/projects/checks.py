@@ -44,6 +44,17 @@ def check(shot: Snapshot) -> None:
             "stress": real("S", 3, 3, finite=False),
         }
         check_arrays(arrays, rules, {"N": n, "S": s})
+    evidence = shot.results.get("evidence")
+    if evidence is not None:
+        for kind in (*evidence.kinds, evidence.sites):
+            sizes = {"N": n, "K + 1": len(kind.words) + 1}
+            check_arrays({"codes": kind.codes}, {"codes": whole("N", below="K + 1")}, sizes)
+        phases = {name: values for name, values in vars(evidence.phases).items() if isinstance(values, np.ndarray)}
+        if any(values.shape != (n,) for values in phases.values()):
+            raise ValueError("phases of other environments")
+    novelty = shot.results.get("novelty")
+    if novelty is not None:
+        check_arrays({"value": novelty.value}, {"value": real("N", least=0)}, {"N": n})
     quick = shot.results.get("quick")
     if quick is not None:
         _places(quick.projection.xy, n)

@@ -37,7 +37,7 @@ FORMAT, VERSION = "meaviz-project", 1
 LOCK, OWNER = "lock", "owner.json"
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By version: what makes a state of the next one of it."""
-PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError)
+PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError)
 TRIES = 3  # to read while another writes
 
 

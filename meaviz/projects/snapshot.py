@@ -174,8 +174,8 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
         selection.param.update(mask=unpack(bits, size), filters=filters, shown=shown)
     row, pinned = state.get("inspected", -1), state.get("pinned", -1)
     selection.param.update(
-        inspected=row if row < size else -1,
-        pinned=pinned if pinned < size else -1,
+        inspected=row if -1 <= row < size else -1,
+        pinned=pinned if -1 <= pinned < size else -1,
         asked=state.get("shown_as", "environment"),
     )
     session.judging.resume(state.get("judged", ()), state.get("candidate", -1))
