@@ -52,21 +52,21 @@ class ProjectMenu(pn.viewable.Viewer):
         self.redo.on_click(held(lambda event: self.move(1)))
         self.said = caption("", margin=(6, 8), styles={"font-size": "12px", "color": "#FFFFFF"})
         self.strip = pn.Column(visible=False, margin=0, sizing_mode="stretch_width")
-        self._where = TextPane("", **NARROW)
-        self._name = path_field(session, f"Save as (a folder NAME{SUFFIX})", f"niobium{SUFFIX}", self.save, **NARROW)
-        self._other = path_field(session, "Merge the project of somebody else", f"theirs{SUFFIX}", self.merge, **NARROW)
-        self._told = pn.Column(**NARROW)
-        self._earlier = pn.Column(**NARROW)
-        self._folder = path_field(session, "Where the data lies now (a folder)", "/data", self.look, **NARROW)
+        self.where = TextPane("", **NARROW)
+        self.target = path_field(session, f"Save as (a folder NAME{SUFFIX})", f"niobium{SUFFIX}", self.save, **NARROW)
+        self.other = path_field(session, "Merge the project of somebody else", f"theirs{SUFFIX}", self.merge, **NARROW)
+        self.told = pn.Column(**NARROW)
+        self.earlier = pn.Column(**NARROW)
+        self.folder = path_field(session, "Where the data lies now (a folder)", "/data", self.look, **NARROW)
         self.dialog = pmui.Dialog(
-            self._where,
+            self.where,
             caption(ABOUT, **NARROW),
-            self._name,
+            self.target,
             small_button("Save", self.save),
-            self._other,
+            self.other,
             small_button("Merge", self.merge),
-            self._told,
-            self._earlier,
+            self.told,
+            self.earlier,
             title="Project",
             close_on_click=True,
             show_close_button=True,
@@ -87,7 +87,7 @@ class ProjectMenu(pn.viewable.Viewer):
 
     def show(self) -> None:
         """Open the dialog."""
-        self._told.objects = []
+        self.told.objects = []
         self._list_earlier()
         self.dialog.open = True
 
@@ -102,30 +102,30 @@ class ProjectMenu(pn.viewable.Viewer):
     def save(self) -> None:
         """Save under the name in the field."""
         try:
-            path = self._path(self._name.value, "Name the project, for example niobium.meaviz.")
+            path = self._path(self.target.value, "Name the project, for example niobium.meaviz.")
             if self.workflow.keeper is None:
                 raise MEAGraphError("Nothing is kept here. Start the app with the command meaviz.")
             self.workflow.keeper.save_as(path)
         except MEAGraphError as error:
-            self._told.objects = [alert(str(error))]
+            self.told.objects = [alert(str(error))]
             return
-        self._told.objects = [TextPane(f"It is saved in {path} from now on.", **NARROW)]
+        self.told.objects = [TextPane(f"It is saved in {path} from now on.", **NARROW)]
 
     def merge(self) -> None:
         """Take over what the project in the field holds of judgements, plans and selections."""
         try:
-            path = self._path(self._other.value, "Name the project to merge, for example theirs.meaviz.")
+            path = self._path(self.other.value, "Name the project to merge, for example theirs.meaviz.")
             found = merge_into_session(self.session, path)
         except MEAGraphError as error:
-            self._told.objects = [alert(str(error))]
+            self.told.objects = [alert(str(error))]
             return
-        self._told.objects = [TextPane(found.words(), **NARROW)]
+        self.told.objects = [TextPane(found.words(), **NARROW)]
 
     def look(self) -> None:
         """Open the project once more, looking for its data in the folder in the field."""
         keeping = self.session.keeping
         try:
-            folder = self.session.places.path_of(self._folder.value)
+            folder = self.session.places.path_of(self.folder.value)
         except MEAGraphError as error:
             keeping.notes = (str(error),)
             return
@@ -146,7 +146,7 @@ class ProjectMenu(pn.viewable.Viewer):
         own = self.session.keeping.path
         there = () if self.session.places.confined else tuple(one for one in unnamed() if str(one.path) != own)
         head = [caption("Earlier work without a name:", **NARROW)] if there else []
-        self._earlier.objects = [
+        self.earlier.objects = [
             *head,
             *(
                 small_button(
@@ -196,7 +196,7 @@ class ProjectMenu(pn.viewable.Viewer):
         name = Path(keeping.path).stem if keeping.named else "no name"
         state = STATES.get(keeping.state, "only to look at")
         self.button.label = plain(f"{name} · {state}") if keeping.on else "Project"
-        self._where.object = (
+        self.where.object = (
             f"{keeping.path or 'Nothing is open'}: {state}" if keeping.named else f"Work without a name: {state}."
         )
         what = (keeping.message, keeping.state == "elsewhere", keeping.missing, keeping.notes)
@@ -217,7 +217,7 @@ class ProjectMenu(pn.viewable.Viewer):
                     "an export writes its frames anew, not byte for byte.",
                     **NARROW,
                 ),
-                pn.Row(self._folder, small_button("Look there", self.look), **NARROW),
+                pn.Row(self.folder, small_button("Look there", self.look), **NARROW),
             ]
         parts += [TextPane(note, **NARROW) for note in keeping.notes]
         if parts and (keeping.missing or keeping.notes):

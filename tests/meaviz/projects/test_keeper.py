@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,29 +18,10 @@ from meaviz.projects.snapshot import restore, taken
 from meaviz.session import Session
 from tests.support.finished import Finished
 from tests.support.killed import kill_while
+from tests.support.loops_of_pages import Loop
 from tests.support.projects import save
 
 Shown = Callable[[], Session]
-
-
-class Loop:
-    """A loop that the test turns."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], object]] = []
-
-    def later(self, act: Callable[[], object], seconds: float) -> None:
-        self.waiting.append(act)
-
-    def turn(self) -> None:
-        """Until nothing waits but another try after a failure."""
-        deadline = time.monotonic() + 30
-        while self.waiting and time.monotonic() < deadline:
-            waiting, self.waiting = self.waiting, []
-            for act in waiting:
-                if getattr(act, "__name__", "") != "_try_again":
-                    act()
-            time.sleep(0.005)
 
 
 def kept(session: Session) -> tuple[Keeper, Loop]:
