@@ -146,6 +146,8 @@ class Keeper:
             return
         except MEAGraphError as error:
             keeping.param.update(state="failed", message=str(error))
+            self._retry = time.monotonic() + AGAIN
+            self._later(self._try_again, AGAIN)
             return
         self._number = writer.save(taken(self.session))
         self._retry = time.monotonic() + AGAIN
