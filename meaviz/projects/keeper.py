@@ -107,10 +107,11 @@ class Keeper:
         self.session = session
         self.writer: Writer | None = None
         self._later = later or loop_of_now()
-        self._waits = self._looks = self._given = False
+        self._waits = self._looks = self._given = self._paused = False
         self._number = 0  # of the latest snapshot
         self._retry = 0.0
         session.keeping.on = True
+        session.activity.param.watch(self._go_on, "running")
         data, planning, selection = session.data, session.planning, session.selection
         for part, names in (
             (data, ["dataset", "next_config", "runs", "learned", "survey", "evidence", "quick", "errors", "novelty"]),
@@ -137,7 +138,10 @@ class Keeper:
         """Have the session as it is now written; ``session.keeping`` tells whether it is."""
         self._waits = False
         keeping = self.session.keeping
-        if self.session.data.dataset is None or self._given or keeping.state == "read-only":
+        if self._given or self._paused or keeping.state == "read-only":
+            return
+        if self.session.data.dataset is None:
+            keeping.state = "off"
             return
         try:
             writer = self._writer()
@@ -209,19 +213,28 @@ class Keeper:
         self.save()
 
     def let_go(self, paths: Sequence[str | Path], reading: Mapping[str, Any]) -> None:
-        """Have other tabs of this server write what they keep of these files, or in this project, and let go of it."""
-        if self.writer is not None and self._waits:
-            self.writer.save(taken(self.session))
-        self._leave()
-        for path in (Path(os.path.abspath(paths[0])), unnamed_path(paths, reading)):
+        """These are about to be opened: who writes what is kept of them, here or in another tab, lets go of it."""
+        wanted = (Path(os.path.abspath(paths[0])), unnamed_path(paths, reading))
+        if self.writer is not None and self.writer.project.path in wanted:
+            if self._waits:
+                self.writer.save(taken(self.session))
+            self._leave()
+            self._paused = True
+        for path in wanted:
             held().release(path)
+
+    def _go_on(self, event: Event) -> None:
+        """Nothing is being opened any more."""
+        if self._paused and not event.new:
+            self._paused = False
+            self.changed()
 
     def follow(self, project: Project | None, *, named: bool, message: str = "") -> None:
         """What is shown next is of this project, which is written from now on; with None it is of none."""
         if self.writer is not None and self._waits:
             self.writer.save(taken(self.session))
         self._leave()
-        self._given = False
+        self._given = self._paused = False
         keeping = self.session.keeping
         if project is None:
             keeping.param.update(path="", named=False, state="off", message="")
