@@ -54,6 +54,8 @@ class Encoder:
         match value:
             case None | bool() | str():
                 return value
+            case np.ndarray() if not value.size and value.dtype.kind in PLAIN:
+                return {"empty": [value.dtype.str, list(value.shape)]}
             case np.ndarray():
                 return {"small": text_of_array(value)} if value.nbytes <= SMALL else {"array": self._put(value)}
             case np.generic():
@@ -112,6 +114,11 @@ class Decoder:
             return self._known[content]
         if form == "small":
             return array_from_text(content, _plain(content["type"]))
+        if form == "empty":
+            dtype, shape = content
+            if 0 not in shape:
+                raise ValueError(f"an array of shape {shape} without values")
+            return np.empty([int(size) for size in shape], _plain(dtype))
         if form == "array":
             return self._get(content)
         if form == "record":
