@@ -1,4 +1,4 @@
-"""A reload, a second tab and a wrong step lose nothing: the page goes on where it was."""
+"""A reload and a wrong step lose nothing: the page goes on where it was."""
 
 from __future__ import annotations
 
@@ -52,10 +52,3 @@ def test_a_page_goes_on_where_it_was(
     expect(page.get_by_text("Undone: selection")).to_be_visible()
     page.keyboard.press("Control+Shift+z")
     wait_until(page, lambda: sessions[1].selection.any, what="and done again")
-    with page.context.new_page() as other:
-        other.goto(served.url)
-        wait_figure(other, "map")
-        expect(page.get_by_text("goes on in another tab")).to_be_visible()
-        page.get_by_role("button", name="Go on here").click()
-        expect(saved).to_be_visible()
-        expect(other.get_by_text("goes on in another tab")).to_be_visible()
