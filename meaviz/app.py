@@ -21,10 +21,11 @@ from meaviz.jobs.ending import hand_back_soon
 from meaviz.jobs.opening import Ahead
 from meaviz.jobs.runner import held
 from meaviz.jobs.workflow import Workflow
+from meaviz.projects.keeper import Keeper
 from meaviz.session import Session
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
-from meaviz.views import STEP_VIEWS, TABS, MapView, ShareView, StructureView
+from meaviz.views import STEP_VIEWS, TABS, MapView, ProjectMenu, ShareView, StructureView
 
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
@@ -115,18 +116,21 @@ def build(
     session: Session | None = None,
     ahead: Ahead | None = None,
     root: str | Path | None = None,
+    keep: bool = False,
     **reading: Any,
 ) -> pmui.Page:
     """Build the page of one browser session; it opens ``data``, or the demo where there is none.
 
     ``ahead`` is opening just these, for the session that comes first. With a ``root`` nothing outside that folder can
     be opened or written from the page. ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`; a
-    ``session`` of the caller's own can be watched, and is shown as it is where it has a dataset.
+    ``session`` of the caller's own can be watched, and is shown as it is where it has a dataset. With ``keep`` all work
+    is saved by itself, and goes on where it was left.
     """
     pn.extension("tabulator", notifications=False)
     hv.extension("bokeh")
     session = session or Session(places=Places.at(root))
-    workflow = Workflow(session)
+    keeper = Keeper(session) if keep else None
+    workflow = Workflow(session, keeper=keeper)
     mine = ahead if ahead is not None and session.data.dataset is None and ahead.claim() else None
     paths = list(data) or [demo_path()]
     at_once = mine is not None and mine.ready
@@ -139,6 +143,8 @@ def build(
 
         def end(context: Any) -> None:
             workflow.end()
+            if keeper is not None:
+                keeper.close()
             session.uploads.close()
             hand_back_soon()
 
@@ -147,7 +153,8 @@ def build(
 
 
 def _page(session: Session, workflow: Workflow) -> pmui.Page:
-    shortcuts, tour, share = Shortcuts(), Tour(*STOPS), ShareView(session, workflow)
+    shortcuts, tour = Shortcuts(), Tour(*STOPS)
+    share, project = ShareView(session, workflow), ProjectMenu(session, workflow)
     side = Splitter(pane="side", label="Width of the steps", pixels=True, **SIDE)
     columns = Splitter(pane="columns", label="Width of the map", initial=COLUMNS, low=25, high=75)
     rows = Splitter(pane="rows", label="Height of map and 3D view", orientation="horizontal", initial=ROWS, low=30)
@@ -163,15 +170,15 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         **FILL,
     )
     tabs = _panel(_tabs(session, workflow, shortcuts), "tabs", after("rows", ROWS))
-    panes = pn.Column(upper, rows, tabs, **FILL)
+    panes = pn.Column(project.strip, upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
-        header=[_head(shortcuts, tour, share)],
+        header=[_head(shortcuts, tour, share, project)],
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Row(side, panes, shortcuts, tour, share, styles=ROOM, **FILL)],
+        main=[pn.Row(side, panes, shortcuts, tour, share, project, styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
     )
@@ -191,11 +198,17 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     page.param.watch(lambda event: setattr(session.appearance, "dark", bool(event.new)), "dark_theme")
     session.appearance.param.watch(lambda event: setattr(tour, "dark", event.new), "dark")
     _add_shortcuts(shortcuts, session, page)
+    for key, title, act in (
+        ("Ctrl+z", "Undo what was done last, whatever it was", partial(project.move, -1)),
+        ("Ctrl+Shift+z", "Do it again", partial(project.move, 1)),
+        ("Ctrl+s", "Save under a name", project.save_now),
+    ):
+        shortcuts.add(key, title, act)
     _add_map_keys(shortcuts, session, the_map)
     return page
 
 
-def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView) -> pn.Row:
+def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView, project: ProjectMenu) -> pn.Row:
     """The buttons in the page's head, and the one under the list of keys that starts the tour."""
     keys = pmui.Button(label="Keyboard", variant="outlined", size="small", sx=HEAD_BUTTON, margin=0)
     keys.on_click(lambda event: shortcuts.show())
@@ -207,7 +220,8 @@ def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView) -> pn.Row:
 
     begin.on_click(show_tour)
     shortcuts.foot.append(begin)
-    return pn.Row(pn.layout.HSpacer(), share.button, keys, sizing_mode="stretch_width", margin=0)
+    parts = (project.said, project.undo, project.redo, project.button, share.button, keys)
+    return pn.Row(pn.layout.HSpacer(), *parts, sizing_mode="stretch_width", margin=0)
 
 
 def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> None:

@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="meaviz",
         description="See what is in an atomistic dataset, in the browser. Without DATA it opens the embedded demo.",
     )
-    parser.add_argument("data", nargs="*", metavar="DATA", help="files that ASE reads, also compressed")
+    parser.add_argument(
+        "data", nargs="*", metavar="DATA", help="files that ASE reads, also compressed, or a project (NAME.meaviz)"
+    )
     add_known(parser)
     parser.add_argument("--port", type=int, default=5006, help="(default: %(default)s; 0: any free port)")
     parser.add_argument(
@@ -39,11 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help="folder that the app opens and writes files in, and none outside it (default: any, starting here)",
     )
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        metavar="PROJECT",
+        help="add what others judged, planned and selected in their projects to the project DATA, say so, and end",
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
     add_reading_options(parser, on_error="quarantine")
     options = parser.parse_args(arguments)
+    if options.merge:
+        return _merge(options.data, options.merge)
     here = _of_this_machine(options.address)
     if not here and not options.insecure:
         parser.error(
@@ -76,9 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reading = reading_options(options)
     if options.known:
         reading["known"] = tuple(options.known)
-    ahead = Ahead(options.data or [demo_path()], **reading)  # while the page is made ready
+    root = None if options.root is None else Path(options.root).expanduser().resolve()
+    ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)  # while the page is made ready
 
     from meaviz.app import TITLE, build
+    from meaviz.projects.keeper import held
     from meaviz.style.text import TextPane
 
     def app() -> object:
@@ -87,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = pn.state.curdoc.session_context.request.host_name
         if here and not _of_this_machine(asked.strip("[]")):
             return TextPane(f"{asked} is no name of this machine. Open the address that meaviz printed.")
-        return build(options.data, ahead=ahead, root=options.root, **reading)
+        return build(options.data, ahead=ahead, root=options.root, keep=True, **reading)
 
     try:
         if options.desktop:
@@ -112,7 +124,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     finally:
+        held().close()
         end_jobs(ENDING)
+    return 0
+
+
+def _merge(target: Sequence[str], sources: Sequence[str]) -> int:
+    """Merge projects, and say what came and where they disagree."""
+    from meagraph.errors import MEAGraphError
+    from meaviz.projects.merging import merge_projects
+
+    try:
+        if len(target) != 1:
+            raise MEAGraphError("Expected one project to merge into. Name it before --merge.")
+        for source in sources:
+            print(merge_projects(target[0], source).words())
+    except MEAGraphError as error:
+        print(f"meaviz: error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

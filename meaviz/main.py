@@ -4,4 +4,4 @@ import sys
 
 from meaviz.app import TITLE, build
 
-build(sys.argv[1:]).servable(title=TITLE, location=False)
+build(sys.argv[1:], keep=True).servable(title=TITLE, location=False)

@@ -36,6 +36,7 @@ APP_STOREYS = (
     {"style", "judgements"},
     {"components"},
     {"session"},
+    {"projects"},
     {"jobs"},
     {"views"},
     {"app", "desktop"},

@@ -165,8 +165,10 @@ def _from_here(path: str, target: Path) -> str:
         return ""
 
 
-def open_store(path: str | Path, *, stands_in: bool = True) -> AtomicDataset:
+def open_store(path: str | Path, *, stands_in: bool = True, at: Mapping[str, str] | None = None) -> AtomicDataset:
     """The dataset in the folder ``path``, its arrays memory-mapped.
+
+    ``at`` says where sources lie now, by the paths that they had.
 
     Unless ``stands_in`` is off it serves for sources that are not there any more: their frames can be written anew.
     Raises :class:`DatasetError` for what is no such folder.
@@ -181,7 +183,7 @@ def open_store(path: str | Path, *, stands_in: bool = True) -> AtomicDataset:
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
         if (header["kind"], header["version"]) != (KIND, VERSION):
             raise ValueError(f"version {VERSION} is known here, it is of {header['version']}")
-        return _opened(folder, header, os.fspath(path) if stands_in else "")
+        return _opened(folder, header, os.fspath(path) if stands_in else "", at or {})
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise DatasetError(
             f"{path}: expected a dataset as 'meagraph convert' writes it, but it cannot be used ({error}). Convert the "
@@ -189,7 +191,7 @@ def open_store(path: str | Path, *, stands_in: bool = True) -> AtomicDataset:
         ) from error
 
 
-def _opened(folder: Path, header: Mapping[str, Any], stored: str) -> AtomicDataset:
+def _opened(folder: Path, header: Mapping[str, Any], stored: str, at: Mapping[str, str]) -> AtomicDataset:
     count, atoms = int(header["structures"]), int(header["environments"])
     offsets = _array(folder, header, "offsets", "<i8", (count + 1,))
     if offsets[0] != 0 or offsets[-1] != atoms or (np.diff(offsets) < 1).any():
@@ -218,7 +220,7 @@ def _opened(folder: Path, header: Mapping[str, Any], stored: str) -> AtomicDatas
         structures=structures,
         groups=groups[group],
         name=str(header["name"]),
-        sources=tuple(_source(one, folder, stored) for one in header["sources"]),
+        sources=tuple(_source(one, folder, stored, at) for one in header["sources"]),
         source_index=by_structure["source_index"],
         frame_index=by_structure["frame_index"],
         frame_span=by_structure["frame_span"],
@@ -304,10 +306,12 @@ def _check_layouts(
             raise ValueError(f"the column {column.name!r} has rows that its structures know nothing of")
 
 
-def _source(said: Mapping[str, Any], folder: Path, stored: str) -> Source:
+def _source(said: Mapping[str, Any], folder: Path, stored: str, at: Mapping[str, str]) -> Source:
     """A source under the name it had, or where it lies beside the folder now."""
     path, other = str(said["path"]), folder.parent / str(said["path_from_here"])
-    if path and said["path_from_here"] and stored_in(path) is None and stored_in(other) is not None:
+    if path in at:
+        path = at[path]
+    elif path and said["path_from_here"] and stored_in(path) is None and stored_in(other) is not None:
         path = os.fspath(other)
     labels = {name: tuple(names) for name, names in said["labels"].items()}
     notes = tuple(said["notes"])

@@ -42,13 +42,14 @@ class NamedSelections:
         name = name.strip()
         if not name or len(name) > LONGEST_NAME:
             raise MEAGraphError(f"A selection needs a name of 1 to {LONGEST_NAME} characters, got {len(name)}.")
-        return self._stored({**self.packed, name: np.packbits(mask)})
+        return self.holding({**self.packed, name: np.packbits(mask)})
 
     def forget(self, name: str) -> NamedSelections:
         """Remove the selection called ``name``."""
-        return self._stored({key: bits for key, bits in self.packed.items() if key != name})
+        return self.holding({key: bits for key, bits in self.packed.items() if key != name})
 
-    def _stored(self, packed: dict[str, NDArray[np.uint8]]) -> NamedSelections:
+    def holding(self, packed: dict[str, NDArray[np.uint8]]) -> NamedSelections:
+        """Store these, and none else: bits of masks by name. Raises MEAGraphError where they cannot be written."""
         names = np.array(list(packed), dtype=str)
         arrays = {f"mask_{number}": bits for number, bits in enumerate(packed.values())}
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph import compiling
-from meagraph.cache import content_key, place, read_cached, recall, remember
+from meagraph.cache import cache_directory, content_key, place, read_cached, recall, remember
 from meagraph.datasets.layout import Layout
 from meagraph.descriptors import Descriptors, check_same_descriptors
 from meagraph.display.cards import Facts, Shown, brief
@@ -299,6 +299,12 @@ def _recall(dataset: Layout, descriptors: Descriptors, config: PipelineConfig, s
         agreement=load_agreement(path),
         context=descriptors.context,
     )
+
+
+def checkpoint_of(learned: Learned) -> Path | None:
+    """The checkpoint that the cache has of a model, None where it has none."""
+    weights = model_files(cache_directory("model") / f"model-{learned.key}.safetensors")[0]
+    return weights if weights.is_file() else None
 
 
 def trained_with(config: PipelineConfig, details: Mapping[str, Any]) -> PipelineConfig:

@@ -15,9 +15,10 @@ class BrowserMemory(JSComponent):
     """
 
     key = param.String(constant=True, doc="Name in the browser's storage.")
+    tab = param.Boolean(constant=True, default=False, doc="Until the tab is closed only, and by it alone.")
     value = param.String(default="", doc="What is remembered; empty for nothing.")
 
     _esm = Path(__file__).with_suffix(".js")
 
-    def __init__(self, key: str) -> None:
-        super().__init__(key=key, width=0, height=0, margin=0)
+    def __init__(self, key: str, *, tab: bool = False) -> None:
+        super().__init__(key=key, tab=tab, width=0, height=0, margin=0)

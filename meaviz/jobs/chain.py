@@ -162,9 +162,12 @@ def ask_for_shares(dataset: AtomicDataset, survey: Survey, receiver: Receiver, h
     hand.give(receiver.ranking, ask(dataset, survey.ranking, seed=survey.config.seed, progress=progress))
 
 
-def get_ready(n: int, progress: Progress) -> None:
-    """Compile, or load, what a map of ``n`` environments and its plans need on the event loop."""
-    for modules in (LEARNING, RANKING):
+def get_ready(n: int, progress: Progress, *, first: tuple[tuple[str, ...], ...] = (LEARNING, RANKING)) -> None:
+    """Compile, or load, what a map of ``n`` environments and its plans need on the event loop.
+
+    What was begun of ``first`` is waited for, lest it be compiled twice.
+    """
+    for modules in first:
         compiling.finish(*modules, progress=progress)
     compiling.finish(*DRAWING, progress=progress)
     environment_map.warm(n)

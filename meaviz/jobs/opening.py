@@ -21,7 +21,9 @@ from meagraph.pipeline.sight import Sight, recall_quick
 from meagraph.progress import Progress, silent
 from meagraph.pruning.ranking import Ranking
 from meaviz.jobs.chain import get_ready
+from meaviz.jobs.kept import Kept, find_kept
 from meaviz.jobs.shared import one_analysis, one_evidence, open_dataset
+from meaviz.projects import is_project
 
 POLL = 0.05  # s
 
@@ -35,6 +37,8 @@ class Opened:
     quick: Sight | None = None
     evidence: Evidence | None = None
     ranking: Ranking | None = None  # with the shares that the dataset asks for; None where these must be found out
+    kept: Kept | None = None  # the project that all of it comes from, where it does
+    notes: tuple[str, ...] = ()  # what there is to say of it
 
 
 def open_files(
@@ -43,12 +47,30 @@ def open_files(
     progress: Progress,
     *,
     on_labels: Callable[[LabelTable], object] = lambda table: None,
+    resume: bool = False,
+    folders: Sequence[str | Path] = (),
+    within: Path | None = None,
     **reading: Any,
 ) -> Opened:
     """Read files and recall what ``config`` made of them. Raises what reading does.
 
-    Where they are refused for their labels alone, ``on_labels`` is told which there are.
+    Where they are refused for their labels alone, ``on_labels`` is told which there are. A project is opened as it was
+    saved, its data looked for in ``folders``, too; with ``resume`` so is what was kept without a name of these files.
+    Then no file outside of ``within`` is looked at.
     """
+    notes: list[str] = []
+    kept = find_kept(paths, reading, notes, resume=resume, folders=folders, within=within, progress=progress)
+    if kept is not None:
+        shot = kept.shot
+        if shot.dataset is not None:
+            get_ready(shot.dataset.n_environments, progress, first=())  # nothing is learned or ranked
+            rankings = [one for one in shot.results.get("rankings", ()) if one.chosen is not None]
+            return Opened(
+                shot.dataset, shot.analysis, ranking=next(iter(rankings), None), kept=kept, notes=tuple(notes)
+            )
+        kept.project.close()
+    if is_project(paths[0]):
+        raise MEAGraphError(f"{paths[0]}: holds no data yet. Open the data itself.")
     try:
         dataset = open_dataset(paths, progress=progress, **reading)
     except DatasetError:
@@ -58,13 +80,13 @@ def open_files(
         raise
     found = recall_analysis(dataset, config)
     if found is None:
-        return Opened(dataset)
+        return Opened(dataset, notes=tuple(notes))
     get_ready(dataset.n_environments, progress)
     found = one_analysis(found)
     known = one_evidence(dataset, progress)
     quick = recall_quick(dataset, found.descriptors, found.config)
     ranking = recall_shares(dataset, found.survey.ranking, seed=found.config.seed)
-    return Opened(dataset, found, quick, known, None if ranking.chosen is None else ranking)
+    return Opened(dataset, found, quick, known, None if ranking.chosen is None else ranking, notes=tuple(notes))
 
 
 def names_in(dataset: AtomicDataset, reading: Mapping[str, Any]) -> LabelTable:
@@ -87,8 +109,11 @@ class Ahead:
     The first session takes what was opened; others open for themselves, so that nothing is held for longer.
     """
 
-    def __init__(self, paths: Sequence[str | Path], **reading: Any) -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], *, resume: bool = False, within: Path | None = None, **reading: Any
+    ) -> None:
         self._paths, self._reading = tuple(paths), reading
+        self._kept: dict[str, Any] = {"resume": resume, "within": within}
         self._found: Opened | None = None
         self._error: MEAGraphError | None = None
         self._at = (0, 1, "")
@@ -119,7 +144,7 @@ class Ahead:
 
     def _run(self) -> None:
         try:
-            self._found = open_files(self._paths, PipelineConfig(), self._report, **self._reading)
+            self._found = open_files(self._paths, PipelineConfig(), self._report, **self._kept, **self._reading)
         except MEAGraphError as error:
             self._error = error
         except Exception as error:  # in a thread nobody else would hear of it

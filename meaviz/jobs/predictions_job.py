@@ -75,7 +75,9 @@ class PredictionsJob:
         """Another dataset: what its files carry is taken."""
         self.cancel()
         self.refuse("")
-        dataset = self.session.data.dataset
+        dataset, known = self.session.data.dataset, self.session.data.errors
+        if known is not None and known.dataset is dataset:  # they came with it, from a project
+            return
         families = {} if dataset is None else families_beside(dataset)
         if families:
             self.take_family(next(iter(families)))

@@ -28,6 +28,9 @@ from meaviz.jobs.plan_jobs import PlanJobs
 from meaviz.jobs.predictions_job import PredictionsJob
 from meaviz.jobs.runner import JobRunner
 from meaviz.jobs.show_job import ShowJob
+from meaviz.projects import is_project
+from meaviz.projects.keeper import Keeper
+from meaviz.projects.snapshot import restore
 from meaviz.session import STEPS, Session
 from meaviz.session.data import Asked
 from meaviz.session.recipe import recipe_of
@@ -39,8 +42,8 @@ EXPORT, STABILITY, CLUSTERS = "export", "stability", "clusters"
 class Workflow:
     """Starts the steps of one session in their order, and carries on to the map."""
 
-    def __init__(self, session: Session, job: MainJob | None = None) -> None:
-        self.session = session
+    def __init__(self, session: Session, job: MainJob | None = None, keeper: Keeper | None = None) -> None:
+        self.session, self.keeper = session, keeper
         self._job = job or MainJob(session)
         self.plans = PlanJobs(session, self._job)
         self._novelty = NoveltyJob(session)
@@ -48,12 +51,24 @@ class Workflow:
         self.showing = ShowJob(session)
         self._names = JobRunner(lambda fraction, message: None)
 
-    def open(self, paths: Sequence[str | Path], *, ahead: Ahead | None = None, **reading: Any) -> None:
+    def open(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        ahead: Ahead | None = None,
+        folders: Sequence[str | Path] = (),
+        **reading: Any,
+    ) -> None:
         """Read files, then compute everything up to the map. A failure keeps what was open before.
 
         ``reading`` goes to :func:`meagraph.pipeline.opening.open_with_known`: ``known`` are files that are known.
-        Of what is being opened ``ahead`` the result is taken, at once where it is there.
+        Of what is being opened ``ahead`` the result is taken, at once where it is there. A project is opened as it was
+        saved; its data is looked for in ``folders``, too.
         """
+        keeper, places = self.keeper, self.session.places
+        within = places.root if places.confined else None
+        if keeper is not None and not self._job.busy:
+            keeper.let_go(paths, reading)
         data, config, hand = self.session.data, self.session.data.next_config, Hand()
         receiver = self._receiver()
         asked = Asked(tuple(map(str, paths)), reading)
@@ -64,20 +79,30 @@ class Workflow:
 
         def go_on(found: Opened, progress: Progress) -> None:
             if found.analysis is None:
-                Chain(found.dataset, config, receiver, hand).run(progress)
+                settings = config if found.kept is None else found.kept.shot.state.get("next_config", config)
+                Chain(found.dataset, settings, receiver, hand).run(progress)
             elif found.ranking is None:
                 ask_for_shares(found.dataset, found.analysis.survey, receiver, hand, progress)
 
         def work(progress: Progress) -> None:
             if ahead is None:
                 tell = partial(hand.give, take_names)
-                found = open_files(paths, config, progress, on_labels=tell, **reading)
+                found = open_files(
+                    paths,
+                    config,
+                    progress,
+                    on_labels=tell,
+                    resume=keeper is not None,
+                    folders=folders,
+                    within=within,
+                    **reading,
+                )
             else:
                 found = ahead.result(progress)
             hand.give(self._take, found, asked)
             go_on(found, progress)
 
-        if not self._job.busy:
+        if not self._job.busy and not is_project(paths[0]):
             data.param.update(asked=asked, labels=None)
         if ahead is None or not ahead.ready:
             self._start("data", work, hand)
@@ -298,7 +323,16 @@ class Workflow:
 
     def _take(self, found: Opened, asked: Asked) -> None:
         """Show what was read, and what the cache knows of it."""
-        session, known = self.session, found.analysis
+        session, known, kept = self.session, found.analysis, found.kept
+        session.keeping.param.update(notes=found.notes, missing=() if kept is None else kept.missing)
+        if self.keeper is not None:
+            if kept is None:
+                self.keeper.follow(None, named=False)
+            else:
+                self.keeper.follow(kept.project, named=kept.named, message=kept.refused)
+        if kept is not None:
+            restore(session, kept.shot)
+            return
         session.set_dataset(found.dataset, asked)
         if known is not None:
             session.set_analysis(known, found.evidence, found.quick)

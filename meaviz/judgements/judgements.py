@@ -181,7 +181,7 @@ def _parse(source: Path) -> Iterator[tuple[Act, str, int]]:
                 )
             for cells in table:
                 try:
-                    yield _entry(cells)
+                    yield entry_of(cells)
                 except ValueError as error:
                     raise MEAGraphError(
                         f"{source}, line {table.line_num}: expected a judgement, but {error}. Nothing was imported; "
@@ -191,7 +191,8 @@ def _parse(source: Path) -> Iterator[tuple[Act, str, int]]:
         raise MEAGraphError(f"{source} cannot be read as a CSV file ({error}). Give another file.") from error
 
 
-def _entry(cells: list[str]) -> tuple[Act, str, int]:
+def entry_of(cells: list[str]) -> tuple[Act, str, int]:
+    """Act, key of the structure and atom, of one line's ``cells``. Raises ValueError where they make no sense."""
     if len(cells) != len(COLUMNS):
         raise ValueError(f"it has {len(cells)} cells, not {len(COLUMNS)}")
     act, key, atom = Act(*cells[:-2]), cells[-2], cells[-1]

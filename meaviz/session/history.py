@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +26,26 @@ class History(Generic[T]):
             return
         self._states = [*self._states[: self._place + 1], state][-self._most :]
         self._place = len(self._states) - 1
+
+    def amend(self, state: T) -> None:
+        """Let the present state be ``state``; what was undone is gone."""
+        self._states = [*self._states[: self._place], state]
+        self._place = len(self._states) - 1
+
+    def resume(self, states: Sequence[T], place: int) -> None:
+        """Go on from what :attr:`all` was once; from nothing where it fits together no more."""
+        self._states = list(states)[-self._most :]
+        self._place = place if 0 <= place < len(self._states) else len(self._states) - 1
+
+    @property
+    def all(self) -> tuple[tuple[T, ...], int]:
+        """Every state that is known, and the place of the present one."""
+        return tuple(self._states), self._place
+
+    @property
+    def present(self) -> T | None:
+        """The present state; None before there is one."""
+        return self._states[self._place] if self._states else None
 
     @property
     def can_undo(self) -> bool:

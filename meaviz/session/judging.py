@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,12 @@ class Judging(param.Parameterized):
         super().__init__(author=_user() if author is None else author)
         self._data = data
         self._judged: list[Act] = []  # in this session, and not taken back
+        self._undone: list[Act] = []  # taken back since the last judgement
 
     def start(self, judgements: Judgements) -> None:
         """Take what was judged earlier of a new map; judgements of this session can no longer be undone."""
         self._judged.clear()
+        self._undone.clear()
         self.param.update(judgements=judgements, flags=judgements.outlier, ordinary=judgements.ordinary)
 
     def clear_all(self) -> None:
@@ -63,6 +66,11 @@ class Judging(param.Parameterized):
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         if len(rows) == 0:
             return 0
+        self._undone.clear()
+        self._add(dataset, rows, verdict, reason, note)
+        return len(rows)
+
+    def _add(self, dataset: AtomicDataset, rows: NDArray[np.int64], verdict: str, reason: str, note: str) -> None:
         act = add_judgement(
             ledger_path(),
             dataset.structure_keys,
@@ -75,7 +83,18 @@ class Judging(param.Parameterized):
         )
         self._judged.append(act)
         self.refresh()
-        return len(rows)
+
+    @property
+    def judged(self) -> tuple[Act, ...]:
+        """The judgements made in this session that were not taken back, the last of which :meth:`undo` takes back."""
+        return tuple(self._judged)
+
+    def resume(self, judged: Sequence[Act], candidate: int) -> None:
+        """Go on from what was ``judged`` in a session before, as far as the ledger still knows of it."""
+        acts = {} if self.judgements is None else {act.uid: act for act in self.judgements.acts.values()}
+        undone = {act.undoes for act in acts.values()}
+        self._judged = [act for act in judged if act.uid in acts and act.uid not in undone]
+        self.candidate = candidate if self.flags is not None and candidate < len(self.flags) else -1
 
     @property
     def last(self) -> Act | None:
@@ -88,8 +107,18 @@ class Judging(param.Parameterized):
         if act is None:
             return None
         undo_judgement(ledger_path(), act.uid, author=act.author)
-        self._judged.pop()
+        self._undone.append(self._judged.pop())
         self.refresh()
+        return act
+
+    def redo(self) -> Act | None:
+        """Judge once more what :meth:`undo` took back last; return that, or None where there is nothing."""
+        dataset, known = self._data.dataset, self.judgements
+        if not self._undone or dataset is None or known is None:
+            return None
+        act = self._undone.pop()
+        number = next((number for number, one in known.acts.items() if one.uid == act.uid), -1)
+        self._add(dataset, known.row[known.act == number], act.verdict, act.reason, act.note)
         return act
 
     def refresh(self) -> None:

@@ -29,6 +29,8 @@ from meaviz.session.activity import Activity
 from meaviz.session.appearance import CLUSTER, Appearance
 from meaviz.session.data import Asked, Data
 from meaviz.session.judging import Judging
+from meaviz.session.keeping import Keeping
+from meaviz.session.past import Past
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
 from meaviz.session.runs import remember
@@ -66,15 +68,31 @@ class Session:
         self.planning = Planning(self.data, self.judging)
         self.appearance = Appearance()
         self.activity = Activity()
+        self.keeping = Keeping()
+        self._depth = 0  # of together()
+        self.past = Past(
+            self.data,
+            self.selection,
+            self.planning,
+            self.judging,
+            self.appearance,
+            changing=lambda: self._depth > 0,
+            set_level=self.set_level,
+        )
         self.planning.param.watch(self._offer_difference, "compared")
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What watches a part is told once all parts have changed, that of the data first."""
-        with ExitStack() as stack:
-            for part in (self.activity, self.appearance, self.planning, self.judging, self.selection, self.data):
-                stack.enter_context(batch_call_watchers(part))
-            yield
+        self._depth += 1
+        try:
+            with ExitStack() as stack:
+                for part in (self.activity, self.appearance, self.planning, self.judging, self.selection, self.data):
+                    stack.enter_context(batch_call_watchers(part))
+                yield
+        finally:
+            self._depth -= 1
+        self.past.note()
 
     # ---- results: taking one clears what was computed from the one before
 

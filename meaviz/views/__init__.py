@@ -15,6 +15,7 @@ from meaviz.views.models import RunsView
 from meaviz.views.outliers.inbox import InboxView
 from meaviz.views.pooling_rate import StabilityView
 from meaviz.views.predictions.view import PredictionsView
+from meaviz.views.project import ProjectMenu
 from meaviz.views.pruning.view import PruningView
 from meaviz.views.share import ShareView
 from meaviz.views.steps.data import DataStep
@@ -40,4 +41,4 @@ TABS = (
     ("Predictions", PredictionsView),
 )
 
-__all__ = ["STEP_VIEWS", "TABS", "MapView", "ShareView", "StructureView"]
+__all__ = ["STEP_VIEWS", "TABS", "MapView", "ProjectMenu", "ShareView", "StructureView"]

@@ -1,0 +1,103 @@
+"""Where work without a name is kept: in the user's data folder, a project for each thing that was opened."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from meagraph.cache import content_key
+from meagraph.datasets.storage import stored_sha256
+from meaviz.projects.layout import STATE, SUFFIX
+
+MOST = 20  # projects without a name that are kept, the latest
+
+
+def unnamed_folder() -> Path:
+    """The folder of projects without a name; ``$MEAVIZ_DATA_HOME`` names another place."""
+    folder = os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
+    return Path(folder).expanduser() / "unnamed"
+
+
+def unnamed_path(paths: Sequence[str | Path], reading: Mapping[str, Any], number: int = 1) -> Path:
+    """The project of what is opened as ``paths`` with the options ``reading``; ``number`` 2 where 1 is in use."""
+    request = {
+        "paths": [os.path.abspath(path) for path in paths],
+        "reading": {name: value for name, value in sorted(reading.items()) if value},
+    }
+    last = f"-{number}" if number > 1 else ""
+    return unnamed_folder() / f"{content_key(request)}{last}{SUFFIX}"
+
+
+@dataclass(frozen=True)
+class Unnamed:
+    """A project without a name."""
+
+    path: Path
+    data: str  # what was opened, in a few words
+    saved: str  # when it was saved last, ISO 8601
+
+
+def unnamed() -> tuple[Unnamed, ...]:
+    """The projects without a name, the latest first; what cannot be read is left out."""
+    found = []
+    for state in unnamed_folder().glob(f"*{SUFFIX}/{STATE}"):
+        try:
+            content = json.loads(state.read_text(encoding="utf-8"))
+            paths = [Path(path).name for path in content["data"]["paths"]]
+            more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+            found.append(Unnamed(state.parent, f"{paths[0]}{more}", str(content["saved"])))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return tuple(sorted(found, key=lambda one: one.saved, reverse=True))
+
+
+def fits_data(project: Path) -> bool:
+    """Whether the files that a project without a name was made from hold the same today, and none was added."""
+    try:
+        data = json.loads((project / STATE).read_text(encoding="utf-8"))["data"]
+        same = all(stored_sha256(one["path"], one["format"]) == one["sha256"] for one in data["sources"])
+        return same and files_of(data["paths"]) == data["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def files_of(paths: Sequence[str]) -> list[str]:
+    """What there is under folders and patterns, so that a file that was added is seen."""
+    found: list[str] = []
+    for path in paths:
+        for one in glob.glob(path, recursive=True) if glob.has_magic(path) and not os.path.exists(path) else [path]:
+            if os.path.isdir(one):
+                found += [os.path.join(here, name) for here, _, names in os.walk(one) for name in names]
+            else:
+                found.append(one)
+    return sorted(found)
+
+
+def put_aside(project: Path) -> Path | None:
+    """Give a project another name, for its data has changed; None where it cannot be moved."""
+    for number in range(1, 1000):
+        aside = project.with_name(f"{project.stem}-before-{number}{SUFFIX}")
+        if not aside.exists():
+            with suppress(OSError):
+                project.rename(aside)
+                return aside
+            return None
+    return None
+
+
+def tidy(keep: Path) -> None:
+    """Remove the oldest projects without a name, but for ``keep``, where there are more than MOST."""
+    with suppress(OSError):
+        there = [one for one in unnamed_folder().glob(f"*{SUFFIX}") if one != keep and (one / STATE).is_file()]
+        there.sort(key=lambda one: (one / STATE).stat().st_mtime, reverse=True)
+        for one in there[MOST - 1 :]:
+            shutil.rmtree(one, ignore_errors=True)

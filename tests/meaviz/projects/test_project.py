@@ -1,0 +1,271 @@
+"""A project holds all that a session is: what is read shows the same, and computes nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meagraph.errors import MEAGraphError
+from meaviz.judgements.ledger import ledger_path
+from meaviz.projects import layout
+from meaviz.projects.ledgers import LEDGER, adopt
+from meaviz.projects.project import VERSION, InUse, Project, migrated
+from meaviz.projects.snapshot import Snapshot, restore, taken
+from meaviz.session import Session
+from meaviz.session.filters import Filters
+from tests.support.projects import save
+
+Shown = Callable[[], Session]
+
+
+def work(session: Session) -> None:
+    """What a person does in a while."""
+    selection, planning = session.selection, session.planning
+    selection.select_rows(range(20))
+    selection.keep("mine")
+    selection.set_filters(Filters(ranges=(("force", 0.0, 1e9),)))
+    selection.inspect(3)
+    planning.settings = replace(planning.settings, keep=0.4)
+    planning.keep("first")
+    planning.settings = replace(planning.settings, keep=0.3)
+    session.judging.judge(np.array([1, 2]), "outlier", note="odd")
+    session.appearance.colour_by = "element"
+
+
+def saved(session: Session, path: Path) -> Snapshot:
+    return Project(save(session, path)).read().shot
+
+
+def test_what_is_opened_shows_what_was_saved(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shown()
+    work(first)
+    shot = saved(first, tmp_path / "a.meaviz")
+    monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / "nothing"))  # nothing comes from the cache
+    second = Session(author="ada")
+    restore(second, shot)
+    one, two = first.data.found, second.data.found
+    assert two.dataset.fingerprint == one.dataset.fingerprint
+    assert two.config == one.config
+    np.testing.assert_array_equal(two.descriptors.values, one.descriptors.values)
+    np.testing.assert_array_equal(two.survey.projection.xy, one.survey.projection.xy)
+    np.testing.assert_array_equal(two.survey.clusters.labels, one.survey.clusters.labels)
+    np.testing.assert_array_equal(two.survey.outliers.score, one.survey.outliers.score)
+    assert two.cluster_names == one.cluster_names
+    assert [one.template for one in two.survey.outliers.signals] == [s.template for s in one.survey.outliers.signals]
+    state = two.learned.load().state_dict()
+    for name, weights in one.learned.load().state_dict().items():
+        np.testing.assert_array_equal(state[name], weights)
+    np.testing.assert_array_equal(second.selection.mask, first.selection.mask)
+    np.testing.assert_array_equal(second.selection.shown, first.selection.shown)
+    assert second.selection.filters == first.selection.filters
+    assert second.selection.inspected == 3
+    assert second.selection.named is not None
+    assert second.selection.named.names == ["mine"]
+    assert second.planning.settings == first.planning.settings
+    assert list(second.planning.plans) == ["first"]
+    np.testing.assert_array_equal(second.planning.plans["first"].keep, first.planning.plans["first"].keep)
+    np.testing.assert_array_equal(second.planning.plan.structures, first.planning.plan.structures)
+    np.testing.assert_array_equal(second.judging.flags, first.judging.flags)
+    assert second.appearance.colour_by == "element"
+    assert not [path for path in (tmp_path / "nothing").rglob("*") if path.is_file()]
+
+
+def test_undo_goes_on_where_it_was(shown: Shown, tmp_path: Path) -> None:
+    first = shown()
+    work(first)
+    second = Session(author="ada")
+    restore(second, saved(first, tmp_path / "a.meaviz"))
+    second.planning.move_in_history(-1)
+    assert second.planning.settings.keep == 0.4
+    second.selection.move_in_history(-1)
+    second.selection.move_in_history(-1)
+    assert not second.selection.any
+    assert second.judging.undo() is not None
+    assert second.judging.flags is not None
+    assert not second.judging.flags.any()
+
+
+def test_results_are_written_once(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    project = Project(tmp_path / "a.meaviz", write=True)
+    project.save(taken(session))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a.meaviz").rglob("*.npy")}
+    session.selection.select_rows([0, 1])
+    project.save(taken(session))
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "a.meaviz").rglob("*.npy")}
+    assert {path: after[path] for path in before if path in after} == {p: t for p, t in before.items() if p in after}
+    assert sum(path.stat().st_size for path in set(after) - set(before)) < 10_000
+    project.close()
+
+
+def test_what_no_state_needs_goes(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    project = Project(tmp_path / "a.meaviz", write=True)
+    session.planning.keep("one")
+    project.save(taken(session))
+    session.planning.forget("one")
+    session.past.resume((), -1)
+    project.save(taken(session))
+    project.close()
+    names = {path.name for path in (tmp_path / "a.meaviz" / "records").iterdir()}
+    shot = Project(tmp_path / "a.meaviz").read().shot
+    assert shot.state["plans"] == {}
+    again = saved(session, tmp_path / "b.meaviz")
+    assert again.analysis is not None
+    assert names == {path.name for path in (tmp_path / "b.meaviz" / "records").iterdir()}
+
+
+def test_a_second_writer_is_told(shown: Shown, tmp_path: Path) -> None:
+    project = Project(tmp_path / "a.meaviz", write=True)
+    project.save(taken(shown()))
+    with pytest.raises(InUse, match=r"open elsewhere.*process"):
+        Project(tmp_path / "a.meaviz", write=True)
+    reader = Project(tmp_path / "a.meaviz")
+    assert reader.read().shot.analysis is not None
+    with pytest.raises(InUse, match="another name"):
+        reader.save(taken(shown()))
+    project.close()
+    Project(tmp_path / "a.meaviz", write=True).close()
+
+
+def test_a_full_disk_leaves_the_state_before(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = shown()
+    project = Project(tmp_path / "a.meaviz", write=True)
+    project.save(taken(session))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    session.selection.select_rows([1])
+    with monkeypatch.context() as patch:
+        patch.setattr(layout.os, "fsync", full)
+        with pytest.raises(MEAGraphError, match=r"No space left.*saved before is whole"):
+            project.save(taken(session))
+    shot = Project(tmp_path / "a.meaviz").read().shot
+    assert not np.frombuffer(shot.state["selected"], np.uint8).any()
+    assert not list((tmp_path / "a.meaviz").rglob(".*-*"))
+    project.save(taken(session))  # once there is room
+    project.close()
+    assert np.frombuffer(Project(tmp_path / "a.meaviz").read().shot.state["selected"], np.uint8).any()
+
+
+def test_a_project_moves_with_or_without_its_data(shown: Shown, tmp_path: Path, known: object) -> None:
+    session = shown()
+    data = Path(session.data.dataset.sources[0].path)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    moved = folder / "renamed.extxyz"
+    shutil.copy(data, moved)
+    session.data.asked = replace(session.data.asked, paths=(str(moved),))
+    dataset = session.data.dataset
+    object.__setattr__(dataset, "sources", (replace(dataset.sources[0], path=str(moved)),))
+    try:
+        saved(session, folder / "a.meaviz")
+        shutil.move(folder, tmp_path / "there")
+        found = Project(tmp_path / "there" / "a.meaviz").read()
+        assert found.missing == ()
+        assert found.shot.dataset.sources[0].path == str(tmp_path / "there" / "renamed.extxyz")
+        elsewhere = tmp_path / "disk" / "deep"
+        elsewhere.mkdir(parents=True)
+        shutil.move(tmp_path / "there" / "renamed.extxyz", elsewhere / "other.extxyz")
+        lost = Project(tmp_path / "there" / "a.meaviz").read()
+        assert lost.missing == (str(moved),)
+        assert lost.shot.analysis is not None  # the project's own copy stands in
+        again = Project(tmp_path / "there" / "a.meaviz").read([tmp_path / "disk"])
+        assert again.missing == ()
+        assert again.shot.dataset.sources[0].path == str(elsewhere / "other.extxyz")
+    finally:
+        object.__setattr__(dataset, "sources", (replace(dataset.sources[0], path=str(data)),))
+
+
+def test_other_content_in_a_file_is_told(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    saved(session, tmp_path / "a.meaviz")
+    state = json.loads((tmp_path / "a.meaviz" / "project.json").read_text())
+    state["data"]["sources"][0]["sha256"] = "0" * 64
+    (tmp_path / "a.meaviz" / "project.json").write_text(json.dumps(state))
+    found = Project(tmp_path / "a.meaviz").read()
+    assert "holds something else now" in found.notes[0]
+    assert len(found.missing) == 1
+
+
+def test_an_older_version_is_brought_up_and_a_newer_one_refused(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    saved(session, tmp_path / "a.meaviz")
+    path = tmp_path / "a.meaviz" / "project.json"
+    state = json.loads(path.read_text())
+    old = {**state, "version": VERSION - 1, "parts": None, "results": state["parts"]}
+
+    def step(one: dict) -> dict:
+        return {
+            **{name: value for name, value in one.items() if name != "results"},
+            "parts": one["results"],
+            "version": VERSION,
+        }
+
+    assert migrated(old, path, {VERSION - 1: step}) == state
+    path.write_text(json.dumps({**state, "version": VERSION + 1}))
+    with pytest.raises(MEAGraphError, match=r"written by meaviz .* Update MEAViz"):
+        Project(tmp_path / "a.meaviz").read()
+
+
+def spoil(state: dict, what: str) -> None:
+    if what == "path":
+        state["parts"]["survey"]["record"] = "../../secret"
+    elif what == "kind":
+        state["state"]["filters"] = {"class": "Popen", "args": ["ls"]}
+    elif what == "type":
+        state["state"]["settings"]["seed"] = "five"
+    elif what == "form":
+        state["state"]["inspected"] = {"eval": "1"}
+
+
+@pytest.mark.parametrize("what", ["path", "kind", "type", "form"])
+def test_what_was_never_written_is_refused(shown: Shown, tmp_path: Path, what: str) -> None:
+    saved(shown(), tmp_path / "a.meaviz")
+    path = tmp_path / "a.meaviz" / "project.json"
+    state = json.loads(path.read_text())
+    spoil(state, what)
+    path.write_text(json.dumps(state))
+    with pytest.raises(MEAGraphError, match="expected a whole project"):
+        Project(tmp_path / "a.meaviz").read()
+
+
+def test_arrays_that_point_outside_are_refused(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    survey = session.data.survey
+    labels = survey.clusters.labels.copy()
+    labels[3] = 10_000
+    bad = replace(survey, clusters=replace(survey.clusters, labels=labels))
+    shot = taken(session)
+    project = Project(tmp_path / "a.meaviz", write=True)
+    project.save(replace(shot, results={**shot.results, "survey": bad}))
+    project.close()
+    with pytest.raises(MEAGraphError, match="'labels' holds 10000"):
+        Project(tmp_path / "a.meaviz").read()
+
+
+def test_judgements_travel_with_the_project(shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shown()
+    work(first)
+    saved(first, tmp_path / "a.meaviz")
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "another machine"))
+    assert adopt(tmp_path / "a.meaviz" / LEDGER, ledger_path()) == 1
+    second = Session(author="bob")
+    restore(second, Project(tmp_path / "a.meaviz").read().shot)
+    np.testing.assert_array_equal(np.flatnonzero(second.judging.flags), [1, 2])
+
+
+def test_other_files_are_not_taken_for_a_project(tmp_path: Path) -> None:
+    (tmp_path / "a.meaviz").mkdir()
+    (tmp_path / "a.meaviz" / "thesis.tex").write_text("mine")
+    with pytest.raises(MEAGraphError, match="other files are"):
+        Project(tmp_path / "a.meaviz", write=True)
+    assert [path.name for path in (tmp_path / "a.meaviz").iterdir()] == ["thesis.tex"]
