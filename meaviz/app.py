@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 import param
 from panel.util import edit_readonly
 
+from meaviz.components.connection import Connection
 from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
@@ -171,7 +172,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Row(side, panes, shortcuts, tour, styles=ROOM, **FILL)],
+        main=[pn.Row(side, panes, shortcuts, tour, Connection(), styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
     )
