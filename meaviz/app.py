@@ -25,6 +25,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
+from meaviz.style.text import TextPane, markup
 from meaviz.views import STEP_VIEWS, TABS, MapView, StructureView
 
 TITLE = "MEAViz"
@@ -167,7 +168,7 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     panes = pn.Column(upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
-        header=[_head(shortcuts, tour)],
+        header=[_head(shortcuts, tour, session.user)],
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
@@ -196,8 +197,8 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     return page
 
 
-def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
-    """The buttons in the page's head, and the one under the list of keys that starts the tour."""
+def _head(shortcuts: Shortcuts, tour: Tour, user: str) -> pn.Row:
+    """The buttons in the page's head, and the one under the list of keys that starts the tour; who is logged in."""
     keys = pmui.Button(label="Keyboard", variant="outlined", size="small", sx=HEAD_BUTTON, margin=0)
     keys.on_click(lambda event: shortcuts.show())
     begin = pmui.Button(label="Show the tour", variant="outlined", size="small", margin=0)
@@ -208,7 +209,9 @@ def _head(shortcuts: Shortcuts, tour: Tour) -> pn.Row:
 
     begin.on_click(show_tour)
     shortcuts.foot.append(begin)
-    return pn.Row(pn.layout.HSpacer(), keys, sizing_mode="stretch_width", margin=0)
+    leave = markup('<a href="./logout" style="color: inherit">{}: log out</a>', user)
+    account = [TextPane(leave, margin=(6, 16, 0, 0))] if user else []
+    return pn.Row(pn.layout.HSpacer(), *account, keys, sizing_mode="stretch_width", margin=0)
 
 
 def _add_shortcuts(shortcuts: Shortcuts, session: Session, page: pmui.Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -18,6 +19,8 @@ from meaviz.serving.private import write_private
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # names a folder, too
 SHORTEST, LONGEST = 10, 1024  # characters of a password
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s after a wrong password, twice as long after each further one
+log = logging.getLogger(__name__)
+
 INSTALL = 'pip install "meaviz[serve]"'
 
 
@@ -49,7 +52,7 @@ def add_user(path: str | Path, name: str, password: str) -> Path:
 
 @dataclass(eq=False)
 class Passwords:
-    """The users in a file, which is read again when it changes. Raises MEAGraphError for one that cannot be used."""
+    """The users in a file, which is read again when it changes; its methods raise MEAGraphError where it is none."""
 
     path: Path
     _users: dict[str, str] = field(default_factory=dict, repr=False)
@@ -62,21 +65,28 @@ class Passwords:
         self.users()
 
     def users(self) -> dict[str, str]:
-        """Names and hashes of now. Of a file that cannot be read any more nobody is known."""
+        """Names and hashes of now."""
         try:
             status = self.path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)
-            if stamp != self._stamp:
-                self._users, self._stamp = _read(self.path), stamp
-        except (OSError, MEAGraphError):
-            if not self._stamp[1]:
-                raise
-            self._users = {}
+        except OSError:
+            stamp = (0, 0)
+        if stamp != self._stamp or not self._users:
+            self._users, self._stamp = {}, stamp
+            self._users = _read(self.path)
         return self._users
+
+    def _known(self) -> dict[str, str]:
+        """Nobody, where the file cannot be used any more: the log says why."""
+        try:
+            return self.users()
+        except MEAGraphError as error:
+            log.error("%s", error)
+            return {}
 
     def mark(self, name: str) -> str:
         """What changes with the user's password; nothing that anybody has for a name that is not there."""
-        known = self.users().get(name)
+        known = self._known().get(name)
         return hashlib.sha256(known.encode()).hexdigest()[:20] if known else os.urandom(10).hex()
 
     def wait(self, name: str) -> float:
@@ -88,7 +98,7 @@ class Passwords:
         """Whether it is the user's password, in about 50 ms either way; each wrong one makes the next wait longer."""
         from argon2.exceptions import Argon2Error, InvalidHashError
 
-        known = self.users().get(name)
+        known = self._known().get(name)
         with self._lock:  # one at a time: each takes 64 MiB
             try:
                 _hasher().verify(known or self._nobody, password[: LONGEST + 1])

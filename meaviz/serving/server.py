@@ -105,9 +105,7 @@ def named_for(guard: Guard, port: int) -> Guard:
     return replace(guard, cookie=f"{guard.cookie}-{port}")
 
 
-def serve(
-    app: Callable[[], Any], *, title: str, port: int, hidden: bool = False, guard: Guard | None = None
-) -> Server:
+def serve(app: Callable[[], Any], *, title: str, port: int, hidden: bool = False, guard: Guard | None = None) -> Server:
     """Serve ``app`` to this machine on ``port`` if it is free, on any other if not; the thread runs from then on.
 
     Its address carries a token, unless the ``guard`` is another one. With ``hidden`` it is a part of the path instead,

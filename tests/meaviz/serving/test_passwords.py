@@ -30,7 +30,7 @@ def test_a_user_is_added_and_known(tmp_path: Path) -> None:
     assert users.right("bo", "0123456789")
     assert users.mark("ana") != mark
     file.unlink()
-    assert users.users() == {}
+    assert not users.right("ana", "another one here")
 
 
 def test_each_wrong_password_makes_the_next_wait_longer(tmp_path: Path) -> None:
