@@ -180,9 +180,13 @@ def explain(error: BaseException, step: str = "") -> str:
 
 def log_to_show() -> Path | None:
     """The log that who looks at the page may read: that of a server for many holds what others did."""
+    return None if of_a_group() else log_in_use()
+
+
+def of_a_group() -> bool:
+    """Whether the page is one of a server for several users."""
     context = pn.state.curdoc and pn.state.curdoc.session_context
-    of_a_group = bool(context) and bool(getattr(context.request, "meaviz_user", ""))
-    return None if of_a_group else log_in_use()
+    return bool(context) and bool(getattr(context.request, "meaviz_user", ""))
 
 
 def end_of_log(most: int = LAST) -> bytes:
