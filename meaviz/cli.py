@@ -17,7 +17,7 @@ from meaviz.desktop import launcher as desktop
 from meaviz.options import add_serving_options, ask_for_user, folder_name, home_of, obstacle, serving
 from meaviz.serving.guard import of_this_machine
 from meaviz.serving.private import forget_browser, open_browser
-from meaviz.serving.server import address_of, free_port, make
+from meaviz.serving.server import address_of, free_port, make, named_for
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
@@ -124,9 +124,9 @@ def _serve(options: argparse.Namespace) -> int:
                 return desktop.run(app, title=TITLE, port=port, browser=not options.no_browser)
             print(f"meaviz: no window: {obstacle}; the browser shows the app instead.", file=sys.stderr)
         port = port or free_port(0)
-        prefix = given.panel["prefix"]
-        server = make(app, given.guard, title=TITLE, port=port, address=options.address, **given.panel)
-        url = address_of(port, given.guard, address=options.address, prefix=prefix, secure=bool(options.certificate))
+        prefix, guard = given.panel["prefix"], named_for(given.guard, port)
+        server = make(app, guard, title=TITLE, port=port, address=options.address, **given.panel)
+        url = address_of(port, guard, address=options.address, prefix=prefix, secure=bool(options.certificate))
         print(f"meaviz: at {url}", file=sys.stderr, flush=True)
         if not (options.no_browser or options.serve):
             server.io_loop.add_callback(open_browser, url)

@@ -125,7 +125,6 @@ def serving(options: argparse.Namespace) -> Serving:
     common: dict[str, Any] = {
         "local": here and not options.serve,
         "origins": tuple(options.origin),
-        "cookie": f"meaviz-{options.port}",  # a browser gives cookies of one port to all others, too
     }
     if not options.serve:
         token = "" if options.no_token else os.environ.pop(TOKEN_VARIABLE, "") or new_token()

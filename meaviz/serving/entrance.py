@@ -35,6 +35,7 @@ BY_PASSWORD = """<form method="post" action="{login}"><label for="name">Name</la
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <button>Log in</button></form>"""
+BY_ACCOUNT = """<p><a href="{login}">Log in with another account</a></p>"""
 
 
 class Door(Matcher):
@@ -82,12 +83,14 @@ class Entrance(RequestHandler):
             self.redirect(self._here())
         elif guard.user(request) is not None:  # a token of another time, or who is known asks for the door
             self.redirect(self._here() if TOKEN in request.query_arguments else "./")
+        elif guard.accounts and "user" in request.cookies:  # of the provider's, or of another time
+            self._say(403, "This account is not among those that the server lets in.", form=True)
         elif guard.accounts and request.method == "GET" and request.path.rstrip("/") == self._prefix:
             self.redirect(f"./{LOGIN}" if request.path.endswith("/") else f"{self._prefix}/{LOGIN}")
         else:
             wrong = (
                 "This is not the token of this server; it has a new one each time it starts."
-                if (TOKEN in request.query_arguments)
+                if TOKEN in request.query_arguments
                 else ""
             )
             self._say(403, wrong, form=request.method == "GET" and "Upgrade" not in request.headers)
@@ -101,13 +104,13 @@ class Entrance(RequestHandler):
             name = OWNER
         else:
             name = self.get_body_argument("name", "")[:64]
-            wait = guard.passwords.wait(name)
+            wait = guard.passwords.wait(name, self.request.remote_ip or "")
             if wait > 0:
                 self.set_header("Retry-After", str(int(wait) + 1))
                 self._say(429, f"Too many attempts. Try again in {int(wait) + 1} s.", form=True)
                 return
             password = self.get_body_argument("password", "", strip=False)
-            if not await asyncio.to_thread(guard.passwords.right, name, password):
+            if not await asyncio.to_thread(guard.passwords.right, name, password, self.request.remote_ip or ""):
                 log.warning("a wrong name or password from %s", self.request.remote_ip)
                 self._say(403, "Name or password is wrong.", form=True)
                 return
@@ -132,7 +135,7 @@ class Entrance(RequestHandler):
     def _here(self) -> str:
         """The address asked for, without the token: relative, for a proxy may have another path before it."""
         rest = [(key, value) for key, value in parse_qsl(self.request.query) if key != TOKEN]
-        page = self.request.path.rpartition("/")[2] or "./"
+        page = f"./{self.request.path.rpartition('/')[2]}"  # never a scheme, nor a host
         return page + (f"?{urlencode(rest)}" if rest else "")
 
     def _say(self, status: int, words: str, *, form: bool = False) -> None:
@@ -140,8 +143,9 @@ class Entrance(RequestHandler):
         self.set_status(status)
         said = f"<p role=alert>{escape(words)}</p>" if words else ""
         asked = ""
-        if form and not self._guard.open and not self._guard.accounts:
-            asked = (BY_TOKEN if self._guard.passwords is None else BY_PASSWORD).format(login=self._login)
+        if form and not self._guard.open:
+            kind = BY_ACCOUNT if self._guard.accounts else BY_PASSWORD if self._guard.passwords else BY_TOKEN
+            asked = kind.format(login=self._login)
         self.finish(PAGE.format(said=said, form=asked))
 
     @property

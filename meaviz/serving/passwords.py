@@ -18,6 +18,7 @@ from meaviz.serving.private import write_private
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # names a folder, too
 SHORTEST, LONGEST = 10, 1024  # characters of a password
+MOST = 10_000  # names and addresses that wrong passwords are counted of
 PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s after a wrong password, twice as long after each further one
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Passwords:
     _stamp: tuple[int, int] = (0, 0)
     _wrong: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)  # attempts, and until when to wait
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _hashing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         self._nobody = _hasher().hash(os.urandom(16).hex())  # as slow to refuse as a wrong password is
@@ -89,29 +91,30 @@ class Passwords:
         known = self._known().get(name)
         return hashlib.sha256(known.encode()).hexdigest()[:20] if known else os.urandom(10).hex()
 
-    def wait(self, name: str) -> float:
-        """Seconds until another attempt by this name is heard."""
+    def wait(self, name: str, address: str = "") -> float:
+        """Seconds until another attempt by this name from this address is heard."""
         with self._lock:
-            return max(0.0, self._wrong.get(name, (0, 0.0))[1] - time.monotonic())
+            return max(0.0, self._wrong.get(f"{name} {address}", (0, 0.0))[1] - time.monotonic())
 
-    def right(self, name: str, password: str) -> bool:
+    def right(self, name: str, password: str, address: str = "") -> bool:
         """Whether it is the user's password, in about 50 ms either way; each wrong one makes the next wait longer."""
         from argon2.exceptions import Argon2Error, InvalidHashError
 
-        known = self._known().get(name)
-        with self._lock:  # one at a time: each takes 64 MiB
+        known, who = self._known().get(name), f"{name} {address}"
+        with self._hashing:  # one at a time: each takes 64 MiB
             try:
                 _hasher().verify(known or self._nobody, password[: LONGEST + 1])
                 right = known is not None
             except (Argon2Error, InvalidHashError):
                 right = False
+        with self._lock:
             if right:
-                self._wrong.pop(name, None)
+                self._wrong.pop(who, None)
                 return True
-            count = self._wrong.get(name, (0, 0.0))[0] + 1
-            if len(self._wrong) > 10_000:
+            count = self._wrong.get(who, (0, 0.0))[0] + 1
+            if len(self._wrong) > MOST:
                 self._wrong.clear()
-            self._wrong[name] = (count, time.monotonic() + min(PAUSE * 2 ** min(count - 1, 10), LONGEST_PAUSE))
+            self._wrong[who] = (count, time.monotonic() + min(PAUSE * 2 ** min(count - 1, 10), LONGEST_PAUSE))
             return False
 
 

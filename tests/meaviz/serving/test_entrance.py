@@ -98,6 +98,9 @@ def test_the_token_is_exchanged_for_a_cookie(by_token: Asked) -> None:
     own = f"http://localhost:{port}"
     assert socket_opens(port, Cookie=answer.cookie, Host=f"localhost:{port}", Origin=own)
     assert set(by_token.users) == {""}
+    for elsewhere in ("/https:evil.example", "//evil.example", "/x/javascript:y"):
+        led = ask(port, f"{elsewhere}?token=x", cookie=answer.cookie).headers["Location"]
+        assert led.startswith("./")
 
 
 @pytest.mark.parametrize("change", [lambda one: one[:-1], lambda one: one.replace("|8:", "|9:"), lambda one: "x=1"])
