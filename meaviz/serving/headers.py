@@ -12,7 +12,7 @@ HOST = re.compile(r"[\w.:\[\]-]+")
 SCRIPT = re.compile(rb"<script(?=[\s>])")
 FIXED = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, the door's own form would come from nowhere
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), hid=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from meaviz.serving.headers import FIXED, Headers, policy
 
@@ -12,7 +12,8 @@ PAGE = b"<html><script>one()</script><script\n src='x.js'></script><script type=
 
 
 def answer(chunk: bytes, kind: str, *, framed: bool = False) -> tuple[HTTPHeaders, bytes]:
-    request = HTTPServerRequest(method="GET", uri="/", headers=HTTPHeaders({"Host": "localhost:5006"}))
+    line = RequestStartLine("GET", "/", "HTTP/1.1")
+    request = HTTPServerRequest(headers=HTTPHeaders({"Host": "localhost:5006"}), start_line=line)
     headers = HTTPHeaders({"Content-Type": kind, "Content-Length": str(len(chunk)), "Server": "TornadoServer/6"})
     status, headers, chunk = Headers(request, framed=framed).transform_first_chunk(200, headers, chunk, True)
     assert status == 200
