@@ -98,7 +98,10 @@ class Guard:
         socket = request.headers.get("Upgrade", "").lower() == "websocket"
         if origin is None or (request.method in UNSEEN and not socket) or self.by_proxy(request):
             return True
-        page = urlsplit(origin).netloc.lower()
+        try:
+            page = urlsplit(origin).netloc.lower()
+        except ValueError:  # no address at all
+            return False
         return page in (request.host.lower(), *(one.lower() for one in self.origins))
 
     def admits(self, request: HTTPServerRequest) -> bool:
