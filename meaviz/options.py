@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import platformdirs
 
@@ -191,4 +192,6 @@ def _accounts(secret: str, names: frozenset[str]) -> Callable[[Any], str | None]
 
 def folder_name(user: str) -> str:
     """A user's name as that of a folder: an account may be called as no folder should be."""
-    return user if NAME.fullmatch(user) else "".join(f"{ord(one):x}-" if not one.isalnum() else one for one in user)
+    if not user:
+        return ""
+    return user if NAME.fullmatch(user) else f"_{quote(user, safe='')}"  # no name begins with _: no two are one folder

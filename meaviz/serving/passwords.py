@@ -41,6 +41,10 @@ def add_user(path: str | Path, name: str, password: str) -> Path:
             f"Expected a password of {SHORTEST} to {LONGEST:,} characters, got {len(password)}. Choose another."
         )
     users = _read(path) if path.exists() else {}
+    if twin := next((one for one in users if one != name and one.casefold() == name.casefold()), ""):
+        raise MEAGraphError(
+            f"{name}: there is {twin} already, which is one folder with it on some systems. Choose another."
+        )
     users[name] = _hasher().hash(password)
     try:
         write_private(path, "".join(f"{one}:{users[one]}\n" for one in sorted(users)))

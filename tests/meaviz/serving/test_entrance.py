@@ -126,7 +126,13 @@ def test_pages_of_others_get_nothing_even_with_the_cookie(by_token: Asked) -> No
     port = by_token.port
     cookie = ask(port, f"/?token={by_token.token}").cookie
     own = f"localhost:{port}"
-    for origin in ("http://evil.example", f"http://evil.example:{port}", f"http://localhost:{port + 1}", "null", "http://["):
+    for origin in (
+        "http://evil.example",
+        f"http://evil.example:{port}",
+        f"http://localhost:{port + 1}",
+        "null",
+        "http://[",
+    ):
         assert not socket_opens(port, Cookie=cookie, Host=own, Origin=origin)
         assert ask(port, "/login", method="POST", body="token=x", cookie=cookie, Host=own, Origin=origin).status == 403
     evil = f"evil.example:{port}"

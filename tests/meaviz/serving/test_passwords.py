@@ -25,6 +25,8 @@ def test_a_user_is_added_and_known(tmp_path: Path) -> None:
     assert not users.right("bo", "correct horse")
     assert users.mark("bo") != users.mark("bo")  # no cookie of a user who is not there is ever right
     add_user(file, "bo", "0123456789")
+    with pytest.raises(MEAGraphError, match="there is bo already"):
+        add_user(file, "Bo", "0123456789")
     add_user(file, "ana", "another one here")
     assert [line.partition(":")[0] for line in file.read_text().splitlines()] == ["ana", "bo"]
     assert users.right("bo", "0123456789")
