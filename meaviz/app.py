@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 import param
 from panel.util import edit_readonly
 
+from meaviz.components.connection import Connection
 from meaviz.components.shortcuts import Shortcuts
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
@@ -25,6 +26,7 @@ from meaviz.projects.keeper import Keeper
 from meaviz.session import Session
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
+from meaviz.style.text import TextPane, markup
 from meaviz.views import STEP_VIEWS, TABS, MapView, ProjectMenu, ShareView, StructureView
 
 TITLE = "MEAViz"
@@ -173,12 +175,12 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     panes = pn.Column(project.strip, upper, rows, tabs, **FILL)
     page = pmui.Page(
         title=TITLE,
-        header=[_head(shortcuts, tour, share, project)],
+        header=[_head(shortcuts, tour, share, project, session.user)],
         sidebar=[view(session, workflow) for view in STEP_VIEWS],
         sidebar_width=SIDE["initial"],
         sidebar_resizable=False,  # the bar beside it does that, also with the keyboard
         sidebar_variant="persistent",
-        main=[pn.Row(side, panes, shortcuts, tour, share, project, styles=ROOM, **FILL)],
+        main=[pn.Row(side, panes, shortcuts, tour, share, project, Connection(), styles=ROOM, **FILL)],
         theme_config=page_theme(),
         busy_indicator=None,
     )
@@ -208,8 +210,8 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     return page
 
 
-def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView, project: ProjectMenu) -> pn.Row:
-    """The buttons in the page's head, and the one under the list of keys that starts the tour."""
+def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView, project: ProjectMenu, user: str) -> pn.Row:
+    """The buttons in the page's head, and the one under the list of keys that starts the tour; who is logged in."""
     keys = pmui.Button(label="Keyboard", variant="outlined", size="small", sx=HEAD_BUTTON, margin=0)
     keys.on_click(lambda event: shortcuts.show())
     begin = pmui.Button(label="Show the tour", variant="outlined", size="small", margin=0)
@@ -220,7 +222,9 @@ def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView, project: ProjectMe
 
     begin.on_click(show_tour)
     shortcuts.foot.append(begin)
-    parts = (project.said, project.undo, project.redo, project.button, share.button, keys)
+    leave = markup('<a href="./logout" style="color: inherit">{}: log out</a>', user)
+    account = [TextPane(leave, margin=(6, 16, 0, 0))] if user else []
+    parts = (*account, project.said, project.undo, project.redo, project.button, share.button, keys)
     return pn.Row(pn.layout.HSpacer(), *parts, sizing_mode="stretch_width", margin=0)
 
 

@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from meagraph.cli import add_known, add_reading_options, reading_options
+from meagraph.errors import MEAGraphError
+from meagraph.logs import add_log_options, begin_log, end_log
 from meaviz.desktop import launcher as desktop
-from meaviz.serving import ADDRESS
+from meaviz.options import add_serving_options, ask_for_user, folder_name, home_of, obstacle, serving
+from meaviz.serving.guard import of_this_machine
+from meaviz.serving.private import forget_browser, open_browser
+from meaviz.serving.server import address_of, free_port, make, named_for
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
+log = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command until it is interrupted; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["doctor"] and not Path("doctor").exists():
+        from meaviz.doctor import main as doctor
+
+        return doctor(given[1:])
+    parser = _parser()
+    options = parser.parse_args(given)
+    try:
+        if options.add_user:
+            print(ask_for_user(options.add_user, options.passwords))
+            return 0
+        if options.merge:
+            return _merge(options.data, options.merge)
+        if why_not := obstacle(options):
+            parser.error(why_not)
+        begin_log("meaviz", options.log, verbose=options.verbose)
+        return _serve(options)
+    except MEAGraphError as error:
+        print(f"meaviz: error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        end_log()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="meaviz",
-        description="See what is in an atomistic dataset, in the browser. Without DATA it opens the embedded demo.",
+        description="See what is in an atomistic dataset, in the browser. Without DATA it opens the embedded demo. "
+        "'meaviz doctor' says what this machine has, and what is wrong with it.",
     )
     parser.add_argument(
         "data", nargs="*", metavar="DATA", help="files that ASE reads, also compressed, or a project (NAME.meaviz)"
     )
     add_known(parser)
-    parser.add_argument("--port", type=int, default=5006, help="(default: %(default)s; 0: any free port)")
-    parser.add_argument(
-        "--address", default="127.0.0.1", help="address of this machine to listen on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        help="let --address be one that others reach: without a password, whoever does reads and writes your files",
-    )
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        help="folder that the app opens and writes files in, and none outside it (default: any, starting here)",
-    )
     parser.add_argument(
         "--merge",
         nargs="+",
@@ -50,25 +70,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
+    add_serving_options(parser)
+    add_log_options(parser)
     add_reading_options(parser, on_error="quarantine")
-    options = parser.parse_args(arguments)
-    if options.merge:
-        return _merge(options.data, options.merge)
-    here = _of_this_machine(options.address)
-    if not here and not options.insecure:
-        parser.error(
-            f"--address {options.address}: expected an address of this machine alone, such as 127.0.0.1. There is no "
-            "password yet: whoever reaches another address reads and writes all files that you can. Leave it out and "
-            "forward the port over ssh (ssh -L 5006:localhost:5006 HOST), or insist with --insecure."
-        )
-    if options.desktop and options.address != ADDRESS:
-        parser.error(f"--desktop serves this machine only; leave --address {options.address} out.")
+    return parser
 
-    if options.root is not None and not Path(options.root).expanduser().is_dir():
-        parser.error(f"--root {options.root}: expected a folder, but there is none of this name.")
-    if not here:
+
+def _serve(options: argparse.Namespace) -> int:
+    given = serving(options)
+    here = of_this_machine(options.address)
+    if given.guard.open:
+        whom = "every user of this machine" if here else f"whoever reaches {options.address}"
+        print(f"meaviz: warning: {whom} can open, export and replace files as you.", file=sys.stderr)
+    elif not here and not options.certificate:
         print(
-            f"meaviz: warning: whoever reaches {options.address} can open, export and replace files as you.",
+            f"meaviz: warning: what goes to and from {options.address} can be read on its way, the token or the "
+            "passwords included.",
             file=sys.stderr,
         )
     print("meaviz: starting ...", file=sys.stderr)
@@ -87,51 +104,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.known:
         reading["known"] = tuple(options.known)
     root = None if options.root is None else Path(options.root).expanduser().resolve()
-    ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)  # while the page is made ready
+    ahead = None
+    if not options.serve:  # while the page is made ready; what was kept is each user's own
+        ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)
 
     from meaviz.app import TITLE, build
     from meaviz.projects.keeper import held
-    from meaviz.style.text import TextPane
+    from meaviz.session import Session
+    from meaviz.session.places import Places
+    from meaviz.session.queue import Queue
 
-    def app() -> object:
-        # somebody else's page that points its own name at this machine would count as ours; of a session's headers
-        # the browser can make up those that Panel shows, but not the request itself
-        asked = pn.state.curdoc.session_context.request.host_name
-        if here and not _of_this_machine(asked.strip("[]")):
-            return TextPane(f"{asked} is no name of this machine. Open the address that meaviz printed.")
-        return build(options.data, ahead=ahead, root=options.root, keep=True, **reading)
+    queue = Queue(options.jobs, options.jobs_each, options.memory and options.memory * 1e9) if options.serve else None
 
+    def app() -> Any:
+        # of a session's headers the browser can make up those that Panel shows, but not the request itself
+        user = pn.state.curdoc.session_context.request.meaviz_user if options.serve else ""
+        results = options.results
+        if user and results:
+            results = Path(results).expanduser() / folder_name(user)
+        session = Session(
+            places=Places.at(options.root, results=results, writable=not options.read_only),
+            user=user,
+            home=home_of(folder_name(user)),
+            queue=queue,
+        )
+        return build(options.data, session=session, ahead=ahead, keep=True, **reading)
+
+    port = options.port
     try:
         if options.desktop:
             obstacle = desktop.why_no_window()
             if not obstacle:
-                return desktop.run(app, title=TITLE, port=options.port, browser=not options.no_browser)
+                return desktop.run(app, title=TITLE, port=port, browser=not options.no_browser)
             print(f"meaviz: no window: {obstacle}; the browser shows the app instead.", file=sys.stderr)
-        pn.serve(
-            app,
-            title=TITLE,
-            location=False,  # Panel's would drop the style sheets that the page has, and send them anew
-            port=options.port,
-            address=options.address,
-            websocket_origin=_origins(options.address, options.port) if here else "*",
-            show=not options.no_browser,
-        )
+        port = port or free_port(0)
+        prefix, guard = given.panel["prefix"], named_for(given.guard, port)
+        server = make(app, guard, title=TITLE, port=port, address=options.address, **given.panel)
+        url = address_of(port, guard, address=options.address, prefix=prefix, secure=bool(options.certificate))
+        print(f"meaviz: at {url}", file=sys.stderr, flush=True)
+        if not (options.no_browser or options.serve):
+            server.io_loop.add_callback(open_browser, url)
+        server.start()
+        server.io_loop.start()
     except OSError as error:
         print(
-            f"meaviz: error: port {options.port} of {options.address} cannot be used ({error.strerror or error}). "
+            f"meaviz: error: port {port} of {options.address} cannot be used ({error.strerror or error}). "
             "Choose another with --port, or --port 0 for any free one.",
             file=sys.stderr,
         )
         return 1
     finally:
         held().close()
+        forget_browser()
         end_jobs(ENDING)
     return 0
 
 
 def _merge(target: Sequence[str], sources: Sequence[str]) -> int:
     """Merge projects, and say what came and where they disagree."""
-    from meagraph.errors import MEAGraphError
     from meaviz.projects.merging import merge_projects
 
     try:
@@ -143,19 +173,6 @@ def _merge(target: Sequence[str], sources: Sequence[str]) -> int:
         print(f"meaviz: error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _of_this_machine(address: str) -> bool:
-    """Whether nobody else can reach ``address``, a name or number without its port."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
-
-
-def _origins(address: str, port: int) -> list[str] | None:
-    """Whose pages may talk to the server: its own. None, for a port not known yet, lets Bokeh say so."""
-    return [f"{name}:{port}" for name in dict.fromkeys(("localhost", "127.0.0.1", address))] if port else None
 
 
 if __name__ == "__main__":

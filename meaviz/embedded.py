@@ -18,7 +18,7 @@ from meagraph.inspection.selections import Selection, select
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pruning.plan import PruningPlan
 from meaviz.app import TITLE, build
-from meaviz.serving import serve
+from meaviz.serving.server import serve
 from meaviz.session import Session
 from meaviz.style.text import markup
 
@@ -55,7 +55,7 @@ class App:
         self._session = _session_of(found)  # of the page that was opened last
         self._document: Document | None = None
         self._heard: list[Callable[[Selection], object]] = []
-        self._server = serve(self._page, title=f"{TITLE}: {found.dataset.name}", port=port)
+        self._server = serve(self._page, title=f"{TITLE}: {found.dataset.name}", port=port, hidden=True)
         self._server.wait()
         atexit.register(self.close)
 

@@ -41,9 +41,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test has an empty cache, and never touches the user's; no job of the app goes on when it has ended."""
+    """Every test has an empty cache and log, never the user's; no job of the app goes on when it has ended."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEAVIZ_CACHE", str(folder))
+    monkeypatch.setenv("MEAVIZ_STATE", str(tmp_path / "state"))
     yield folder
     wait_for_jobs()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from meagraph.cli.command import Command
 from meagraph.cli.compare import add_compare
 from meagraph.cli.convert import add_convert
 from meagraph.cli.describe import add_describe
+from meagraph.cli.doctor import add_doctor
 from meagraph.cli.duplicates import add_duplicates
 from meagraph.cli.embed import add_embed
 from meagraph.cli.errors import add_errors
@@ -32,6 +34,7 @@ from meagraph.cli.split import add_split
 from meagraph.cli.train import add_train
 from meagraph.cli.verify import add_verify
 from meagraph.errors import MEAGraphError
+from meagraph.logs import begin_log, end_log
 from meagraph.memory import ran_out, shortage
 
 __all__ = ["add_known", "add_reading_options", "main", "reading_options"]
@@ -58,7 +61,10 @@ COMMANDS = (
     add_novelty,
     add_share,
     add_plot,
+    add_doctor,
 )
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,8 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
+        begin_log(
+            "meagraph", options.log, verbose=options.verbose, level=logging.INFO if options.log else logging.ERROR
+        )
+        log.info("%s", " ".join(sys.argv if arguments is None else ["meagraph", *arguments]))
         status = options.command(options)
     except MEAGraphError as error:
+        log.info("%s", error)
         print(f"meagraph: error: {error}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError, OSError) as error:
@@ -80,11 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif isinstance(error, OSError):  # a full disk, a file system that went away
             print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
         else:
+            log.exception("this should not have happened")
             raise
         return 1
     except KeyboardInterrupt:
         print("\nmeagraph: interrupted; no file was left half-written.", file=sys.stderr)
         return 130
+    finally:
+        end_log()
     return int(status or 0)
 
 

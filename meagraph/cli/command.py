@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from meagraph.logs import add_log_options
+
 
 class Command(argparse.ArgumentParser):
     """The parser of one command, whose options ``fill`` adds before anything is parsed.
@@ -21,4 +23,5 @@ class Command(argparse.ArgumentParser):
         """As every parser, with the options added."""
         while self._fill:
             self._fill.pop()(self)
+            add_log_options(self)
         return super().parse_known_args(*given, **named)

@@ -62,12 +62,14 @@ class NamedSelections:
         return replace(self, packed=packed)
 
 
-def named_selections(dataset: AtomicDataset) -> NamedSelections:
-    """Selections of ``dataset`` that were kept earlier; ``$MEAVIZ_DATA_HOME`` names another folder.
+def named_selections(dataset: AtomicDataset, home: Path | None = None) -> NamedSelections:
+    """Selections of ``dataset`` that were kept earlier in ``home``, by default the user's.
+
+    ``$MEAVIZ_DATA_HOME`` names another folder.
 
     Raises MEAGraphError for a file that cannot be read; it stays as it is.
     """
-    folder = Path(os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz"))
+    folder = home or Path(os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz"))
     path = folder / "selections" / f"{dataset.fingerprint[:32]}.npz"
     empty = NamedSelections(path, dataset.n_environments)
     if not path.exists():

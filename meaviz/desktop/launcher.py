@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
 import sys
 import threading
-import webbrowser
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from meaviz.serving import serve
+from meaviz.serving.private import open_browser
+from meaviz.serving.server import serve
 
 INSTALL = 'pip install "meaviz[desktop]"'
 WINDOW = (sys.executable, "-m", "meaviz.desktop.window")
@@ -52,7 +53,7 @@ def run(app: Callable[[], Any], *, title: str, port: int, browser: bool = True) 
         if closed.status != 0:
             print(failure(closed, server.url), file=sys.stderr)
             if browser:
-                webbrowser.open(server.url)
+                open_browser(server.url)
             while server.thread.is_alive():
                 server.thread.join(1.0)
     except KeyboardInterrupt:
@@ -66,12 +67,15 @@ def show_window(url: str, title: str, *, command: Sequence[str] = WINDOW) -> Clo
     """Open the window in a process of its own and wait until it is closed; an interrupt closes it first."""
     said: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        [*command, url, title], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        [*command, title], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
     )
     assert process.stdin is not None
     assert process.stderr is not None
     reader = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
     reader.start()
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
+        process.stdin.write(f"{url}\n")
+        process.stdin.flush()
     try:
         process.wait()
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """The native window, in a process of its own: a web engine that cannot start takes nothing else down with it.
 
-Run by :mod:`meaviz.desktop.launcher` as ``python -m meaviz.desktop.window URL TITLE``. The window closes when standard
-input ends, so it never outlives the process that opened it.
+Run by :mod:`meaviz.desktop.launcher` as ``python -m meaviz.desktop.window TITLE``. The first line of its standard input
+is the address, which holds a token: every user of the machine sees command lines. The window closes when standard input
+ends, so it never outlives the process that opened it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ NO_SANDBOX, FLAGS = "QTWEBENGINE_DISABLE_SANDBOX", "QTWEBENGINE_CHROMIUM_FLAGS"
 BY_SOFTWARE = "--ignore-gpu-blocklist --disable-gpu-compositing"  # else there is no WebGL, or it is not seen
 
 
-def main(url: str, title: str) -> int:
-    """Show ``url`` until the window is closed."""
+def main(title: str) -> int:
+    """Show the page of the address on standard input until the window is closed."""
+    url = sys.stdin.readline().strip()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends our standard input
     _prepare_engine()
     import webview
@@ -59,4 +61,4 @@ def _close_at_end(window: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(sys.argv[1]))

@@ -34,26 +34,27 @@ def find_kept(
     notes: list[str],
     *,
     resume: bool,
+    home: Path | None = None,
     folders: Sequence[str | Path] = (),
     within: Path | None = None,
     progress: Progress,
 ) -> Kept | None:
     """The project at ``paths``, or with ``resume`` what was kept of these files; None where there is neither.
 
-    What there is to say is added to ``notes``. Raises MEAGraphError for a project that cannot be opened.
+    ``home`` is the folder of a user of a shared server. What there is to say is added to ``notes``. Raises MEAGraphError for a project that cannot be opened.
     """
     if paths and is_project(paths[0]):
         if len(paths) > 1:
             raise MEAGraphError(f"{paths[0]}: a project is opened alone. Leave the other files out.")
-        return open_project(paths[0], notes, folders=folders, within=within, progress=progress)
+        return open_project(paths[0], notes, home=home, folders=folders, within=within, progress=progress)
     if not resume:
         return None
     for number in range(1, 100):
-        path = unnamed_path(paths, reading, number)
+        path = unnamed_path(paths, reading, number, home=home)
         if not Project(path).exists:
             return None
         try:
-            project = Project(path, write=True)
+            project = Project(path, write=True, home=home)
         except InUse:
             continue
         except MEAGraphError as error:
@@ -61,7 +62,7 @@ def find_kept(
             return None
         try:
             if fits_data(path):
-                return _read(project, notes, named=False, within=within, progress=progress)
+                return _read(project, notes, named=False, home=home, within=within, progress=progress)
             why = "The files have changed since they were last open here"
         except MEAGraphError as error:
             why = f"What was kept of these files cannot be used ({error})"
@@ -76,20 +77,30 @@ def open_project(
     path: str | Path,
     notes: list[str],
     *,
+    home: Path | None = None,
     folders: Sequence[str | Path] = (),
     within: Path | None = None,
     progress: Progress,
 ) -> Kept:
     """The project at ``path``: to be written, or where another writes it or its folder forbids it, to be read."""
-    refused, named = "", Path(path).absolute().parent != unnamed_folder().absolute()
+    refused, named = "", Path(path).absolute().parent != unnamed_folder(home).absolute()
     if not Project(path).exists:
         raise MEAGraphError(f"{path}: expected a project, but there is none. Check the path.")
     try:
-        project = Project(path, write=True)
+        project = Project(path, write=True, home=home)
     except MEAGraphError as error:
-        project, refused = Project(path), str(error)
+        project, refused = Project(path, home=home), str(error)
     try:
-        return _read(project, notes, named=named, folders=folders, within=within, refused=refused, progress=progress)
+        return _read(
+            project,
+            notes,
+            named=named,
+            home=home,
+            folders=folders,
+            within=within,
+            refused=refused,
+            progress=progress,
+        )
     except MEAGraphError:
         project.close()
         raise
@@ -100,6 +111,7 @@ def _read(
     notes: list[str],
     *,
     named: bool,
+    home: Path | None,
     folders: Sequence[str | Path] = (),
     within: Path | None = None,
     refused: str = "",
@@ -107,7 +119,7 @@ def _read(
 ) -> Kept:
     found = project.read(folders, within=within, progress=progress)
     notes += found.notes
-    count = adopt(project.path / LEDGER, ledger_path())
+    count = adopt(project.path / LEDGER, ledger_path(home))
     if count and named:
         notes.append(f"{count:,} judgements of the project were not known here and count from now on.")
     return Kept(project, found.shot, named, found.missing, refused)

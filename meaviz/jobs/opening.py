@@ -48,6 +48,7 @@ def open_files(
     *,
     on_labels: Callable[[LabelTable], object] = lambda table: None,
     resume: bool = False,
+    home: Path | None = None,
     folders: Sequence[str | Path] = (),
     within: Path | None = None,
     **reading: Any,
@@ -55,11 +56,12 @@ def open_files(
     """Read files and recall what ``config`` made of them. Raises what reading does.
 
     Where they are refused for their labels alone, ``on_labels`` is told which there are. A project is opened as it was
-    saved, its data looked for in ``folders``, too; with ``resume`` so is what was kept without a name of these files.
+    saved, its data looked for in ``folders``, too; with ``resume`` so is what was kept without a name of these files,
+    in the ``home`` of a user of a shared server.
     Then no file outside of ``within`` is looked at.
     """
     notes: list[str] = []
-    kept = find_kept(paths, reading, notes, resume=resume, folders=folders, within=within, progress=progress)
+    kept = find_kept(paths, reading, notes, resume=resume, home=home, folders=folders, within=within, progress=progress)
     if kept is not None:
         shot = kept.shot
         if shot.dataset is not None:

@@ -6,24 +6,33 @@ and result over there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import panel as pn
 from panel.io import hold
 
 from meagraph.errors import Cancelled, MEAGraphError
+from meagraph.logs import log_in_use
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress
 
 POLL = 150  # ms
+DETAILS = "The log has the details"
+LAST = 1_000_000  # bytes of a log that are offered
 
 log = logging.getLogger(__name__)
+
+Turn = Callable[[Callable[[str], object]], AbstractContextManager[None]]
 
 
 def held(update: Callable[..., object]) -> Callable[..., None]:
@@ -44,9 +53,9 @@ def held(update: Callable[..., object]) -> Callable[..., None]:
 class Job(threading.Thread):
     """One piece of work in a thread of its own."""
 
-    def __init__(self, work: Callable[[Progress], Any]) -> None:
+    def __init__(self, work: Callable[[Progress], Any], turn: Turn | None = None) -> None:
         super().__init__(name="job", daemon=True)
-        self._work = work
+        self._work, self._turn = work, turn
         self.fraction = 0.0
         self.message = ""
         self.result: Any = None
@@ -65,7 +74,8 @@ class Job(threading.Thread):
     def run(self) -> None:
         """Do the work; what it returns or raises is kept."""
         try:
-            self.result = self._work(self._report)
+            with contextlib.nullcontext() if self._turn is None else self._turn(partial(self._report, 0, 1)):
+                self.result = self._work(self._report)
             if self.cancelled:
                 raise Cancelled
         except BaseException as error:
@@ -98,11 +108,12 @@ def end_jobs(seconds: float) -> None:
 class JobRunner:
     """Runs the jobs of one session, one after the other.
 
-    ``on_progress(fraction, message)`` and the callbacks of :meth:`start` are called on the session's loop.
+    ``on_progress(fraction, message)`` and the callbacks of :meth:`start` are called on the session's loop. Where jobs
+    have to wait for their ``turn``, that is called in the job's thread with what tells of the place.
     """
 
-    def __init__(self, on_progress: Callable[[float, str], None]) -> None:
-        self._on_progress = on_progress
+    def __init__(self, on_progress: Callable[[float, str], None], turn: Turn | None = None) -> None:
+        self._on_progress, self._turn = on_progress, turn
         self._job: Job | None = None
         self._poller: Any = None
 
@@ -124,7 +135,7 @@ class JobRunner:
         """
         if self._job is not None:
             raise MEAGraphError("Another step is being computed. Wait for it, or cancel it.")
-        self._job = job = Job(work)
+        self._job = job = Job(work, self._turn)
         job.start()
 
         def watch() -> None:
@@ -162,4 +173,29 @@ def explain(error: BaseException, step: str = "") -> str:
         log.error("a job ran out of memory at the step %r: %s", step, error)
         return shortage(step)
     log.error("a job failed\n%s", "".join(traceback.format_exception(error)))
-    return f"This should not have happened: {type(error).__name__}: {error}. The log has the details."
+    path = log_to_show()
+    where = f"{DETAILS} ({path})" if path else DETAILS
+    return f"This should not have happened: {type(error).__name__}: {error}. {where}."
+
+
+def log_to_show() -> Path | None:
+    """The log that who looks at the page may read: that of a server for many holds what others did."""
+    return None if of_a_group() else log_in_use()
+
+
+def of_a_group() -> bool:
+    """Whether the page is one of a server for several users."""
+    context = pn.state.curdoc and pn.state.curdoc.session_context
+    return bool(context) and bool(getattr(context.request, "meaviz_user", ""))
+
+
+def end_of_log(most: int = LAST) -> bytes:
+    """The last ``most`` bytes of the log, of whole lines; empty where there is none."""
+    path = log_to_show()
+    if path is None or not path.is_file():
+        return b""
+    with open(path, "rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - most))
+        text = stream.read()
+    return text if size <= most else text.partition(b"\n")[2]

@@ -93,6 +93,7 @@ class Workflow:
                     progress,
                     on_labels=tell,
                     resume=keeper is not None,
+                    home=self.session.home,
                     folders=folders,
                     within=within,
                     **reading,

@@ -68,9 +68,9 @@ class Act:
     undoes: str = ""  # uid of the act taken back
 
 
-def ledger_path() -> Path:
-    """The file of all judgements; ``$MEAVIZ_DATA_HOME`` names another folder."""
-    folder = os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
+def ledger_path(home: Path | None = None) -> Path:
+    """The file of all judgements in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another folder."""
+    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
     return Path(folder).expanduser() / "judgements.sqlite"
 
 

@@ -183,9 +183,9 @@ class Keeper:
         keeping, asked = self.session.keeping, self.session.data.asked
         if not keeping.path:
             paths, reading = ((), {}) if asked is None else (asked.paths, asked.reading)
-            keeping.path = str(held().free(unnamed_path, paths, reading))
+            keeping.path = str(held().free(partial(unnamed_path, home=self.session.home), paths, reading))
         if self.writer is None or str(self.writer.project.path) != keeping.path:
-            project = Project(keeping.path, write=True)
+            project = Project(keeping.path, write=True, home=self.session.home)
             self._leave()
             self.writer = Writer(project, (lambda: None) if keeping.named else partial(tidy, project.path))
             held().take(self)
@@ -201,7 +201,7 @@ class Keeper:
         if str(path) == keeping.path and self.writer is not None:
             self.save()
             return
-        project = Project(path, write=True)
+        project = Project(path, write=True, home=self.session.home)
         if project.exists:
             project.close()
             raise MEAGraphError(f"{path}: expected a new name, but a project is there. Choose another, or open that.")
@@ -214,7 +214,7 @@ class Keeper:
 
     def let_go(self, paths: Sequence[str | Path], reading: Mapping[str, Any]) -> None:
         """These are about to be opened: who writes what is kept of them, here or in another tab, lets go of it."""
-        wanted = (Path(os.path.abspath(paths[0])), unnamed_path(paths, reading))
+        wanted = (Path(os.path.abspath(paths[0])), unnamed_path(paths, reading, home=self.session.home))
         if self.writer is not None and self.writer.project.path in wanted:
             if self._waits:
                 self.writer.save(taken(self.session))

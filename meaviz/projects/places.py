@@ -21,20 +21,22 @@ from meaviz.projects.layout import STATE, SUFFIX
 MOST = 20  # projects without a name that are kept, the latest
 
 
-def unnamed_folder() -> Path:
-    """The folder of projects without a name; ``$MEAVIZ_DATA_HOME`` names another place."""
-    folder = os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
+def unnamed_folder(home: Path | None = None) -> Path:
+    """The folder of projects without a name in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another."""
+    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
     return Path(folder).expanduser() / "unnamed"
 
 
-def unnamed_path(paths: Sequence[str | Path], reading: Mapping[str, Any], number: int = 1) -> Path:
+def unnamed_path(
+    paths: Sequence[str | Path], reading: Mapping[str, Any], number: int = 1, *, home: Path | None = None
+) -> Path:
     """The project of what is opened as ``paths`` with the options ``reading``; ``number`` 2 where 1 is in use."""
     request = {
         "paths": [os.path.abspath(path) for path in paths],
         "reading": {name: value for name, value in sorted(reading.items()) if value},
     }
     last = f"-{number}" if number > 1 else ""
-    return unnamed_folder() / f"{content_key(request)}{last}{SUFFIX}"
+    return unnamed_folder(home) / f"{content_key(request)}{last}{SUFFIX}"
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class Unnamed:
     saved: str  # when it was saved last, ISO 8601
 
 
-def unnamed() -> tuple[Unnamed, ...]:
+def unnamed(home: Path | None = None) -> tuple[Unnamed, ...]:
     """The projects without a name, the latest first; what cannot be read is left out."""
     found = []
-    for state in unnamed_folder().glob(f"*{SUFFIX}/{STATE}"):
+    for state in unnamed_folder(home).glob(f"*{SUFFIX}/{STATE}"):
         try:
             content = json.loads(state.read_text(encoding="utf-8"))
             paths = [Path(path).name for path in content["data"]["paths"]]
@@ -97,7 +99,7 @@ def put_aside(project: Path) -> Path | None:
 def tidy(keep: Path) -> None:
     """Remove the oldest projects without a name, but for ``keep``, where there are more than MOST."""
     with suppress(OSError):
-        there = [one for one in unnamed_folder().glob(f"*{SUFFIX}") if one != keep and (one / STATE).is_file()]
+        there = [one for one in keep.parent.glob(f"*{SUFFIX}") if one != keep and (one / STATE).is_file()]
         there.sort(key=lambda one: (one / STATE).stat().st_mtime, reverse=True)
         for one in there[MOST - 1 :]:
             shutil.rmtree(one, ignore_errors=True)

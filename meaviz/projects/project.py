@@ -63,8 +63,9 @@ class Project:
     Raises InUse where another writes it, MEAGraphError where the folder cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, write: bool = False) -> None:
+    def __init__(self, path: str | Path, *, write: bool = False, home: Path | None = None) -> None:
         self.path = Path(os.path.abspath(path))
+        self._home = home  # of a user of a shared server, whose judgements go with it
         self._layout = Layout(self.path)
         self._models = Models(self._layout)
         self._lock: FileLock | None = None
@@ -159,7 +160,7 @@ class Project:
         layout.sweep(state, [one.key for one in (*shot.runs, shot.learned) if one is not None])
         if dataset is not None:
             ledger = self.path / LEDGER
-            self._judged_to = carry(ledger_path(), ledger, dataset.structure_keys, since=self._judged_to)
+            self._judged_to = carry(ledger_path(self._home), ledger, dataset.structure_keys, since=self._judged_to)
 
     def _put_data(self, dataset: AtomicDataset, asked: Asked | None) -> dict[str, Any]:
         if self._data is None or self._data[0] is not dataset:

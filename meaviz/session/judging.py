@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ class Judging(param.Parameterized):
         class_=Explanation, allow_None=True, doc="Why the candidate stands out."
     )
 
-    def __init__(self, data: Data, *, author: str | None = None) -> None:
+    def __init__(self, data: Data, *, author: str | None = None, home: Path | None = None) -> None:
         super().__init__(author=_user() if author is None else author)
+        self._home = home
         self._data = data
         self._judged: list[Act] = []  # in this session, and not taken back
         self._undone: list[Act] = []  # taken back since the last judgement
@@ -50,8 +52,9 @@ class Judging(param.Parameterized):
 
     def remembered(self, dataset: AtomicDataset) -> Judgements:
         """What was judged earlier of ``dataset``. Raises MEAGraphError where that cannot be read."""
-        adopt_flags(ledger_path(), self.author)
-        return read_judgements(dataset)
+        if self._home is None:
+            adopt_flags(ledger_path(), self.author)
+        return read_judgements(dataset, ledger_path(self._home))
 
     def judge(self, rows: NDArray[Any], verdict: str, reason: str = "", note: str = "") -> int:
         """Store the author's verdict on environments, a mask (N,) or their rows; return how many.
@@ -72,7 +75,7 @@ class Judging(param.Parameterized):
 
     def _add(self, dataset: AtomicDataset, rows: NDArray[np.int64], verdict: str, reason: str, note: str) -> None:
         act = add_judgement(
-            ledger_path(),
+            ledger_path(self._home),
             dataset.structure_keys,
             dataset.structure_of[rows],
             dataset.atom_of[rows],
@@ -106,7 +109,7 @@ class Judging(param.Parameterized):
         act = self.last
         if act is None:
             return None
-        undo_judgement(ledger_path(), act.uid, author=act.author)
+        undo_judgement(ledger_path(self._home), act.uid, author=act.author)
         self._undone.append(self._judged.pop())
         self.refresh()
         return act
@@ -125,7 +128,7 @@ class Judging(param.Parameterized):
         """Read what others have judged meanwhile."""
         if self.judgements is None:
             return
-        judgements = refresh(self.judgements)
+        judgements = refresh(self.judgements, ledger_path(self._home))
         if judgements is self.judgements:
             return
         changed: dict[str, Any] = {"judgements": judgements}

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meagraph.errors import MEAGraphError
@@ -38,21 +38,36 @@ class Places:
     """The folder that relative paths start from; where ``confined``, nothing outside it is listed, opened
     or written.
 
-    Links count as what they lead to, so none leads out.
+    Links count as what they lead to, so none leads out. With a folder for ``results`` nothing is written but there;
+    what lies there can be opened, too. Without ``writable`` nothing is written at all.
     """
 
     root: Path
     confined: bool = False
+    results: Path | None = None
+    writable: bool = True
 
     @classmethod
-    def at(cls, root: str | Path | None) -> Places:
-        """Confined to ``root``; with None free, and starting at the current folder. Raises MEAGraphError."""
+    def at(cls, root: str | Path | None, *, results: str | Path | None = None, writable: bool = True) -> Places:
+        """Confined to ``root``; with None free, and starting at the current folder. Raises MEAGraphError.
+
+        The folder for ``results`` is made where it is missing.
+        """
+        if results is not None:
+            try:
+                Path(results).expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise MEAGraphError(
+                    f"{results}: expected a folder for results, but it cannot be made ({error.strerror}). Name another "
+                    "(--results)."
+                ) from error
+            results = Path(results).expanduser().resolve()
         if root is None:
-            return cls(Path.cwd())
+            return cls(Path.cwd(), results=results, writable=writable)
         folder = Path(root).expanduser()
         if not folder.is_dir():
             raise MEAGraphError(f"{root}: expected a folder to open files from, but it is none. Name another (--root).")
-        return cls(folder.resolve(), confined=True)
+        return cls(folder.resolve(), confined=True, results=results, writable=writable)
 
     def path_of(self, text: str) -> Path:
         """The file or folder that ``text`` names. Raises MEAGraphError for one outside a root that confines."""
@@ -61,8 +76,12 @@ class Places:
     def written(self, text: str) -> Path:
         """Where a file or folder of this name is to be written: under a root that confines, else as it is typed.
 
-        Raises MEAGraphError for a place outside that root.
+        Raises MEAGraphError for a place outside that root, and where nothing may be written.
         """
+        if not self.writable:
+            raise MEAGraphError("This server only shows: nothing is written. Open the files with a meaviz of your own.")
+        if self.results is not None:
+            return replace(self, root=self.results, confined=True, results=None)._inside(text, "Choose a place there")
         path = self._inside(text, "Choose a place there")
         return path if self.confined else Path(text.strip()).expanduser()
 
@@ -74,12 +93,15 @@ class Places:
             raise MEAGraphError(f"{text!r}: expected a path, but it leads nowhere ({error}). Check it.") from error
         if not self.confined:
             return path
-        if not real.is_relative_to(self.root):
+        if not self._within(real):
             raise MEAGraphError(
                 f"{text}: expected a file under {self.root}, but it lies outside. {remedy}, or start meaviz with "
                 "another --root."
             )
         return real
+
+    def _within(self, real: Path) -> bool:
+        return any(real.is_relative_to(folder) for folder in (self.root, self.results) if folder is not None)
 
     def openable(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Files, folders, patterns and archives as they may be opened.
@@ -145,13 +167,15 @@ class Places:
 
     def above(self, folder: Path) -> Path | None:
         """The folder around ``folder``; None at a root that confines, and at that of the file system."""
-        at_top = folder.parent == folder or (self.confined and folder == self.root)
+        at_top = folder.parent == folder or (self.confined and folder in (self.root, self.results))
         return None if at_top else folder.parent
 
     def _entry(self, path: Path) -> Entry | None:
         """What lies at ``path``; None for what is neither file nor folder, cannot be looked at, or leads out."""
         try:
-            if self.confined and not path.resolve().is_relative_to(self.root):
+            if self.confined and not any(
+                path.resolve().is_relative_to(one) for one in (self.root, self.results) if one
+            ):
                 return None
             status = path.stat()
         except (OSError, RuntimeError):

@@ -25,15 +25,15 @@ class Recent:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
 
-def recent_path() -> Path:
-    """The file of the list; ``$MEAVIZ_DATA_HOME`` names another folder."""
-    folder = os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
+def recent_path(home: Path | None = None) -> Path:
+    """The file of the list in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another folder."""
+    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
     return Path(folder).expanduser() / "recent.json"
 
 
-def read_recent() -> tuple[Recent, ...]:
+def read_recent(home: Path | None = None) -> tuple[Recent, ...]:
     """What was opened, the latest first. Raises MEAGraphError for a list that cannot be read; it stays as it is."""
-    path = recent_path()
+    path = recent_path(home)
     if not path.exists():
         return ()
     try:
@@ -47,25 +47,25 @@ def read_recent() -> tuple[Recent, ...]:
     return tuple(one for one in found if one.paths)[:MOST]
 
 
-def add_recent(paths: Sequence[str], reading: Mapping[str, Any]) -> tuple[Recent, ...]:
+def add_recent(paths: Sequence[str], reading: Mapping[str, Any], home: Path | None = None) -> tuple[Recent, ...]:
     """Put files on top of the list and write it. Raises MEAGraphError where it cannot be read or written."""
     options = dict(reading)
     if options.get("known"):
         options["known"] = [os.path.abspath(path) for path in options["known"]]
     new = Recent(tuple(os.path.abspath(path) for path in paths), options)
-    known = (new, *(one for one in read_recent() if one.paths != new.paths))[:MOST]
-    _write(known)
+    known = (new, *(one for one in read_recent(home) if one.paths != new.paths))[:MOST]
+    _write(known, home)
     return known
 
 
-def clear_recent() -> tuple[Recent, ...]:
+def clear_recent(home: Path | None = None) -> tuple[Recent, ...]:
     """Forget what was opened. Raises MEAGraphError where that cannot be written."""
-    _write(())
+    _write((), home)
     return ()
 
 
-def _write(entries: Sequence[Recent]) -> None:
-    path = recent_path()
+def _write(entries: Sequence[Recent], home: Path | None) -> None:
+    path = recent_path(home)
     content = [{"paths": list(one.paths), "reading": dict(one.reading)} for one in entries]
     try:
         write_json(path, {"opened": content})

@@ -33,6 +33,7 @@ from meaviz.session.keeping import Keeping
 from meaviz.session.past import Past
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
+from meaviz.session.queue import Queue
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
 from meaviz.session.uploads import Uploads
@@ -57,14 +58,27 @@ def on_another_map(update: Callable[..., object]) -> Callable[..., None]:
 
 
 class Session:
-    """The state of the app in its parts. Replacing a result clears everything that was computed from it."""
+    """The state of the app in its parts. Replacing a result clears everything that was computed from it.
 
-    def __init__(self, *, author: str | None = None, places: Places | None = None) -> None:
+    Of a ``user`` of a shared server what is kept between sessions lies in a ``home`` of its own; what runs long waits
+    in the server's ``queue``.
+    """
+
+    def __init__(
+        self,
+        *,
+        author: str | None = None,
+        places: Places | None = None,
+        user: str = "",
+        home: Path | None = None,
+        queue: Queue | None = None,
+    ) -> None:
         self.places = places or Places.at(None)
+        self.user, self.home, self.queue = user, home, queue
         self.uploads = Uploads()
         self.data = Data()
         self.selection = Selection(self.data)
-        self.judging = Judging(self.data, author=author)
+        self.judging = Judging(self.data, author=author or user or None, home=home)
         self.planning = Planning(self.data, self.judging)
         self.appearance = Appearance()
         self.activity = Activity()
@@ -101,7 +115,7 @@ class Session:
 
         Raises MEAGraphError where its kept selections cannot be read.
         """
-        named = None if dataset is None else named_selections(dataset)
+        named = None if dataset is None else named_selections(dataset, self.home)
         with self._replacing("data"):
             self.data.param.update(dataset=dataset, opened=opened)
             self.selection.named = named

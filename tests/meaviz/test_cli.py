@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import time
-import urllib.request
-from collections.abc import Iterator
+import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import panel as pn
 import pytest
-from bokeh.util.token import generate_jwt_token, generate_session_id
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
 
 from meaviz import cli
-from tests.support.browser import free_port
-from tests.support.loops import run
+from meaviz.proxy import setup
+from meaviz.serving.guard import Guard
+from meaviz.serving.passwords import add_user
+from meaviz.serving.private import open_browser
 
 ALLOWED = ("127.0.0.1", "localhost", "::1", "127.0.0.2")
 OTHERS = ("0.0.0.0", "::", "", "192.168.0.1", "example.org", "127.0.0.1.example.org", "1270.0.1")
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
-    """What the command would have served: apps and options."""
-    calls: list[tuple[Any, dict[str, Any]]] = []
-    monkeypatch.setattr("panel.serve", lambda app, **options: calls.append((app, options)))
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Guard, dict[str, Any]]]:
+    """What the command would have served: guards and options; what it would have opened is an option, too."""
+    calls: list[tuple[Guard, dict[str, Any]]] = []
+
+    def make(app: Any, guard: Guard, **options: Any) -> Any:
+        calls.append((guard, options))
+        loop = SimpleNamespace(add_callback=lambda call, url: options.update(opened=url), start=lambda: None)
+        return SimpleNamespace(io_loop=loop, start=lambda: None)
+
+    monkeypatch.setattr(cli, "make", make)
     monkeypatch.setattr("meagraph.compiling.begin", lambda *names: None)
     return calls
 
@@ -52,85 +55,125 @@ def test_who_insists_gets_it_with_a_warning(
     address: str, served: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["--address", address, "--insecure"]) == 0
+    assert f"warning: what goes to and from {address} can be read on its way" in capsys.readouterr().err
+    [(guard, options)] = served
+    assert options["address"] == address
+    assert guard.token  # still asked for
+    assert not guard.local
+    assert cli.main(["--address", address, "--insecure", "--no-token"]) == 0
     assert f"warning: whoever reaches {address} can open, export and replace files" in capsys.readouterr().err
-    [(_, options)] = served
-    assert (options["address"], options["websocket_origin"]) == (address, "*")
+    assert served[1][0].open
 
 
 @pytest.mark.parametrize("address", ALLOWED)
-def test_addresses_of_this_machine_are_served_to_their_own_pages(
+def test_addresses_of_this_machine_are_served_with_a_token(
     address: str, served: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["--address", address, "--port", "5006"]) == 0
-    assert "warning" not in capsys.readouterr().err
-    [(_, options)] = served
+    said = capsys.readouterr().err
+    assert "warning" not in said
+    [(guard, options)] = served
     assert options["address"] == address
-    assert set(options["websocket_origin"]) == {"localhost:5006", "127.0.0.1:5006", f"{address}:5006"}
-    assert cli.main(["--address", address, "--port", "0"]) == 0
-    assert served[1][1]["websocket_origin"] is None
+    assert guard.local
+    url = re.search(r"meaviz: at (\S+)", said)
+    assert url
+    host = f"[{address}]" if ":" in address else address
+    assert url[1] == f"http://{host}:5006/?token={guard.token}" == options["opened"]
+    assert cli.main(["--address", address, "--port", "0", "--no-browser"]) == 0
+    other, options = served[1]
+    assert other.token != guard.token  # a new one each time
+    assert options["port"] > 0
+    assert "opened" not in options
 
 
-@pytest.fixture
-def running(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[str]]]:
-    """A server as the command starts it, on an app that notes the names it was asked by: port and notes."""
-    notes: list[str] = []
-
-    def build(*arguments: Any, **reading: Any) -> Any:
-        notes.append(pn.state.curdoc.session_context.request.host_name)
-        return pn.pane.Str("the app")
-
-    port = free_port()
-    monkeypatch.setattr("meaviz.app.build", build)
-    assert cli.main(["--port", str(port), "--no-browser"]) == 0
-    [(app, options)] = served
-    monkeypatch.undo()
-    thread = pn.serve(app, **{**options, "threaded": True, "verbose": False})
-    try:
-        deadline = time.monotonic() + 60
-        with socket.socket() as probe:
-            while probe.connect_ex(("127.0.0.1", port)) != 0:
-                assert time.monotonic() < deadline, "the server does not listen"
-                time.sleep(0.02)
-        yield port, notes
-    finally:
-        thread.stop()
-        thread.join(20)
+def test_who_means_it_gets_no_token(served: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--no-token", "--no-browser"]) == 0
+    assert "every user of this machine can open" in capsys.readouterr().err
+    assert served[0][0].open
 
 
-def get(port: int, host: str) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": host})
-    urllib.request.urlopen(request, timeout=60).close()
+GROUP = ("--serve", "--root", ".")
 
 
-def socket_opens(port: int, host: str, origin: str) -> bool:
-    """Whether a page of ``origin`` that made up its own session gets a connection by the name ``host``."""
-    token = generate_jwt_token(generate_session_id(), extra_payload={"headers": {"Host": f"localhost:{port}"}})
-    headers = {"Host": host, "Origin": origin}
-    request = HTTPRequest(f"ws://127.0.0.1:{port}/ws", headers=headers, request_timeout=60)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (GROUP, "how people are known"),
+        ((*GROUP, "--passwords", "x", "--oauth", "github"), "how people are known"),
+        ((*GROUP, "--oauth", "github", "--read-only"), "--users"),
+        (("--serve", "--passwords", "x"), "--root"),
+        ((*GROUP, "--passwords", "x"), "--results"),
+        ((*GROUP, "--passwords", "x", "--read-only", "--address", "0.0.0.0"), "sent readably"),
+        (("--passwords", "x"), "go with --serve"),
+        (("--certificate", "x"), "go together"),
+        (("--desktop", "--serve", "--passwords", "x", "--root", ".", "--read-only"), "--desktop"),
+    ],
+)
+def test_a_group_is_served_safely_or_not_at_all(
+    arguments: tuple[str, ...], words: str, served: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert words in capsys.readouterr().err
+    assert served == []
 
-    async def connect() -> bool:
-        connection = await websocket_connect(request, subprotocols=["bokeh", token])
-        answer = await asyncio.wait_for(connection.read_message(), 60)
-        connection.close()
-        return answer is not None
 
-    try:
-        return run(connect())
-    except HTTPClientError as error:
-        return error.code != 403
+def test_a_group_is_served(tmp_path: Path, served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    file, secret = add_user(tmp_path / "users", "ana", "correct horse"), tmp_path / "secret"
+    base = ["--serve", "--passwords", str(file), "--root", str(tmp_path), "--results", str(tmp_path / "results")]
+    for _ in range(2):
+        assert cli.main([*base, "--cookie-secret", str(secret), "--prefix", "meaviz/", "--origin", "lab.example"]) == 0
+    (guard, options), (again, _) = served
+    assert guard.passwords is not None
+    assert guard.secret == again.secret == secret.read_text().strip()  # logins outlive the server
+    assert guard.origins == ("lab.example",)
+    assert (options["prefix"], options["use_xheaders"]) == ("/meaviz", True)
+    assert "opened" not in options
 
 
-def test_the_default_server_talks_to_its_own_pages_only(running: tuple[int, list[str]]) -> None:
-    """A page of another site gets no connection, nor the app by a name of its own for this machine."""
-    port, notes = running
-    own = f"localhost:{port}"
-    get(port, own)
-    assert notes == ["localhost"]
-    assert not socket_opens(port, own, "http://evil.example")
-    assert not socket_opens(port, own, f"http://evil.example:{port}")
-    evil = f"evil.example:{port}"  # a name of theirs that points at 127.0.0.1
-    get(port, evil)
-    socket_opens(port, evil, f"http://{evil}")
-    assert notes == ["localhost"]
-    get(port, f"127.0.0.1:{port}")
-    assert notes == ["localhost", "127.0.0.1"]
+def test_accounts_of_a_provider(tmp_path: Path, served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    base = ["--serve", "--oauth", "github", "--users", "ana, bo", "--root", str(tmp_path), "--read-only"]
+    assert cli.main(base) == 1  # without what the provider gave
+    for name in ("KEY", "SECRET", "ENCRYPTION"):
+        monkeypatch.setenv(f"MEAVIZ_OAUTH_{name}", f"the {name}")
+    assert cli.main(base) == 0
+    [(guard, options)] = served
+    assert (options["oauth_provider"], options["oauth_secret"]) == ("github", "the SECRET")
+    assert guard.accounts is not None
+    assert "MEAVIZ_OAUTH_SECRET" not in os.environ  # what is started from here does not inherit it
+
+
+def test_a_user_is_added_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False, readline=lambda: "correct horse\n"))
+    assert cli.main(["--add-user", "ana"]) == 1
+    assert cli.main(["--add-user", "ana", "--passwords", str(tmp_path / "users")]) == 0
+    assert (tmp_path / "users").read_text().startswith("ana:$argon2")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere others cannot read command lines")
+def test_the_browser_is_not_told_the_token_by_its_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    open_browser("http://127.0.0.1:5006/?token=hush&x=1")
+    [address] = opened
+    assert "hush" not in address
+    page = Path(address.removeprefix("file://"))
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "url=http://127.0.0.1:5006/?token=hush&amp;x=1" in page.read_text()
+
+
+def test_jupyter_gives_the_token_past_the_command_line() -> None:
+    entry = setup()
+    token = entry["environment"]["MEAVIZ_TOKEN"]
+    assert len(token) == 43
+    assert entry["request_headers_override"] == {"Authorization": f"token {token}"}
+    assert not any(token in word for word in entry["command"])
+    assert setup()["environment"]["MEAVIZ_TOKEN"] != token
+
+
+def test_the_token_of_the_environment_is_taken(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEAVIZ_TOKEN", "t" * 43)
+    assert cli.main(["--no-browser", "--port", "0"]) == 0
+    assert served[0][0].token == "t" * 43
+    assert "MEAVIZ_TOKEN" not in os.environ

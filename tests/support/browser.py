@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import bokeh.io.doc
 import panel as pn
 
+from meaviz.serving.headers import Headers
 from tests.support.threads import wait_for_jobs
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Served:
             threaded=True,
             show=False,
             verbose=False,
+            transforms=[Headers],  # what a page may load and run, as the app's own server says it
             **options,
         )
         deadline = time.monotonic() + timeout

@@ -125,6 +125,7 @@ class InboxView(pn.viewable.Viewer):
         )
         self.note = pmui.TextInput(label="Note", value="", **FIELD)
         self._name = pmui.TextInput(label="Your name", value=self.session.judging.author, **FIELD)
+        self._name.disabled = bool(self.session.user)  # who is known to the server judges by that name
         self._memory = BrowserMemory("meaviz.author")
         self._name.param.watch(held(self._rename), "value")
         self._memory.param.watch(lambda event: self._remember() if pn.state.loaded else None, "value")
@@ -226,7 +227,7 @@ class InboxView(pn.viewable.Viewer):
 
     def _remember(self) -> None:
         """The name that was given in this browser earlier."""
-        if self._memory.value:
+        if self._memory.value and not self.session.user:
             self._name.value = self._memory.value
 
     def _press(self, key: str) -> None:

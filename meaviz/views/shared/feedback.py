@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import panel_material_ui as pmui
 from markupsafe import Markup
 
+from meaviz.jobs.runner import DETAILS, end_of_log, log_to_show
 from meaviz.style.text import TextPane, markup
 
 
@@ -27,7 +29,20 @@ def alert(message: str) -> pmui.Alert:
     The toolkit's own text of an alert is Markdown, and so HTML; ours is a pane within.
     """
     words = TextPane(message, margin=0, sizing_mode="stretch_width", styles={"overflow-wrap": "anywhere"})
-    return pmui.Alert(words, severity="error", margin=(4, 0), sizing_mode="stretch_width")
+    offered = [_log_button()] if DETAILS in message and log_to_show() else []
+    return pmui.Alert(words, *offered, severity="error", margin=(4, 0), sizing_mode="stretch_width")
+
+
+def _log_button() -> pmui.FileDownload:
+    """The end of the log, as a file: what a report of the error needs."""
+    return pmui.FileDownload(
+        callback=lambda: io.BytesIO(end_of_log()),
+        filename="meaviz.log",
+        label="Save the log",
+        variant="outlined",
+        size="small",
+        margin=(6, 0, 0, 0),
+    )
 
 
 def keep_state(update: Callable[..., None], *widgets: Any, what: str = "disabled") -> None:

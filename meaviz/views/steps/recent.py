@@ -56,7 +56,7 @@ class RecentFiles(pn.viewable.Viewer):
 
     def _attempt_list(self, *, clear: bool = False) -> None:
         try:
-            entries = clear_recent() if clear else read_recent()
+            entries = (clear_recent if clear else read_recent)(self.session.home)
         except MEAGraphError as error:
             self._fail(error)
             entries = ()
@@ -87,7 +87,7 @@ class RecentFiles(pn.viewable.Viewer):
         if any(passing(path) or Path(path).name == FILE_NAME for path in asked.paths):
             return
         try:
-            add_recent(asked.paths, asked.reading)
+            add_recent(asked.paths, asked.reading, self.session.home)
         except MEAGraphError as error:
             self._fail(error)
             return

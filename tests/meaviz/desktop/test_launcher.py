@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from meaviz import cli
 from meaviz.desktop import launcher as desktop
-from meaviz.serving import ADDRESS
+from meaviz.serving.server import ADDRESS
 from tests.support import ROOT
 
 FAKE_WEBVIEW = '''
@@ -42,7 +43,8 @@ def create_window(title, url, **options):
 
 
 def start(**options):
-    status = urllib.request.urlopen(window.url).status
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())  # the token is exchanged for a cookie
+    status = opener.open(window.url).status
     note = Path(os.environ["NOTE"])
     note.write_text(f"{window.title} {window.url} {status} {settings} {sorted(options)} {os.environ['QT_API']}")
     if os.environ.get("STAY"):
@@ -103,7 +105,7 @@ def test_the_server_closes_with_the_window(surroundings: dict[str, str]) -> None
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     title, url, status, *rest = read(Path(surroundings["NOTE"])).split(maxsplit=3)
-    port = int(url.rstrip("/").rpartition(":")[2])
+    port = int(url.partition("/?token=")[0].rpartition(":")[2])
     assert (title, status) == ("MEAViz", "200")
     assert port != taken
     assert not listens(port)
@@ -152,10 +154,11 @@ def test_without_pywebview_the_browser_is_used(
 ) -> None:
     served: list[dict[str, object]] = []
     monkeypatch.setattr(desktop, "why_no_window", lambda: f"pywebview is not installed. {desktop.INSTALL}")
-    monkeypatch.setattr("panel.serve", lambda app, **options: served.append(options))
+    loop = SimpleNamespace(add_callback=lambda call, url: served.append({"opened": url}), start=lambda: None)
+    monkeypatch.setattr(cli, "make", lambda app, guard, **options: SimpleNamespace(io_loop=loop, start=lambda: None))
     monkeypatch.setattr("meagraph.compiling.begin", lambda *names: None)
     assert cli.main(["--desktop"]) == 0
-    assert served[0]["show"] is True
+    assert "token=" in str(served[0]["opened"])
     assert desktop.INSTALL in capsys.readouterr().err
 
 

@@ -139,3 +139,24 @@ def test_missing(root: Path) -> None:
     assert missing([str(root / "b.extxyz"), str(root / "gone")])
     assert not missing([str(root / "*.extxyz"), str(root / "sub"), str(root / "b.extxyz" / "member.xyz")])
     assert missing([str(root / "*.traj")])
+
+
+def test_results_are_written_in_a_folder_of_their_own(root: Path, tmp_path: Path) -> None:
+    places = Places.at(root, results=tmp_path / "results" / "ana")
+    assert places.written("run") == tmp_path / "results" / "ana" / "run"
+    for outside in ("../bo/run", str(root / "run"), "/etc/passwd"):
+        with pytest.raises(MEAGraphError, match="lies outside"):
+            places.written(outside)
+    made = tmp_path / "results" / "ana" / "kept.extxyz"
+    made.write_text("1234")
+    assert places.openable([str(made)]) == (str(made),)
+    (tmp_path / "results" / "bo").mkdir()
+    with pytest.raises(MEAGraphError, match="lies outside"):
+        places.openable([str(tmp_path / "results" / "bo")])
+
+
+def test_a_server_that_only_shows_writes_nothing(root: Path) -> None:
+    places = Places.at(root, writable=False)
+    assert places.openable(["b.extxyz"])
+    with pytest.raises(MEAGraphError, match="only shows"):
+        places.written("run")
