@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from meagraph.cache import tidy_cache
 from meagraph.cli import add_known, add_reading_options, reading_options
 from meaviz.desktop import launcher as desktop
 from meaviz.serving import ADDRESS
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     print("meaviz: starting ...", file=sys.stderr)
+    tidy_cache()
     sys.setswitchinterval(SWITCH)
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +22,8 @@ from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source
 from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, Column, Texts
 from meagraph.datasets.names import LabelNames
-from meagraph.files import stored_in, writable_text
+from meagraph.files import read_array, read_json, stored_in, writable_text
+from meagraph.temporary import temporary_folder, tidy
 
 SUFFIX = ".meadata"
 HEADER = "header.json"
@@ -70,13 +71,19 @@ def write_store(dataset: AtomicDataset, path: str | Path, *, overwrite: bool = F
     target = check_new(path, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as temporary:
-            made = Path(temporary) / target.name
+        tidy(target.parent)
+        before = target.with_name(f".{target.name}.before")  # there only while, or since, a replacement was cut short
+        if before.exists() and not target.exists():
+            before.rename(target)
+        with temporary_folder(target.parent) as temporary:
+            made = temporary / target.name
             made.mkdir()
             lost = _write(dataset, made, target)
+            shutil.rmtree(before, ignore_errors=True)
             if target.exists():
-                target.rename(Path(temporary) / "before")
+                target.rename(before)
             made.rename(target)
+            shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise DatasetError(
             f"{path}: expected a folder that can be written, but that failed ({error.strerror or error}). Choose "
@@ -178,11 +185,11 @@ def open_store(path: str | Path, *, stands_in: bool = True) -> AtomicDataset:
             "the files that it was made from."
         )
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = read_json(folder / HEADER)
         if (header["kind"], header["version"]) != (KIND, VERSION):
             raise ValueError(f"version {VERSION} is known here, it is of {header['version']}")
         return _opened(folder, header, os.fspath(path) if stands_in else "")
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise DatasetError(
             f"{path}: expected a dataset as 'meagraph convert' writes it, but it cannot be used ({error}). Convert the "
             "original files again."
@@ -240,7 +247,7 @@ def _array(
     said = header["arrays"][name]
     if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii()):
         raise ValueError(f"{name!r} is no name of an array")
-    array = np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+    array = read_array(folder / f"{name}.npy", "c")
     came = (array.dtype.str, array.shape)
     fits = len(shape) == array.ndim and all(b in (None, a) for a, b in zip(array.shape, shape, strict=False))
     if came != (said["dtype"], tuple(said["shape"])) or came[0] != dtype or not fits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from meagraph.datasets.frames import FrameSpan, scan_frames
 from meagraph.datasets.storage import SourceTexts
 from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import MANIFEST_KIND, MANIFEST_VERSION
-from meagraph.files import sha256_file, stored_in, writable_text
+from meagraph.files import read_json, sha256_file, stored_in, writable_text
 
 
 def verify(manifest_path: str | Path) -> list[str]:
@@ -28,7 +27,7 @@ def verify(manifest_path: str | Path) -> list[str]:
     """
     path = Path(manifest_path)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         if (manifest["kind"], manifest["version"]) != (MANIFEST_KIND, MANIFEST_VERSION):
             return [f"{path}: expected a manifest of version {MANIFEST_VERSION}, but this is another file."]
         # Names only: a manifest from elsewhere must not point out of its own folder.

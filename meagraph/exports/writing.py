@@ -15,8 +15,8 @@ import numpy as np
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
-from meagraph.exports.manifest import describe_export
-from meagraph.exports.target import ExportedFiles, ExportError, check_target
+from meagraph.exports.manifest import MANIFEST_KIND, describe_export
+from meagraph.exports.target import ExportedFiles, ExportError, check_same, check_target, standing
 from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
@@ -64,6 +64,7 @@ def export_plan(
     _check_plan(dataset, plan)
     folder = Path(directory)
     files = check_target(dataset, folder, overwrite=overwrite, report=report is not None)
+    earlier = standing(dataset, files.paths, files.manifest, MANIFEST_KIND)
     try:
         with ExitStack() as stack:
             # The last one entered is put in place first: the manifest appears after all that it names.
@@ -92,6 +93,7 @@ def export_plan(
                 families=families,
                 anew=written_anew(dataset),
             )
+            check_same(earlier, content, files.paths, overwrite=overwrite)
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
     except OSError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, write_json
+from meagraph.files import atomic_path, from_json, read_json, write_json
 from meagraph.graph.similarity import GraphConfig
 from meagraph.model.agreement import Agreement
 from meagraph.model.results import EpochRecord
@@ -63,7 +63,7 @@ def read_details(path: str | Path) -> tuple[ModelConfig, dict[str, Any]]:
                 f"{file} does not exist. A model is a pair of files, {weights.name} and {beside.name}; give either."
             )
     try:
-        details = json.loads(beside.read_text(encoding="utf-8"))
+        details = read_json(beside)
         if details.get("format") != FORMAT:
             raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
         shape = details.pop("model")
@@ -176,7 +176,7 @@ def read_training(path: Path) -> TrainingState:
             metadata = stored.metadata() or {}
             if metadata.get("format") != TRAINING_FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')!r}, expected {TRAINING_FORMAT!r}")
-            about = json.loads(metadata["training"])
+            about = from_json(metadata["training"])
             parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
             for key in stored.keys():  # noqa: SIM118 - not a dictionary
                 part, name = key.split("/", 1)

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
+from meagraph.files import atomic_path, from_json, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
 from meagraph.step_files.checks import check_made_from, check_suffix, claim, details_of, unusable
 from meagraph.step_files.content import check_arrays, check_made_of, check_texts, real, whole
@@ -67,7 +67,7 @@ def read_table(
             columns = {name: np.array(cells.get(name, ())).astype(kind) for name, kind in types.items()}
         else:
             columns = read_arrays(file)
-            details = json.loads(columns.pop("about").tobytes())
+            details = from_json(columns.pop("about").tobytes())
         if check_texts(details, {"table": str})["table"] != what:
             raise ValueError(f"it holds {details['table']}")
         check_texts(details, kinds)

@@ -28,6 +28,7 @@ import platformdirs
 from numpy.typing import ArrayLike, NDArray
 
 from meagraph.errors import MEAGraphError
+from meagraph.files import from_json
 
 VERDICTS = ("open", "outlier", "ordinary")
 """``open`` takes earlier verdicts back: the environment is undecided again."""
@@ -185,7 +186,7 @@ def adopt_flags(path: Path, author: str) -> None:
         return
     try:
         content = old.read_bytes()
-        stored = json.loads(content)
+        stored = from_json(content)
         if stored["format"] != OLD_FLAGS:
             raise ValueError(f"format {stored['format']!r}")
         pairs = [(str(key), int(atom)) for key, atoms in stored["flags"].items() for atom in atoms]
