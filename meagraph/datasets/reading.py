@@ -37,6 +37,7 @@ from meagraph.progress import Progress, part, silent
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
 REPORT_BYTES = 200_000
 REPORT_FRAMES = 32
+SMALL = 100_000_000  # bytes of a file that needs little memory, whatever it says
 NOWHERE = FrameSpan(-1, -1, 0)  # a frame of a file that is no extended XYZ
 
 
@@ -279,8 +280,13 @@ def _frames(
                 f"{path}: reading the format {format!r} needs the package {error.name}. Install it: pip install "
                 f"{error.name}; or convert the file to extended XYZ."
             ) from error
-        except MemoryError:
-            raise
+        except MemoryError as error:
+            if not plain.is_file() or plain.stat().st_size > SMALL:
+                raise
+            raise DatasetError(
+                f"{describe_frame(path, count)}: expected the format {format!r}, but the file says that it holds more "
+                "than it has: it is damaged. Copy it again."
+            ) from error
         except Exception as error:  # each of ASE's readers fails in its own way
             wrong = error if isinstance(error, DatasetError) else _unreadable(path, count, format, error)
             if not count:

@@ -191,7 +191,7 @@ def adopt_flags(path: Path, author: str) -> None:
             raise ValueError(f"format {stored['format']!r}")
         pairs = [(str(key), int(atom)) for key, atoms in stored["flags"].items() for atom in atoms]
         when = datetime.fromtimestamp(old.stat().st_mtime, UTC).strftime(TIME)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise MEAGraphError(
             f"{old} is not a file of flags that this version can take over ({error}); expected {OLD_FLAGS}. "
             "Move it away to go on without it; nothing was changed."

@@ -1,6 +1,6 @@
 """Thousands of damaged inputs, in processes with little memory and 20 s each: ``python -m tests.fuzz.by_hand``.
 
-    python -m tests.fuzz.by_hand --count 20000 --seed 1 --out fuzz.json [--only NAME ...] [--commands]
+    python -m tests.fuzz.by_hand --count 20000 --seed 1 --out fuzz.json [--only NAME ...] [--of data steps texts]
 
 Every outcome that is neither a result nor one clear error is printed with the seed that makes it again:
 ``python -m tests.fuzz.by_hand --only extxyz --seed 17 --count 1 --here`` runs that one in this process.
@@ -9,6 +9,9 @@ Every outcome that is neither a result nor one clear error is printed with the s
 from __future__ import annotations
 
 import argparse
+import contextlib
+import faulthandler
+import io
 import json
 import os
 import select
@@ -30,7 +33,10 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="inputs, of all subjects together")
     parser.add_argument("--seed", type=int, default=0, help="of the first; each next one is one more")
     parser.add_argument("--only", nargs="*", default=[], help="subjects whose names begin so")
-    parser.add_argument("--commands", action="store_true", help="the commands on step files, which take longer")
+    parser.add_argument(
+        "--of", nargs="+", choices=("data", "steps", "texts", "commands"), default=["data", "steps", "texts"],
+        help="groups of subjects; commands, on step files, take longer",
+    )  # fmt: skip
     parser.add_argument("--out", help="JSON of all outcomes")
     parser.add_argument("--here", action="store_true", help="in this process, with the whole traceback")
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -51,32 +57,35 @@ def _subjects(options: argparse.Namespace) -> list:  # type: ignore[type-arg]
     from tests.support.fuzzing.of_texts import of_texts
 
     folder = Path(tempfile.mkdtemp(dir=options.work))
-    if options.commands:
-        found = of_commands(folder / "steps")
-    else:
-        found = [*of_data(folder / "data"), *of_steps(folder / "steps"), *of_texts(folder / "texts")]
+    groups = {
+        "data": lambda: of_data(folder / "data"),
+        "steps": lambda: of_steps(folder / "steps"),
+        "texts": lambda: of_texts(folder / "texts"),
+        "commands": lambda: of_commands(folder / "steps"),
+    }
+    found = [one for name in options.of for one in groups[name]()]
     return [one for one in found if not options.only or one.name.startswith(tuple(options.only))]
 
 
 def _work(options: argparse.Namespace) -> int:
     """Try the seeds that come on the standard input, one a line, and say what came of each, one a line."""
-    import contextlib
 
     from tests.support.fuzzing.trial import limit_memory, peak, try_one
 
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(io.StringIO()):
         subjects = _subjects(options)
     if options.here:
         from tests.support.fuzzing import trial
 
         trial.SHOW = True
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
         for number in range(options.seed, options.seed + options.count):
             print(subjects[number % len(subjects)].name, number, try_one(subjects[number % len(subjects)], number))
         return 0
     limit_memory(ROOM)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
-    print(json.dumps({"ready": len(subjects)}), file=answers)
+    print(json.dumps([subject.name for subject in subjects]), file=answers)
     for line in sys.stdin:
         number = int(line)
         subject, before = subjects[number % len(subjects)], peak()
@@ -93,10 +102,7 @@ class _Worker:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.command = [sys.executable, "-m", "tests.fuzz.by_hand", "--work", options.work]
-        self.command += [
-            *(["--only", *options.only] if options.only else []),
-            *(["--commands"] if options.commands else []),
-        ]
+        self.command += ["--of", *options.of, *(["--only", *options.only] if options.only else [])]
         self.folder = options.work
         self.start()
 
@@ -106,8 +112,10 @@ class _Worker:
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
-        if not self._answer(600):
+        names = self._answer(600)
+        if not names:
             raise SystemExit(f"no worker: {Path(self.folder, 'said.txt').read_text()[-3000:]}")
+        self.names: list[str] = json.loads(names)
 
     def _answer(self, patience: float) -> str:
         """The next line; empty where none comes."""
@@ -127,7 +135,7 @@ class _Worker:
         self.process.kill()
         self.process.wait()
         self.start()
-        return {"subject": "?", "seed": seed, "kind": kind, "where": ""}
+        return {"subject": self.names[seed % len(self.names)], "seed": seed, "kind": kind, "where": ""}
 
 
 def _lead(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from typing import TextIO
 from tests.support import ROOT
 
 SERVER = """
-import os, sys, json
+import json, os, resource, sys
 from meagraph.cli import main
 for name in sys.argv[1:]:
     __import__(name)
@@ -27,8 +28,11 @@ for line in sys.stdin:
         os.setsid()
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 1)
+        asked = json.loads(line)
+        if asked["most"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most"],) * 2)
         try:
-            status = main(json.loads(line))
+            status = main(asked["arguments"])
         except SystemExit as error:
             status = int(error.code or 0)
         except BaseException:
@@ -51,13 +55,19 @@ class Starter:
     said: Path
 
     def run(
-        self, arguments: Sequence[str], *, kill_after: float | None = None, until: Callable[[], bool] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        kill_after: float | None = None,
+        until: Callable[[], bool] | None = None,
+        most: int | None = None,
     ) -> int:
-        """Run a command; its status, -9 where it was killed after so many seconds or once ``until`` holds."""
-        import json
+        """Run a command; its status, -9 where it was killed after so many seconds or once ``until`` holds.
 
+        With ``most`` no file may grow beyond so many bytes, as on a full disk.
+        """
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(list(arguments)) + "\n")
+        self.process.stdin.write(json.dumps({"arguments": list(arguments), "most": most}) + "\n")
         self.process.stdin.flush()
         child, begin = int(self._line()), time.monotonic()
         while kill_after is not None or until is not None:
@@ -65,6 +75,8 @@ class Starter:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child, signal.SIGKILL)
                 break
+            if not Path(f"/proc/{child}").exists():
+                break  # it has come to its end before
             if time.monotonic() - begin > 300:
                 raise TimeoutError(str(arguments))
             time.sleep(0.0005)

@@ -181,7 +181,7 @@ def of_texts(folder: Path) -> list[Subject | Spoken]:
         Spoken(
             "option",
             tuple(f"{number} {value}" for number in range(len(OPTIONS)) for value in (3, 0.5, "a")),
-            _options(extended(niobium_structures(0, 1)[:3])),
+            _options(extended(niobium_structures(1, 1)[2:])),
         ),
         Subject("judgements", {"judgements.csv": (folder / "judgements.csv").read_bytes()}, _judgements),
         Subject("ledger", {"ledger.sqlite": path.read_bytes()}, _ledger),
