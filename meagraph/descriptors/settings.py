@@ -64,6 +64,6 @@ class DescriptorConfig:
             )
         if not 1.0 < self.r_cut <= FARTHEST or not 1 <= self.n_max <= MOST or not 0 <= self.l_max <= 20:
             raise MEAGraphError(
-                f"A descriptor needs r_cut above 1 and up to {FARTHEST:g} Å, n_max between 1 and {MOST} and l_max between "
-                f"0 and 20, got r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
+                f"A descriptor needs r_cut above 1 and up to {FARTHEST:g} Å, n_max between 1 and {MOST} and l_max "
+                f"between 0 and 20, got r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
             )

@@ -65,8 +65,8 @@ def test_what_grows_without_measure_is_refused(
     path.write_bytes(BOMBS[name](ZEROS))
     with pytest.raises(DatasetError, match=rf"grows at most 100 times .* {RATIO.variable}"):
         read_dataset(path, fewest=1)
-    with pytest.raises(DatasetError, match=r"expected at most 1e-05 GiB when decompressed .*--max-size"):
-        read_dataset(path, fewest=1, max_bytes=round(1e-5 * 2**30))
+    with pytest.raises(DatasetError, match=r"expected at most \S+ GiB when decompressed.*--max-size"):
+        read_dataset(path, fewest=1, max_bytes=10_000)
     monkeypatch.setenv(RATIO.variable, "100000")
     with pytest.raises(DatasetError) as raised:  # zeros are no frame, but all of them were read
         read_dataset(path, fewest=1)
@@ -143,7 +143,7 @@ def test_conditions() -> None:
     deep = conditions.DEEPEST + 1
     with pytest.raises(MEAGraphError, match=f"more than {conditions.DEEPEST} deep"):
         conditions.evaluate(f"{'not ' * deep}n > 1", columns, 2)
-    assert conditions.evaluate(f"{'not ' * (deep - 3)}n > 1", columns, 2).sum() == 1
+    assert conditions.evaluate(f"{'not ' * (deep - 11)}n > 1", columns, 2).sum() == 1
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.variable)
