@@ -85,7 +85,8 @@ def tidy_cache() -> None:
     with contextlib.suppress(OSError):
         for folder in (root, *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())):
             tidy(folder)
-    tidy(tempfile.gettempdir())
+    with contextlib.suppress(OSError):  # where all disks are full there is no such place
+        tidy(tempfile.gettempdir())
 
 
 def content_key(content: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,22 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
     """Write ``arrays`` as one NumPy archive without pickled objects, atomically."""
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
+
+
+def write_array(path: str | Path, array: NDArray[Any]) -> None:
+    """Write one array as a .npy file to ``path``, which is nobody's yet.
+
+    NumPy itself would hand an open file to C, which says nothing when the last of it finds no room on the disk.
+    """
+    with open(path, "wb") as stream:
+        np.save(_Written(stream), array, allow_pickle=False)
+
+
+class _Written:
+    """What can be written to, and is no file to NumPy."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:

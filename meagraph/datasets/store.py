@@ -22,7 +22,7 @@ from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source
 from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, Column, Texts
 from meagraph.datasets.names import LabelNames
-from meagraph.files import read_array, read_json, stored_in, writable_text
+from meagraph.files import read_array, read_json, stored_in, writable_text, write_array
 from meagraph.temporary import temporary_folder, tidy
 
 SUFFIX = ".meadata"
@@ -158,7 +158,7 @@ def _write(dataset: AtomicDataset, folder: Path, target: Path) -> tuple[str, ...
         "arrays": {name: {"dtype": array.dtype.str, "shape": array.shape} for name, array in arrays.items()},
     }
     for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        write_array(folder / f"{name}.npy", array)
     text = json.dumps(header, ensure_ascii=False, indent=1)
     (folder / HEADER).write_text(writable_text(text) + "\n", encoding="utf-8")
     return lost

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 
 from meagraph.datasets import read_dataset
-from meagraph.exports import verify
+from meagraph.step_files.descriptors import read_described
 from tests.support.fuzzing.killing import Starter, leftovers, starter
 from tests.support.structures import niobium_structures
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """A process that has loaded what converting and splitting takes, and data beside it."""
+    """A process that has loaded what the commands here take, and data beside it."""
     folder = tmp_path_factory.mktemp("faults")
     ase.io.write(folder / "niobium.extxyz", niobium_structures(), format="extxyz")
-    with starter(folder, "meagraph.splits", "meagraph.cli", "meagraph.datasets.store", "meagraph.duplicates") as found:
+    np.save(folder / "ready.npy", np.random.default_rng(0).random((145, 300)))
+    with starter(folder, "meagraph.pipeline.describing", "meagraph.pipeline.opening") as found:
         yield found
 
 
@@ -37,21 +39,27 @@ def commands(folder: Path) -> dict[str, list[str]]:
     data = str(folder / "niobium.extxyz")
     return {
         "convert": ["convert", data, str(folder / "out" / "a.meadata")],
-        "split": ["split", data, "--out", str(folder / "out")],
+        "describe": [
+            *("describe", data, "--descriptor-preset", "published", "--descriptor", "npy"),
+            *("--source", str(folder / "ready.npy"), "--out", str(_made(folder))),
+        ],
     }
 
 
-@pytest.mark.parametrize(("name", "after"), [("convert", None), ("split", None), ("split", 0.05)])
+def _made(folder: Path) -> Path:
+    return folder / "out" / "made.npy"
+
+
+@pytest.mark.parametrize(("name", "after"), [("convert", None), ("describe", None), ("describe", 0.05)])
 def test_what_was_killed_is_run_again(ready: Starter, folder: Path, name: str, after: float | None) -> None:
     """Once in the middle of writing, and once at some moment; afterwards also where it is all there."""
     command = commands(folder)[name]
     writing = None if after else lambda: bool(leftovers(folder / "out"))
     assert ready.run(command, kill_after=after, until=writing) in (-9, 0)
-    if name == "split":
+    if name == "describe":
         assert ready.run(command) == 0, ready.said.read_text()
         assert ready.run(command) == 0, ready.said.read_text()
-        data = read_dataset(sorted((folder / "out").glob("*.extxyz")), fewest=1)
-        assert data.n_structures == 12
+        assert read_described(_made(folder)).descriptors.values.shape == (145, 300)
     elif not (folder / "out" / "a.meadata").exists():
         assert ready.run(command) == 0, ready.said.read_text()
         assert read_dataset(folder / "out" / "a.meadata").n_structures == 12
@@ -59,7 +67,7 @@ def test_what_was_killed_is_run_again(ready: Starter, folder: Path, name: str, a
 
 
 @pytest.mark.parametrize("most", [0, 3_000])
-@pytest.mark.parametrize("name", ["convert", "split"])
+@pytest.mark.parametrize("name", ["convert", "describe"])
 def test_a_full_disk(ready: Starter, folder: Path, name: str, most: int) -> None:
     before = ready.said.read_text()
     assert ready.run(commands(folder)[name], most=most) == 1
@@ -76,12 +84,11 @@ def test_a_folder_that_vanishes(ready: Starter, folder: Path) -> None:
         return False
 
     before = ready.said.read_text()
-    status = ready.run(commands(folder)["split"], until=remove)
+    command = commands(folder)["describe"]
+    status = ready.run(command, until=remove)
     said = ready.said.read_text().removeprefix(before)
     assert (status, "Traceback" in said) in ((1, False), (0, False))
-    assert ready.run(["split", str(folder / "niobium.extxyz"), "--out", "/proc/none"]) == 1
+    assert ready.run([*command, "--out", "/proc/none/made.npy"]) == 1
     assert "Traceback" not in ready.said.read_text()
-    (folder / "out").mkdir(exist_ok=True)
-    assert ready.run([*commands(folder)["split"], "--overwrite"]) == 0
-    for manifest in (folder / "out").glob("*-manifest.json"):
-        assert verify(manifest) == []
+    assert ready.run(command) == 0
+    assert read_described(_made(folder)).descriptors.values.shape == (145, 300)

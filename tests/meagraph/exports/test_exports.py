@@ -410,6 +410,24 @@ def test_cancelled_export_leaves_nothing(tmp_path: Path, odd: AtomicDataset) -> 
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_the_same_export_can_be_made_again(tmp_path: Path, odd: AtomicDataset) -> None:
+    """As of a run that was killed when all was written: without --overwrite, but for another one or a changed one."""
+    files = export(odd, [0], tmp_path / "out", report="page")
+    before = {path: path.read_bytes() for path in files.paths if path != files.manifest}
+    export(odd, [0], tmp_path / "out", report="page")
+    assert {path: path.read_bytes() for path in before} == before
+    assert verify(files.manifest) == []
+    for others in ({"structures": [0, 1], "report": "page"}, {"structures": [0], "report": "another page"}):
+        with pytest.raises(ExportError, match="expected no file there"):
+            export(odd, folder=tmp_path / "out", **others)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted((tmp_path / "out").iterdir()) == sorted(files.paths)
+    files.index.write_text("mine")
+    with pytest.raises(ExportError, match="expected no file there"):
+        export(odd, [0], tmp_path / "out", report="page")
+    assert files.index.read_text() == "mine"
+
+
 def test_failed_overwrite_leaves_the_old_export(tmp_path: Path, odd: AtomicDataset) -> None:
     files = export(odd, [0], tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
