@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +81,13 @@ def of_steps(folder: Path) -> list[Subject]:
             lambda place: read_map(place / "map_table.csv", sha, size),
             hashed=("map_table.csv",),
         ),
-        Subject("plan", some("plan.npz", "plan.json"), _plan, hashed=("plan.npz",)),
+        Subject(
+            "plan",
+            {**some("plan.npz", "plan.json"), "b.npz": files["plan.npz"], "b.json": files["plan.json"]},
+            _plan,
+            damaged=("plan.npz", "plan.json"),
+            hashed=("plan.npz",),
+        ),
         Subject(
             "export",
             {name: content for name, content in files.items() if name.startswith("kept/") or name == "niobium.extxyz"},
@@ -136,8 +141,6 @@ def _beside(folder: Path) -> object:
 
 
 def _plan(folder: Path) -> object:
-    shutil.copy(folder / "plan.npz", folder / "b.npz")
-    shutil.copy(folder / "plan.json", folder / "b.json")
     return compare_plans({name: read_plan(folder / name) for name in ("plan.npz", "b.npz")})
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from meagraph.cli import main
 from meagraph.inspection.conditions import evaluate, names_in
+from meaviz.judgements.flags import adopt_flags
 from meaviz.judgements.judgements import export_judgements, import_judgements
-from meaviz.judgements.ledger import add_judgement, adopt_flags, all_entries, read_entries
+from meaviz.judgements.ledger import add_judgement, all_entries, read_entries
 from meaviz.session.places import Places
 from meaviz.session.recent import read_recent
 from meaviz.session.uploads import Uploads
