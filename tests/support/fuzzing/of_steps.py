@@ -14,7 +14,7 @@ from meagraph.graph.condensation import unit_columns
 from meagraph.latent.clustering import ClusteringConfig, cluster
 from meagraph.latent.placement import inherit_clusters, place, place_on_map
 from meagraph.latent.projection import Projection
-from meagraph.model.checkpoint import frame_of, load_agreement, load_model, read_training
+from meagraph.model.checkpoint import check_training, frame_of, load_agreement, load_model, read_training
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learning import trained_with
 from meagraph.pipeline.survey import latent_neighbours
@@ -95,8 +95,9 @@ def of_steps(folder: Path) -> list[Subject]:
         ),
         Subject(
             "training",
-            {"training.safetensors": _training(folder)},
-            lambda place: _state(place / "training.safetensors"),
+            {"training.safetensors": _training(folder), **some(*MODEL)},
+            _state,
+            damaged=("training.safetensors",),
         ),
     ]
 
@@ -156,8 +157,9 @@ def _training(folder: Path) -> bytes:
     return (folder / "training.safetensors").read_bytes()
 
 
-def _state(path: Path) -> object:
-    found = read_training(path)
+def _state(folder: Path) -> object:
+    found = read_training(folder / "training.safetensors")
+    check_training(folder / "training.safetensors", found, load_model(folder / "model.json")[0].state_dict())
     return found.identity + "", [record.loss + 0.0 for record in found.history], found.weights
 
 
