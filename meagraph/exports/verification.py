@@ -37,7 +37,16 @@ def verify(manifest_path: str | Path) -> list[str]:
             return problems
         structures, index, *_ = outputs  # a report may follow
         return list(_frame_problems(manifest["sources"], path.parent, structures, index))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, MEAGraphError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        csv.Error,
+        MEAGraphError,
+    ) as error:
         return [f"{path}: expected a readable export, but that failed ({type(error).__name__}: {error})."]
 
 

@@ -77,6 +77,7 @@ def main() -> int:
                 chain = draw.choice(["run", "run", "steps", "steps", "convert", "split"])
                 found = _killed(ready, folder, chains[chain], draw.uniform(0, whole[chain][0]), whole[chain][1])
                 tally[f"{chain}: {found}"] += 1
+                print(number, dict(sorted(tally.items())), flush=True)
                 if found not in ("nothing lost", "was done"):
                     wrong.append(f"{number} {chain}: {found}")
                     print(wrong[-1], flush=True)

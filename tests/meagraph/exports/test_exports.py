@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structur
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
 from meagraph.exports import ExportedFiles, ExportError, check_target, export_plan, verify
+from meagraph.files import leads_out
 from tests.support.structures import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
@@ -426,6 +427,16 @@ def test_the_same_export_can_be_made_again(tmp_path: Path, odd: AtomicDataset) -
     with pytest.raises(ExportError, match="expected no file there"):
         export(odd, [0], tmp_path / "out", report="page")
     assert files.index.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../../etc/passwd", "/a", "C:\\a", "a\0b", "Ü" * 300, "\u202ea", "a\nb", "con", "*;$(x)`"]
+)
+def test_no_name_of_a_dataset_leads_out_of_the_folder(tmp_path: Path, odd: AtomicDataset, name: str) -> None:
+    files = export(replace(odd, name=name), [0], tmp_path / "out", report="page")
+    assert {path.parent for path in files.paths} == {tmp_path / "out"}
+    assert all(path.is_file() and not leads_out(path.name) for path in files.paths)
+    assert verify(files.manifest) == []
 
 
 def test_failed_overwrite_leaves_the_old_export(tmp_path: Path, odd: AtomicDataset) -> None:
