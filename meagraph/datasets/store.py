@@ -68,13 +68,13 @@ def write_store(dataset: AtomicDataset, path: str | Path, *, overwrite: bool = F
 
     Raises :class:`DatasetError` as :func:`check_new`, and where it cannot be written.
     """
+    before = Path(path).with_name(f".{Path(path).name}.before")  # since a replacement was cut short
+    if is_store(path) and before.exists() and not Path(path).exists():
+        before.rename(path)
     target = check_new(path, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         tidy(target.parent)
-        before = target.with_name(f".{target.name}.before")  # there only while, or since, a replacement was cut short
-        if before.exists() and not target.exists():
-            before.rename(target)
         with temporary_folder(target.parent) as temporary:
             made = temporary / target.name
             made.mkdir()

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-MOST = 200_000  # bytes of a mutated file: what is tried is how it is read, not how much
+MOST = 1_000_000  # bytes of a mutated file: what is tried is how it is read, not how much
 NUMBER = re.compile(rb"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 WORD = re.compile(rb"[A-Za-z_]+")
 NUMBERS = [
