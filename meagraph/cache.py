@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from zipfile import BadZipFile
 import platformdirs
 
 from meagraph.errors import MEAGraphError
+from meagraph.temporary import tidy
 
 T = TypeVar("T")
 
@@ -58,8 +61,32 @@ def read_cached(path: Path, read: Callable[[Path], T]) -> T | None:
         return None
     try:
         return read(path)
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile, MEAGraphError):
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        BadZipFile,
+        MEAGraphError,
+    ):
         return None
+
+
+def tidy_cache() -> None:
+    """Remove what killed runs have left: in the cache, and of ours in the system's place for temporary files.
+
+    Nothing that a live process writes, see :func:`meagraph.temporary.tidy`; a cache that cannot be tidied stays as it
+    is.
+    """
+    root = _root()
+    with contextlib.suppress(OSError):
+        for folder in (root, *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())):
+            tidy(folder)
+    with contextlib.suppress(OSError):  # where all disks are full there is no such place
+        tidy(tempfile.gettempdir())
 
 
 def content_key(content: Mapping[str, Any]) -> str:
@@ -74,9 +101,7 @@ def cache_directory(*parts: str) -> Path:
     ``$MEAVIZ_CACHE`` names another place, for example a scratch file system. Raises MEAGraphError if the folder
     cannot be made.
     """
-    root = os.environ.get("MEAVIZ_CACHE")
-    folder = Path(root) if root else Path(platformdirs.user_cache_dir("meaviz"))
-    folder = folder.joinpath(*parts)
+    folder = _root().joinpath(*parts)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -85,3 +110,9 @@ def cache_directory(*parts: str) -> Path:
             "in the environment variable MEAVIZ_CACHE."
         ) from error
     return folder
+
+
+def _root() -> Path:
+    """The folder of the cache."""
+    root = os.environ.get("MEAVIZ_CACHE")
+    return Path(root) if root else Path(platformdirs.user_cache_dir("meaviz"))

@@ -7,17 +7,22 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import re
 import tokenize
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.limits import FREE, RATIO
+from meagraph.temporary import temporary_file
+
 T = TypeVar("T")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*([.:].*)?", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -28,17 +33,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with temporary_file(target) as temporary:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp's 0600 would surprise whoever shares the folder
         temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -77,20 +77,66 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
+def write_array(path: str | Path, array: NDArray[Any]) -> None:
+    """Write one array as a .npy file to ``path``, which is nobody's yet.
+
+    NumPy itself would hand an open file to C, which says nothing when the last of it finds no room on the disk.
+    """
+    with open(path, "wb") as stream:
+        np.save(_Written(stream), array, allow_pickle=False)
+
+
+class _Written:
+    """What can be written to, and is no file to NumPy."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write = stream.write
+
+
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
     """Read what :func:`write_arrays` wrote, by name.
 
-    Raises OSError, ValueError or BadZipFile for what is no such file.
+    Raises OSError, ValueError or BadZipFile for what is no such file, or grows when read by more than the limit.
     """
-    with _as_value_error(), np.load(path, allow_pickle=False) as stored:
-        return dict(stored)
+    with _as_value_error(), zipfile.ZipFile(path) as packed:
+        held = sum(member.file_size for member in packed.infolist())
+        if held > max(FREE, RATIO.value * os.path.getsize(path)):
+            raise ValueError(f"it grows more than {RATIO.value} times when read. {RATIO.remedy}")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name]) for name in stored.files}
 
 
-def read_array(path: str | Path) -> NDArray[Any]:
-    """The one array in a .npy file, memory-mapped. Raises OSError or ValueError for what is no such file."""
+def read_array(path: str | Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:
+    """The one array in a .npy file, memory-mapped; with ``mode`` c it can be changed in memory.
+
+    Raises OSError or ValueError for what is no such file.
+    """
     with _as_value_error():
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        found = np.load(path, mmap_mode=mode, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("no single array")
         return found
+
+
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file. Raises OSError, or ValueError for what is none."""
+    return from_json(Path(path).read_bytes())
+
+
+def from_json(text: str | bytes) -> Any:
+    """What a text of JSON says. Raises ValueError for one that is none, or is nested without end."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its parts are nested too deeply") from error
+
+
+def leads_out(name: str) -> bool:
+    """Whether the name of a file in a folder stands for another place, on any system: absolute, ``..``, a device."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    if not name.strip() or "\0" in name or posix.is_absolute() or windows.anchor or (os.name == "nt" and ":" in name):
+        return True
+    return any(part.strip() == ".." or _DEVICE.fullmatch(part) for part in (*posix.parts, *windows.parts))
 
 
 @contextlib.contextmanager

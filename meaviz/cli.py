@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from meagraph.cache import tidy_cache
 from meagraph.cli import add_known, add_reading_options, reading_options
 from meagraph.errors import MEAGraphError
 from meagraph.logs import add_log_options, begin_log, end_log
@@ -89,6 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     print("meaviz: starting ...", file=sys.stderr)
+    tidy_cache()
     sys.setswitchinterval(SWITCH)
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING

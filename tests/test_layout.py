@@ -16,7 +16,7 @@ APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvpl
 
 # Who may import whom: a room imports what stands on storeys below it, and itself.
 STOREYS = (
-    {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display", "logs"},
+    {"axes", "errors", "limits", "memory", "progress", "files", "cache", "compiling", "display", "logs", "temporary"},
     {"datasets"},
     {"descriptors", "graph", "force_field", "duplicates"},
     {"model"},
@@ -45,17 +45,7 @@ APP_STOREYS = (
     {"main", "cli", "notebook", "proxy"},
 )
 APART = {("session", "components")}  # a session remembers and shows nothing, though it stands above what shows
-GROUND = {
-    "axes",
-    "errors",
-    "memory",
-    "progress",
-    "files",
-    "cache",
-    "compiling",
-    "display",
-    "logs",
-}  # may import each other
+GROUND = STOREYS[0]  # may import each other
 TAKES_HTML = {"HTML", "Markdown", "Typography", "Alert", "StaticText", "Str", "Div", "Paragraph", "PreText", "HTMLMath"}
 MAKES_MARKUP = {
     "meaviz.style.text",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from meagraph.cache import tidy_cache
 from meagraph.cli.cluster import add_cluster
 from meagraph.cli.command import Command
 from meagraph.cli.compare import add_compare
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    tidy_cache()
     try:
         begin_log(
             "meagraph", options.log, verbose=options.verbose, level=logging.INFO if options.log else logging.ERROR

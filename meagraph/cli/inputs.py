@@ -53,6 +53,12 @@ def read_step_files(options: argparse.Namespace, *, remedy: str) -> tuple[Descri
         raise MEAGraphError(
             f"{options.latent}: expected the dataset's own latent space, but it is placed in another. {remedy}"
         )
+    columns = described.descriptors.own.shape[1]
+    if file.offsets.tolist() != described.offsets.tolist() or len(file.latent.norms) != columns:
+        raise MEAGraphError(
+            f"{options.latent}: expected the {len(described.offsets) - 1:,} structures and {columns} columns of "
+            f"{options.descriptors}, but it holds others. Run 'meagraph embed' again."
+        )
     return described, file
 
 
@@ -67,7 +73,8 @@ def read_data(options: argparse.Namespace, progress: Progress) -> AtomicDataset:
 def read_described_dataset(options: argparse.Namespace, described: Described, progress: Progress) -> AtomicDataset:
     """The dataset that the descriptors were made from. Raises MEAGraphError for another one."""
     dataset = read_data(options, progress)
-    if dataset.fingerprint != described.fingerprint:
+    same = dataset.fingerprint == described.fingerprint and dataset.offsets.tolist() == described.offsets.tolist()
+    if not same:
         raise MEAGraphError(
             f"{', '.join(options.data)}: expected the structures and labels that {options.descriptors} was made "
             "from, but they differ. Give the same files in the same order, with the same options for reading and the "

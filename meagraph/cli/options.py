@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meagraph.errors import MEAGraphError
+
 if TYPE_CHECKING:
     from meagraph.pipeline.config import PipelineConfig
 
@@ -283,9 +285,12 @@ def add_reading_options(parser: argparse.ArgumentParser, *, on_error: str = "sto
 
 
 def reading_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments for :func:`meagraph.datasets.read_dataset`."""
+    """Keyword arguments for :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for a size that is none."""
     names = (
         *("format", "energy_key", "forces_key", "stress_key", "stress_unit", "group_key", "allow_unlabelled"),
         *("on_error", "max_atoms", "elements", "units"),
     )
-    return {name: getattr(options, name) for name in names} | {"max_bytes": int(options.max_size * 2**30)}
+    if not 0 < options.max_size < 2**33:
+        raise MEAGraphError(f"--max-size: expected GiB above 0, got {options.max_size:g}. Name a number such as 8.")
+    max_bytes = max(1, int(options.max_size * 2**30))
+    return {name: getattr(options, name) for name in names} | {"max_bytes": max_bytes}

@@ -157,6 +157,11 @@ class Packing:
     def __len__(self) -> int:
         return len(self._layout)
 
+    @property
+    def kinds(self) -> int:
+        """Entries of different names or kinds that have come."""
+        return len(self._gathered)
+
     def add(self, atoms: Atoms) -> None:
         """The next structure."""
         row, numbers = len(self._layout), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ ISOTOPES = {b"D": 1, b"T": 1}  # chemically hydrogen
 TRUTH = dict.fromkeys((b"T", b"True", b"true", b"TRUE", b"1"), True)
 TRUTH |= dict.fromkeys((b"F", b"False", b"false", b"FALSE", b"0"), False)
 KINDS = "RISL"
+WIDTH = re.compile(r"0*[1-9][0-9]{0,6}")
+WIDEST = 10_000  # columns of a property
 
 
 class ColumnError(ValueError):
@@ -53,9 +56,10 @@ def declared(text: str) -> tuple[Column, ...]:
         raise ColumnError(f"expected Properties as name:type:count, repeated, but came {text[:80]!r}")
     for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
         kind = kind.strip().upper()
-        if kind not in tuple(KINDS) or not count.strip().isdigit() or not int(count) or int(count) > 10_000:
+        if kind not in tuple(KINDS) or not WIDTH.fullmatch(count.strip()) or int(count) > WIDEST:
             raise ColumnError(
-                f"expected Properties as name:type:count with a type of R, I, S or L, but came {name}:{kind}:{count}"
+                f"expected Properties as name:type:count with a type of R, I, S or L and a count up to {WIDEST:,}, but "
+                f"came {name}:{kind}:{count[:40]}"
             )
         columns.append(Column(name.strip(), kind, first, int(count)))
         first += int(count)

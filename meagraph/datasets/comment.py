@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from meagraph.files import from_json
 
 QUOTED = r'"(?:[^"\\]|\\.)*"'
 CLOSED = (
@@ -102,7 +103,7 @@ def _numbers(parts: list[str]) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        value = json.loads(text)
+        value = from_json(text)
     except ValueError:
         return text
     try:

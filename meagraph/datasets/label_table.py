@@ -113,7 +113,10 @@ def label_table(
 
 def kind_of(value: Any, atoms: int) -> str:
     """What a label of a frame of so many ``atoms`` is, in words."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return "other"
     if array.dtype.kind == "b":
         base = "flag"
     elif array.dtype.kind in "iuf":

@@ -15,6 +15,7 @@ from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.entries import LABELLED, passing
 from meagraph.datasets.names import STEMS, USUAL, LabelNames, by_family, label_of
 from meagraph.datasets.stress import stress_of
+from meagraph.limits import GROUP
 
 DEFAULT_GROUP = "Default"
 MISSING = frozenset({"", "none", "null", "nan", "n/a", "na", "--"})
@@ -48,6 +49,11 @@ def read_groups(structures: Structures, group_key: str) -> np.ndarray:
     for column in columns:
         for row, value in zip(column.rows, column, strict=True):
             text = "" if value is None or np.size(value) == 0 else str(value).strip()
+            if len(text) > GROUP.value:  # all names take the room of the longest
+                raise DatasetError(
+                    f"Expected at most {GROUP.value:,} characters in a group's name, but the entry {group_key!r} has "
+                    f"{len(text):,}: {text[:40]!r}... Name another entry (--group-key). {GROUP.remedy}."
+                )
             groups[row] = text or DEFAULT_GROUP
     if group_key != "config_type" and structures and not columns:
         there = {column.name for column in structures.columns if column.place == "info"}

@@ -31,11 +31,13 @@ from meagraph.datasets.storage import (
 )
 from meagraph.datasets.store import SUFFIX, is_store, open_store
 from meagraph.datasets.structures import dataset_from_structures, relabelled
+from meagraph.limits import ENTRIES, FRAMES
 from meagraph.progress import Progress, part, silent
 
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
 REPORT_BYTES = 200_000
 REPORT_FRAMES = 32
+SMALL = 100_000_000  # bytes of a file that needs little memory, whatever it says
 NOWHERE = FrameSpan(-1, -1, 0)  # a frame of a file that is no extended XYZ
 
 
@@ -232,9 +234,20 @@ def _collect(
     places: list[tuple[int, FrameSpan]] = []
     quarantined: list[Quarantined] = []
     unreported = REPORT_BYTES  # report the first frame at once
+    most = FRAMES.value
     for frame, (span, atoms) in enumerate(found):
+        if len(packing) + len(quarantined) >= most:
+            raise DatasetError(
+                f"{path}: expected at most {most:,} frames in a dataset, but there are more. {FRAMES.remedy}, or "
+                "divide the files."
+            )
         if isinstance(atoms, Atoms):
             packing.add(atoms)
+            if packing.kinds > ENTRIES.value:
+                raise DatasetError(
+                    f"{describe_frame(path, frame)}: expected at most {ENTRIES.value:,} differently named entries and "
+                    f"columns in a dataset, but there are more: values may stand where names should. {ENTRIES.remedy}."
+                )
             places.append((frame, span))
         else:
             quarantined.append(Quarantined(path, frame, span.line, str(atoms)))
@@ -266,6 +279,13 @@ def _frames(
             raise DatasetError(
                 f"{path}: reading the format {format!r} needs the package {error.name}. Install it: pip install "
                 f"{error.name}; or convert the file to extended XYZ."
+            ) from error
+        except MemoryError as error:
+            if not plain.is_file() or plain.stat().st_size > SMALL:
+                raise
+            raise DatasetError(
+                f"{describe_frame(path, count)}: expected the format {format!r}, but the file says that it holds more "
+                "than it has: it is damaged. Copy it again."
             ) from error
         except Exception as error:  # each of ASE's readers fails in its own way
             wrong = error if isinstance(error, DatasetError) else _unreadable(path, count, format, error)

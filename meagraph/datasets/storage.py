@@ -8,7 +8,6 @@ import hashlib
 import lzma
 import re
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -17,7 +16,9 @@ from typing import IO, Any
 
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.options import MAX_BYTES
-from meagraph.files import sha256_file, stored_in
+from meagraph.files import leads_out, sha256_file, stored_in
+from meagraph.limits import FREE, MEMBERS, RATIO
+from meagraph.temporary import temporary_folder
 
 CHUNK = 2**20
 EMPTY_BLOCK = bytes(512)
@@ -165,6 +166,8 @@ def head_of(file: Path, name: str, size: int = 4096) -> bytes:
     try:
         with open_(file) as stream:
             return stream.read(size)
+    except MemoryError:
+        raise
     except Exception as error:  # every library has its own errors
         raise _unreadable(file, name, error) from error
 
@@ -176,8 +179,8 @@ def plain_file(file: Path, name: str, max_bytes: int) -> Iterator[Path]:
     if inner.name == file.name:
         yield file.absolute()
         return
-    with tempfile.TemporaryDirectory(prefix="meagraph-") as folder:
-        plain = Path(folder) / inner.name
+    with temporary_folder() as folder:
+        plain = folder / inner.name
         with open(plain, "wb") as target:
             for chunk in _chunks(file, name, max_bytes):
                 target.write(chunk)
@@ -191,15 +194,20 @@ def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterato
     Raises :class:`DatasetError` for a broken archive, for names that point out of it and where the files hold more than
     ``max_bytes`` together.
     """
-    with tempfile.TemporaryDirectory(prefix="meagraph-") as temporary:
-        folder, left = Path(temporary), max_bytes
+    with temporary_folder() as folder:
+        room = _Room(archive, name, max_bytes)
         try:
-            for member, stream in _members(archive):
+            for count, (member, stream) in enumerate(_members(archive, room), 1):
                 inner = PurePosixPath(member)
-                if inner.is_absolute() or ".." in inner.parts or "\0" in member or Path(member).drive:
+                if leads_out(member):
                     raise DatasetError(
                         f"{name}: expected files inside the archive, but its member {member!r} points out of it. "
                         "Nothing was unpacked there. Pack the archive again."
+                    )
+                if count > MEMBERS.value:
+                    raise DatasetError(
+                        f"{name}: expected at most {MEMBERS.value:,} files in an archive, but it holds more. "
+                        f"{MEMBERS.remedy}, or unpack it yourself."
                     )
                 if any(part.startswith(".") or part == "__MACOSX" for part in inner.parts):
                     continue
@@ -207,16 +215,39 @@ def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterato
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with open(target, "wb") as copy:
                     while chunk := stream.read(CHUNK):
-                        left -= len(chunk)
-                        if left < 0:
-                            raise _too_large(name, max_bytes)
+                        room.take(len(chunk))
                         copy.write(chunk)
+        except MemoryError:
+            raise
         except Exception as error:  # every library has its own errors
             raise _unreadable(archive, name, error) from error
         yield folder
 
 
-def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+class _Room:
+    """How much a compressed file may still hold, by the limits on its size and on how much it grows."""
+
+    def __init__(self, file: Path, name: str, max_bytes: int) -> None:
+        self.name, self.most = name, max_bytes
+        self._grown = max(FREE, RATIO.value * file.stat().st_size)
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """So many bytes more have come. Raises DatasetError where that is too much."""
+        self._taken += size
+        if self._taken > self.most:
+            raise DatasetError(
+                f"{self.name}: expected at most {self.most / 2**30:g} GiB when decompressed, but it holds more. "
+                "Raise the limit (--max-size, in GiB), or decompress it yourself."
+            )
+        if self._taken > self._grown:
+            raise DatasetError(
+                f"{self.name}: expected a file that grows at most {RATIO.value} times when decompressed, but it grows "
+                f"more, as a file does that is made to fill a disk. {RATIO.remedy}, or decompress it yourself."
+            )
+
+
+def _members(archive: Path, room: _Room) -> Iterator[tuple[str, IO[bytes]]]:
     """The files of an archive, one after the other."""
     if inner_name(archive).suffix.lower() == ".zip":
         with zipfile.ZipFile(archive) as packed:
@@ -228,7 +259,8 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
     suffix = archive.suffix.lower()
     open_ = DECOMPRESS.get(SHORT.get(suffix, suffix), _plain)
     with open_(archive) as stream:
-        watched: Any = _Watched(stream)
+        # what tarfile reads for itself, as long names, is part of no file
+        watched: Any = _Watched(stream, _Room(archive, room.name, max(2 * room.most, FREE)))
         with tarfile.open(fileobj=watched, mode="r|") as packed_tar:
             for member in packed_tar:
                 content = packed_tar.extractfile(member) if member.isreg() else None
@@ -241,12 +273,13 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 class _Watched:
     """A stream that remembers the last bytes that were read of it."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[bytes], room: _Room) -> None:
+        self._stream, self._room = stream, room
         self.last = b""
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
+        self._room.take(len(data))
         self.last = (self.last + data)[-len(EMPTY_BLOCK) :] if data else self.last
         return data
 
@@ -265,23 +298,16 @@ def _text(file: Path, name: str, max_bytes: int) -> tuple[bytes, str]:
 
 def _chunks(file: Path, name: str, max_bytes: int) -> Iterator[bytes]:
     """The decompressed content. Raises DatasetError where it is broken or too large."""
-    left = max_bytes
     try:
+        room = _Room(file, name, max_bytes)
         with DECOMPRESS[file.suffix.lower()](file) as stream:
             while chunk := stream.read(CHUNK):
-                left -= len(chunk)
-                if left < 0:
-                    raise _too_large(name, max_bytes)
+                room.take(len(chunk))
                 yield chunk
+    except MemoryError:
+        raise
     except Exception as error:  # every library has its own errors
         raise _unreadable(file, name, error) from error
-
-
-def _too_large(name: str, max_bytes: int) -> DatasetError:
-    return DatasetError(
-        f"{name}: expected at most {max_bytes / 2**30:g} GiB when decompressed, but it holds more. Raise the limit "
-        "(--max-size, in GiB), or decompress it yourself."
-    )
 
 
 def _unreadable(file: Path, name: str, error: Exception) -> DatasetError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +22,8 @@ from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source
 from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, Column, Texts
 from meagraph.datasets.names import LabelNames
-from meagraph.files import stored_in, writable_text
+from meagraph.files import read_array, read_json, stored_in, writable_text, write_array
+from meagraph.temporary import temporary_folder, tidy
 
 SUFFIX = ".meadata"
 HEADER = "header.json"
@@ -67,16 +68,22 @@ def write_store(dataset: AtomicDataset, path: str | Path, *, overwrite: bool = F
 
     Raises :class:`DatasetError` as :func:`check_new`, and where it cannot be written.
     """
+    before = Path(path).with_name(f".{Path(path).name}.before")  # since a replacement was cut short
+    if is_store(path) and before.exists() and not Path(path).exists():
+        before.rename(path)
     target = check_new(path, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as temporary:
-            made = Path(temporary) / target.name
+        tidy(target.parent)
+        with temporary_folder(target.parent) as temporary:
+            made = temporary / target.name
             made.mkdir()
             lost = _write(dataset, made, target)
+            shutil.rmtree(before, ignore_errors=True)
             if target.exists():
-                target.rename(Path(temporary) / "before")
+                target.rename(before)
             made.rename(target)
+            shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
         raise DatasetError(
             f"{path}: expected a folder that can be written, but that failed ({error.strerror or error}). Choose "
@@ -151,7 +158,7 @@ def _write(dataset: AtomicDataset, folder: Path, target: Path) -> tuple[str, ...
         "arrays": {name: {"dtype": array.dtype.str, "shape": array.shape} for name, array in arrays.items()},
     }
     for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        write_array(folder / f"{name}.npy", array)
     text = json.dumps(header, ensure_ascii=False, indent=1)
     (folder / HEADER).write_text(writable_text(text) + "\n", encoding="utf-8")
     return lost
@@ -180,11 +187,11 @@ def open_store(path: str | Path, *, stands_in: bool = True, at: Mapping[str, str
             "the files that it was made from."
         )
     try:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = read_json(folder / HEADER)
         if (header["kind"], header["version"]) != (KIND, VERSION):
             raise ValueError(f"version {VERSION} is known here, it is of {header['version']}")
         return _opened(folder, header, os.fspath(path) if stands_in else "", at or {})
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise DatasetError(
             f"{path}: expected a dataset as 'meagraph convert' writes it, but it cannot be used ({error}). Convert the "
             "original files again."
@@ -242,7 +249,7 @@ def _array(
     said = header["arrays"][name]
     if not (name.replace("-", "").replace("_", "").isalnum() and name.isascii()):
         raise ValueError(f"{name!r} is no name of an array")
-    array = np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False)
+    array = read_array(folder / f"{name}.npy", "c")
     came = (array.dtype.str, array.shape)
     fits = len(shape) == array.ndim and all(b in (None, a) for a, b in zip(array.shape, shape, strict=False))
     if came != (said["dtype"], tuple(said["shape"])) or came[0] != dtype or not fits:

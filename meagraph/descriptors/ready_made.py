@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
+from meagraph.files import read_array
 
 
 def read_ready_made(dataset: AtomicDataset, method: str, source: str) -> NDArray[np.float32]:
@@ -62,7 +63,7 @@ def _from_array(dataset: AtomicDataset, name: str) -> NDArray[Any]:
 
 def _from_npy(dataset: AtomicDataset, path: str) -> NDArray[Any]:
     try:
-        return np.asarray(np.load(Path(path).expanduser(), mmap_mode="r", allow_pickle=False))
+        return np.asarray(read_array(Path(path).expanduser()))
     except (OSError, ValueError) as error:
         raise MEAGraphError(f"{path}: expected a NumPy array file (.npy), but it cannot be read: {error}.") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
 
+FARTHEST = 50.0  # Å; the neighbours within grow with its cube
+MOST = 50  # radial functions
 Maker = Callable[[Sequence[Atoms], int], Iterable[NDArray[np.floating]]]
 """Structures and a number of processes to one (n, D) array each."""
 
@@ -61,8 +62,8 @@ class DescriptorConfig:
             raise MEAGraphError(
                 f"The descriptor {self.method!r} comes with source={self.source!r}; it needs {wanted or 'none'}."
             )
-        if not 1.0 < self.r_cut < math.inf or self.n_max < 1 or not 0 <= self.l_max <= 20:
+        if not 1.0 < self.r_cut <= FARTHEST or not 1 <= self.n_max <= MOST or not 0 <= self.l_max <= 20:
             raise MEAGraphError(
-                "A descriptor needs a finite r_cut above 1 Å, n_max of at least 1 and l_max between 0 and 20, got "
-                f"r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
+                f"A descriptor needs r_cut above 1 and up to {FARTHEST:g} Å, n_max between 1 and {MOST} and l_max "
+                f"between 0 and 20, got r_cut={self.r_cut}, n_max={self.n_max}, l_max={self.l_max}."
             )

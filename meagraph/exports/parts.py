@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown
 from meagraph.exports.manifest import jsonable, versions_used
-from meagraph.exports.target import ExportError, check_files, stem_of
+from meagraph.exports.target import ExportError, check_files, check_same, standing, stem_of
 from meagraph.exports.writing import write_structures
 from meagraph.files import atomic_path, sha256_file, writable_text, write_json
 from meagraph.progress import Progress, silent
@@ -98,6 +98,7 @@ def export_parts(
         raise ExportError(f"{dataset.name}: expected structures to write, but all parts are empty. Choose others.")
     files = claim_parts(dataset, list(filled), directory, kind, together=entry is not None, overwrite=overwrite)
     rows = range(dataset.n_structures)
+    earlier = standing(dataset, files.paths, files.manifest, f"meagraph {kind}")
     where = np.array([";".join(name for name, mask in filled.items() if mask[row]) for row in rows])
     if entry is not None:
         _check_entry(dataset, entry)
@@ -117,7 +118,9 @@ def export_parts(
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
                 for target, path in [*places.items(), (files.index, index)]
             ]
-            write_json(manifest, _manifest(dataset, kind, filled, details or {}, outputs, sorted(lost)))
+            content = _manifest(dataset, kind, filled, details or {}, outputs, sorted(lost))
+            check_same(earlier, content, files.paths, overwrite=overwrite)
+            write_json(manifest, content)
     except OSError as error:
         raise ExportError(
             f"{directory}: expected a folder that can be written to, but that failed "

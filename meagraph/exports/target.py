@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown
 from meagraph.errors import MEAGraphError
 from meagraph.exports.manifest import MANIFEST_KIND
-from meagraph.files import is_one_of, sha256_file
+from meagraph.files import is_one_of, read_json, sha256_file
+from meagraph.temporary import tidy
+
+LONGEST = 180  # bytes that a name of a file begins with; systems take 255 in all
 
 RECIPE = "recipe.yaml"
 
@@ -62,7 +66,9 @@ def check_target(
     """Where an export of ``dataset`` into ``directory`` will lie, checked before anything is computed.
 
     A source of the dataset is never replaced. Nor is another file that is there, unless ``overwrite`` is given and it
-    is as an export left it, by the manifest beside it. Raises ExportError.
+    is as an export left it, by the manifest beside it; or unless a whole export of these data lies there, which what
+    is written then must equal (:func:`check_same`), so that a run that was cut short after it can be run again.
+    Raises ExportError.
     """
     folder = Path(directory)
     stem = stem_of(dataset)
@@ -78,8 +84,9 @@ def check_target(
 
 
 def stem_of(dataset: AtomicDataset) -> str:
-    """What names of files begin with."""
-    return re.sub(r"[^\w.+-]+", "_", dataset.name)
+    """What names of files begin with: at most LONGEST bytes of the dataset's name, without what a path could hold."""
+    stem = re.sub(r"[^\w.+-]+", "_", dataset.name)
+    return stem.encode("utf-8")[:LONGEST].decode("utf-8", "ignore")
 
 
 def check_files(
@@ -95,12 +102,10 @@ def check_files(
             raise ExportError(
                 f"{target}: expected a new file, but this is a source of the dataset. Choose another folder."
             )
+    tidy(manifest.parent)
     existing = [target for target in targets if os.path.lexists(target)]
-    if existing and not overwrite:
-        raise ExportError(
-            f"{', '.join(map(str, existing))}: expected no file there, but there is one. Choose another folder, or "
-            "let it be replaced (--overwrite, or the tick box in the app)."
-        )
+    if existing and not overwrite and standing(dataset, targets, manifest, kind) is None:
+        raise _occupied(existing)
     known = _outputs(manifest, kind)
     for target in sorted(existing, key=lambda target: target != manifest):  # it says what the others are
         if problem := _foreign(target, manifest, known):
@@ -111,10 +116,41 @@ def check_files(
     _check_folder(manifest.parent)
 
 
+def standing(dataset: AtomicDataset, targets: Sequence[Path], manifest: Path, kind: str) -> dict[str, Any] | None:
+    """The manifest of an export of ``dataset`` that lies whole and unchanged at ``targets``; None where none does."""
+    known = _outputs(manifest, kind)
+    if known is None or any(not target.exists() or _foreign(target, manifest, known) for target in targets):
+        return None
+    content: dict[str, Any] = read_json(manifest)
+    origin = content.get("dataset")
+    return content if isinstance(origin, dict) and origin.get("fingerprint") == dataset.fingerprint else None
+
+
+def check_same(
+    earlier: Mapping[str, Any] | None, content: Mapping[str, Any], targets: Sequence[Path], *, overwrite: bool
+) -> None:
+    """Whether an export whose manifest will be ``content`` is one that stands there already, as :func:`standing` says.
+
+    Raises ExportError where it is another, unless ``overwrite`` is given.
+    """
+    if earlier is None or overwrite:
+        return
+    new, old = ({**json.loads(json.dumps(one)), "created": None} for one in (content, earlier))
+    if new != old:
+        raise _occupied([target for target in targets if os.path.lexists(target)])
+
+
+def _occupied(existing: Sequence[Path]) -> ExportError:
+    return ExportError(
+        f"{', '.join(map(str, existing))}: expected no file there, but there is one. Choose another folder, or "
+        "let it be replaced (--overwrite, or the tick box in the app)."
+    )
+
+
 def _outputs(manifest: Path, kind: str) -> dict[str, str] | None:
     """SHA-256 of the files that an export's manifest of this ``kind`` names; None where it is no such manifest."""
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = read_json(manifest)
         if content["kind"] != kind:
             return None
         return {str(output["file"]): str(output["sha256"]) for output in content["outputs"]}

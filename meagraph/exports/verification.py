@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from meagraph.exports.differences import frame_difference
 from meagraph.exports.formats.folders import folder_problems
 from meagraph.exports.index import BadIndex, Row, count_problems, read_index
 from meagraph.exports.manifest import MANIFEST_KIND, MANIFEST_VERSION
-from meagraph.files import sha256_file, stored_in, writable_text
+from meagraph.files import read_json, sha256_file, stored_in, writable_text
 
 MANIFEST = "manifest.json"
 NO_FILE = ("memory", "meadata")  # formats of sources that no file is compared with
@@ -38,7 +38,7 @@ def verify(export: str | Path, *, need_sources: bool = False) -> list[str]:
     path = Path(export)
     path = path / MANIFEST if path.is_dir() else path
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         if (manifest["kind"], manifest["version"]) != (MANIFEST_KIND, MANIFEST_VERSION):
             return [f"{path}: expected a manifest of version {MANIFEST_VERSION}, but this is another file."]
         # Names only: a manifest from elsewhere must not point out of its own folder.
@@ -49,7 +49,16 @@ def verify(export: str | Path, *, need_sources: bool = False) -> list[str]:
         structures, index, *_ = outputs  # report and recipe may follow
         found = list(_content_problems(manifest, path, structures, index, need_sources=need_sources))
         return [*found, *changed, *folder_problems(path.parent, manifest.get("formats", []))]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, MEAGraphError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        csv.Error,
+        MEAGraphError,
+    ) as error:
         return [f"{path}: expected a readable export, but that failed ({type(error).__name__}: {error})."]
 
 

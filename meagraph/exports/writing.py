@@ -18,8 +18,8 @@ from meagraph.datasets.storage import SourceTexts
 from meagraph.datasets.writing import format_frame
 from meagraph.exports.formats import check_formats, written_formats
 from meagraph.exports.formats.kept import Kept
-from meagraph.exports.manifest import describe_export
-from meagraph.exports.target import ExportedFiles, ExportError, check_target
+from meagraph.exports.manifest import MANIFEST_KIND, describe_export
+from meagraph.exports.target import ExportedFiles, ExportError, check_same, check_target, standing
 from meagraph.exports.weights import Weights
 from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
 from meagraph.outliers.families import Family
@@ -83,6 +83,7 @@ def export_plan(
     others = check_formats(dataset, folder, formats, overwrite=overwrite)
     kept = Kept(dataset, np.asarray(plan.structures, dtype=bool), weights, table, part(progress, 0.5, 1.0))
     own = part(progress, 0.0, 0.5) if others else progress
+    earlier = standing(dataset, files.paths, files.manifest, MANIFEST_KIND)
     try:
         with ExitStack() as stack:
             # The last one entered is put in place first: the manifest appears after all that it names.
@@ -114,6 +115,7 @@ def export_plan(
                 anew=written_anew(dataset),
                 formats=entries,
             )
+            check_same(earlier, content, files.paths, overwrite=overwrite)
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
     except OSError as error:

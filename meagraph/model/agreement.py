@@ -91,6 +91,8 @@ class Agreement:
         ]
         if any(array.shape != shape for array, shape in shapes):
             raise ValueError("the weights of the agreement do not fit together")
+        if not all(np.isfinite(getattr(made, field.name)).all() for field in fields(Agreement)):
+            raise ValueError("the weights of the agreement hold NaN or infinity")
         return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, write_json
+from meagraph.files import atomic_path, from_json, read_json, write_json
 from meagraph.graph.similarity import GraphConfig
 from meagraph.model.agreement import Agreement
 from meagraph.model.results import EpochRecord
@@ -63,7 +64,7 @@ def read_details(path: str | Path) -> tuple[ModelConfig, dict[str, Any]]:
                 f"{file} does not exist. A model is a pair of files, {weights.name} and {beside.name}; give either."
             )
     try:
-        details = json.loads(beside.read_text(encoding="utf-8"))
+        details = read_json(beside)
         if details.get("format") != FORMAT:
             raise ValueError(f"its format is {details.get('format')!r}, expected {FORMAT!r}")
         shape = details.pop("model")
@@ -87,8 +88,7 @@ def _check_details(config: ModelConfig, details: dict[str, Any], size: int) -> N
     GraphConfig(**details.get("graph", {}))
     training = details.get("training", {})
     TrainingConfig(**{name.name: training[name.name] for name in fields(TrainingConfig) if name.name in training})
-    for record in details.get("history", []):
-        EpochRecord(**record)
+    _records(details.get("history", []))
 
 
 def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
@@ -106,6 +106,8 @@ def load_model(path: str | Path) -> tuple[MEAGraph, dict[str, Any]]:
     try:
         model = MEAGraph(shape)
         stored = load_file(weights)
+        if not all(bool(value.isfinite().all()) for value in stored.values()):
+            raise ValueError("its weights hold NaN or infinity")
         model.load_state_dict({name: value for name, value in stored.items() if not name.startswith(PREFIX)})
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise _unusable(weights, error) from error
@@ -176,17 +178,54 @@ def read_training(path: Path) -> TrainingState:
             metadata = stored.metadata() or {}
             if metadata.get("format") != TRAINING_FORMAT:
                 raise ValueError(f"its format is {metadata.get('format')!r}, expected {TRAINING_FORMAT!r}")
-            about = json.loads(metadata["training"])
+            about = from_json(metadata["training"])
             parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
             for key in stored.keys():  # noqa: SIM118 - not a dictionary
                 part, name = key.split("/", 1)
                 parts[part][name] = stored.get_tensor(key)
-        history = tuple(EpochRecord(**record) for record in about["history"])
-        return TrainingState(about["identity"], history, **parts)
+        history = _records(about["history"])
+        return TrainingState(str(about["identity"]), history, **parts)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise MEAGraphError(
-            f"{path} does not hold an unfinished training: {error}. Remove it to start anew."
-        ) from error
+        raise _no_training(path, error) from error
+
+
+def check_training(path: Path, state: TrainingState, like: Mapping[str, Tensor]) -> None:
+    """Raise MEAGraphError unless the ``state`` read from ``path`` is one of a model with weights ``like`` these."""
+    try:
+        _check_like({part: getattr(state, part) for part in _PARTS}, like)
+    except ValueError as error:
+        raise _no_training(path, error) from error
+
+
+def _no_training(path: Path, error: Exception) -> MEAGraphError:
+    return MEAGraphError(f"{path} does not hold an unfinished training: {error}. Remove it to start anew.")
+
+
+def _records(history: Any) -> tuple[EpochRecord, ...]:
+    """The epochs that a file tells of. Raises ValueError or TypeError for what are none."""
+    found = tuple(EpochRecord(**record) for record in history)
+    for record in found:
+        values = [getattr(record, field.name) for field in fields(EpochRecord)]
+        if any(
+            value is not None and (isinstance(value, bool) or not isinstance(value, int | float)) for value in values
+        ):
+            raise ValueError(f"its history holds {record}")
+    return found
+
+
+def _check_like(parts: Mapping[str, Mapping[str, Tensor]], like: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless weights, those of the best epoch, and moments fit a model with weights ``like`` these."""
+    shapes = {name: (value.shape, value.dtype) for name, value in like.items()}
+    for part in ("weights", "best"):
+        if {name: (value.shape, value.dtype) for name, value in parts[part].items()} != shapes:
+            raise ValueError(f"its {part} are those of another model")
+    known = list(like.values())
+    for name, value in parts["moments"].items():
+        index, _, moment = name.partition(".")
+        if not index.isdecimal() or int(index) >= len(known) or not moment:
+            raise ValueError(f"{name!r} is no moment of its optimiser")
+        if value.ndim and value.shape != known[int(index)].shape:
+            raise ValueError(f"the moment {name!r} has another shape than its parameter")
 
 
 def _unusable(weights: Path, error: Exception) -> MEAGraphError:

@@ -18,7 +18,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import Condensed, Points, diameter
 from meagraph.graph.similarity import GraphConfig, SimilarityGraph, similarity_graph
 from meagraph.model.autoencoder import MEAGraph, graph_edges, reconstruction_loss
-from meagraph.model.checkpoint import TrainingState, read_training, save_training
+from meagraph.model.checkpoint import TrainingState, check_training, read_training, save_training
 from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.threads import one_thread
@@ -106,6 +106,7 @@ def train(
                     f"{state} holds a training with other settings, data or starting weights, so it cannot be resumed. "
                     "Give those again, or remove the file to start anew."
                 )
+            check_training(state, known, model.state_dict())
             history, best = list(known.history), known.best
             model.load_state_dict(known.weights)
             _restore(optimiser, known.moments)

@@ -22,7 +22,7 @@ from meagraph.evaluation.quests import (
     quests_measures,
     surprise,
 )
-from meagraph.files import atomic_path, read_array, write_json
+from meagraph.files import atomic_path, read_array, write_array, write_json
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -105,5 +105,5 @@ def _read_figures(path: Path) -> SetFigures:
 
 
 def _write_values(path: Path, values: NDArray[np.float64]) -> None:
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.save(stream, values, allow_pickle=False)
+    with atomic_path(path) as temporary:
+        write_array(temporary, values)

@@ -14,7 +14,7 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
-from meagraph.files import read_arrays, write_arrays
+from meagraph.files import from_json, read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
@@ -202,7 +202,7 @@ def _levels(tree: Hierarchy | None) -> dict[str, NDArray[Any]]:
 def read_survey(path: Path, config: PipelineConfig) -> Survey:
     """Read what :func:`write_survey` wrote; it was made by ``config``, which is the key to its place in the cache."""
     data = read_arrays(path)
-    texts = json.loads(data["texts"].tobytes())
+    texts = from_json(data["texts"].tobytes())
     arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
     signals = tuple(
         Signal(name, value, deviation, rarity, template, data.get(f"partner_{number}"))

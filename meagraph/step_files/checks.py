@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import numpy as np
-
 from meagraph.errors import MEAGraphError
-from meagraph.files import is_one_of, sha256_file
+from meagraph.files import from_json, is_one_of, read_arrays, read_json, sha256_file
+from meagraph.temporary import tidy
 
 
 def check_suffix(path: str | Path, *suffixes: str) -> None:
@@ -51,6 +49,7 @@ def claim(
     another file, never. Raises MEAGraphError, ending in ``remedy`` where that helps.
     """
     target, beside = Path(path), Path(path).with_suffix(".json")
+    tidy(target.parent)
     read = [file for file in inputs if file is not None]
     for file in (target,) if inside else (target, beside):
         if is_one_of(file, read):
@@ -78,7 +77,7 @@ def with_details(path: str | Path | None) -> tuple[Path, ...]:
 
 def _details(beside: Path) -> dict[str, Any]:
     try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
+        found = read_json(beside)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -87,9 +86,8 @@ def _details(beside: Path) -> dict[str, Any]:
 def _details_inside(path: Path) -> dict[str, Any]:
     """The details within a NumPy archive of ours, none of another file."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(json.loads(stored["about"].tobytes()))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile):
+        return dict(from_json(read_arrays(path)["about"].tobytes()))
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
         return {}
 
 
@@ -103,7 +101,7 @@ def details_of(path: Path, kind: str, what: str, step: str) -> dict[str, Any]:
                 f"'meagraph {step}' writes it."
             )
     try:
-        details = json.loads(beside.read_text(encoding="utf-8"))
+        details = read_json(beside)
         if details.get("format") != kind:
             raise ValueError(f"its format is {details.get('format')!r}, expected {kind!r}")
     except (ValueError, AttributeError) as error:

@@ -15,7 +15,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.descriptors.computing import context_from, context_texts
 from meagraph.descriptors.context import Frame
 from meagraph.errors import MEAGraphError
-from meagraph.files import atomic_path, read_array, sha256_file, write_json
+from meagraph.files import atomic_path, read_array, sha256_file, write_array, write_json
 from meagraph.step_files.checks import check_suffix, claim, details_of, unusable
 from meagraph.step_files.content import check_arrays, check_sources, check_texts, real, text, whole
 
@@ -53,8 +53,7 @@ def write_described(
         path, DESCRIPTORS, inputs=[source.path for source in dataset.sources if source.path], overwrite=overwrite
     )
     with atomic_path(path) as temporary:
-        with open(temporary, "wb") as stream:
-            np.save(stream, np.asarray(descriptors.values, dtype=np.float32), allow_pickle=False)
+        write_array(temporary, np.asarray(descriptors.values, dtype=np.float32))
         details = {
             "format": DESCRIPTORS,
             "sha256": sha256_file(temporary),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.errors import MEAGraphError
-from meagraph.files import read_arrays, sha256_file, write_arrays
+from meagraph.files import from_json, read_arrays, sha256_file, write_arrays
 from meagraph.graph.condensation import Condensed, arrays_of, condensed_from
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.nodes import nodes_arrays, nodes_from
@@ -127,7 +127,7 @@ def read_latent(path: str | Path) -> LatentFile:
         raise MEAGraphError(f"{path} does not exist. Expected {what}, as 'meagraph {step}' writes it.")
     try:
         data = read_arrays(path)
-        about = check_texts(json.loads(data["about"].tobytes()), {"format": str})
+        about = check_texts(from_json(data["about"].tobytes()), {"format": str})
         if about["format"] != LATENT:
             raise ValueError(f"its format is {about['format']!r}, expected {LATENT!r}")
         sizes = check_arrays(data, {**_NET, **_SPACE, **(_NODES if "node_of" in data else {})})

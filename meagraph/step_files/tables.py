@@ -12,12 +12,17 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.files import atomic_path, read_arrays, sha256_file, write_arrays, write_json
+from meagraph.files import atomic_path, from_json, read_arrays, sha256_file, write_arrays, write_json
 from meagraph.latent.clustering import Clusters
 from meagraph.step_files.checks import check_made_from, check_suffix, claim, details_of, unusable
 from meagraph.step_files.content import check_arrays, check_made_of, check_texts, real, whole
 
 TABLE = "meagraph-table-1"
+WIDEST = 65_536  # bytes of a value of a column
+_BROKEN = (
+    *(OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile),
+    csv.Error,
+)
 
 
 def claim_table(path: str | Path, *, inputs: Iterable[str | Path | None] = (), overwrite: bool = False) -> Path:
@@ -63,18 +68,26 @@ def read_table(
             with open(file, encoding="utf-8", newline="") as stream:
                 header, *rows = csv.reader(stream)
             cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-            types = details["columns"]
+            types = {name: _type(kind) for name, kind in details["columns"].items()}
             columns = {name: np.array(cells.get(name, ())).astype(kind) for name, kind in types.items()}
         else:
             columns = read_arrays(file)
-            details = json.loads(columns.pop("about").tobytes())
+            details = from_json(columns.pop("about").tobytes())
         if check_texts(details, {"table": str})["table"] != what:
             raise ValueError(f"it holds {details['table']}")
         check_texts(details, kinds)
         check_made_of(details)
-    except (OSError, EOFError, OverflowError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
+    except _BROKEN as error:
         raise unusable(file, what, step, error) from error
     return columns, details
+
+
+def _type(kind: Any) -> np.dtype[Any]:
+    """The type of a column that a table may have. Raises ValueError or TypeError for others."""
+    found = np.dtype(kind)
+    if found.kind not in "iufbU" or found.itemsize > WIDEST:
+        raise ValueError(f"a column of the type {str(kind)[:40]!r}")
+    return found
 
 
 def read_clusters(path: str | Path, latent: str, environments: int | str = "N") -> Clusters:

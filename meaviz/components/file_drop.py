@@ -50,7 +50,11 @@ class FileDrop(Themed):
     def _handle_msg(self, data: dict[str, Any]) -> None:
         match data["type"]:
             case "begin":
-                self._on_begin([(str(one["name"]), int(one["size"])) for one in data["files"]])
+                try:
+                    files = [(str(one["name"]), int(one["size"])) for one in data["files"]]
+                except (LookupError, TypeError, ValueError, OverflowError):  # no browser of ours sent that
+                    files = []
+                self._on_begin(files)
             case "part":
                 try:
                     part = base64.b64decode(data["data"], validate=True)

@@ -41,7 +41,8 @@ def find_kept(
 ) -> Kept | None:
     """The project at ``paths``, or with ``resume`` what was kept of these files; None where there is neither.
 
-    ``home`` is the folder of a user of a shared server. What there is to say is added to ``notes``. Raises MEAGraphError for a project that cannot be opened.
+    ``home`` is the folder of a user of a shared server. What there is to say is added to ``notes``.
+    Raises MEAGraphError for a project that cannot be opened.
     """
     if paths and is_project(paths[0]):
         if len(paths) > 1:

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path
-from meaviz.judgements.ledger import TIME, VERDICTS, Act, all_entries, ledger_path, merge_entries, read_entries
+from meaviz.judgements.ledger import (
+    TIME,
+    VERDICTS,
+    Act,
+    all_entries,
+    check_atom,
+    ledger_path,
+    merge_entries,
+    read_entries,
+)
 
 COLUMNS = (*(field.name for field in fields(Act)), "structure", "atom")
 
@@ -204,9 +213,9 @@ def entry_of(cells: list[str]) -> tuple[Act, str, int]:
         raise ValueError(f"uid {act.uid!r}, author {act.author!r}, verdict {act.verdict!r} do not go together")
     if not key:
         return act, "", -1
-    if act.undoes or int(atom) < 0:
+    if act.undoes:
         raise ValueError(f"atom {atom!r} of structure {key!r} makes no sense here")
-    return act, key, int(atom)
+    return act, key, check_atom(atom)
 
 
 def _last_of_each(group: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,6 @@ transaction, so that nobody holds a lock while people think.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -22,20 +21,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
 from numpy.typing import ArrayLike, NDArray
 
 from meagraph.errors import MEAGraphError
+from meagraph.files import from_json
 
 VERDICTS = ("open", "outlier", "ordinary")
 """``open`` takes earlier verdicts back: the environment is undecided again."""
 APPLICATION = 0x4D455641  # "MEVA", in the header of the file
 VERSION = 1
+MOST_ATOMS = 2**31  # of a structure; what is more is no number of an atom
 PATIENCE = 5.0  # s to wait for another who writes
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
-OLD_FLAGS = "meaviz-flags-1"
 
 _SCHEMA = f"""
 CREATE TABLE acts (
@@ -134,11 +135,11 @@ def read_entries(path: Path, keys: Sequence[str], *, since: int = 0) -> Entries:
             "WHERE act > ?",
             (since,),
         ).fetchall()
-    atoms = json.loads(f"[{','.join(row[2] for row in found)}]")
+    atoms = [_atoms(row[2], path) for row in found]
     sizes = [len(one) for one in atoms]
     structure, act = np.array([row[:2] for row in found], dtype=np.int64).reshape(-1, 2).repeat(sizes, axis=0).T
     atom = np.fromiter(itertools.chain.from_iterable(atoms), dtype=np.int64, count=len(act))
-    return Entries(last, {number: Act(*fields) for number, *fields in rows}, structure, atom, act)
+    return Entries(last, {number: _act(fields, path) for number, *fields in rows}, structure, atom, act)
 
 
 def all_entries(path: Path) -> Iterator[tuple[Act, str, int]]:
@@ -151,8 +152,9 @@ def all_entries(path: Path) -> Iterator[tuple[Act, str, int]]:
                 "LEFT JOIN judged ON act = acts.id LEFT JOIN structures ON structures.id = structure "
                 "ORDER BY time, uid, key"
             ):
-                for atom in json.loads(row[1]):
-                    yield Act(*row[2:]), row[0], atom
+                act = _act(row[2:], path)
+                for atom in [-1] if row[1] == "[-1]" else _atoms(row[1], path):
+                    yield act, row[0], atom
 
 
 def merge_entries(path: Path, entries: Iterable[tuple[Act, str, int]]) -> int:
@@ -170,36 +172,36 @@ def merge_entries(path: Path, entries: Iterable[tuple[Act, str, int]]) -> int:
         known = {uid for (uid,) in base.execute("SELECT uid FROM acts")}
         added = [entry for uid, entry in new.items() if uid not in known]
         for act, keys, atoms in added:
-            names, place = np.unique(np.array(keys, dtype=str), return_inverse=True)
-            _insert(base, act, names.tolist(), place, np.array(atoms, dtype=np.int64))
+            places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+            structure = np.array([places[key] for key in keys], dtype=np.int64)
+            _insert(base, act, list(places), structure, np.array(atoms, dtype=np.int64))
     return len(added)
 
 
-def adopt_flags(path: Path, author: str) -> None:
-    """Take over, once, the flags that earlier versions kept in ``flags.json`` beside the ledger at ``path``.
+def check_atom(atom: Any) -> int:
+    """The number of an atom. Raises ValueError, TypeError or OverflowError for what can be none."""
+    if not 0 <= int(atom) < MOST_ATOMS:
+        raise ValueError(f"{str(atom)[:40]} is no number of an atom")
+    return int(atom)
 
-    The file stays there under another name. Raises MEAGraphError if it is no such file.
-    """
-    old = path.with_name("flags.json")
-    if not old.is_file():
-        return
+
+def _act(fields: Sequence[Any], path: Path) -> Act:
+    if any(not isinstance(field, str) for field in fields) or fields[3] not in ("", *VERDICTS):
+        raise _damaged(path)
+    return Act(*fields)
+
+
+def _atoms(text: Any, path: Path) -> list[int]:
     try:
-        content = old.read_bytes()
-        stored = json.loads(content)
-        if stored["format"] != OLD_FLAGS:
-            raise ValueError(f"format {stored['format']!r}")
-        pairs = [(str(key), int(atom)) for key, atoms in stored["flags"].items() for atom in atoms]
-        when = datetime.fromtimestamp(old.stat().st_mtime, UTC).strftime(TIME)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MEAGraphError(
-            f"{old} is not a file of flags that this version can take over ({error}); expected {OLD_FLAGS}. "
-            "Move it away to go on without it; nothing was changed."
-        ) from error
-    uid = hashlib.sha256(content).hexdigest()[:32]  # a second try adds nothing
-    act = Act(uid, when, author.strip() or "unknown", "outlier", "", "flagged in an earlier version")
-    merge_entries(path, ((act, key, atom) for key, atom in pairs))
-    with contextlib.suppress(OSError):
-        old.replace(old.with_name("flags.json.taken-over"))
+        return [check_atom(atom) for atom in from_json(text)]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> MEAGraphError:
+    return MEAGraphError(
+        f"The file of judgements {path} is damaged. Put a copy in its place, or move it away to start afresh."
+    )
 
 
 def _insert_act(base: sqlite3.Connection, act: Act) -> int:
@@ -232,7 +234,11 @@ def _now(base: sqlite3.Connection) -> str:
     now = datetime.now(UTC)
     newest = base.execute("SELECT max(time) FROM acts").fetchone()[0]
     if newest is not None:
-        now = max(now, datetime.strptime(newest, TIME).replace(tzinfo=UTC) + timedelta(microseconds=1))
+        try:
+            now = max(now, datetime.strptime(newest, TIME).replace(tzinfo=UTC) + timedelta(microseconds=1))
+        except (ValueError, TypeError, OverflowError) as error:
+            place = next(file for _, name, file in base.execute("PRAGMA database_list") if name == "main")
+            raise _damaged(Path(place)) from error
     return now.strftime(TIME)
 
 

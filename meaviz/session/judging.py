@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.outliers import Explanation
+from meaviz.judgements.flags import adopt_flags
 from meaviz.judgements.judgements import Judgements, read_judgements, refresh
-from meaviz.judgements.ledger import Act, add_judgement, adopt_flags, ledger_path, undo_judgement
+from meaviz.judgements.ledger import Act, add_judgement, ledger_path, undo_judgement
 from meaviz.session.data import Data
 
 Mask = NDArray[np.bool_]

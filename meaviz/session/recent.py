@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 import platformdirs
 
 from meagraph.errors import MEAGraphError
-from meagraph.files import write_json
+from meagraph.files import read_json, write_json
 
 MOST = 10
 
@@ -37,7 +36,7 @@ def read_recent(home: Path | None = None) -> tuple[Recent, ...]:
     if not path.exists():
         return ()
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["opened"]
+        entries = read_json(path)["opened"]
         found = tuple(Recent(tuple(map(str, one["paths"])), dict(one["reading"])) for one in entries)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MEAGraphError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from meagraph.errors import MEAGraphError
+from meagraph.files import leads_out
+from meagraph.limits import UPLOAD, UPLOADED
+from meagraph.temporary import TemporaryFolder
 
-LIMIT = 2_000_000_000  # bytes, of all files of a session together
-MOST = 10_000  # files that come together
 NAMED = 3  # files that a message names
+LONGEST = 255  # bytes of a name
 
 
 @dataclass
@@ -59,9 +62,9 @@ class Batch:
 class Uploads:
     """The folder of one session; made when the first file comes, removed with all in it by :meth:`close`."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.limit = limit
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = UPLOAD.value if limit is None else limit
+        self._folder: TemporaryFolder | None = None
         self._batches = 0
         self._held = 0  # bytes
 
@@ -72,26 +75,33 @@ class Uploads:
         """
         names = [_inner(name) for name, _ in files]
         sizes = [int(size) for _, size in files]
-        twice = next((name for name, count in Counter(names).items() if count > 1), "")
+        twice = _twice(names)
         if not names or twice or min(sizes) < 0:
             raise MEAGraphError(f"Expected files of different names, got {twice or 'none'} twice. Bring them apart.")
-        if self._held + sum(sizes) > self.limit or len(names) > MOST:
+        most = UPLOADED.value
+        if self._held + sum(sizes) > self.limit or len(names) > most:
             more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
             raise MEAGraphError(
                 f"{', '.join(names[:NAMED])}{more}: {sum(sizes) / 1e6:,.1f} MB; at most {self.limit / 1e6:,.0f} MB may "
-                f"be brought in a session, and {MOST:,} files at once. Copy the files to where meaviz runs and open "
-                "them by their path."
+                f"be brought in a session, and {most:,} files at once. Copy the files to where meaviz runs and open "
+                f"them by their path, or start it with other limits ({UPLOAD.variable}, {UPLOADED.variable})."
             )
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="meaviz-")
+            self._folder = TemporaryFolder()
         self._batches += 1
-        self._held += sum(sizes)
         folder = Path(self._folder.name) / str(self._batches)
-        folder.mkdir()
         batch = Batch(folder, tuple(folder / name for name in names), tuple(sizes))
-        for path in batch.paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        batch._advance()
+        try:
+            folder.mkdir()
+            for path in batch.paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            batch._advance()
+        except OSError as error:
+            raise MEAGraphError(
+                f"{', '.join(names[:NAMED])}: expected names that files may have here, and room for them, but that "
+                f"failed ({error.strerror or error}). Rename the files, or free some space."
+            ) from error
+        self._held += sum(sizes)
         return batch
 
     def drop(self, batch: Batch) -> None:
@@ -117,7 +127,21 @@ def _inner(name: str) -> str:
     Raises MEAGraphError where nothing of it is left.
     """
     parts = [part.strip() for part in name.replace("\\", "/").split("/")]
-    if parts[-1] in ("", ".", "..") or any(ord(letter) < 32 for letter in name):
-        raise MEAGraphError(f"Expected a file with a name, got {name!r}. Rename it.")
     elsewhere = any(part in ("", ".", "..") for part in parts) or ":" in parts[0]
-    return parts[-1] if elsewhere else "/".join(parts)
+    inner = parts[-1] if elsewhere else "/".join(parts)
+    try:
+        longest = max(len(os.fsencode(part)) for part in inner.split("/"))
+    except ValueError:  # no text
+        longest = LONGEST + 1
+    odd = longest > LONGEST or any(ord(letter) < 32 for letter in name)
+    if parts[-1] in ("", ".", "..") or odd or leads_out(inner):
+        raise MEAGraphError(f"Expected a file with a name that every system takes, got {name[:80]!r}. Rename it.")
+    return inner
+
+
+def _twice(names: Sequence[str]) -> str:
+    """A name that stands for two files on some system, or for a file and a folder; empty where none does."""
+    plain = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    folders = {name.rsplit("/", count)[0] for name in plain for count in range(1, name.count("/") + 1)}
+    counts = Counter(plain)
+    return next((name for name, one in zip(names, plain, strict=True) if counts[one] > 1 or one in folders), "")

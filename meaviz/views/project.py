@@ -144,11 +144,8 @@ class ProjectMenu(pn.viewable.Viewer):
     def _list_earlier(self) -> None:
         """Offer what was kept without a name, unless a root confines the session: it may be of files outside."""
         own = self.session.keeping.path
-        there = (
-            ()
-            if self.session.places.confined
-            else tuple(one for one in unnamed(self.session.home) if str(one.path) != own)
-        )
+        kept = () if self.session.places.confined else unnamed(self.session.home)
+        there = tuple(one for one in kept if str(one.path) != own)
         head = [caption("Earlier work without a name:", **NARROW)] if there else []
         self.earlier.objects = [
             *head,

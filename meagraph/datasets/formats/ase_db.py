@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ase.io.jsonio import decode
 
 from meagraph.datasets.dataset import DatasetError, describe_frame
 from meagraph.datasets.formats.common import Frames
+from meagraph.datasets.formats.lmdb_rows import BrokenFileError, rows_of
 from meagraph.datasets.options import ReadOptions
 
 SQLITE = b"SQLite format 3\x00"
@@ -45,27 +47,25 @@ def read_ase_db(plain: Path, *, name: str, options: ReadOptions, notes: list[str
 
 def read_aselmdb(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:
     """Read every row of an ``.aselmdb``; needs the extra ``aselmdb``. Rows are JSON, compressed; none is unpickled."""
+    if importlib.util.find_spec("lmdb") is None:
+        raise DatasetError(f"{name}: reading .aselmdb needs lmdb. Install it: pip install 'meaviz[aselmdb]'.")
     try:
-        import lmdb
-    except ImportError as error:
+        for frame, stored in enumerate(rows_of(plain)):
+            yield _of_stored(stored, describe_frame(name, frame), options.max_bytes)
+    except BrokenFileError as error:
         raise DatasetError(
-            f"{name}: reading .aselmdb needs lmdb. Install it: pip install 'meaviz[aselmdb]'."
+            f"{name}: expected an LMDB file, but it cannot be read ({error}). Copy the file again."
         ) from error
+
+
+def _of_stored(stored: bytes, where: str, most: int) -> Atoms | DatasetError:
     try:
-        stored = lmdb.open(str(plain.absolute()), subdir=False, readonly=True, lock=False, max_readers=1)
-    except lmdb.Error as error:
-        raise DatasetError(f"{name}: expected an LMDB file, but it could not be opened ({error}).") from error
-    with stored, stored.begin() as rows:
-        ids = sorted(int(key) for key in rows.cursor().iternext(values=False) if key.isdigit())
-        for frame, number in enumerate(ids):
-            where = describe_frame(name, frame)
-            try:
-                yield _structure(_row(bytes(rows.get(str(number).encode()) or b""), options.max_bytes))
-            except (zlib.error, ValueError, KeyError, TypeError) as error:
-                yield DatasetError(
-                    f"{where}: expected a row as compressed JSON, but it could not be read ({type(error).__name__}: "
-                    f"{error}). Only databases of the kind .aselmdb are read; older ones hold pickled objects."
-                )
+        return _structure(_row(stored, most))
+    except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return DatasetError(
+            f"{where}: expected a row as compressed JSON, but it could not be read ({type(error).__name__}: {error}). "
+            "Only databases of the kind .aselmdb are read; older ones hold pickled objects."
+        )
 
 
 def _row(stored: bytes, most: int) -> AtomsRow:

@@ -14,6 +14,7 @@ from ase.data import atomic_numbers
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats.common import Frames, labelled, note, stress_of_virial
 from meagraph.datasets.options import ReadOptions
+from meagraph.files import read_array
 
 KNOWN = {"coord", "box", "energy", "force", "virial", "real_atom_types"}
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -52,7 +53,7 @@ class Folder:
     def array(self, name: str) -> np.ndarray | None:
         """An array by its name with ``/``; None where it is missing. Objects are never loaded."""
         path = self.root / f"{name}.npy"
-        return np.load(path, allow_pickle=False) if path.is_file() else None
+        return np.array(read_array(path)) if path.is_file() else None
 
     def words(self, name: str) -> list[str] | None:
         """A list of words; None where it is missing."""

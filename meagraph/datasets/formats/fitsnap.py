@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats.common import Frames, labelled, note
 from meagraph.datasets.options import ReadOptions
+from meagraph.files import from_json
 
 LENGTHS = {"angstrom": 1.0, "angstroms": 1.0, "ang": 1.0, "metal": 1.0, "bohr": units.Bohr, "au": units.Bohr}
 ENERGIES = {
@@ -99,7 +99,7 @@ def _structures(file: Path, options: ReadOptions, notes: list[str], where: str) 
     text = file.read_text(encoding="utf-8")
     if text.lstrip().startswith("#"):
         text = text.partition("\n")[2]
-    dataset = json.loads(text)["Dataset"]
+    dataset = from_json(text)["Dataset"]
     factors = {key: _factor(dataset, key, notes, where) for key in STYLES}
     return [_structure(entry, factors, options, notes, where) for entry in dataset["Data"]]
 

@@ -234,3 +234,18 @@ def test_ase_reads_what_is_written_anew(source: Path, tmp_path: Path) -> None:
     atoms = ase.io.read(tmp_path / "out" / "odd-kept.extxyz")
     assert atoms.arrays["q"].tolist() == [0.5, 0.0]
     assert atoms.get_forces().tolist() == [[1, 2, 3], [-1, -2, -3]]
+
+
+def test_what_a_kill_left_in_the_middle_of_a_replacement_comes_back(niobium: AtomicDataset, tmp_path: Path) -> None:
+    path, before = tmp_path / "a.meadata", tmp_path / ".a.meadata.before"
+    write_store(niobium, path)
+    path.rename(before)  # as it lies when the new folder is not yet in its place
+    some = from_atoms(list(niobium.structures[:3]))
+    write_store(some, tmp_path / "b.meadata")  # another one leaves it alone
+    assert before.exists()
+    with pytest.raises(DatasetError, match="it is there already"):
+        write_store(some, path)
+    assert open_store(path).structure_keys == niobium.structure_keys
+    write_store(some, path, overwrite=True)
+    assert open_store(path).n_structures == 3
+    assert {entry.name for entry in tmp_path.iterdir()} - {"cache"} == {"a.meadata", "b.meadata"}

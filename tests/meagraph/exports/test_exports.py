@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structur
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
 from meagraph.exports import ExportedFiles, ExportError, check_target, export_plan, verify
+from meagraph.files import leads_out
 from tests.support.structures import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
@@ -408,6 +409,34 @@ def test_cancelled_export_leaves_nothing(tmp_path: Path, odd: AtomicDataset) -> 
     with pytest.raises(Cancelled):
         export(odd, [0, 1], tmp_path / "out", progress=cancel_at_the_end)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_same_export_can_be_made_again(tmp_path: Path, odd: AtomicDataset) -> None:
+    """As of a run that was killed when all was written: without --overwrite, but for another one or a changed one."""
+    files = export(odd, [0], tmp_path / "out", report="page")
+    before = {path: path.read_bytes() for path in files.paths if path != files.manifest}
+    export(odd, [0], tmp_path / "out", report="page")
+    assert {path: path.read_bytes() for path in before} == before
+    assert verify(files.manifest) == []
+    for others in ({"structures": [0, 1], "report": "page"}, {"structures": [0], "report": "another page"}):
+        with pytest.raises(ExportError, match="expected no file there"):
+            export(odd, folder=tmp_path / "out", **others)
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted((tmp_path / "out").iterdir()) == sorted(files.paths)
+    files.index.write_text("mine")
+    with pytest.raises(ExportError, match="expected no file there"):
+        export(odd, [0], tmp_path / "out", report="page")
+    assert files.index.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../../etc/passwd", "/a", "C:\\a", "a\0b", "Ü" * 300, "\u202ea", "a\nb", "con", "*;$(x)`"]
+)
+def test_no_name_of_a_dataset_leads_out_of_the_folder(tmp_path: Path, odd: AtomicDataset, name: str) -> None:
+    files = export(replace(odd, name=name), [0], tmp_path / "out", report="page")
+    assert {path.parent for path in files.paths} == {tmp_path / "out"}
+    assert all(path.is_file() and not leads_out(path.name) for path in files.paths)
+    assert verify(files.manifest) == []
 
 
 def test_failed_overwrite_leaves_the_old_export(tmp_path: Path, odd: AtomicDataset) -> None:

@@ -63,8 +63,12 @@ def test_structures_from_memory_are_written_with_all_digits(tmp_path: Path) -> N
 
 def test_only_files_of_an_earlier_export_are_replaced(data: AtomicDataset, tmp_path: Path) -> None:
     first = export_parts(data, halves(data), tmp_path / "out", "split")
+    before = first.parts["odd"].read_bytes()
+    export_parts(data, halves(data), tmp_path / "out", "split")  # the same again
+    others = {name: np.roll(mask, 2) for name, mask in halves(data).items()}
     with pytest.raises(ExportError, match="expected no file there"):
-        export_parts(data, halves(data), tmp_path / "out", "split")
+        export_parts(data, others, tmp_path / "out", "split")
+    assert first.parts["odd"].read_bytes() == before
     export_parts(data, halves(data), tmp_path / "out", "split", overwrite=True)
     first.parts["odd"].write_text("mine")
     with pytest.raises(ExportError, match="it was changed since"):

@@ -14,8 +14,10 @@ import pytest
 from ase import Atoms
 
 from meagraph.cli import main
+from meagraph.errors import MEAGraphError
 from meagraph.files import sha256_file
 from meagraph.step_files.content import check_arrays, check_offsets, check_texts, real, text, truth, whole
+from meagraph.step_files.tables import read_table, write_table
 from tests.support.steps import Chain, make
 
 ARRAYS: list[Callable[[np.ndarray], np.ndarray]] = [
@@ -165,3 +167,24 @@ def test_details_have_their_kinds() -> None:
     for wrong in ({}, {"n": "1"}, {"n": True}, [1], None):
         with pytest.raises(ValueError, match="details"):
             check_texts(wrong, {"n": int})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("cluster\n0\n1\n", "U100000000"),
+        ("cluster\n0\n1\n", "O"),
+        ("cluster\n0\n1\n", "no type"),
+        ("a" * 200_000, "i8"),
+    ],
+)
+def test_a_table_is_what_its_details_say(tmp_path: Path, text: str, kind: str) -> None:
+    """Neither a type that fills the memory, nor a field that the csv module does not take."""
+    path = tmp_path / "clusters.csv"
+    write_table(path, {"cluster": np.array([0, 1])}, {"table": "clusters"})
+    path.write_text(text)
+    details = json.loads(path.with_suffix(".json").read_text())
+    details |= {"sha256": sha256_file(path), "columns": {"cluster": kind}}
+    path.with_suffix(".json").write_text(json.dumps(details))
+    with pytest.raises(MEAGraphError, match=r"clusters\.csv: expected clusters, as 'meagraph cluster' writes it"):
+        read_table(path, "clusters", "cluster")

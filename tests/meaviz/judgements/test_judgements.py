@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import MEAGraphError
 from meaviz.judgements import ledger
+from meaviz.judgements.flags import adopt_flags
 from meaviz.judgements.judgements import Judgements, export_judgements, import_judgements, read_judgements, refresh
-from meaviz.judgements.ledger import VERDICTS, Act, add_judgement, adopt_flags, ledger_path, undo_judgement
+from meaviz.judgements.ledger import VERDICTS, Act, add_judgement, ledger_path, undo_judgement
 from tests.support import ROOT
 
 SIZES = (1, 3, 2, 4, 3)

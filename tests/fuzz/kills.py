@@ -1,0 +1,139 @@
+"""Commands killed at random moments and run again: ``python -m tests.fuzz.kills --count 50 --seed 1``.
+
+After each kill the same command must come to the same end as if nothing had happened, and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import ase.io
+
+from meagraph.exports import verify
+from tests.support.fuzzing.killing import Starter, leftovers, starter
+from tests.support.steps import DESCRIBE, TRAIN
+from tests.support.structures import niobium_structures
+
+LOADED = (
+    "torch",
+    "meagraph.pipeline.run",
+    "meagraph.pipeline.survey",
+    "umap",
+    "dscribe.descriptors",
+    "meagraph.exports.whole",
+)
+
+
+def commands(folder: Path) -> dict[str, list[list[str]]]:
+    """Chains of commands by name; a kill hits one of them."""
+    data, out = str(folder / "niobium.extxyz"), folder / "out"
+    packed = str(folder / "niobium.extxyz.gz")
+    steps = [
+        ["describe", data, "--out", str(out / "d.npy"), *DESCRIBE],
+        ["train", str(out / "d.npy"), "--out", str(out / "m.safetensors"), *TRAIN],
+        ["embed", str(out / "d.npy"), "--model", str(out / "m.json"), "--out", str(out / "l.npz"), "--rate", "0.3"],
+        ["cluster", str(out / "l.npz"), "--out", str(out / "c.csv")],
+        ["map", str(out / "l.npz"), "--out", str(out / "t.csv")],
+        ["prune", data, "--descriptors", str(out / "d.npy"), "--latent", str(out / "l.npz"),
+         "--clusters-file", str(out / "c.csv"),
+         "--keep", "0.5", "--out", str(out / "p.npz"), "--export", str(out / "kept")],
+    ]  # fmt: skip
+    run = ["run", packed, "--out", str(out), "--keep", "0.5", "--n-max", "2", "--l-max", "2", "--epochs", "2"]
+    return {
+        "run": [run],
+        "steps": steps,
+        "convert": [["convert", packed, str(out / "a.meadata"), "--overwrite"]],
+        "split": [["split", data, "--out", str(out)]],
+    }
+
+
+def main() -> int:
+    """Kill, run again, compare; the exit status is 1 where anything was not as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    draw, tally, wrong = random.Random(options.seed), Counter[str](), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = folder / "niobium.extxyz"
+        ase.io.write(data, niobium_structures(6, 6), format="extxyz")
+        import gzip
+
+        (folder / "niobium.extxyz.gz").write_bytes(gzip.compress(data.read_bytes()))
+        chains = commands(folder)
+        with starter(folder, *LOADED) as ready:
+            whole = {chain: _through(ready, folder, chains[chain]) for chain in chains}
+            whole = {chain: _through(ready, folder, chains[chain]) for chain in chains}  # compiled by now
+            print({chain: round(seconds, 2) for chain, (seconds, _) in whole.items()}, flush=True)
+            for number in range(options.count):
+                chain = draw.choice(["run", "run", "steps", "steps", "convert", "split"])
+                found = _killed(ready, folder, chains[chain], draw.uniform(0, whole[chain][0]), whole[chain][1])
+                tally[f"{chain}: {found}"] += 1
+                print(number, dict(sorted(tally.items())), flush=True)
+                if found not in ("nothing lost", "was done"):
+                    wrong.append(f"{number} {chain}: {found}")
+                    print(wrong[-1], flush=True)
+        said = (folder / "said.txt").read_text()
+    print(json.dumps(dict(sorted(tally.items())), indent=1))
+    if wrong:
+        print(said[-3000:])
+    return int(bool(wrong))
+
+
+def _fresh(folder: Path) -> None:
+    for name in ("out", "cache"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+
+
+def _through(ready: Starter, folder: Path, chain: list[list[str]]) -> tuple[float, dict[str, bytes]]:
+    """Seconds and files of a chain that nobody kills."""
+    _fresh(folder)
+    begin = time.monotonic()
+    for arguments in chain:
+        status = ready.run(arguments)
+        assert status == 0, (arguments, status, ready.said.read_text()[-2000:])
+    return time.monotonic() - begin, _content(folder / "out")
+
+
+def _content(out: Path) -> dict[str, bytes]:
+    """Files that must be the same whenever they are made: those without times and hashes of models in them."""
+    kept = (".extxyz", ".npy", ".csv")
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.suffix in kept}
+
+
+def _killed(ready: Starter, folder: Path, chain: list[list[str]], after: float, wanted: dict[str, bytes]) -> str:
+    """What came of a chain that was killed after so many seconds, and run again from the command that was hit."""
+    _fresh(folder)
+    begin, hit = time.monotonic(), False
+    for arguments in chain:
+        left = after - (time.monotonic() - begin)
+        status = ready.run(arguments, kill_after=None if hit else max(left, 0.0))
+        if status == -9:
+            hit = True
+            status = ready.run(arguments)
+        if status:
+            return f"status {status} of {arguments[0]}"
+    out = folder / "out"
+    left_behind = [place for name in ("out", "cache", "tmp") for place in leftovers(folder / name)]
+    if left_behind:
+        return f"left behind {left_behind[0]}"
+    problems = [problem for manifest in out.rglob("manifest.json") for problem in verify(manifest)]
+    if problems:
+        return f"export {problems[0]}"
+    different = sorted(name for name, content in wanted.items() if _content(out).get(name) != content)
+    if different:
+        return f"different {different}"
+    return "nothing lost" if hit else "was done"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
