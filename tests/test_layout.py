@@ -16,7 +16,7 @@ APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvpl
 
 # Who may import whom: a room imports what stands on storeys below it, and itself.
 STOREYS = (
-    {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display"},
+    {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display", "workers"},
     {"datasets"},
     {"descriptors", "graph", "force_field", "duplicates"},
     {"model"},
@@ -39,7 +39,17 @@ APP_STOREYS = (
     {"main", "cli", "notebook"},
 )
 APART = {("session", "components")}  # a session remembers and shows nothing, though it stands above what shows
-GROUND = {"axes", "errors", "memory", "progress", "files", "cache", "compiling", "display"}  # may import each other
+GROUND = {
+    "axes",
+    "errors",
+    "memory",
+    "progress",
+    "files",
+    "cache",
+    "compiling",
+    "display",
+    "workers",
+}  # may import each other
 TAKES_HTML = {"HTML", "Markdown", "Typography", "Alert", "StaticText", "Str", "Div", "Paragraph", "PreText", "HTMLMath"}
 MAKES_MARKUP = {
     "meaviz.style.text",

@@ -20,6 +20,7 @@ from meagraph.cli.options import (
 from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, plan_lines
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
+from meagraph.cli.workers_options import add_workers, client_of
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
@@ -48,6 +49,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     add_common_options(parser)
     add_training_options(parser)
+    add_workers(parser)
     add_pruning_options(parser)
     add_by_error(parser)
     add_dropping(parser)
@@ -66,7 +68,7 @@ def _run(options: argparse.Namespace) -> None:
             raise MEAGraphError("--model applies a model as it is, --fine-tune trains one further. Give one of them.")
         training["model_path"] = options.model
     pruning = pruning_config(options)
-    with Bar("meagraph") as progress:
+    with client_of(options) as client, Bar("meagraph") as progress:
         result = run(
             options.data,
             options.out,
@@ -79,6 +81,7 @@ def _run(options: argparse.Namespace) -> None:
             drop_duplicates=options.drop_duplicates,
             distance=options.distance,
             overwrite=options.overwrite,
+            client=client,
             progress=progress,
             **reading_options(options),
         )

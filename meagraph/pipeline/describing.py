@@ -14,6 +14,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.model.checkpoint import frame_of
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers
 
 CACHE_VERSION = 3
 CONTEXT_VERSION = 3
@@ -27,6 +28,7 @@ def describe(
     context: bool = False,
     like: Frame | None = None,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment, as :func:`compute_descriptors` computes them.
@@ -44,9 +46,10 @@ def describe(
     if known is not None:
         progress(1, 1, "descriptors from the cache")
         return known
-    return compute_descriptors(
-        dataset, config, species=species, context=context, like=like, into=stored, progress=progress
-    )
+    with workers.within("described", {"version": CACHE_VERSION, "into": stored.name}) as here:
+        return compute_descriptors(
+            dataset, config, species=species, context=context, like=like, into=stored, workers=here, progress=progress
+        )
 
 
 def describe_for(
@@ -55,6 +58,7 @@ def describe_for(
     model_path: str | Path | None,
     *,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors as ``config`` has them, for the model at ``model_path`` in its frame; without context if it has none.
@@ -63,7 +67,9 @@ def describe_for(
     """
     like = frame_of(model_path)
     context = config.context and (model_path is None or like is not None)
-    return describe(dataset, config.descriptors, context=context, like=like, cache=cache, progress=progress)
+    return describe(
+        dataset, config.descriptors, context=context, like=like, cache=cache, workers=workers, progress=progress
+    )
 
 
 def recall_descriptors(

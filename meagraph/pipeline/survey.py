@@ -32,6 +32,7 @@ from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import rank_environments
 from meagraph.pruning.ranking import Ranking
+from meagraph.workers import HERE, Workers
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
@@ -89,6 +90,7 @@ def survey(
     places: Projection | None = None,
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
@@ -98,13 +100,15 @@ def survey(
     ``places`` is the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on
     the clusters.
     ``on_part`` is told of clusters, on the map ``quick`` where there is that, then of the map, then of outliers; the
-    ranking comes with the survey.
+    ranking comes with the survey. What goes over all environments is shared out to ``workers``.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=config.pooling_rate)
-    embedding = holding(embedding, condensed, latent, seed=config.seed, progress=part(progress, 0.15, 0.25))
+    embedding = holding(
+        embedding, condensed, latent, seed=config.seed, workers=workers, progress=part(progress, 0.15, 0.25)
+    )
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -127,6 +131,7 @@ def survey(
         dataset,
         error=reconstruction_errors(model, found, rate=config.pooling_rate)[condensed.assignment],
         linked=linked_environments(embedding, condensed),
+        workers=workers,
         progress=part(progress, 0.8, 0.9),
     )
     on_part(Sight(places, config, False, embedding, clusters, outliers))

@@ -22,10 +22,10 @@ from meagraph.force_field.field import (
     Neighbourhoods,
     nearest_distances,
     new_field,
-    observe,
     pair_slopes,
     warm,
 )
+from meagraph.force_field.observing import observe
 
 
 def labelled(atoms: Atoms) -> Atoms:

@@ -1,0 +1,76 @@
+"""One analysis for any number of workers: descriptors, labels, scores, plan and exported bytes are the same."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+
+import meagraph as mg
+from meagraph.descriptors import filling
+from meagraph.force_field import observing
+from meagraph.graph import distinct, nets
+from meagraph.latent import nodes
+from tests.support.finished import CONFIG
+from tests.support.structures import niobium_structures
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So small that the few structures make many of them at every stage."""
+    for room, name, value in (
+        (filling, "CHUNK", 12),
+        (filling, "TOGETHER", 2),
+        (observing, "CHUNK", 10),
+        (observing, "REPORT", 10),
+        (distinct, "CHUNK", 30),
+        (nets, "ROWS", 25),
+        (nets, "MERGED", 40),
+        (nodes, "BLOCK", 20),
+        (nodes, "DRAWN", 30),
+    ):
+        monkeypatch.setattr(room, name, value)
+
+
+def outcome(path: Path, folder: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("MEAVIZ_CACHE", str(folder / "cache"))
+    config = replace(CONFIG, budget=20)
+    found = mg.analyse(path, config=config, client=client)
+    plan = mg.prune(found, keep=0.4)
+    mg.export(found, plan, folder / "out")
+    assert not list((folder / "cache" / "tasks").glob("*")), "what was shared is removed"
+    survey = found.survey
+    return {
+        "descriptors": found.descriptors.values,
+        "representatives": found.learned.condensed.representatives,
+        "assignment": found.learned.condensed.assignment,
+        "distance": found.learned.condensed.distance,
+        "nodes": np.array([]) if survey.embedding.nodes is None else survey.embedding.nodes.nearest,
+        "labels": survey.clusters.labels,
+        "map": survey.projection.xy,
+        "scores": survey.outliers.score,
+        "signals": np.stack([signal.value for signal in survey.outliers.signals]),
+        "kept": plan.keep,
+        "exported": (folder / "out" / "niobium-kept.extxyz").read_bytes(),
+    }
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_same_analysis_for_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    structures = list(niobium_structures())
+    structures.append(structures[2])  # a copy, which is described once
+    path = tmp_path / "niobium.extxyz"
+    ase.io.write(path, structures, format="extxyz")
+    here = outcome(path, tmp_path / "0", None, monkeypatch)
+    assert len(here["representatives"]) == 20
+    assert len(here["nodes"])
+    for count in (1, 3):
+        with ThreadPoolExecutor(count) as executor:
+            there = outcome(path, tmp_path / str(count), executor, monkeypatch)
+        for name, value in here.items():
+            np.testing.assert_array_equal(there[name], value, err_msg=f"{name} by {count} workers")
