@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from meagraph.cli import add_known, add_reading_options, reading_options
+from meagraph.cli.workers_options import add_workers, client_of
+from meagraph.errors import MEAGraphError
 from meaviz.desktop import launcher as desktop
 from meaviz.serving import ADDRESS
 
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="only print the address, for use over ssh")
     parser.add_argument("--desktop", action="store_true", help="open a window of its own instead of the browser")
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
+    add_workers(parser)
     add_reading_options(parser, on_error="quarantine")
     options = parser.parse_args(arguments)
     here = _of_this_machine(options.address)
@@ -63,6 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     print("meaviz: starting ...", file=sys.stderr)
     sys.setswitchinterval(SWITCH)
+    cluster = contextlib.ExitStack()
+    try:
+        cluster.enter_context(client_of(options))
+    except MEAGraphError as error:
+        parser.error(str(error))
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING
 
@@ -113,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         end_jobs(ENDING)
+        cluster.close()
     return 0
 
 

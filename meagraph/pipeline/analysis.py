@@ -26,7 +26,7 @@ from meagraph.latent.stability import RATES, Stability, rate_stability, read_sta
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.data import Data, with_data
-from meagraph.pipeline.describing import describe_for, recall_descriptors
+from meagraph.pipeline.describing import describe_usable, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
@@ -148,6 +148,7 @@ def analyse(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     cache: bool = True,
     client: Client | None = None,
+    on_error: str = "stop",
     progress: Progress = silent,
     **reading: Any,
 ) -> Analysis:
@@ -159,15 +160,24 @@ def analyse(
     ``model_path``, ``fine_tune``, ``device`` and ``on_epoch`` go to :func:`meagraph.pipeline.learning.learn`,
     ``reading`` to :func:`meagraph.datasets.read_dataset`. The processes or machines of a ``client`` (of Dask, or an
     executor of :mod:`concurrent.futures`) read, describe, condense and look for outliers chunk by chunk, with the same
-    result (docs/cluster.md); the cache must lie where all of them see it. Raises MEAGraphError for any bad input.
+    result (docs/cluster.md); the cache must lie where all of them see it. With ``on_error`` "quarantine" frames that
+    cannot be read, and chunks that no worker can describe, are set aside. Raises MEAGraphError for any bad input.
     """
     config = config or PipelineConfig()
     crew = workers_of(client, cache=cache)
+    if on_error != "stop" and not isinstance(data, AtomicDataset):
+        reading["on_error"] = on_error
     dataset = with_data(data, known, cache=cache, workers=crew, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
-    descriptors = describe_for(
-        dataset, config, model_path, cache=cache, workers=crew, progress=part(progress, 0.1, 0.25)
+    dataset, descriptors = describe_usable(
+        dataset,
+        config,
+        model_path,
+        on_error=on_error,
+        cache=cache,
+        workers=crew,
+        progress=part(progress, 0.1, 0.25),
     )
     learned = learn(
         dataset,

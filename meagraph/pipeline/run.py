@@ -106,8 +106,12 @@ def run(
         device=device,
         cache=cache,
         client=client,
+        on_error=reading.get("on_error", "stop"),
         progress=part(progress, 0.1, 0.85),
     )
+    if found.dataset is not dataset:  # some of it could not be described
+        dataset = found.dataset
+        errors = None if predictions is None else errors_of(dataset, **predictions)
     dropped = None
     if drop_duplicates is not None:
         protected = () if pruning is None else pruning.protected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -77,6 +78,17 @@ def connected(
                 "the address, as tcp://host:8786, and that 'dask scheduler' runs there."
             ) from error
         yield stack.enter_context(client)
+
+
+def active_client() -> Client | None:
+    """The client of Dask that this process connected last and has not closed; None where there is none."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
 
 
 def dashboard(client: Client | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from meagraph.descriptors import filling
 from meagraph.force_field import observing
 from meagraph.graph import distinct, nets
 from meagraph.latent import nodes
+from meagraph.pipeline.describing import describe_for, describe_usable
+from meagraph.workers.clients import workers_of
 from tests.support.finished import CONFIG
 from tests.support.structures import niobium_structures
 
@@ -74,3 +76,30 @@ def test_the_same_analysis_for_any_number_of_workers(tmp_path: Path, monkeypatch
             there = outcome(path, tmp_path / str(count), executor, monkeypatch)
         for name, value in here.items():
             np.testing.assert_array_equal(there[name], value, err_msg=f"{name} by {count} workers")
+
+
+class Deadly(ThreadPoolExecutor):
+    """Workers that die of every chunk with the fifth structure."""
+
+    def submit(self, function: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
+        def work(chunk: Any) -> Any:
+            if function.func is filling.describe_chunks and 4 in np.concatenate(chunk):
+                raise MemoryError
+            return function(chunk)
+
+        return super().submit(work, chunk, **options)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_chunk_that_kills_its_workers_is_named_and_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "niobium.extxyz"
+    ase.io.write(path, niobium_structures(), format="extxyz")
+    with Deadly(2) as client:
+        with pytest.raises(mg.MEAGraphError, match=r"niobium\.extxyz, frames 4 to 5 .* its worker ran out of memory"):
+            mg.analyse(path, config=CONFIG, client=client)
+        dataset, found = describe_usable(mg.read(path), CONFIG, None, on_error="quarantine", workers=workers_of(client))
+    assert [frame.frame for frame in dataset.quarantined] == [4, 5]
+    assert "its worker ran out of memory" in dataset.quarantined[0].cause
+    assert dataset.n_structures == 10
+    np.testing.assert_array_equal(found.values, describe_for(dataset, CONFIG, None, cache=False).values)
