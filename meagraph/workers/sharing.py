@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,12 +44,12 @@ class OnDisk:
 
     def load(self) -> NDArray[Any]:
         """The array, memory-mapped once in each process."""
-        array = _mapped(self.path)
+        array = _mapped(self.path, os.stat(self.path).st_mtime_ns)
         return array if self.last is None else array[:, self.first : self.last]
 
 
 @functools.lru_cache(maxsize=16)
-def _mapped(path: str) -> NDArray[Any]:
+def _mapped(path: str, changed: int) -> NDArray[Any]:
     return read_array(path)
 
 

@@ -41,7 +41,7 @@ def clusters(seed: int, count: int = 400, width: int = 3) -> np.ndarray:
 
 
 @given(points=POINTS, epsilon=st.floats(0, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_row_has_the_nearest_representative_and_lies_within_epsilon(points: np.ndarray, epsilon: float) -> None:
     net = condense(points, epsilon=epsilon)
     between = cdist(points, points[net.representatives])
@@ -54,7 +54,7 @@ def test_every_row_has_the_nearest_representative_and_lies_within_epsilon(points
 
 
 @given(points=POINTS, budget=st.integers(1, 12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_budget_reaches_four_times_as_far_as_the_best_net_at_most(points: np.ndarray, budget: int) -> None:
     """By how far apart budget + 1 rows can lie: some two of them share a representative in any net."""
     net = condense(points, budget=budget)
@@ -74,7 +74,7 @@ def test_a_budget_reaches_four_times_as_far_as_the_best_net_at_most(points: np.n
 
 
 @given(points=POINTS, epsilon=st.floats(0, 2))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_diameter_falls_short_by_twice_the_radius_at_most(points: np.ndarray, epsilon: float) -> None:
     net = condense(points, epsilon=epsilon)
     true = float(pdist(points).max()) if len(points) > 1 else 0.0

@@ -14,9 +14,11 @@ import pytest
 import meagraph as mg
 from meagraph.descriptors import filling
 from meagraph.force_field import observing
+from meagraph.force_field.observing import observe
 from meagraph.graph import distinct, nets
 from meagraph.latent import nodes
 from meagraph.pipeline.describing import describe_for, describe_usable
+from meagraph.pipeline.learning import condense_for
 from meagraph.workers.clients import workers_of
 from tests.support.finished import CONFIG
 from tests.support.structures import niobium_structures
@@ -70,12 +72,33 @@ def test_the_same_analysis_for_any_number_of_workers(tmp_path: Path, monkeypatch
     ase.io.write(path, structures, format="extxyz")
     here = outcome(path, tmp_path / "0", None, monkeypatch)
     assert len(here["representatives"]) == 20
-    assert len(here["nodes"])
-    for count in (1, 3):
+    assert len(here["nodes"])  # the representatives are a coarse net, as of a large dataset
+    with ThreadPoolExecutor(3) as executor:
+        there = outcome(path, tmp_path / "3", executor, monkeypatch)
+    for name, value in here.items():
+        np.testing.assert_array_equal(there[name], value, err_msg=name)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = mg.from_atoms(niobium_structures())
+
+    def stages(client: Any, folder: str) -> list[np.ndarray]:
+        monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / folder))
+        crew = workers_of(client)
+        found = describe_for(dataset, CONFIG, None, workers=crew)
+        condensed = condense_for(dataset, found, replace(CONFIG, budget=20), workers=crew)
+        with crew.within("survey", {}) as workers:
+            seen = observe(dataset, workers=workers)
+        return [found.values, condensed.representatives, condensed.assignment, condensed.distance, seen.features]
+
+    here = stages(None, "0")
+    for count in (1, 2, 3):
         with ThreadPoolExecutor(count) as executor:
-            there = outcome(path, tmp_path / str(count), executor, monkeypatch)
-        for name, value in here.items():
-            np.testing.assert_array_equal(there[name], value, err_msg=f"{name} by {count} workers")
+            for one, two in zip(here, stages(executor, str(count)), strict=True):
+                np.testing.assert_array_equal(two, one)
 
 
 class Deadly(ThreadPoolExecutor):
@@ -96,7 +119,7 @@ def test_a_chunk_that_kills_its_workers_is_named_and_set_aside(tmp_path: Path, m
     path = tmp_path / "niobium.extxyz"
     ase.io.write(path, niobium_structures(), format="extxyz")
     with Deadly(2) as client:
-        with pytest.raises(mg.MEAGraphError, match=r"niobium\.extxyz, frames 4 to 5 .* its worker ran out of memory"):
+        with pytest.raises(mg.MEAGraphError, match=r"niobium\.extxyz, frames 4 to 5 .*its worker ran out of memory"):
             mg.analyse(path, config=CONFIG, client=client)
         dataset, found = describe_usable(mg.read(path), CONFIG, None, on_error="quarantine", workers=workers_of(client))
     assert [frame.frame for frame in dataset.quarantined] == [4, 5]
