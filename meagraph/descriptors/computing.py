@@ -20,6 +20,7 @@ from meagraph.descriptors import filling
 from meagraph.descriptors.chgnet_based import chgnet
 from meagraph.descriptors.context import (
     Frame,
+    SharedFrame,
     beside_mean,
     find_frame,
     measure_shells,
@@ -180,10 +181,29 @@ class Making:
     species: tuple[int, ...]
     frame: Frame | None = None  # of the context; None where there is none
 
+    def shared(self, workers: Workers) -> filling.Made:
+        """The same, with the frame where ``workers`` find it."""
+        if self.frame is None:
+            return self
+        return SharedMaking(replace(self, frame=None), SharedFrame.of(self.frame, workers))
+
     def maker(self) -> Maker:
         """What computes own columns and, in the frame, the context."""
-        own, frame = METHODS[self.config.method](self.config, self.species)[1], self.frame
+        own = METHODS[self.config.method](self.config, self.species)[1]
+        frame = self.frame
         return own if frame is None else with_context(own, rich_maker(self.config, self.species, frame.cutoff), frame)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMaking:
+    """The same as a task is told it."""
+
+    made: Making
+    frame: SharedFrame
+
+    def maker(self) -> Maker:
+        """What computes own columns and the context."""
+        return replace(self.made, frame=self.frame.load()).maker()
 
 
 def _with_context(dataset: AtomicDataset, made: Making, like: Frame | None, progress: Progress) -> Making:

@@ -29,7 +29,7 @@ from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
-TOGETHER = 8  # chunks of a task: seconds of work, a few megabytes of result
+TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
 SILENCE = 2.0  # seconds after which a slow descriptor reports within a chunk
 STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away
 
@@ -39,6 +39,14 @@ class Made(Protocol):
 
     def maker(self) -> Maker:
         """What computes them."""
+        ...
+
+
+class Sendable(Made, Protocol):
+    """The same, before it is sent."""
+
+    def shared(self, workers: Workers) -> Made:
+        """Itself, with its arrays where ``workers`` find them."""
         ...
 
 
@@ -113,7 +121,7 @@ def alone(target: Path, progress: Progress = silent) -> Iterator[None]:
 def fill_file(
     target: Path,
     dataset: AtomicDataset,
-    made: Made,
+    made: Sendable,
     progress: Progress,
     *,
     processes: int = 1,
@@ -150,7 +158,7 @@ def _sweep(folder: Path) -> None:
 
 def fill(
     dataset: AtomicDataset,
-    made: Made,
+    made: Sendable,
     progress: Progress,
     partial: Partial | None = None,
     *,
@@ -192,7 +200,7 @@ def fill(
 def _described(
     dataset: AtomicDataset,
     indices: NDArray[np.intp],
-    made: Made,
+    made: Sendable,
     processes: int,
     workers: Workers,
     progress: Progress,
@@ -207,7 +215,7 @@ def _described(
     each = list(chunks)
     together = [each[start : start + TOGETHER] for start in range(0, len(each), TOGETHER)]
     results = map_chunks(
-        functools.partial(describe_chunks, shared(dataset, workers), made),
+        functools.partial(describe_chunks, shared(dataset, workers), made.shared(workers)),
         together,
         workers,
         told=lambda few: frames_in_words(dataset, np.concatenate(few)),

@@ -49,8 +49,9 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, workers: Workers = HERE, p
     features = np.empty((dataset.n_structures, field.width))
     distinct = np.unique(dataset.first_equal)
     chunks = list(_chunks(distinct, dataset.sizes, CHUNK if workers.elsewhere else REPORT))
+    seeing = Seeing(dataset.species, usual, None if fitted is None else fitted.coefficients)
     looks = map_chunks(
-        functools.partial(look, shared(dataset, workers), Seeing(dataset.species, usual, fitted)),
+        functools.partial(look, shared(dataset, workers), seeing),
         chunks,
         workers,
         total=len(chunks),
@@ -77,7 +78,7 @@ class Seeing:
 
     species: tuple[int, ...]
     usual: float  # Å
-    fitted: Fitted | None
+    coefficients: NDArray[np.float64] | None  # (W,) of the fit
 
 
 def look(
@@ -87,8 +88,8 @@ def look(
 
     Without a fit the forces are empty.
     """
-    field, fitted = new_field(seeing.species, seeing.usual), seeing.fitted
-    slopes = None if fitted is None else pair_slopes(field, fitted.coefficients)
+    field, fitted = new_field(seeing.species, seeing.usual), seeing.coefficients
+    slopes = None if fitted is None else pair_slopes(field, fitted)
     nearest, shell, forces, features = [], [], [np.empty((0, 3))], []
     for index in structures.tolist():
         atoms = found.structures.plain(index)
@@ -98,7 +99,7 @@ def look(
         shell.append(count)
         features.append(around.energy_features(field) / len(atoms))
         if fitted is not None and slopes is not None:
-            forces.append(around.forces(field, fitted.coefficients, slopes))
+            forces.append(around.forces(field, fitted, slopes))
     return np.concatenate(nearest), np.concatenate(shell), np.concatenate(forces), np.array(features)
 
 

@@ -43,12 +43,14 @@ AGREEMENT_VERSION = 2  # of what neighbours agree on
 class Latent:
     """Latent values in which neighbouring atoms agree."""
 
-    agreement: Agreement
+    weights: dict[str, Array]  # of the agreement
     context: Array  # (N, k)
 
     def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Those (n, H) of the environments ``rows`` (n,)."""
-        return self.agreement(self.context.load()[rows])
+        return Agreement.from_arrays({name: one.load() for name, one in self.weights.items()})(
+            self.context.load()[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +72,8 @@ class Learned(Shown):
         """The same as :attr:`latent`, as it can be told to tasks of ``workers``."""
         if self.agreement is None or self.context is None:
             return None
-        return Latent(self.agreement, workers.share("context", self.context))
+        weights = {name: workers.share(f"agreement-{name}", array) for name, array in self.agreement.arrays().items()}
+        return Latent(weights, workers.share("context", self.context))
 
     @property
     def latent(self) -> LatentOf | None:
