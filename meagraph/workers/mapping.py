@@ -28,6 +28,7 @@ from meagraph.progress import Progress, silent
 from meagraph.workers.sharing import Array, InMemory, on_disk, stored
 
 AHEAD = 3  # chunks a worker that are on their way, so that none waits and few results do
+VERSION = 1  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
 PATIENCE = 0.25  # seconds between two looks at whether the work was cancelled
 
 C = TypeVar("C")
@@ -65,7 +66,7 @@ class Workers:
         if self.executor is None:
             yield self
             return
-        folder = cache_directory("tasks", f"{stage}-{content_key(depends)}")
+        folder = cache_directory("tasks", f"{stage}-{content_key({**depends, "tasks": VERSION})}")
         yield replace(self, folder=folder)
         shutil.rmtree(folder, ignore_errors=True)
 
