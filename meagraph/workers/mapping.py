@@ -66,7 +66,8 @@ class Workers:
         if self.executor is None:
             yield self
             return
-        folder = cache_directory("tasks", f"{stage}-{content_key({**depends, "tasks": VERSION})}")
+        key = content_key({**depends, "tasks": VERSION})
+        folder = cache_directory("tasks", f"{stage}-{key}")
         yield replace(self, folder=folder)
         shutil.rmtree(folder, ignore_errors=True)
 
