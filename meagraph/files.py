@@ -9,8 +9,10 @@ import json
 import os
 import tempfile
 import tokenize
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,10 +50,27 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(writable_text(text) + "\n", encoding="utf-8")
 
 
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """Arrays of one shape and type that are to be written as the rows of one, without a copy of all."""
+
+    rows: Sequence[NDArray[Any]]  # at least one
+
+
 def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
-    """Write ``arrays`` as one NumPy archive without pickled objects, atomically."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    """Write ``arrays``, among them such as are :class:`Stacked`, as one NumPy archive without pickles, atomically."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                if isinstance(array, Stacked):
+                    first = array.rows[0]
+                    shape = (len(array.rows), *first.shape)
+                    header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                    for row in array.rows:
+                        stream.write(np.ascontiguousarray(row, dtype=first.dtype).data)
+                else:
+                    np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
 
 
 def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:

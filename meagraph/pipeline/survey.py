@@ -14,7 +14,7 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
-from meagraph.files import read_arrays, write_arrays
+from meagraph.files import Stacked, read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
@@ -172,7 +172,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "seed": result.ranking.seed,
         "default": None if result.clusters.hierarchy is None else result.clusters.hierarchy.default,
     }
-    arrays: dict[str, NDArray[Any]] = {
+    arrays: dict[str, NDArray[Any] | Stacked] = {
         "latent": result.embedding.values,
         "edge_index": result.embedding.edge_index,
         "edge_score": result.embedding.score,
@@ -184,9 +184,9 @@ def write_survey(path: Path, result: Survey) -> None:
         "xy": result.projection.xy,
         "score": result.outliers.score,
         "unclustered": result.outliers.unclustered,
-        "signal_value": np.stack([signal.value for signal in signals]),
-        "signal_deviation": np.stack([signal.deviation for signal in signals]),
-        "signal_rarity": np.stack([signal.rarity for signal in signals]),
+        "signal_value": Stacked([signal.value for signal in signals]),
+        "signal_deviation": Stacked([signal.deviation for signal in signals]),
+        "signal_rarity": Stacked([signal.rarity for signal in signals]),
         **{f"partner_{number}": signal.partner for number, signal in enumerate(signals) if signal.partner is not None},
         **{f"members_{number}": one.members for number, one in enumerate(result.outliers.families)},
         **{f"rows_{number}": one.rows for number, one in enumerate(result.outliers.families)},
