@@ -24,9 +24,12 @@ from typing import Any
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
+from meagraph.descriptors import filling
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
+from meagraph.force_field import observing
 from meagraph.force_field.observing import observe
+from meagraph.graph import distinct, nets
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import condense_for
@@ -36,6 +39,14 @@ from meagraph.workers.clients import connected, workers_of
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = PipelineConfig()
+SMALL = (  # chunks of a small dataset, so that there are many at every stage
+    (filling, "CHUNK", 64),
+    (filling, "TOGETHER", 1),
+    (observing, "CHUNK", 64),
+    (observing, "REPORT", 64),
+    (distinct, "CHUNK", 200),
+    (nets, "ROWS", 200),
+)
 
 
 def peak() -> float:
@@ -124,6 +135,8 @@ def small_part(dataset: AtomicDataset) -> AtomicDataset:
 def kills(path: str, wanted: int, *, seed: int = 0) -> dict[str, Any]:
     """Kill workers until ``wanted`` are dead; how many runs went through it with the right result."""
     rng = random.Random(seed)
+    for room, name, value in SMALL:
+        setattr(room, name, value)
     with tempfile.TemporaryDirectory() as reading, connected(workers=2) as client:
         os.environ["MEAVIZ_CACHE"] = reading
         dataset = open_data(path)

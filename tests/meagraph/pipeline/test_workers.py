@@ -102,12 +102,16 @@ def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers(
 
 
 class Deadly(ThreadPoolExecutor):
-    """Workers that die of every chunk with the fifth structure."""
+    """Workers that die of every chunk with the structure of index 4, wherever it has moved to."""
+
+    cell = niobium_structures()[4].cell.array
 
     def submit(self, function: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
         def work(chunk: Any) -> Any:
-            if function.func is filling.describe_chunks and 4 in np.concatenate(chunk):
-                raise MemoryError
+            if function.func is filling.describe_chunks:
+                cells = function.args[0].structures.cells[np.concatenate(chunk)]
+                if np.isclose(cells, self.cell).all(axis=(1, 2)).any():
+                    raise MemoryError
             return function(chunk)
 
         return super().submit(work, chunk, **options)
