@@ -28,6 +28,7 @@ from meagraph.progress import Progress, silent
 from meagraph.workers.sharing import Array, InMemory, on_disk, stored
 
 AHEAD = 3  # chunks a worker that are on their way, so that none waits and few results do
+DIED = ("KilledWorker", "BrokenProcessPool")  # errors of Dask and of pools of processes
 VERSION = 1  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
 PATIENCE = 0.25  # seconds between two looks at whether the work was cancelled
 
@@ -173,7 +174,12 @@ def _lost(error: BaseException) -> MEAGraphError:
 
 
 def _failed(chunk: C, told: Callable[[C], str], error: BaseException) -> ChunkError[C]:
-    what = "its worker ran out of memory" if ran_out(error) else f"{type(error).__name__}: {error}"
+    if ran_out(error):
+        what = "its worker ran out of memory"
+    elif type(error).__name__ in DIED:
+        what = "the workers that tried it died, as they do where memory runs out"
+    else:
+        what = f"{type(error).__name__}: {error}"
     return ChunkError(
         f"{told(chunk)}: expected the work on these to end, but it failed each time it was tried ({what}). Leave them "
         "out (--on-error quarantine), give each worker more memory, or look for what is unusual in them.",
