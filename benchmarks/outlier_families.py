@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from meagraph.datasets import AtomicDataset, read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.files import write_json
-from meagraph.force_field.field import Observed, observe
+from meagraph.force_field.observing import Observed, observe
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.latent.clustering import Clusters
 from meagraph.outliers import ALARM, Outliers, novelty, places, scoring

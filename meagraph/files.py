@@ -11,7 +11,8 @@ import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Literal, TypeVar
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.limits import FREE, RATIO
-from meagraph.temporary import temporary_file
+from meagraph.temporary import temporary_file, temporary_folder
 
 T = TypeVar("T")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*([.:].*)?", re.IGNORECASE)
@@ -49,11 +50,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
-        made = Path(temporary) / target.name
+    with temporary_folder(target.parent) as temporary:
+        made = temporary / target.name
         made.mkdir()
         yield made
-        before = Path(temporary) / "before"
+        before = temporary / "before"
         if os.path.lexists(target):
             target.rename(before)
         try:
@@ -71,10 +72,27 @@ def write_json(path: str | Path, content: Any) -> None:
         temporary.write_text(writable_text(text) + "\n", encoding="utf-8")
 
 
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """Arrays of one shape and type that are to be written as the rows of one, without a copy of all."""
+
+    rows: Sequence[NDArray[Any]]  # at least one
+
+
 def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
-    """Write ``arrays`` as one NumPy archive without pickled objects, atomically."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    """Write ``arrays``, among them such as are :class:`Stacked`, as one NumPy archive without pickles, atomically."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                if isinstance(array, Stacked):
+                    first = array.rows[0]
+                    shape = (len(array.rows), *first.shape)
+                    header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(stream, header)
+                    for row in array.rows:
+                        stream.write(np.ascontiguousarray(row, dtype=first.dtype).data)
+                else:
+                    np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
 
 
 def write_array(path: str | Path, array: NDArray[Any]) -> None:

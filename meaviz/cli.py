@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from meagraph.cache import tidy_cache
 from meagraph.cli import add_known, add_reading_options, reading_options
+from meagraph.cli.workers_options import add_workers, client_of
 from meagraph.errors import MEAGraphError
 from meagraph.logs import add_log_options, begin_log, end_log
 from meaviz.desktop import launcher as desktop
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"meaviz {version('meaviz')}")
     add_serving_options(parser)
     add_log_options(parser)
+    add_workers(parser)
     add_reading_options(parser, on_error="quarantine")
     return parser
 
@@ -92,6 +95,8 @@ def _serve(options: argparse.Namespace) -> int:
     print("meaviz: starting ...", file=sys.stderr)
     tidy_cache()
     sys.setswitchinterval(SWITCH)
+    cluster = contextlib.ExitStack()
+    cluster.enter_context(client_of(options))
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING
 
@@ -159,6 +164,7 @@ def _serve(options: argparse.Namespace) -> int:
         held().close()
         forget_browser()
         end_jobs(ENDING)
+        cluster.close()
     return 0
 
 

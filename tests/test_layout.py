@@ -16,7 +16,8 @@ APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvpl
 
 # Who may import whom: a room imports what stands on storeys below it, and itself.
 STOREYS = (
-    {"axes", "errors", "limits", "memory", "progress", "files", "cache", "compiling", "display", "logs", "temporary"},
+    {"axes", "errors", "limits", "memory", "progress", "files", "cache", "compiling", "display", "logs", "temporary"}
+    | {"workers"},
     {"datasets"},
     {"descriptors", "graph", "force_field", "duplicates"},
     {"model"},

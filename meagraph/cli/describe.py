@@ -15,6 +15,7 @@ from meagraph.cli.options import (
     pipeline_config,
 )
 from meagraph.cli.output import Bar, say
+from meagraph.cli.workers_options import add_workers, client_of
 
 
 def add_describe(commands: Any) -> None:
@@ -38,6 +39,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a model, or descriptors, whose frame the context is to be in (default: a frame of these data)",
     )
+    add_workers(parser)
     add_known(parser)
     add_data(parser)
 
@@ -47,12 +49,13 @@ def _describe(options: argparse.Namespace) -> None:
     from meagraph.progress import part
     from meagraph.step_files.checks import check_suffix, claim, with_details
     from meagraph.step_files.descriptors import DESCRIPTORS, frame_in, write_described
+    from meagraph.workers.clients import workers_of
 
     check_suffix(options.out, ".npy")
     config = pipeline_config(options)
     read = [*options.data, *options.known, config.descriptors.source, *with_details(options.like)]
     beside = claim(options.out, DESCRIPTORS, inputs=read, overwrite=options.overwrite)
-    with Bar("describe") as progress:
+    with client_of(options) as client, Bar("describe") as progress:
         dataset = read_data(options, part(progress, 0.0, 0.3))
         descriptors = describe(
             dataset,
@@ -60,6 +63,7 @@ def _describe(options: argparse.Namespace) -> None:
             context=config.context,
             like=frame_in(options.like),
             cache=not options.no_cache,
+            workers=workers_of(client, cache=not options.no_cache),
             progress=part(progress, 0.3, 1.0),
         )
         write_described(options.out, dataset, descriptors, overwrite=options.overwrite)

@@ -24,6 +24,7 @@ class Setting:
     metavar: str | None = None
     shown: str = "%(default)s"  # the default, in the help
     kind: Callable[[str], Any] | None = None  # of a field that may be None
+    also: str = ""  # another name of the option
 
     @property
     def destination(self) -> str:
@@ -77,7 +78,7 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
         Setting("--l-max", "descriptors.l_max", "angular degree; of snap half of twojmax"),
     ),
     "graph": (
-        Setting("--budget", "budget", "representatives at most"),
+        Setting("--budget", "budget", "representatives at most", also="--representatives"),
         Setting("--threshold", "graph.lower", "similarity of an edge", shown="%(default)g"),
         Setting("--neighbours", "graph.neighbours", "edges a representative at most"),
     ),
@@ -144,7 +145,8 @@ def add_settings(parser: argparse.ArgumentParser, *names: str, otherwise: str = 
             for step in setting.field.split("."):
                 value = getattr(value, step)
             group.add_argument(
-                setting.flag,
+                *filter(None, (setting.flag, setting.also)),
+                dest=setting.destination,
                 type=setting.kind or type(value),
                 default=None if otherwise else value,
                 choices=setting.choices() if setting.choices else None,
@@ -159,7 +161,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("--fine-tune", metavar="FILE", help="a trained model to start from instead of random weights")
     parser.add_argument(
-        "--device", default="cpu", choices=DEVICES, help="auto is cuda where there is one (default: %(default)s)"
+        "--device", default="auto", choices=DEVICES, help="auto is cuda where there is one (default: %(default)s)"
     )
 
 

@@ -22,6 +22,7 @@ from meagraph.cli.output import Bar, cluster_lines, cost_table, plan_figures, pl
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.cli.recipe_options import recipe_of_options
+from meagraph.cli.workers_options import add_workers, client_of
 from meagraph.display.cards import printable
 from meagraph.errors import MEAGraphError
 
@@ -50,6 +51,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="FILE", help="a trained model instead of training one")
     add_common_options(parser)
     add_training_options(parser)
+    add_workers(parser)
     add_pruning_options(parser)
     add_by_error(parser)
     add_formats(parser)
@@ -69,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
             raise MEAGraphError("--model applies a model as it is, --fine-tune trains one further. Give one of them.")
         training["model_path"] = options.model
     pruning, predictions = pruning_config(options), predicted_by(options, by="by_error")
-    with Bar("meagraph") as progress:
+    with client_of(options) as client, Bar("meagraph") as progress:
         result = run(
             options.data,
             options.out,
@@ -85,6 +87,7 @@ def _run(options: argparse.Namespace) -> None:
             weights=options.weights,
             recipe=lambda found: recipe_of_options(options, found, pruning, predictions).to_yaml(),
             overwrite=options.overwrite,
+            client=client,
             progress=progress,
             **reading_options(options),
         )

@@ -181,6 +181,27 @@ class Packing:
         if len(self._waiting) == BLOCK:
             self._settle()
 
+    def extend(self, others: Structures) -> None:
+        """Many more structures, as if they came one by one."""
+        self._settle()
+        row, numbers = len(self._layout), []
+        seen: dict[tuple[Hashable, ...], int] = {}
+        for column in others.columns:
+            key: tuple[Hashable, ...] = (column.place, column.name, *column.told)
+            nth = seen[key] = seen.get(key, -1) + 1
+            number = self._columns.setdefault((*key, nth), len(self._columns))
+            if number == len(self._gathered):
+                self._gathered.append(Gathering(column.place, column.name, column.kind, column.dtype))
+            self._gathered[number].extend(row, column)
+            numbers.append(number)
+        layouts = [
+            self._layouts.setdefault(tuple(numbers[one] for one in layout), len(self._layouts))
+            for layout in others.layouts
+        ]
+        self._layout += np.array(layouts, dtype=np.int64)[others.layout].tolist()
+        self._sizes += np.diff(others.offsets).tolist()
+        self._blocks.append((others.numbers, others.positions, others.cells, others.pbc))
+
     def _settle(self) -> None:
         if self._waiting:
             self._blocks.append(

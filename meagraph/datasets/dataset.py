@@ -181,6 +181,11 @@ class AtomicDataset(Shown):
         return np.asarray(first[inverse], dtype=np.int64)
 
     @cached_property
+    def folder(self) -> str | None:
+        """The store (:mod:`meagraph.datasets.store`) that its arrays are mapped from; None where there is none."""
+        return None
+
+    @cached_property
     def fingerprint(self) -> str:
         """Content hash of the whole dataset, labels and groups included, file names and paths not."""
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())

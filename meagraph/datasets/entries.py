@@ -82,6 +82,15 @@ class Column:
         return copy.deepcopy(self.values[place])
 
     @property
+    def told(self) -> tuple[Hashable, ...]:
+        """What tells it from other columns of its name, as :func:`kind_of` has it."""
+        if self.kind == "number":
+            return (self.kind, self.values.dtype.str)
+        if self.kind == "array":
+            return (self.kind, self.values.dtype.str, self.values.shape[1:])
+        return (self.kind, self.dtype, self.values.shape[1:]) if self.kind == "words" else (self.kind,)
+
+    @property
     def is_number(self) -> bool:
         """Whether it holds one real number, or truth value, a frame."""
         return self.kind in SCALARS or (self.kind == "number" and self.values.dtype.kind in "fiub")
@@ -146,6 +155,19 @@ class Gathering:
         elif self.kind in ("text", "json"):
             value = self.codes.setdefault(value, len(self.codes))
         self.values.append(value)
+
+    def extend(self, row: int, column: Column) -> None:
+        """Many more values, those of a ``column`` whose first frame is the frame ``row`` here."""
+        self.settle()
+        self.rows += (column.rows + row).tolist()
+        values = column.values
+        if column.texts is not None:
+            texts = (column.texts[code] for code in range(len(column.texts)))
+            codes = [self.codes.setdefault(text, len(self.codes)) for text in texts]
+            values = np.array(codes, dtype=np.int32)[values] if codes else values
+        if column.bounds is not None:
+            self.sizes += np.diff(column.bounds).tolist()
+        self.blocks.append(values)
 
     def settle(self) -> None:
         """Join what has come in since the last time, so that nothing but arrays is kept."""

@@ -20,6 +20,7 @@ from meagraph.datasets.frames import FrameSpan, read_frames
 from meagraph.datasets.inputs import EXTXYZ_SUFFIXES, Input, open_inputs
 from meagraph.datasets.labels import Keys
 from meagraph.datasets.options import MAX_BYTES, ReadOptions, element_names
+from meagraph.datasets.parts import read_parts
 from meagraph.datasets.storage import (
     DECOMPRESS,
     head_of,
@@ -33,6 +34,7 @@ from meagraph.datasets.store import SUFFIX, is_store, open_store
 from meagraph.datasets.structures import dataset_from_structures, relabelled
 from meagraph.limits import ENTRIES, FRAMES
 from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers
 
 PICKLED_SUFFIXES = (".pkl", ".pckl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".joblib")
 REPORT_BYTES = 200_000
@@ -57,6 +59,7 @@ def read_dataset(
     units: str | None = None,
     max_bytes: int = MAX_BYTES,
     fewest: int = 2,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> AtomicDataset:
     """Read one file or several into one dataset, in the order given.
@@ -86,6 +89,7 @@ def read_dataset(
         units: of files that do not say theirs, one of :data:`meagraph.datasets.units.UNITS`.
         max_bytes: how much a compressed file or an archive may hold.
         fewest: structures at least; one will do where others are put beside it.
+        workers: who reads extended XYZ of some size in parts; by default processes of this machine.
         progress: called with thousandths of the work.
 
     Raises:
@@ -113,7 +117,7 @@ def read_dataset(
         shares = np.concatenate([[0.0], np.cumsum(sizes) / sizes.sum()])
         for index, one in enumerate(inputs):
             report = part(progress, shares[index], shares[index + 1])
-            source, frames = _read_file(one, format, max_atoms, as_text, options, packing, report)
+            source, frames = _read_file(one, format, max_atoms, as_text, options, packing, workers, report)
             if frames.quarantined and on_error == "stop":
                 raise DatasetError(frames.quarantined[0].cause)
             found.append(frames)
@@ -185,6 +189,7 @@ def _read_file(
     as_text: frozenset[str],
     options: ReadOptions,
     packing: Packing,
+    workers: Workers,
     progress: Progress,
 ) -> tuple[Source, _Frames]:
     inner = inner_name(one.file)
@@ -201,13 +206,19 @@ def _read_file(
     notes = list(one.notes)
     if (known is None and inner.suffix.lower() in EXTXYZ_SUFFIXES) or known in ("xyz", "extxyz"):
         text, sha256 = source_text(one.file, name=one.name, max_bytes=options.max_bytes)
-        name, found = "extxyz", read_frames(text, path=one.name, max_atoms=max_atoms, as_text=as_text)
-        frames = _collect(found, packing, one.name, len(text), progress)
+        name = "extxyz"
+        plain_text = None if one.file.suffix.lower() in DECOMPRESS else one.file.absolute()
+        common: dict[str, Any] = {"path": one.name, "max_atoms": max_atoms, "as_text": as_text}
+        parts = read_parts(text, plain_text, **common, packing=packing, workers=workers, progress=progress)
+        if parts is not None:
+            frames = _Frames(np.arange(len(parts[1])), *parts, [])
+        else:
+            frames = _collect(read_frames(text, **common), packing, one.name, len(text), progress)
     else:
         with plain_file(one.file, one.name, options.max_bytes) as plain:
             name = _format_name(plain, one.name, known)
             if name == "extxyz":
-                return _read_file(one, name, max_atoms, as_text, options, packing, progress)
+                return _read_file(one, name, max_atoms, as_text, options, packing, workers, progress)
             reader = READERS[name].read if name in READERS else partial(read_by_ase, format=name)
             others = _frames(reader, plain, one.name, name, options, notes)
             frames = _collect(((NOWHERE, frame) for frame in others), packing, one.name, 1, progress)

@@ -239,6 +239,7 @@ def _opened(folder: Path, header: Mapping[str, Any], stored: str, at: Mapping[st
     known = by_structure["key"].tobytes().hex()
     # what cached_property would find, which reads all positions
     dataset.__dict__["structure_keys"] = tuple(known[at : at + 32] for at in range(0, len(known), 32))
+    dataset.__dict__["folder"] = os.fspath(folder)
     return dataset
 
 

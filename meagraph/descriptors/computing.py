@@ -20,7 +20,7 @@ from meagraph.descriptors import filling
 from meagraph.descriptors.chgnet_based import chgnet
 from meagraph.descriptors.context import (
     Frame,
-    Shells,
+    SharedFrame,
     beside_mean,
     find_frame,
     measure_shells,
@@ -38,6 +38,7 @@ from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
 from meagraph.files import array_from_text, read_array, text_of_array, write_json
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers
 
 METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
     "soap": soap,
@@ -135,6 +136,7 @@ def compute_descriptors(
     context: bool = False,
     like: Frame | None = None,
     into: Path | None = None,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment of ``dataset``: float32, shape (N, D), rows in file order.
@@ -143,47 +145,75 @@ def compute_descriptors(
     (:mod:`meagraph.descriptors.context`) come k columns more, in the frame ``like`` or else in one of this dataset.
     With ``into`` the values are written to this .npy file and memory-mapped: a run that was killed or cancelled goes on
     where it stopped, of two runs that want the same file the second waits, and one that is there already is taken as it
-    is. Raises MEAGraphError naming the structure where a descriptor cannot be computed.
+    is. The ``workers`` compute them, chunk by chunk. Raises MEAGraphError naming the structure where a descriptor
+    cannot be computed.
     """
     config = config or DescriptorConfig()
     if config.method in READY_MADE:
         return _ready_made(dataset, config, context, like)
-    parameters, maker = recipe(dataset, config, species)
-    workers = (os.cpu_count() or 1) if dataset.n_environments > KINDS[config.method].parallel_above else 1
-    frame = None
+    parameters, _ = recipe(dataset, config, species)
+    made = Making(config, tuple(species or dataset.species))
+    many = dataset.n_environments > KINDS[config.method].parallel_above
+    processes = (os.cpu_count() or 1) if many and not workers.elsewhere else 1
     if into is None:
         if context:
-            maker, frame = _with_context(dataset, config, maker, species, like, progress)
-        values = filling.fill(dataset, maker, progress, workers=workers)
-        return _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
+            made = _with_context(dataset, made, like, progress)
+        values = filling.fill(dataset, made, progress, processes=processes, workers=workers)
+        return _finished(dataset, Descriptors(values, config.method, parameters, config, made.frame))
     with filling.alone(into, progress):
         known = recall_values(into, dataset, config, parameters, context)
         if known is not None:  # another run may have made them while this one waited
             return known
         if context:
-            maker, frame = _with_context(dataset, config, maker, species, like, progress)
-        filling.fill_file(into, dataset, maker, progress, workers=workers)
+            made = _with_context(dataset, made, like, progress)
+        filling.fill_file(into, dataset, made, progress, processes=processes, workers=workers)
         values = read_array(into)
-        found = _finished(dataset, Descriptors(values, config.method, parameters, config, frame))
+        found = _finished(dataset, Descriptors(values, config.method, parameters, config, made.frame))
         write_json(into.with_suffix(".json"), {**found.identity, "dataset": dataset.name, **context_texts(found)})
     return found
 
 
-def _with_context(
-    dataset: AtomicDataset,
-    config: DescriptorConfig,
-    own: Maker,
-    species: tuple[int, ...] | None,
-    like: Frame | None,
-    progress: Progress,
-) -> tuple[Maker, Frame]:
-    """The maker of own columns and context, and the frame of the latter."""
-    shells = measure_shells(dataset) if like is None else Shells(like.shell, like.cutoff)
-    rich = rich_maker(config, species or dataset.species, shells.cutoff)
+@dataclass(frozen=True, eq=False)
+class Making:
+    """All that computed descriptors hang on but the structures, small enough to send to a worker."""
+
+    config: DescriptorConfig
+    species: tuple[int, ...]
+    frame: Frame | None = None  # of the context; None where there is none
+
+    def shared(self, workers: Workers) -> filling.Made:
+        """The same, with the frame where ``workers`` find it."""
+        if self.frame is None:
+            return self
+        return SharedMaking(replace(self, frame=None), SharedFrame.of(self.frame, workers))
+
+    def maker(self) -> Maker:
+        """What computes own columns and, in the frame, the context."""
+        own = METHODS[self.config.method](self.config, self.species)[1]
+        frame = self.frame
+        return own if frame is None else with_context(own, rich_maker(self.config, self.species, frame.cutoff), frame)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedMaking:
+    """The same as a task is told it."""
+
+    made: Making
+    frame: SharedFrame
+
+    def maker(self) -> Maker:
+        """What computes own columns and the context."""
+        return replace(self.made, frame=self.frame.load()).maker()
+
+
+def _with_context(dataset: AtomicDataset, made: Making, like: Frame | None, progress: Progress) -> Making:
+    """The same with context, in the frame ``like`` or in one of ``dataset``."""
     if like is None:
+        shells = measure_shells(dataset)
+        rich = rich_maker(made.config, made.species, shells.cutoff) or made.maker()
         progress(0, 1, "frame of the descriptors")
-        like = find_frame(dataset, shells, lambda chosen: filling.compute(dataset, chosen, rich or own))
-    return with_context(own, rich, like), like
+        like = find_frame(dataset, shells, lambda chosen: filling.compute(dataset, chosen, rich))
+    return replace(made, frame=like)
 
 
 def _finished(dataset: AtomicDataset, found: Descriptors) -> Descriptors:

@@ -26,6 +26,8 @@ from meagraph.descriptors.dscribe_based import soap, soap_width
 from meagraph.descriptors.settings import DescriptorConfig, Maker
 from meagraph.errors import MEAGraphError
 from meagraph.files import array_from_text, text_of_array
+from meagraph.workers import Workers
+from meagraph.workers.sharing import Array
 
 COLUMNS = 64  # at most
 RICH = ((8, 6), (6, 4), (4, 3), (3, 3))  # n_max and l_max of SOAP, the first that is not too wide
@@ -91,6 +93,27 @@ class Frame:
         if axes.ndim != 2 or norms.shape != (len(axes),) or centre.shape != norms.shape:
             raise ValueError(f"a frame of {norms.shape}, {centre.shape} and {axes.shape} columns")
         return Frame(float(stored["shell"]), float(stored["cutoff"]), norms, centre, axes)
+
+
+@dataclass(frozen=True)
+class SharedFrame:
+    """A frame as a task can be told it."""
+
+    shell: float
+    cutoff: float
+    arrays: tuple[Array, Array, Array]  # norms, centre, axes
+
+    @staticmethod
+    def of(frame: Frame, workers: Workers) -> SharedFrame:
+        """Where ``workers`` find ``frame``."""
+        norms, centre, axes = (
+            workers.share(f"frame-{name}", getattr(frame, name)) for name in ("norms", "centre", "axes")
+        )
+        return SharedFrame(frame.shell, frame.cutoff, (norms, centre, axes))
+
+    def load(self) -> Frame:
+        """The frame."""
+        return Frame(self.shell, self.cutoff, *(array.load() for array in self.arrays))
 
 
 def rich_config(config: DescriptorConfig, n_species: int) -> DescriptorConfig:

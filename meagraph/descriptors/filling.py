@@ -8,9 +8,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from ase import Atoms
@@ -19,15 +20,34 @@ from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.shared import Found, frames_in_words, shared
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers, map_chunks
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
+TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
 SILENCE = 2.0  # seconds after which a slow descriptor reports within a chunk
 STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away
+
+
+class Made(Protocol):
+    """How descriptors are made, as a task can be told it."""
+
+    def maker(self) -> Maker:
+        """What computes them."""
+        ...
+
+
+class Sendable(Made, Protocol):
+    """The same, before it is sent."""
+
+    def shared(self, workers: Workers) -> Made:
+        """Itself, with its arrays where ``workers`` find them."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +118,15 @@ def alone(target: Path, progress: Progress = silent) -> Iterator[None]:
         lock.release()
 
 
-def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Progress, *, workers: int = 1) -> None:
+def fill_file(
+    target: Path,
+    dataset: AtomicDataset,
+    made: Sendable,
+    progress: Progress,
+    *,
+    processes: int = 1,
+    workers: Workers = HERE,
+) -> None:
     """Write the descriptors of ``dataset`` to ``target``, continuing what a killed or cancelled run has left.
 
     The caller holds the lock of ``target``. An error leaves nothing behind: the frame it names must change.
@@ -106,11 +134,12 @@ def fill_file(target: Path, dataset: AtomicDataset, maker: Maker, progress: Prog
     _sweep(target.parent)
     partial = Partial(target)
     try:
-        fill(dataset, maker, progress, partial, workers=workers)
+        fill(dataset, made, progress, partial, processes=processes, workers=workers)
     except Cancelled:
         raise
     except Exception:
-        partial.remove()
+        if not workers.elsewhere:  # there it may be the machines that failed
+            partial.remove()
         raise
     partial.values.replace(target)
     partial.remove()
@@ -128,19 +157,26 @@ def _sweep(folder: Path) -> None:
 
 
 def fill(
-    dataset: AtomicDataset, maker: Maker, progress: Progress, partial: Partial | None = None, *, workers: int = 1
+    dataset: AtomicDataset,
+    made: Sendable,
+    progress: Progress,
+    partial: Partial | None = None,
+    *,
+    processes: int = 1,
+    workers: Workers = HERE,
 ) -> NDArray[np.float32]:
     """Descriptors (N, D) of all environments, in memory or in the file of ``partial``.
 
-    Structures of equal content are described once and copied. Raises MEAGraphError naming the frame that fails.
+    Structures of equal content are described once and copied. In this process a chunk is shared out to ``processes``;
+    ``workers`` elsewhere take TOGETHER chunks at a time. Raises MEAGraphError naming the frame that fails.
     """
     distinct, origin = np.unique(dataset.first_equal, return_inverse=True)
     rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
     known = np.cumsum(np.bincount(origin, weights=dataset.sizes)).astype(int)  # environments, copies too
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
-    for chunk in _chunks(distinct[done:], dataset.sizes):
+    for chunk, found in _described(dataset, distinct[done:], made, processes, workers, progress):
         heard = math.inf
-        for index, computed in zip(chunk, compute(dataset, chunk, maker, workers=workers), strict=True):
+        for index, computed in zip(chunk, found, strict=True):
             if values is None:
                 shape = (dataset.n_environments, computed.shape[1])
                 values = np.empty(shape, dtype=np.float32) if partial is None else partial.create(shape)
@@ -161,6 +197,43 @@ def fill(
     return values
 
 
+def _described(
+    dataset: AtomicDataset,
+    indices: NDArray[np.intp],
+    made: Sendable,
+    processes: int,
+    workers: Workers,
+    progress: Progress,
+) -> Iterator[tuple[NDArray[np.intp], Iterable[NDArray[np.floating]]]]:
+    """The structures ``indices`` chunk by chunk, and their descriptors."""
+    chunks = _chunks(indices, dataset.sizes)
+    if not workers.elsewhere:
+        maker = made.maker()
+        for chunk in chunks:
+            yield chunk, compute(dataset, chunk, maker, processes=processes)
+        return
+    each = list(chunks)
+    together = [each[start : start + TOGETHER] for start in range(0, len(each), TOGETHER)]
+    results = map_chunks(
+        functools.partial(describe_chunks, shared(dataset, workers), made.shared(workers)),
+        together,
+        workers,
+        told=lambda few: frames_in_words(dataset, np.concatenate(few)),
+        progress=lambda done, total, message: progress(0, 1, "descriptors"),
+    )
+    for few, rows in zip(together, results, strict=True):
+        chunk = np.concatenate(few)
+        yield chunk, np.split(rows, np.cumsum(dataset.sizes[chunk])[:-1])
+
+
+def describe_chunks(found: Found, made: Made, chunks: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
+    """A task: descriptors (n, D) of all structures in a few ``chunks``, one after the other."""
+    maker = made.maker()
+    return np.concatenate(
+        [np.asarray(rows, dtype=np.float32) for chunk in chunks for rows in compute(found, chunk, maker)]
+    )
+
+
 def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
     """Pieces of ``indices``, each of about CHUNK environments and at least one structure."""
     ends = np.cumsum(sizes[indices])
@@ -173,11 +246,11 @@ def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDA
 
 
 def compute(
-    dataset: AtomicDataset, indices: Sequence[int] | NDArray[np.intp], maker: Maker, *, workers: int = 1
+    dataset: Found, indices: Sequence[int] | NDArray[np.intp], maker: Maker, *, processes: int = 1
 ) -> Iterator[NDArray[np.floating]]:
     """Descriptors of the structures ``indices``; an error names the frame, and the atom where it can."""
     structures = [dataset.structures.plain(index) for index in indices]
-    for index, rows in zip(indices, _together(dataset, indices, structures, maker, workers), strict=True):
+    for index, rows in zip(indices, _together(dataset, indices, structures, maker, processes), strict=True):
         if not np.isfinite(rows).all():
             atom = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise MEAGraphError(
@@ -188,16 +261,16 @@ def compute(
 
 
 def _together(
-    dataset: AtomicDataset,
+    dataset: Found,
     indices: Sequence[int] | NDArray[np.intp],
     structures: list[Atoms],
     maker: Maker,
-    workers: int,
+    processes: int,
 ) -> Iterator[NDArray[np.floating]]:
     """What ``maker`` makes of ``structures``; after a failure one by one, to find the frame."""
     done = 0
     try:
-        for rows in maker(structures, workers):
+        for rows in maker(structures, processes):
             yield rows
             done += 1
     except (ValueError, RuntimeError, MemoryError):
@@ -205,7 +278,7 @@ def _together(
             yield _one(dataset, int(index), maker, atoms)
 
 
-def _one(dataset: AtomicDataset, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:
+def _one(dataset: Found, index: int, maker: Maker, atoms: Atoms) -> NDArray[np.floating]:
     try:
         return next(iter(maker([atoms], 1)))
     except (ValueError, RuntimeError, MemoryError) as error:

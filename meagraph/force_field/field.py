@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.cells import compact
 from meagraph.force_field import loops
-from meagraph.progress import Progress, part, silent
+from meagraph.progress import Progress
 
 CUTOFF = 4.5  # Å
 RADIAL = 16  # functions of the distance in each pair potential
@@ -201,53 +201,6 @@ class Fitted:
     coefficients: NDArray[np.float64]  # (W,)
     gram: NDArray[np.float64]  # (W, W) weighed products of the features of the forces, summed over the sample
     residual: float  # eV/Å, typical for an atom
-
-
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """What one pass over all pairs of atoms finds out about a dataset."""
-
-    usual: float  # Å, median distance to the nearest atom; NaN where no atom has a neighbour
-    nearest: NDArray[np.float64]  # (N,) Å to the nearest atom; NaN where none lies within the cutoff
-    coordination: NDArray[np.float64]  # (N,) atoms in the first shell, those at its edge in part
-    forces: NDArray[np.float64]  # (N, 3) eV/Å that the quick field expects; NaN where there are no forces to fit
-    features: NDArray[np.float64]  # (S, W) what multiplies the field's coefficients in the energy per atom
-    fitted: Fitted | None = None  # the field; None where there are no forces to fit
-
-
-def observe(dataset: AtomicDataset, *, seed: int = 0, progress: Progress = silent) -> Observed:
-    """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it.
-
-    Structures of equal content are looked at once.
-    """
-    order = np.random.default_rng(seed).permutation(dataset.n_structures)
-    usual = usual_distance(dataset, order)
-    if not usual > 0.0:
-        n, s = dataset.n_environments, dataset.n_structures
-        alone, unknown = np.zeros(n), np.full(n, np.nan)
-        return Observed(np.nan, unknown, alone, np.full((n, 3), np.nan), np.zeros((s, 0)))
-    field = new_field(dataset.species, usual)
-    fitted = fit_roughly(field, dataset, order, part(progress, 0.0, 0.3))
-    slopes = None if fitted is None else pair_slopes(field, fitted.coefficients)
-    nearest, shell = np.empty(dataset.n_environments), np.empty(dataset.n_environments)
-    forces = np.full_like(dataset.forces, np.nan)
-    features = np.empty((dataset.n_structures, field.width))
-    for index in range(dataset.n_structures):
-        rows, first = slice(dataset.offsets[index], dataset.offsets[index + 1]), dataset.first_equal[index]
-        if first != index:
-            same = slice(dataset.offsets[first], dataset.offsets[first + 1])
-            nearest[rows], shell[rows], forces[rows] = nearest[same], shell[same], forces[same]
-            features[index] = features[first]
-        else:
-            atoms = dataset.structures.plain(index)
-            found = field.neighbourhoods(atoms)
-            nearest[rows], shell[rows] = found.first_shell(usual)
-            features[index] = found.energy_features(field) / len(atoms)
-            if fitted is not None and slopes is not None:
-                forces[rows] = found.forces(field, fitted.coefficients, slopes)
-        if index % 64 == 0:
-            progress(300 + int(700 * rows.stop / dataset.n_environments), 1000, "outliers: quick force field")
-    return Observed(usual, nearest, shell, forces, features, fitted)
 
 
 def usual_distance(dataset: AtomicDataset, order: NDArray[np.int64]) -> float:

@@ -7,8 +7,9 @@ diversity of the data, not with its size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 from meagraph.display.cards import Shown
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
-from meagraph.graph import loops
+from meagraph.graph import loops, nets
+from meagraph.graph.distinct import CHUNK, blocks, exact_duplicates
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers.sharing import Array
 
 RELATIVE_EPSILON = 1e-4  # of the diameter; method.md's measurements: agrees with the dense method (ARI 0.98)
 BUDGET = 20_000
-BLOCK = 2048
 _PAIRS = 4_000_000  # distances at a time: 32 MB
 SWEEPS = 128  # first representatives, found by plain passes over all rows
 STEPS = 256  # representatives between two reports of progress
@@ -94,9 +97,29 @@ Points = NDArray[np.float64] | ScaledRows
 """Descriptors (N, D), columns of unit norm."""
 
 
-def scaled_rows(values: NDArray[np.floating]) -> ScaledRows:
-    """What :func:`unit_columns` gives, without a copy of ``values`` (N, D)."""
-    return ScaledRows(values, column_norms(values))
+@dataclass(frozen=True, eq=False)
+class SharedPoints:
+    """Points as a task can be told them."""
+
+    values: Array
+    norms: NDArray[np.float64] | None = None  # (D,), None where the values are scaled
+
+    def load(self) -> Points:
+        """The points (N, D)."""
+        values = self.values.load()
+        return values if self.norms is None else ScaledRows(values, self.norms)
+
+
+def share_points(points: Points, workers: Workers) -> SharedPoints:
+    """What tasks of ``workers`` are told of ``points``."""
+    if isinstance(points, ScaledRows):
+        return SharedPoints(workers.share("descriptors", points.values), points.norms)
+    return SharedPoints(workers.share("points", points))
+
+
+def scaled_rows(values: NDArray[np.floating], workers: Workers = HERE) -> ScaledRows:
+    """What :func:`unit_columns` gives, without a copy of ``values`` (N, D); their squares are summed by ``workers``."""
+    return ScaledRows(values, column_norms(values, workers=workers))
 
 
 def unit_columns(values: NDArray[np.floating], weights: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
@@ -107,22 +130,31 @@ def unit_columns(values: NDArray[np.floating], weights: NDArray[np.integer] | No
     return np.asarray(values, dtype=np.float64) / column_norms(values, weights)
 
 
-def column_norms(values: NDArray[np.floating], weights: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+def column_norms(
+    values: NDArray[np.floating], weights: NDArray[np.integer] | None = None, *, workers: Workers = HERE
+) -> NDArray[np.float64]:
     """What :func:`unit_columns` divides the columns of ``values`` (N, D) by: (D,), 1 for a column of zeros."""
-    square = np.zeros(values.shape[1])
-    for part in _blocks(len(values)):
-        squares = np.asarray(values[part], dtype=np.float64) ** 2
-        square += (squares if weights is None else weights[part, None] * squares).sum(axis=0)
+    shared = workers.share("descriptors", values)
+    chunks = [(part, None if weights is None else weights[part]) for part in blocks(len(values), CHUNK)]
+    parts = map_chunks(partial(squares_of, shared), chunks, workers)
+    square = np.sum(list(parts), axis=0)
     return np.sqrt(np.where(square > 0, square, 1.0))
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
+def squares_of(shared: Array, chunk: tuple[slice, NDArray[np.integer] | None]) -> NDArray[np.float64]:
+    """A task: the sum of the squares (D,) of some rows, weighed or not."""
+    rows, weights = chunk
+    values = shared.load()[rows]
+    square = np.zeros(values.shape[1])
+    for part in blocks(len(values)):
+        squares = np.asarray(values[part], dtype=np.float64) ** 2
+        square += (squares if weights is None else weights[part, None] * squares).sum(axis=0)
+    return square
 
 
 def _distances(points: Points, place: NDArray[np.float64]) -> NDArray[np.float64]:
     """From every row of ``points`` (N, D) to ``place`` (D,): (N,)."""
-    return np.concatenate([np.linalg.norm(points[part] - place, axis=1) for part in _blocks(len(points))])
+    return np.concatenate([np.linalg.norm(points[part] - place, axis=1) for part in blocks(len(points))])
 
 
 def diameter(points: NDArray[np.float64]) -> float:
@@ -159,6 +191,7 @@ def condense(
     *,
     epsilon: float | None = None,
     budget: int = BUDGET,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Condensed:
     """Condense scaled descriptors ``points`` (N, D) into an epsilon-net.
@@ -171,29 +204,40 @@ def condense(
     Equal input gives an equal net, and but for ties the order of the rows does not matter. ``points`` are read in
     blocks; in memory are the distinct rows, once, and a few numbers for each row.
 
+    Of more than :data:`meagraph.graph.nets.ROWS` distinct rows chunks are condensed by ``workers`` and their nets
+    merged: every row has the nearest representative, within the given epsilon, and a budget's epsilon is at most four
+    times that of the best net (:mod:`meagraph.graph.nets`). The diameter is then that of what the chunks chose.
+
     Raises MEAGraphError for non-finite points, a negative epsilon or a budget below 1.
     """
     if len(points.shape) != 2 or len(points) == 0:
         raise MEAGraphError(f"condense expects descriptors of shape (N, D) with N > 0, got {points.shape}.")
-    for part in _blocks(len(points)):
-        finite = np.isfinite(points[part]).all(axis=1)
-        if not finite.all():
-            raise MEAGraphError(
-                f"Descriptors of environment {part.start + int(np.flatnonzero(~finite)[0])} hold NaN or infinity; "
-                "expected finite numbers. Look for overlapping atoms there, or compute the descriptors anew."
-            )
     if epsilon is not None and not epsilon >= 0:
         raise MEAGraphError(f"epsilon must be 0 or positive, got {epsilon}.")
     if budget < 1:
         raise MEAGraphError(f"The budget must be at least 1 representative, got {budget}.")
-    first, inverse = _exact_duplicates(points)
-    most = len(first) if epsilon is not None else min(budget, len(first))
-    (chosen, owner, square), limit, span = farthest_first(points, first, epsilon, most, progress)
-    rank = np.argsort(np.argsort(first[chosen]))  # representatives are numbered in file order
-    assignment = rank[owner][inverse].astype(np.int64)
-    distance = np.sqrt(square)
+    shared = share_points(points, workers)
+    first, inverse = exact_duplicates(shared, len(points), workers)
+    if len(first) > nets.ROWS:
+        net = nets.net_of_chunks(
+            shared,
+            first,
+            farthest_first,
+            epsilon=epsilon,
+            relative=RELATIVE_EPSILON,
+            most=len(first) if epsilon is not None else budget,
+            workers=workers,
+            progress=progress,
+        )
+        chosen, owner, distance, limit, span = net.chosen, net.owner, net.distance, net.limit, net.span
+    else:
+        most = len(first) if epsilon is not None else min(budget, len(first))
+        (chosen, owner, square), limit, span = farthest_first(points, first, epsilon, most, progress)
+        order = np.argsort(first[chosen])  # representatives are numbered in file order
+        chosen, owner, distance = chosen[order], np.argsort(order)[owner], np.sqrt(square)
+    assignment = owner[inverse].astype(np.int64)
     return Condensed(
-        representatives=np.sort(first[chosen]).astype(np.int64),
+        representatives=first[chosen].astype(np.int64),
         assignment=assignment,
         distance=distance[inverse],
         multiplicity=np.bincount(assignment, minlength=len(chosen)).astype(np.int64),
@@ -207,12 +251,21 @@ Net = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
 def farthest_first(
-    points: Points, first: NDArray[np.int64], epsilon: float | None, most: int, progress: Progress
+    points: Points,
+    first: NDArray[np.int64],
+    epsilon: float | None,
+    most: int,
+    progress: Progress,
+    *,
+    relative: float = RELATIVE_EPSILON,
 ) -> tuple[Net, float, float]:
-    """The net of the rows ``first`` (N,) by at most ``most`` of them, the epsilon asked for, and the diameter."""
+    """The net of the rows ``first`` (N,) by at most ``most`` of them, the epsilon asked for, and the diameter.
+
+    Where none is asked for it is ``relative`` times the diameter.
+    """
     rows = points[first]
     span = diameter(rows)
-    limit = RELATIVE_EPSILON * span if epsilon is None else float(epsilon)
+    limit = relative * span if epsilon is None else float(epsilon)
     net = _sweep(rows, limit**2, min(most, SWEEPS), progress)
     chosen, owner, square = net
     if len(chosen) < most and square.max() > limit**2:
@@ -294,21 +347,3 @@ def condensed_from(data: Mapping[str, NDArray[Any]]) -> Condensed:
     """The inverse of :func:`arrays_of`; other arrays in ``data`` do not matter. Raises KeyError for a missing one."""
     found: dict[str, Any] = {field.name: data[field.name] for field in fields(Condensed)}
     return Condensed(**{**found, "epsilon": float(found["epsilon"]), "diameter": float(found["diameter"])})
-
-
-def _exact_duplicates(points: Points) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first row of each distinct one of ``points`` (N, D), in file order (U,), and which of them each is (N,).
-
-    Rows of one hash are compared with the first of them; should two that differ ever share one, both stay.
-    """
-    size = len(points)
-    hashes = np.empty(size, dtype=np.uint64)
-    for part in _blocks(size):
-        rows = np.ascontiguousarray(points[part], dtype=np.float64) + 0.0  # -0.0 and 0.0 are one value
-        hashes[part] = loops.row_hashes(rows.view(np.uint64))
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    origin = first[inverse]
-    for part in _blocks(size):
-        same = (points[part] == points[origin[part]]).all(axis=1)
-        origin[part] = np.where(same, origin[part], np.arange(size)[part])
-    return np.unique(origin, return_inverse=True)

@@ -131,6 +131,45 @@ def farthest_first(
     return count
 
 
+@numba.njit(cache=True, nogil=True, fastmath=SUMS)
+def nearest_around(points: Floats, places: Floats, near: Indices, gap: Floats, owner: Indices, square: Floats) -> None:
+    """The nearest of ``places`` (M, D) to each of ``points`` (N, D), the first of several, in place.
+
+    ``owner`` (N,) is a place to begin at; ``near`` (M, K) are the places nearest to each, nearest first, at the
+    distances ``gap`` (M, K). What is farther from the first owner than the point from it
+    and from the best together is no nearer.
+    """
+    count, known, width = places.shape[0], near.shape[1], points.shape[1]
+    for i in range(points.shape[0]):
+        start = owner[i]
+        best, at = np.inf, start
+        reach, within = 0.0, 0.0
+        whole = False
+        for k in range(-1, known):
+            if k >= 0 and gap[start, k] > (reach + within) * (1.0 + 1e-9):
+                whole = True
+                break
+            j = start if k < 0 else near[start, k]
+            total = 0.0
+            for d in range(width):
+                step = points[i, d] - places[j, d]
+                total += step * step
+            if k < 0:
+                reach = np.sqrt(total)
+            if total < best or (total == best and j < at):
+                best, at = total, j
+                within = np.sqrt(total)
+        if not whole and known < count:
+            for j in range(count):
+                total = 0.0
+                for d in range(width):
+                    step = points[i, d] - places[j, d]
+                    total += step * step
+                if total < best or (total == best and j < at):
+                    best, at = total, j
+        owner[i], square[i] = at, best
+
+
 @numba.njit(cache=True, nogil=True)
 def row_hashes(rows: Indices) -> Indices:
     """A 64-bit hash (N,) of each row of ``rows`` (N, D) uint64 (FNV-1a over words, then mixed)."""
@@ -151,5 +190,6 @@ def warm() -> None:
         farthest_point_order(np.zeros((2, 2), kind), 0, 0)
     rows, square = np.zeros((2, 2)), np.zeros(2)
     row_hashes(rows.view(np.uint64))
+    nearest_around(rows, rows, np.zeros((2, 1), np.int32), rows[:, :1].copy(), ints[:2].copy(), square)
     nearest_so_far(rows, ints, square, np.zeros(2, np.int64), 0, 1)
     farthest_first(rows, ints, 1, 0, 0.0, square, ints[:2], ints[:2], ints, np.zeros(4), ints)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed
 from meagraph.latent.neighbours import nearest_one
 from meagraph.model.results import Embedding, Nodes
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers.sharing import Array
 
 DRAWN = 20_000
 BLOCK = 20_000  # environments whose latent values are held at a time
@@ -33,6 +36,7 @@ def holding(
     latent: LatentOf | None,
     *,
     seed: int = 0,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Embedding:
     """The embedding with the values that ``latent`` gives, compared by distance; itself where there is none.
@@ -42,7 +46,9 @@ def holding(
     """
     if latent is None:
         return embedding
-    nodes = draw_nodes(latent, len(condensed.assignment), seed=seed, progress=progress) if coarse(condensed) else None
+    nodes = None
+    if coarse(condensed):
+        nodes = draw_nodes(latent, len(condensed.assignment), seed=seed, workers=workers, progress=progress)
     return replace(embedding, values=latent(condensed.representatives), by_distance=True, nodes=nodes)
 
 
@@ -70,21 +76,42 @@ def population(embedding: Embedding, condensed: Condensed) -> tuple[Embedding, C
 
 
 def draw_nodes(
-    latent: LatentOf, environments: int, *, count: int = DRAWN, seed: int = 0, progress: Progress = silent
+    latent: LatentOf,
+    environments: int,
+    *,
+    count: int = DRAWN,
+    seed: int = 0,
+    workers: Workers = HERE,
+    progress: Progress = silent,
 ) -> Nodes:
-    """``count`` of the ``environments``, of several with equal values one, and the nearest of them to each."""
+    """``count`` of the ``environments``, of several with equal values one, and the nearest of them to each.
+
+    That is found by ``workers``, BLOCK environments at a time.
+    """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(environments, min(count, environments), replace=False))
     values = latent(rows)
     kept = np.sort(np.unique(values, axis=0, return_index=True)[1])
     rows, values = rows[kept], values[kept]
-    nearest = np.empty(environments, dtype=np.int32)
-    for start in range(0, environments, BLOCK):
-        progress(start, environments, "environments among those drawn")
-        part = np.arange(start, min(start + BLOCK, environments))
-        nearest[part] = nearest_one(latent(part), values)
+    blocks = [(start, min(start + BLOCK, environments)) for start in range(0, environments, BLOCK)]
+    each = map_chunks(
+        partial(nearest_drawn, latent, workers.share("drawn", values)),
+        blocks,
+        workers,
+        total=len(blocks),
+        message="environments among those drawn",
+        told=lambda block: f"environments {block[0]:,} to {block[1] - 1:,} (counting from 0)",
+        kept="drawn",
+        progress=progress,
+    )
+    nearest = np.concatenate([of for (of,) in each])
     nearest[rows] = np.arange(len(rows))  # also where another one is as near, to single precision
     return Nodes(rows, values, nearest)
+
+
+def nearest_drawn(latent: LatentOf, drawn: Array, block: tuple[int, int]) -> tuple[NDArray[np.int32]]:
+    """A task: the nearest of the ``drawn`` to each environment of a ``block``."""
+    return (nearest_one(latent(np.arange(*block)), drawn.load()).astype(np.int32),)
 
 
 def nodes_arrays(nodes: Nodes | None) -> dict[str, NDArray[Any]]:

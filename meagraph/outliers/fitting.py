@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.force_field.field import Observed
+from meagraph.force_field.observing import Observed
 from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike, per_structure
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.force_field.field import Observed
+from meagraph.force_field.observing import Observed
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.signals import Signal, own_signal, shared_signal

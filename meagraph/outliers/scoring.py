@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
-from meagraph.force_field.field import Observed, observe
+from meagraph.force_field.observing import Observed, observe
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.latent.clustering import NOISE, Clusters, cut
 from meagraph.outliers import energies, forces, geometry, novelty, twins
@@ -27,6 +27,7 @@ from meagraph.outliers.fitting import misfit
 from meagraph.outliers.signals import ALARM, Outliers, Signal
 from meagraph.outliers.together import off_together
 from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers
 
 NOISE_SHARE = 0.25  # what being in no cluster adds to the score
 
@@ -39,12 +40,14 @@ def score_outliers(
     *,
     error: NDArray[np.floating] | None = None,
     linked: NDArray[np.floating] | None = None,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Outliers:
     """Score every environment; ``points`` (N, D) are the descriptors with columns of unit norm.
 
     What a trained model says is optional: the ``error`` (N,) of the reconstruction of each environment, and the number
-    (N,) of environments ``linked`` to it in the pooled latent graph. Raises MEAGraphError where these do not fit.
+    (N,) of environments ``linked`` to it in the pooled latent graph. All pairs of atoms are looked at by ``workers``.
+    Raises MEAGraphError where these do not fit.
     """
     for name, values in (("error", error), ("linked", linked)):
         if values is not None and (np.shape(values) != (len(points),) or not np.isfinite(values).all()):
@@ -52,7 +55,7 @@ def score_outliers(
                 f"Expected {name} as one finite number for each of the {len(points)} environments, but it has shape "
                 f"{np.shape(values)} or holds NaN. Take it from the model that embedded this dataset, or leave it out."
             )
-    seen = observe(dataset, progress=part(progress, 0.05, 0.7))
+    seen = observe(dataset, workers=workers, progress=part(progress, 0.05, 0.7))
     return score_seen(points, condensed, clusters, dataset, seen, error=error, linked=linked, progress=progress)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from meagraph.datasets import AtomicDataset
-from meagraph.force_field.field import Observed
+from meagraph.force_field.observing import Observed
 from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.families import Family, Kind, kinds_of, new_family, told_apart

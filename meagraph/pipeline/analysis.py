@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from ase import Atoms
-
 from meagraph.cache import recall, remember
-from meagraph.datasets import AtomicDataset, from_atoms
-from meagraph.datasets.known import FOR_BOTH, with_known
+from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import WIDTHS, Descriptors
 from meagraph.display.cards import ROWS, Facts, Shown, brief, html_table
 from meagraph.display.pictures import Layer, cluster_layers, map_image
-from meagraph.errors import MEAGraphError
 from meagraph.evaluation.novelty import Novelty, find_novelty
 from meagraph.files import read_arrays, write_arrays
 from meagraph.graph.similarity import similarity_graph
@@ -30,21 +25,19 @@ from meagraph.latent.projection import Projection
 from meagraph.latent.stability import RATES, Stability, rate_stability, read_stability, write_stability
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.describing import describe_for, recall_descriptors
+from meagraph.pipeline.data import Data, with_data
+from meagraph.pipeline.describing import describe_usable, recall_descriptors
 from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
-from meagraph.pipeline.opening import open_data
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
+from meagraph.workers import HERE, Workers
+from meagraph.workers.clients import Client, workers_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Data = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Atoms | Iterable[Atoms] | AtomicDataset
-"""What is accepted wherever data is: a path, several, a structure, several, or a dataset."""
-
 
 MAP_VERSION = 2  # of the places that the cache keeps
 
@@ -144,48 +137,6 @@ class Analysis(Shown):
         ]
 
 
-def as_dataset(data: Data, *, cache: bool = True, progress: Progress = silent, **reading: Any) -> AtomicDataset:
-    """A dataset of files, structures, or what is one already; ``cache`` as :func:`meagraph.pipeline.opening.open_data`.
-
-    ``reading`` are options of :func:`meagraph.datasets.read_dataset` for files, and of
-    :func:`meagraph.datasets.from_atoms` for structures. Raises MEAGraphError for bad input, and for such options where
-    the dataset is read already.
-    """
-    if isinstance(data, AtomicDataset):
-        if reading:
-            raise MEAGraphError(f"The dataset is read already; leave out {', '.join(sorted(reading))}.")
-        return data
-    if isinstance(data, (str, os.PathLike)):
-        return open_data(data, cache=cache, progress=progress, **reading)
-    items: list[Any] = [data] if isinstance(data, Atoms) or not isinstance(data, Iterable) else list(data)
-    paths = [item for item in items if isinstance(item, (str, os.PathLike))]
-    if items and len(paths) == len(items):
-        return open_data(paths, cache=cache, progress=progress, **reading)
-    if items and all(isinstance(item, Atoms) for item in items):
-        return from_atoms(items, **{name: value for name, value in reading.items() if name != "fewest"})
-    kinds = ", ".join(sorted({type(item).__name__ for item in items}))
-    raise MEAGraphError(
-        f"Expected a path or several, ase.Atoms, one or a list of them, or a dataset, but "
-        f"{f'came {kinds}' if items else 'nothing came'}. Give one of these."
-    )
-
-
-def with_data(
-    data: Data, known: Data | None = None, *, cache: bool = True, progress: Progress = silent, **reading: Any
-) -> AtomicDataset:
-    """The dataset of ``data`` and, where there is any, what is ``known`` beside it; see :func:`as_dataset`."""
-    if known is None:
-        return as_dataset(data, cache=cache, progress=progress, **reading)
-    if isinstance(data, AtomicDataset) and isinstance(known, AtomicDataset):
-        return with_known(as_dataset(data, **reading), known)
-    parts = []
-    for number, one in enumerate((data, known)):
-        options = {} if isinstance(one, AtomicDataset) else {**reading, **FOR_BOTH}
-        share = part(progress, 0.5 * number, 0.5 * number + 0.5)
-        parts.append(as_dataset(one, cache=cache, progress=share, **options))
-    return with_known(*parts)
-
-
 def analyse(
     data: Data,
     *,
@@ -193,9 +144,11 @@ def analyse(
     config: PipelineConfig | None = None,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
-    device: str = "cpu",
+    device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     cache: bool = True,
+    client: Client | None = None,
+    on_error: str = "stop",
     progress: Progress = silent,
     **reading: Any,
 ) -> Analysis:
@@ -205,13 +158,27 @@ def analyse(
     to it and never take of it (:mod:`meagraph.datasets.known`). Then neither needs labels.
 
     ``model_path``, ``fine_tune``, ``device`` and ``on_epoch`` go to :func:`meagraph.pipeline.learning.learn`,
-    ``reading`` to :func:`meagraph.datasets.read_dataset`. Raises MEAGraphError for any bad input.
+    ``reading`` to :func:`meagraph.datasets.read_dataset`. The processes or machines of a ``client`` (of Dask, or an
+    executor of :mod:`concurrent.futures`) read, describe, condense and look for outliers chunk by chunk, with the same
+    result (docs/cluster.md); the cache must lie where all of them see it. With ``on_error`` "quarantine" frames that
+    cannot be read, and chunks that no worker can describe, are set aside. Raises MEAGraphError for any bad input.
     """
     config = config or PipelineConfig()
-    dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
+    crew = workers_of(client, cache=cache)
+    if on_error != "stop" and not isinstance(data, AtomicDataset):
+        reading["on_error"] = on_error
+    dataset = with_data(data, known, cache=cache, workers=crew, progress=part(progress, 0.0, 0.1), **reading)
     if model_path is None and (width := WIDTHS.get(config.descriptors.method)):
         check_room(config, width(config.descriptors, dataset.species), len(dataset.species))
-    descriptors = describe_for(dataset, config, model_path, cache=cache, progress=part(progress, 0.1, 0.25))
+    dataset, descriptors = describe_usable(
+        dataset,
+        config,
+        model_path,
+        on_error=on_error,
+        cache=cache,
+        workers=crew,
+        progress=part(progress, 0.1, 0.25),
+    )
     learned = learn(
         dataset,
         descriptors,
@@ -221,9 +188,10 @@ def analyse(
         device=device,
         on_epoch=on_epoch,
         cache=cache,
+        workers=crew,
         progress=part(progress, 0.25, 0.6),
     )
-    seen = look(dataset, learned, config, cache=cache, progress=part(progress, 0.6, 0.95))
+    seen = look(dataset, learned, config, cache=cache, workers=crew, progress=part(progress, 0.6, 0.95))
     if cache:
         phases(dataset, progress=part(progress, 0.95, 1.0))
     return Analysis(dataset, descriptors, learned, seen)
@@ -237,6 +205,7 @@ def look(
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Survey:
     """The survey of ``dataset`` by the model, from the cache where it was made before; a map serves other clusters.
@@ -248,18 +217,20 @@ def look(
         progress(1, 1, "map from the cache")
         return known
     places = recall("map", _mapping(learned, made_by), _read_places) if cache else None
-    result = survey(
-        dataset,
-        learned.load(),
-        learned.points,
-        learned.condensed,
-        made_by,
-        latent=learned.latent,
-        places=places,
-        quick=quick,
-        on_part=on_part,
-        progress=progress,
-    )
+    with workers.within("survey", _looking(dataset, learned, made_by)) as here:
+        result = survey(
+            dataset,
+            learned.load(),
+            learned.points,
+            learned.condensed,
+            made_by,
+            latent=learned.latent_for(here),
+            places=places,
+            quick=quick,
+            on_part=on_part,
+            workers=here,
+            progress=progress,
+        )
     if not cache:
         return result
     remember("map", _mapping(learned, made_by), lambda: result.projection, read=_read_places, write=_write_places)

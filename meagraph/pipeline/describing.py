@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from meagraph.cache import place
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.aside import set_aside
 from meagraph.descriptors import READY_MADE, DescriptorConfig, Descriptors, compute_descriptors
 from meagraph.descriptors.computing import recall_values, recipe
 from meagraph.descriptors.context import Frame
@@ -14,6 +17,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.model.checkpoint import frame_of
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, ChunkError, Workers
 
 CACHE_VERSION = 3
 CONTEXT_VERSION = 3
@@ -27,6 +31,7 @@ def describe(
     context: bool = False,
     like: Frame | None = None,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors of every environment, as :func:`compute_descriptors` computes them.
@@ -44,9 +49,10 @@ def describe(
     if known is not None:
         progress(1, 1, "descriptors from the cache")
         return known
-    return compute_descriptors(
-        dataset, config, species=species, context=context, like=like, into=stored, progress=progress
-    )
+    with workers.within("described", {"version": CACHE_VERSION, "into": stored.name}) as here:
+        return compute_descriptors(
+            dataset, config, species=species, context=context, like=like, into=stored, workers=here, progress=progress
+        )
 
 
 def describe_for(
@@ -55,6 +61,7 @@ def describe_for(
     model_path: str | Path | None,
     *,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Descriptors:
     """Descriptors as ``config`` has them, for the model at ``model_path`` in its frame; without context if it has none.
@@ -63,7 +70,34 @@ def describe_for(
     """
     like = frame_of(model_path)
     context = config.context and (model_path is None or like is not None)
-    return describe(dataset, config.descriptors, context=context, like=like, cache=cache, progress=progress)
+    return describe(
+        dataset, config.descriptors, context=context, like=like, cache=cache, workers=workers, progress=progress
+    )
+
+
+def describe_usable(
+    dataset: AtomicDataset,
+    config: PipelineConfig,
+    model_path: str | Path | None,
+    *,
+    on_error: str = "stop",
+    cache: bool = True,
+    workers: Workers = HERE,
+    progress: Progress = silent,
+) -> tuple[AtomicDataset, Descriptors]:
+    """``dataset`` and what :func:`describe_for` gives of it.
+
+    With ``on_error`` "quarantine" without the structures of chunks on which the ``workers`` failed again and again.
+    """
+    while True:
+        try:
+            found = describe_for(dataset, config, model_path, cache=cache, workers=workers, progress=progress)
+        except ChunkError as error:
+            if on_error != "quarantine":
+                raise
+            dataset = set_aside(dataset, np.concatenate(error.chunk), str(error))
+        else:
+            return dataset, found
 
 
 def recall_descriptors(

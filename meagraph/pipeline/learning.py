@@ -29,6 +29,8 @@ from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.pipeline.compiled import LEARNING
 from meagraph.pipeline.config import DIRECT, PipelineConfig
 from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers
+from meagraph.workers.sharing import Array
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
@@ -44,6 +46,20 @@ class Start:
     path: str  # as it was given
     sha256: str  # of its weights
     fine_tuned: bool  # it was trained further; else it is the model itself
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """Latent values in which neighbouring atoms agree."""
+
+    weights: dict[str, Array]  # of the agreement
+    context: Array  # (N, k)
+
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Those (n, H) of the environments ``rows`` (n,)."""
+        return Agreement.from_arrays({name: one.load() for name, one in self.weights.items()})(
+            self.context.load()[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,13 +85,17 @@ class Learned(Shown):
             return "trained" if self.source == "cache" else self.source
         return f"fine-tuned from {self.start.path}" if self.start.fine_tuned else self.start.path
 
+    def latent_for(self, workers: Workers) -> LatentOf | None:
+        """The same as :attr:`latent`, as it can be told to tasks of ``workers``."""
+        if self.agreement is None or self.context is None:
+            return None
+        weights = {name: workers.share(f"agreement-{name}", array) for name, array in self.agreement.arrays().items()}
+        return Latent(weights, workers.share("context", self.context))
+
     @property
     def latent(self) -> LatentOf | None:
         """Latent values (n, H) of environments (n,), in which neighbouring atoms agree; None without a context."""
-        agreement, context = self.agreement, self.context
-        if agreement is None or context is None:
-            return None
-        return lambda rows: agreement(context[rows])
+        return self.latent_for(HERE)
 
     def _title(self) -> str:
         return "Model"
@@ -106,12 +126,13 @@ def learn(
     *,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
-    device: str = "cpu",
+    device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Learned:
-    """Condense the descriptors and train a model on them, or load the one at ``model_path``.
+    """Condense the descriptors and train a model on them, or load the one at ``model_path``; ``workers`` condense.
 
     With ``fine_tune`` the loaded model is the start of the training, on ``device`` (see
     :func:`meagraph.model.training.train`). A model trained before with equal settings on equal data comes from the
@@ -134,8 +155,11 @@ def learn(
         return replace(known, start=begun)
     if trains:
         check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
-    points = scaled_rows(descriptors.own)
-    condensed = condense_for(dataset, descriptors, config, cache=cache, progress=part(progress, 0.0, 0.3))
+    with workers.within("condensed", _condensing(dataset, descriptors, config)) as here:
+        points = scaled_rows(descriptors.own, here)
+    condensed = condense_for(
+        dataset, descriptors, config, cache=cache, workers=workers, progress=part(progress, 0.0, 0.3)
+    )
     if trains:
         compiling.begin(*LEARNING)
     progress(300, 1000, "loading PyTorch")
@@ -222,13 +246,21 @@ def condense_for(
     config: PipelineConfig,
     *,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Condensed:
     """The descriptors condensed as ``config`` has it, from the cache where that was done before."""
+    depends = _condensing(dataset, descriptors, config)
+
+    def make() -> Condensed:
+        with workers.within("condensed", depends) as here:
+            points = scaled_rows(descriptors.own, here)
+            return condense(points, budget=config.budget, workers=here, progress=progress)
+
     return remember(
         "condensed",
-        _condensing(dataset, descriptors, config),
-        lambda: condense(scaled_rows(descriptors.own), budget=config.budget, progress=progress),
+        depends,
+        make,
         read=read_condensed,
         write=write_condensed,
         use=cache,

@@ -14,6 +14,7 @@ from meagraph.datasets.known import FOR_BOTH, with_known
 from meagraph.datasets.store import SUFFIX, VERSION, is_store, open_store, write_store
 from meagraph.files import sha256_file
 from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers
 
 READ_VERSION = 1  # of what reading makes of files
 KEPT_FROM = 20_000_000  # bytes of files that take seconds to read
@@ -24,6 +25,7 @@ def open_data(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     cache: bool = True,
+    workers: Workers = HERE,
     progress: Progress = silent,
     **reading: Any,
 ) -> AtomicDataset:
@@ -40,7 +42,8 @@ def open_data(
     try:
         dataset = open_store(folder, stands_in=False)
     except DatasetError:  # not there yet, or of another version
-        dataset = read_dataset(names, progress=part(progress, 0.0, 0.95), **reading)
+        with workers.within("read", {"into": folder.name}) as here:
+            dataset = read_dataset(names, workers=here, progress=part(progress, 0.0, 0.95), **reading)
         return _kept(dataset, folder)
     progress(1, 1, f"{dataset.n_structures:,} structures from the cache")
     return dataset

@@ -14,7 +14,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.evaluation.error_by_novelty import ErrorByNovelty, error_by_novelty
 from meagraph.files import read_arrays, write_arrays
 from meagraph.outliers import Outliers, joined, prediction_signals
-from meagraph.pipeline.analysis import Analysis, Data, as_dataset
+from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.data import Data, as_dataset
 from meagraph.predictions import Errors, Predicted, compare_labels, predicted_by_family, predicted_by_file
 from meagraph.predictions.models import Model, load_model, model_of
 from meagraph.predictions.predicting import Chunk, Predictions, check_species, chunks_of, predict_chunk

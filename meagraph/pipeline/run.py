@@ -27,13 +27,15 @@ from meagraph.duplicates.dropping import Dropped, find_dropped
 from meagraph.duplicates.thresholds import NEAR
 from meagraph.exports import ExportedFiles, check_target
 from meagraph.exports.formats import check_formats
-from meagraph.pipeline.analysis import Analysis, Data, analyse, with_data
+from meagraph.pipeline.analysis import Analysis, analyse
 from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.data import Data, with_data
 from meagraph.pipeline.planning import export, prune
 from meagraph.pipeline.predicting import errors_of
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.settings import PruningConfig
+from meagraph.workers.clients import Client, workers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +75,7 @@ def run(
     predictions: Mapping[str, Any] | None = None,
     model_path: str | Path | None = None,
     fine_tune: bool = False,
-    device: str = "cpu",
+    device: str = "auto",
     cache: bool = True,
     drop_duplicates: str | None = None,
     distance: float = NEAR,
@@ -81,6 +83,7 @@ def run(
     weights: str | None = None,
     recipe: Callable[[Analysis], str] | None = None,
     overwrite: bool = False,
+    client: Client | None = None,
     progress: Progress = silent,
     **reading: Any,
 ) -> Run:
@@ -89,13 +92,15 @@ def run(
     What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
     ``predictions``, the arguments ``family`` or ``other`` of :func:`meagraph.pipeline.predicting.errors_of`, name a
     model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
-    :func:`meagraph.pipeline.learning.learn`, ``reading`` goes to :func:`meagraph.datasets.read_dataset`. With
-    ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`, repeats of this kind and those before it leave,
-    near ones within ``distance`` Å: see :func:`meagraph.duplicates.dropping.find_dropped`. ``recipe`` gives the text of
-    the recipe that is written beside the export; ``formats`` and ``weights``
-    go to :func:`meagraph.pipeline.planning.export`. Raises MEAGraphError for any bad input.
+    :func:`meagraph.pipeline.learning.learn`, ``client`` to :func:`meagraph.pipeline.analysis.analyse`, ``reading`` to
+    :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`,
+    repeats of this kind and those before it leave, near ones within ``distance`` Å: see
+    :func:`meagraph.duplicates.dropping.find_dropped`. ``recipe`` gives the text of the recipe that is written beside
+    the export; ``formats`` and ``weights`` go to :func:`meagraph.pipeline.planning.export`. Raises MEAGraphError for
+    any bad input.
     """
-    dataset = with_data(data, known, cache=cache, progress=part(progress, 0.0, 0.1), **reading)
+    crew = workers_of(client, cache=cache)
+    dataset = with_data(data, known, cache=cache, workers=crew, progress=part(progress, 0.0, 0.1), **reading)
     if directory is not None:
         check_target(dataset, directory, overwrite=overwrite, recipe=recipe is not None)
         check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
@@ -107,8 +112,13 @@ def run(
         fine_tune=fine_tune,
         device=device,
         cache=cache,
+        client=client,
+        on_error=reading.get("on_error", "stop"),
         progress=part(progress, 0.1, 0.85),
     )
+    if found.dataset is not dataset:  # some of it could not be described
+        dataset = found.dataset
+        errors = None if predictions is None else errors_of(dataset, **predictions)
     dropped = None
     if drop_duplicates is not None:
         protected = () if pruning is None else pruning.protected

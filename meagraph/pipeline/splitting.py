@@ -10,7 +10,8 @@ import numpy as np
 
 from meagraph.errors import MEAGraphError
 from meagraph.exports.parts import PartFiles, export_parts
-from meagraph.pipeline.analysis import Analysis, Data, as_dataset
+from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.data import Data, as_dataset
 from meagraph.progress import Progress, silent
 from meagraph.splits import Split, SplitConfig, split_structures
 

@@ -14,7 +14,7 @@ from meagraph import compiling
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown, brief
 from meagraph.errors import MEAGraphError
-from meagraph.files import from_json, read_arrays, write_arrays
+from meagraph.files import Stacked, from_json, read_arrays, write_arrays
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.graph.similarity import similarity_graph
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster, cut
@@ -32,6 +32,7 @@ from meagraph.progress import Progress, part, silent
 from meagraph.pruning.bins import fine_bins
 from meagraph.pruning.plan import rank_environments
 from meagraph.pruning.ranking import Ranking
+from meagraph.workers import HERE, Workers
 
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
@@ -89,6 +90,7 @@ def survey(
     places: Projection | None = None,
     quick: Projection | None = None,
     on_part: OnPart = lambda sight: None,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Survey:
     """Embed, cluster, project, score and rank all environments.
@@ -98,13 +100,15 @@ def survey(
     ``places`` is the map where it is known: it hangs on the model, the pooling rate and ``config.projection``, not on
     the clusters.
     ``on_part`` is told of clusters, on the map ``quick`` where there is that, then of the map, then of outliers; the
-    ranking comes with the survey.
+    ranking comes with the survey. What goes over all environments is shared out to ``workers``.
     """
     from meagraph.model.autoencoder import embed, reconstruction_errors
 
     found = similarity_graph(points, condensed, config.graph, progress=part(progress, 0.0, 0.15))
     embedding = embed(model, found, rate=config.pooling_rate)
-    embedding = holding(embedding, condensed, latent, seed=config.seed, progress=part(progress, 0.15, 0.25))
+    embedding = holding(
+        embedding, condensed, latent, seed=config.seed, workers=workers, progress=part(progress, 0.15, 0.25)
+    )
     compiling.finish(*LEARNING, progress=part(progress, 0.25, 0.25))
     compiling.begin(*FORCE_FIELD)
     progress(250, 1000, "clusters")
@@ -127,6 +131,7 @@ def survey(
         dataset,
         error=reconstruction_errors(model, found, rate=config.pooling_rate)[condensed.assignment],
         linked=linked_environments(embedding, condensed),
+        workers=workers,
         progress=part(progress, 0.8, 0.9),
     )
     on_part(Sight(places, config, False, embedding, clusters, outliers))
@@ -167,7 +172,7 @@ def write_survey(path: Path, result: Survey) -> None:
         "seed": result.ranking.seed,
         "default": None if result.clusters.hierarchy is None else result.clusters.hierarchy.default,
     }
-    arrays: dict[str, NDArray[Any]] = {
+    arrays: dict[str, NDArray[Any] | Stacked] = {
         "latent": result.embedding.values,
         "edge_index": result.embedding.edge_index,
         "edge_score": result.embedding.score,
@@ -179,9 +184,9 @@ def write_survey(path: Path, result: Survey) -> None:
         "xy": result.projection.xy,
         "score": result.outliers.score,
         "unclustered": result.outliers.unclustered,
-        "signal_value": np.stack([signal.value for signal in signals]),
-        "signal_deviation": np.stack([signal.deviation for signal in signals]),
-        "signal_rarity": np.stack([signal.rarity for signal in signals]),
+        "signal_value": Stacked([signal.value for signal in signals]),
+        "signal_deviation": Stacked([signal.deviation for signal in signals]),
+        "signal_rarity": Stacked([signal.rarity for signal in signals]),
         **{f"partner_{number}": signal.partner for number, signal in enumerate(signals) if signal.partner is not None},
         **{f"members_{number}": one.members for number, one in enumerate(result.outliers.families)},
         **{f"rows_{number}": one.rows for number, one in enumerate(result.outliers.families)},

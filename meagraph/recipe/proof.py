@@ -20,7 +20,7 @@ from meagraph.exports.manifest import jsonable
 from meagraph.exports.target import RECIPE
 from meagraph.exports.verification import MANIFEST, reachable
 from meagraph.files import writable_text
-from meagraph.pipeline.analysis import with_data
+from meagraph.pipeline.data import with_data
 from meagraph.progress import Progress, part, silent
 from meagraph.recipe.finding import located
 from meagraph.recipe.parts import File

@@ -18,8 +18,9 @@ from meagraph.evaluation.coverage import measure
 from meagraph.exports import check_target
 from meagraph.exports.formats import check_formats
 from meagraph.exports.parts import PartFiles
-from meagraph.pipeline.analysis import Analysis, analyse, as_dataset, with_data
+from meagraph.pipeline.analysis import Analysis, analyse
 from meagraph.pipeline.costs import cost_along
+from meagraph.pipeline.data import as_dataset, with_data
 from meagraph.pipeline.planning import cost_of, export, prune, ranking_for, yardstick_of
 from meagraph.pipeline.predicting import errors_of
 from meagraph.pipeline.quests import measure_quests

@@ -30,6 +30,8 @@ from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress
 from meagraph.pruning import loops as pruning_loops
 from meagraph.pruning.ranking import Ranking
+from meagraph.workers import Workers
+from meagraph.workers.clients import active_client, workers_of
 from meaviz.components.map import environment_map, hits
 from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
 
@@ -109,7 +111,9 @@ class Chain:
 
     def _describe(self, progress: Progress) -> Chain:
         self.hand.give(self.receiver.begins, "descriptors")
-        found = describe_for(self.dataset, self.config, self.training.get("model_path"), progress=progress)
+        found = describe_for(
+            self.dataset, self.config, self.training.get("model_path"), workers=_workers(), progress=progress
+        )
         found = one_description(self.dataset, found)
         quick = quick_sight(self.dataset, found, self.config)
         hits.warm()
@@ -126,7 +130,15 @@ class Chain:
             epochs.append(record)
             self.hand.give(self.receiver.epochs, tuple(epochs))
 
-        found = learn(self.dataset, self.descriptors, self.config, **self.training, on_epoch=count, progress=progress)
+        found = learn(
+            self.dataset,
+            self.descriptors,
+            self.config,
+            **self.training,
+            on_epoch=count,
+            workers=_workers(),
+            progress=progress,
+        )
         found = one_model(found)
         self.hand.give(self.receiver.learned, found)
         return replace(self, learned=found)
@@ -147,6 +159,7 @@ class Chain:
             self.config,
             quick=None if self.quick is None else self.quick.projection,
             on_part=show,
+            workers=_workers(),
             progress=progress,
         )
         found = one_survey(self.dataset, self.learned, found)
@@ -154,6 +167,11 @@ class Chain:
         self.hand.give(self.receiver.evidence, one_evidence(self.dataset, progress))
         self.hand.give(self.receiver.survey, found)
         ask_for_shares(self.dataset, found, self.receiver, self.hand, progress)
+
+
+def _workers() -> Workers:
+    """Those of the cluster that the server was started with; this process where there is none."""
+    return workers_of(active_client())
 
 
 def ask_for_shares(dataset: AtomicDataset, survey: Survey, receiver: Receiver, hand: Hand, progress: Progress) -> None:

@@ -22,10 +22,10 @@ from meagraph.force_field.field import (
     Neighbourhoods,
     nearest_distances,
     new_field,
-    observe,
     pair_slopes,
     warm,
 )
+from meagraph.force_field.observing import observe
 
 
 def labelled(atoms: Atoms) -> Atoms:
@@ -247,7 +247,7 @@ def test_structures_of_equal_content_are_looked_at_once(
         return look(field, atoms)
 
     monkeypatch.setattr(
-        "meagraph.force_field.field.fit_roughly",
+        "meagraph.force_field.observing.fit_roughly",
         lambda field, *_: Fitted(np.linspace(-1.0, 1.0, field.width), np.eye(field.width), 0.1),
     )
     monkeypatch.setattr(Field, "neighbourhoods", neighbourhoods)

@@ -228,7 +228,7 @@ def test_diameter_of_a_sphere_far_from_the_origin(offset: float) -> None:
 def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     angles = np.linspace(0, 2 * np.pi, 301)[:-1] ** 1.01
     points = np.column_stack([np.cos(angles), np.sin(angles)])
-    monkeypatch.setattr("meagraph.graph.condensation.BLOCK", 7)
+    monkeypatch.setattr("meagraph.graph.distinct.BLOCK", 7)
     assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
 
 

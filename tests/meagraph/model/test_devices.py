@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +22,10 @@ from meagraph.model.autoencoder import MEAGraph, graph_edges
 from meagraph.model.layers import Edges, attend, edge_length, neighbour_sum
 from meagraph.model.results import EpochRecord
 from meagraph.model.settings import ModelConfig, TrainingConfig
-from meagraph.model.training import new_model, train
+from meagraph.model.training import choose_device, new_model, train
+from meagraph.pipeline.analysis import analyse
+from meagraph.pipeline.learning import learn
+from meagraph.pipeline.run import run as run_all
 from tests.support.elsewhere import DEVICE, Away, Elsewhere
 
 CONFIG = TrainingConfig(epochs=3, batch=4, learning_rate=1e-2, validation=0.25)
@@ -207,3 +213,20 @@ def test_training_elsewhere_goes_on_where_it_was_stopped(
     assert len(records) == CONFIG.epochs
     for name, weights in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], weights)
+
+
+@pytest.mark.parametrize(
+    ("card", "apple", "expected"), [(True, False, "cuda"), (True, True, "cuda"), (False, True, "cpu")]
+)
+def test_auto_is_the_card_that_torch_sees(
+    card: bool, apple: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple)
+    assert choose_device() == choose_device("auto") == expected
+    assert choose_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("function", [analyse, run_all, learn])
+def test_training_takes_the_card_by_default(function: Callable[..., Any]) -> None:
+    assert signature(function).parameters["device"].default == "auto"

@@ -17,7 +17,8 @@ from ase.neighborlist import neighbor_list
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import DescriptorConfig, compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
-from meagraph.force_field.field import CUTOFF, Observed, observe
+from meagraph.force_field.field import CUTOFF
+from meagraph.force_field.observing import Observed, observe
 from meagraph.graph.condensation import Condensed, condense, unit_columns
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.model.results import Embedding

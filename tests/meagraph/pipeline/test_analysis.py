@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 import meagraph as mg
-from meagraph.pipeline.analysis import as_dataset
+from meagraph.pipeline.data import as_dataset
 from meagraph.pipeline.learning import store_model
 from tests.support.structures import niobium_structures
 

@@ -1,0 +1,191 @@
+"""Chunks as tasks of a Dask cluster on this machine: how much two workers gain on one, and what killed workers cost.
+
+``python benchmarks/cluster.py speed FILE [--workers 1 2]``: describing and condensing by so many workers, each time
+into an empty cache, with the dataset read before; the workers have loaded and compiled what they need, which is told
+apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20]``:
+describe, condense and look at all pairs, while every few seconds one of two workers is killed, again and again until
+so many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
+ratios of one run do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meagraph.datasets import AtomicDataset
+from meagraph.descriptors import filling
+from meagraph.errors import MEAGraphError
+from meagraph.files import write_json
+from meagraph.force_field import observing
+from meagraph.force_field.observing import observe
+from meagraph.graph import distinct, nets
+from meagraph.pipeline.config import PipelineConfig
+from meagraph.pipeline.describing import describe
+from meagraph.pipeline.learning import condense_for
+from meagraph.pipeline.opening import open_data
+from meagraph.workers import HERE, Workers
+from meagraph.workers.clients import connected, workers_of
+
+RESULTS = Path(__file__).parent / "results"
+CONFIG = PipelineConfig()
+SMALL = (  # chunks of a small dataset, so that there are many at every stage
+    (filling, "CHUNK", 64),
+    (filling, "TOGETHER", 1),
+    (observing, "CHUNK", 64),
+    (observing, "REPORT", 64),
+    (distinct, "CHUNK", 200),
+    (nets, "ROWS", 200),
+)
+
+
+def peak() -> float:
+    """GB of this process at its highest."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def stages(dataset: AtomicDataset, crew: Workers, *, pairs: bool) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """What the stages give and the seconds that they take."""
+    taken, began = {}, time.perf_counter()
+    descriptors = describe(dataset, CONFIG.descriptors, context=True, workers=crew)
+    taken["describe"] = time.perf_counter() - began
+    began = time.perf_counter()
+    condensed = condense_for(dataset, descriptors, CONFIG, workers=crew)
+    taken["condense"] = time.perf_counter() - began
+    found = {
+        "descriptors": np.array(descriptors.values),
+        "representatives": condensed.representatives,
+        "assignment": condensed.assignment,
+        "distance": condensed.distance,
+    }
+    if pairs:
+        began = time.perf_counter()
+        with crew.within("survey", {"of": "a benchmark", "at": began}) as here:
+            seen = observe(dataset, workers=here)
+        taken["pairs"] = time.perf_counter() - began
+        found |= {"nearest": seen.nearest, "forces": seen.forces, "features": seen.features}
+    return found, taken
+
+
+def equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
+    """Whether all is the same to the last bit."""
+    return all(np.array_equal(one[name], two[name], equal_nan=True) for name in one)
+
+
+def warm(client: Any, small: AtomicDataset) -> float:
+    """Seconds until every worker has loaded and compiled what it needs."""
+    began = time.perf_counter()
+    client.run(_warmed)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["MEAVIZ_CACHE"] = cache
+        stages(small, workers_of(client), pairs=True)
+    return time.perf_counter() - began
+
+
+def _warmed() -> None:
+    import meagraph.force_field.field
+    import meagraph.graph.loops
+
+    meagraph.force_field.field.warm()
+    meagraph.graph.loops.warm()
+
+
+def speed(path: str, counts: list[int], *, pairs: bool) -> list[dict[str, Any]]:
+    """The figures of each number of workers; 0 is this process alone, with its own threads and processes."""
+    found, results, first = [], [], None
+    with tempfile.TemporaryDirectory() as reading:
+        os.environ["MEAVIZ_CACHE"] = reading
+        dataset = open_data(path)
+        small = small_part(dataset)
+        for count in counts:
+            with connected(workers=count or None) as client, tempfile.TemporaryDirectory() as cache:
+                start = 0.0 if client is None else warm(client, small)
+                os.environ["MEAVIZ_CACHE"] = cache
+                values, taken = stages(dataset, workers_of(client), pairs=pairs)
+                peaks = {} if client is None else {"worker_gb": [round(gb, 2) for gb in client.run(peak).values()]}
+            first = first or values
+            row = {"environments": dataset.n_environments, "workers": count, "same": equal(first, values)}
+            row |= {"start_seconds": round(start, 1), **{name: round(one, 2) for name, one in taken.items()}, **peaks}
+            found.append(row)
+            print(row, flush=True)
+            results.append(sum(taken.values()))
+    if 1 in counts:
+        one = results[counts.index(1)]
+        print({count: round(one / total, 2) for count, total in zip(counts, results, strict=True) if count})
+    return found
+
+
+def small_part(dataset: AtomicDataset) -> AtomicDataset:
+    """A few structures, to warm up on."""
+    from meagraph.datasets import from_atoms
+
+    return from_atoms([dataset.structures[row] for row in range(min(60, dataset.n_structures))], allow_unlabelled=True)
+
+
+def kills(path: str, wanted: int, *, seed: int = 0) -> dict[str, Any]:
+    """Kill workers until ``wanted`` are dead; how many runs went through it with the right result."""
+    rng = random.Random(seed)
+    for room, name, value in SMALL:
+        setattr(room, name, value)
+    with tempfile.TemporaryDirectory() as reading, connected(workers=2) as client:
+        os.environ["MEAVIZ_CACHE"] = reading
+        dataset = open_data(path)
+        expected, _ = stages(dataset, HERE, pairs=True)
+        dead, runs, right, told = 0, 0, 0, list[str]()
+        while dead < wanted:
+            done = threading.Event()
+            killed: list[int] = []
+
+            def kill(done: threading.Event = done, killed: list[int] = killed, left: int = wanted - dead) -> None:
+                while not done.wait(rng.uniform(0.5, 4.0)) and len(killed) < left:
+                    pids = list(client.run(os.getpid, on_error="ignore").values())
+                    if pids:
+                        os.kill(rng.choice(pids), signal.SIGKILL)
+                        killed.append(1)
+
+            killer = threading.Thread(target=kill)
+            with tempfile.TemporaryDirectory() as cache:
+                os.environ["MEAVIZ_CACHE"] = cache
+                killer.start()
+                try:
+                    found, _ = stages(dataset, workers_of(client), pairs=True)
+                    right += equal(expected, found)
+                except MEAGraphError as error:
+                    told.append(str(error))
+                finally:
+                    done.set()
+                    killer.join()
+            runs, dead = runs + 1, dead + len(killed)
+            print({"runs": runs, "right": right, "killed": dead, "told": told}, flush=True)
+    return {"environments": dataset.n_environments, "killed": dead, "runs": runs, "right": right, "told": told}
+
+
+def main() -> None:
+    """Measure, print, and write the figures beside this script."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("speed", "kills"))
+    parser.add_argument("data")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--pairs", action="store_true", help="also look at all pairs of atoms, as outliers need it")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--write", type=Path, help="file of the figures (default: in results)")
+    options = parser.parse_args()
+    if options.what == "speed":
+        found: Any = speed(options.data, options.workers, pairs=options.pairs)
+    else:
+        found = kills(options.data, options.kills)
+    write_json(options.write or RESULTS / f"cluster-{options.what}.json", found)
+
+
+if __name__ == "__main__":
+    main()

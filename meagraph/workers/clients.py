@@ -1,0 +1,134 @@
+"""Who the workers are: processes of this machine, a Dask cluster that runs, or one started under Slurm."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from meagraph.errors import MEAGraphError
+from meagraph.workers.mapping import HERE, Workers
+
+RETRIES = 3  # of a task that fails by more than what it was given; those of workers that died do not count
+PATIENCE = 60  # seconds for a scheduler to answer
+INSTALL = "Install it: pip install 'meaviz[cluster]'"
+Client = Any
+"""A :class:`distributed.Client`, or an :class:`concurrent.futures.Executor`."""
+
+
+def workers_of(client: Client | None, *, cache: bool = True) -> Workers:
+    """The workers behind a ``client``; this process where it is None.
+
+    Raises MEAGraphError for what is no client, and where the ``cache``, through which they share arrays, is off.
+    """
+    if client is None:
+        return HERE
+    if not cache:
+        raise MEAGraphError("Workers share their results through the cache. Leave the cache on, or do without workers.")
+    if isinstance(client, Executor):
+        return Workers(client, lambda: os.cpu_count() or 1)
+    if hasattr(client, "get_executor"):
+        executor = client.get_executor(pure=False, retries=RETRIES)
+        return Workers(executor, lambda: max(sum(client.nthreads().values()), 1))
+    raise MEAGraphError(
+        f"Expected a distributed.Client or a concurrent.futures.Executor as client, got {type(client).__name__}. Give "
+        "one of these, or None to work in this process."
+    )
+
+
+@contextlib.contextmanager
+def connected(
+    *, workers: int | None = None, scheduler: str | None = None, slurm: str | Path | None = None
+) -> Iterator[Client | None]:
+    """A client of so many ``workers`` on this machine, of the ``scheduler`` at an address, or of jobs under ``slurm``.
+
+    The file for Slurm is YAML: ``jobs`` and the arguments of ``dask_jobqueue.SLURMCluster``, such as ``cores``,
+    ``memory``, ``queue``, ``account`` and ``walltime``. None where nothing is asked for. What was started here ends
+    with the block. Raises MEAGraphError where more than one is given, where the extra ``cluster`` is missing, and where
+    nobody answers.
+    """
+    given = [
+        name for name, one in (("workers", workers), ("scheduler", scheduler), ("slurm", slurm)) if one is not None
+    ]
+    if not given:
+        yield None
+        return
+    if len(given) > 1:
+        raise MEAGraphError(f"Expected one of --workers, --scheduler and --slurm, but came {', '.join(given)}.")
+    if workers is not None and workers < 1:
+        raise MEAGraphError(f"Expected at least 1 worker, got {workers}.")
+    try:
+        import distributed
+    except ImportError as error:
+        raise MEAGraphError(f"--{given[0]} needs Dask, which is not installed. {INSTALL}.") from error
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(_local(workers) if workers is not None else _slurm(Path(slurm or "")))
+        else:
+            cluster = scheduler
+        try:
+            client = distributed.Client(cluster, timeout=PATIENCE, direct_to_workers=True)
+        except (OSError, ValueError, TypeError) as error:
+            raise MEAGraphError(
+                f"{scheduler or 'the cluster'}: expected a Dask scheduler that answers, but none did ({error}). Check "
+                "the address, as tcp://host:8786, and that 'dask scheduler' runs there."
+            ) from error
+        yield stack.enter_context(client)
+
+
+def active_client() -> Client | None:
+    """The client of Dask that this process connected last and has not closed; None where there is none."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def dashboard(client: Client | None) -> str:
+    """Where Dask shows what its workers do; empty where there is no such page."""
+    return str(getattr(client, "dashboard_link", None) or "")
+
+
+def _local(count: int) -> Any:
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    )
+
+
+def _slurm(path: Path) -> Any:
+    settings = read_slurm(path)
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise MEAGraphError(f"--slurm needs dask-jobqueue, which is not installed. {INSTALL}.") from error
+    jobs = int(settings.pop("jobs", 1))
+    try:
+        cluster = SLURMCluster(**settings)
+        cluster.scale(jobs=jobs)
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise MEAGraphError(f"{path}: expected settings that SLURMCluster takes, but it says: {error}") from error
+    return cluster
+
+
+def read_slurm(path: Path) -> dict[str, Any]:
+    """The settings in a file for ``--slurm``. Raises MEAGraphError where it holds none."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MEAGraphError(f"{path}: expected a file of YAML that can be read, but: {error}") from error
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        raise MEAGraphError(f"{path}: expected lines as 'cores: 32' and 'memory: 64GB'. See docs/cluster.md.")
+    if not isinstance(found.get("jobs", 1), int) or found.get("jobs", 1) < 1:
+        raise MEAGraphError(f"{path}: expected jobs as a whole number of at least 1, got {found['jobs']!r}.")
+    return dict(found)

@@ -1,0 +1,132 @@
+"""One analysis for any number of workers: descriptors, labels, scores, plan and exported bytes are the same."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import pytest
+
+import meagraph as mg
+from meagraph.descriptors import filling
+from meagraph.force_field import observing
+from meagraph.force_field.observing import observe
+from meagraph.graph import distinct, nets
+from meagraph.latent import nodes
+from meagraph.pipeline.describing import describe_for, describe_usable
+from meagraph.pipeline.learning import condense_for
+from meagraph.workers.clients import workers_of
+from tests.support.finished import CONFIG
+from tests.support.structures import niobium_structures
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So small that the few structures make many of them at every stage."""
+    for room, name, value in (
+        (filling, "CHUNK", 12),
+        (filling, "TOGETHER", 2),
+        (observing, "CHUNK", 10),
+        (observing, "REPORT", 10),
+        (distinct, "CHUNK", 30),
+        (nets, "ROWS", 25),
+        (nets, "MERGED", 40),
+        (nodes, "BLOCK", 20),
+        (nodes, "DRAWN", 30),
+    ):
+        monkeypatch.setattr(room, name, value)
+
+
+def outcome(path: Path, folder: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("MEAVIZ_CACHE", str(folder / "cache"))
+    config = replace(CONFIG, budget=20)
+    found = mg.analyse(path, config=config, client=client)
+    plan = mg.prune(found, keep=0.4)
+    mg.export(found, plan, folder / "out")
+    assert not list((folder / "cache" / "tasks").glob("*")), "what was shared is removed"
+    survey = found.survey
+    return {
+        "descriptors": found.descriptors.values,
+        "representatives": found.learned.condensed.representatives,
+        "assignment": found.learned.condensed.assignment,
+        "distance": found.learned.condensed.distance,
+        "nodes": np.array([]) if survey.embedding.nodes is None else survey.embedding.nodes.nearest,
+        "labels": survey.clusters.labels,
+        "map": survey.projection.xy,
+        "scores": survey.outliers.score,
+        "signals": np.stack([signal.value for signal in survey.outliers.signals]),
+        "kept": plan.keep,
+        "exported": (folder / "out" / "niobium-kept.extxyz").read_bytes(),
+    }
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_same_analysis_for_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    structures = list(niobium_structures())
+    structures.append(structures[2])  # a copy, which is described once
+    path = tmp_path / "niobium.extxyz"
+    ase.io.write(path, structures, format="extxyz")
+    here = outcome(path, tmp_path / "0", None, monkeypatch)
+    assert len(here["representatives"]) == 20
+    assert len(here["nodes"])  # the representatives are a coarse net, as of a large dataset
+    with ThreadPoolExecutor(3) as executor:
+        there = outcome(path, tmp_path / "3", executor, monkeypatch)
+    for name, value in here.items():
+        np.testing.assert_array_equal(there[name], value, err_msg=name)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = mg.from_atoms(niobium_structures())
+
+    def stages(client: Any, folder: str) -> list[np.ndarray]:
+        monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / folder))
+        crew = workers_of(client)
+        found = describe_for(dataset, CONFIG, None, workers=crew)
+        condensed = condense_for(dataset, found, replace(CONFIG, budget=20), workers=crew)
+        with crew.within("survey", {}) as workers:
+            seen = observe(dataset, workers=workers)
+        return [found.values, condensed.representatives, condensed.assignment, condensed.distance, seen.features]
+
+    here = stages(None, "0")
+    for count in (1, 2, 3):
+        with ThreadPoolExecutor(count) as executor:
+            for one, two in zip(here, stages(executor, str(count)), strict=True):
+                np.testing.assert_array_equal(two, one)
+
+
+class Deadly(ThreadPoolExecutor):
+    """Workers that die of every chunk with the structure of index 4, wherever it has moved to."""
+
+    cell = niobium_structures()[4].cell.array
+
+    def submit(self, function: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
+        def work(chunk: Any) -> Any:
+            if function.func is filling.describe_chunks:
+                cells = function.args[0].structures.cells[np.concatenate(chunk)]
+                if np.isclose(cells, self.cell).all(axis=(1, 2)).any():
+                    raise MemoryError
+            return function(chunk)
+
+        return super().submit(work, chunk, **options)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_chunk_that_kills_its_workers_is_named_and_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEAVIZ_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "niobium.extxyz"
+    ase.io.write(path, niobium_structures(), format="extxyz")
+    with Deadly(2) as client:
+        with pytest.raises(mg.MEAGraphError, match=r"niobium\.extxyz, frames 4 to 5 .*its worker ran out of memory"):
+            mg.analyse(path, config=CONFIG, client=client)
+        dataset, found = describe_usable(mg.read(path), CONFIG, None, on_error="quarantine", workers=workers_of(client))
+    assert [frame.frame for frame in dataset.quarantined] == [4, 5]
+    assert "its worker ran out of memory" in dataset.quarantined[0].cause
+    assert dataset.n_structures == 10
+    np.testing.assert_array_equal(found.values, describe_for(dataset, CONFIG, None, cache=False).values)
