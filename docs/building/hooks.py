@@ -67,7 +67,7 @@ def markdown_of(notebook: Path) -> str:
         text = "".join(cell["source"])
         parts.append(f"```python\n{text}\n```" if cell["cell_type"] == "code" else text)
     title, _, rest = "\n\n".join(parts).partition("\n")
-    about = f'<a href="{notebook.name}" download>Download this notebook</a>. What its cells show is made where it is run.'
+    about = f'<a href="{notebook.name}" download>Download this notebook</a>; what its cells show is made where it runs.'
     return f"{title}\n\n{about}\n{rest}\n"
 
 

@@ -1,6 +1,7 @@
 """Name what the pages of a built site would load from other hosts: python docs/building/outside.py site
 
-Links that a reader follows are his own affair; scripts, styles, pictures, fonts and frames are not. Exit status 1 if any.
+Links that a reader follows are his own affair; scripts, styles, pictures, fonts and frames are not. Exit status 1 if
+there are any.
 """
 
 from __future__ import annotations

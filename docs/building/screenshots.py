@@ -44,6 +44,7 @@ class Camera:
             self.page.wait_for_timeout(300)
 
     def tab(self, name: str) -> None:
+        """Go to a tab, and let it be drawn."""
         self.page.get_by_role("tab", name=name, exact=True).click()
         self.page.wait_for_timeout(3000)
 
