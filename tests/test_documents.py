@@ -160,7 +160,7 @@ def test_links_work_in_the_site_as_in_the_repository() -> None:
     assert relinked(text, "docs/cli.md", "cli.md") == (
         "[a](benchmarks.md#x) [b](map.md) c [d](https://e.org/f) [e](#g)"
     )
-    assert relinked("![h](../assets/pruning.png)", "docs/cli.md", "cli.md") == "![h](pictures/pruning.png)"
+    assert relinked("![h](../assets/pruning.png)", "docs/cli.md", "cli.md") == "![h](pictures/dark.png)"
     assert relinked("[no](nowhere.md)", "docs/cli.md", "cli.md") == "[no](nowhere.md)"  # the build complains of it
     assert relinked("[i](../docs/map.md)", "benchmarks/README.md", "benchmarks.md") == "[i](map.md)"
     assert relinked("[j](notebooks/five-minutes.ipynb)", "docs/cli.md", "cli.md") == "[j](notebooks/five-minutes.md)"

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {  # file of the repository: page or picture of the site
     "benchmarks/README.md": "benchmarks.md",
     "assets/demo/README.md": "demo.md",
-    "assets/screenshot.png": "pictures/screenshot.png",
-    "assets/pruning.png": "pictures/pruning.png",
+    "assets/screenshot.png": "pictures/light.png",
+    "assets/pruning.png": "pictures/dark.png",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "SECURITY.md": "security.md",
+    "SECURITY.md": "reporting.md",
 }
 CODE = r"^```.*?^```|`[^`\n]+`"
 LINK = re.compile(CODE + r"|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)", flags=re.M | re.S)
