@@ -126,7 +126,7 @@ def test_the_short_notebook_runs(
     names: dict[str, Any] = {}
     values = [run_cell(cell.source, names) for cell in book.cells if cell.cell_type == "code"]
     cards = [value._repr_html_() for value in values if hasattr(value, "_repr_html_")]
-    assert len(cards) == 3
+    assert len(cards) == 3  # findings, analysis, files
     assert sum("data:image/png" in card for card in cards) == 1  # the map
     assert "fitted to all data" in capsys.readouterr().out
     assert len(list(folder.glob("*/pruned/*"))) == 4
