@@ -82,7 +82,9 @@ def show_environment(
     Args:
         dataset: with N environments.
         row: number of the environment, from 0.
-        cutoff, colours, representation: as in :func:`show_structure`; the descriptor's cutoff is a good one.
+        cutoff: in Å; the descriptor's is a good one.
+        colours: as in :func:`show_structure`, and so is ``representation``.
+        representation: what nglview draws atoms as.
 
     Raises:
         MEAGraphError: no such environment, or a cutoff that is not positive.
