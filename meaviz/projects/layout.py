@@ -56,7 +56,7 @@ class Layout:
     def put(self, value: Any, known: Mapping[str, Any]) -> str:
         """Write a result, unless it is there; return the name of its record."""
         held = self._records.get(id(value))
-        if held is not None:
+        if held is not None and (self.folder / RECORDS / f"{held[1]}.json").is_file():
             return held[1]
         text = json.dumps(self.encoder(known).text(value), separators=(",", ":"), ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -69,7 +69,7 @@ class Layout:
     def _put_array(self, value: NDArray[Any] | bytes) -> str:
         self._used.add(id(value))
         held = self._arrays.get(id(value))
-        if held is not None:
+        if held is not None and (self.folder / ARRAYS / f"{held[1]}.npy").is_file():
             return held[1]
         array: NDArray[Any] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
         if array.dtype.kind not in PLAIN:
