@@ -217,10 +217,11 @@ def file_of(array: NDArray[Any]) -> Path | None:
     base: Any = array
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap) and base.filename is not None:
-            there = base.shape == array.shape and base.dtype == array.dtype and base.flags.c_contiguous
-            same = base.__array_interface__["data"][0] == array.__array_interface__["data"][0]
             path = Path(os.fspath(base.filename))
-            return path if there and same and path.suffix == ".npy" and path.is_file() else None
+            if path.suffix != ".npy" or not path.is_file() or not array.flags.c_contiguous:
+                return None
+            whole = read_array(path)  # what is as large as all of it, and lies in it, is all of it
+            return path if (whole.shape, whole.dtype) == (array.shape, array.dtype) else None
         base = base.base
     return None
 
