@@ -56,7 +56,7 @@ class Layout:
     def put(self, value: Any, known: Mapping[str, Any]) -> str:
         """Write a result, unless it is there; return the name of its record."""
         held = self._records.get(id(value))
-        if held is not None:
+        if held is not None and (self.folder / RECORDS / f"{held[1]}.json").is_file():
             return held[1]
         text = json.dumps(self.encoder(known).text(value), separators=(",", ":"), ensure_ascii=True)
         name = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -69,7 +69,7 @@ class Layout:
     def _put_array(self, value: NDArray[Any] | bytes) -> str:
         self._used.add(id(value))
         held = self._arrays.get(id(value))
-        if held is not None:
+        if held is not None and (self.folder / ARRAYS / f"{held[1]}.npy").is_file():
             return held[1]
         array: NDArray[Any] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
         if array.dtype.kind not in PLAIN:
@@ -217,10 +217,11 @@ def file_of(array: NDArray[Any]) -> Path | None:
     base: Any = array
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap) and base.filename is not None:
-            there = base.shape == array.shape and base.dtype == array.dtype and base.flags.c_contiguous
-            same = base.__array_interface__["data"][0] == array.__array_interface__["data"][0]
             path = Path(os.fspath(base.filename))
-            return path if there and same and path.suffix == ".npy" and path.is_file() else None
+            if path.suffix != ".npy" or not path.is_file() or not array.flags.c_contiguous:
+                return None
+            whole = read_array(path)  # what is as large as all of it, and lies in it, is all of it
+            return path if (whole.shape, whole.dtype) == (array.shape, array.dtype) else None
         base = base.base
     return None
 

@@ -160,10 +160,12 @@ class Project:
         layout.sweep(state, [one.key for one in (*shot.runs, shot.learned) if one is not None])
         if dataset is not None:
             ledger = self.path / LEDGER
+            if not ledger.is_file():
+                self._judged_to = 0
             self._judged_to = carry(ledger_path(self._home), ledger, dataset.structure_keys, since=self._judged_to)
 
     def _put_data(self, dataset: AtomicDataset, asked: Asked | None) -> dict[str, Any]:
-        if self._data is None or self._data[0] is not dataset:
+        if self._data is None or self._data[0] is not dataset or not (self.path / self._data[1]["store"]).is_dir():
             self._data = (dataset, referred(dataset, self.path))
         paths = () if asked is None else asked.paths
         reading = {} if asked is None else asked.reading

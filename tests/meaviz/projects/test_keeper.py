@@ -129,6 +129,7 @@ def keep_saving(path: Path, tell: Callable[[int], object]) -> None:
         tell(count)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_process_killed_while_it_saves_leaves_what_it_said_was_saved(shown: Shown, tmp_path: Path) -> None:
     path = save(shown(), tmp_path / "a.meaviz")
     kills = int(os.environ.get("MEAVIZ_KILLS", "5"))

@@ -122,6 +122,18 @@ def test_what_no_state_needs_goes(shown: Shown, tmp_path: Path) -> None:
     assert names == {path.name for path in (tmp_path / "b.meaviz" / "records").iterdir()}
 
 
+def test_what_was_removed_while_it_was_open_is_written_again(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    session.judging.judge(np.array([1]), "outlier")
+    project = Project(tmp_path / "a.meaviz", write=True)
+    project.save(taken(session))
+    shutil.rmtree(tmp_path / "a.meaviz")
+    project.save(taken(session))
+    project.close()
+    assert Project(tmp_path / "a.meaviz").read().shot.analysis is not None
+    assert adopt(tmp_path / "a.meaviz" / LEDGER, tmp_path / "other.sqlite") == 1
+
+
 def test_a_second_writer_is_told(shown: Shown, tmp_path: Path) -> None:
     project = Project(tmp_path / "a.meaviz", write=True)
     project.save(taken(shown()))
