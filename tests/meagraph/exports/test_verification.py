@@ -21,24 +21,27 @@ from tests.support.finished import Finished
 Tamper = Callable[[ExportedFiles], object]
 
 
-@pytest.fixture
-def files(finished: Finished, tmp_path: Path) -> ExportedFiles:
-    """Half of the niobium, with a file that stands for the report; source and export can be changed."""
-    dataset = finished.analysis.dataset
+@pytest.fixture(scope="module")
+def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> ExportedFiles:
+    """Half of the niobium, with texts that stand for report and recipe, beside its source."""
+    folder = tmp_path_factory.mktemp("exported")
+    plan = prune(finished.analysis, keep=0.5, alpha=0.75)
     written = export_plan(
-        dataset,
-        prune(finished.analysis, keep=0.5),
-        tmp_path / "out",
-        settings={},
-        report="A page.",
-        recipe="recipe: 1\n",
+        finished.analysis.dataset, plan, folder / "out", settings={}, report="A page.", recipe="recipe: 1\n"
     )
-    shutil.copy(finished.path, tmp_path / "niobium.extxyz")
+    shutil.copy(finished.path, folder / "niobium.extxyz")
     manifest = json.loads(written.manifest.read_text())
     manifest["sources"][0]["path_from_manifest"] = "../niobium.extxyz"
     written.manifest.write_text(json.dumps(manifest))
     assert verify(written.manifest, need_sources=True) == verify(written.manifest.parent) == []
     return written
+
+
+@pytest.fixture
+def files(exported: ExportedFiles, tmp_path: Path) -> ExportedFiles:
+    """The same, to be changed."""
+    shutil.copytree(exported.manifest.parent.parent, tmp_path, dirs_exist_ok=True)
+    return ExportedFiles(**{name: tmp_path / "out" / path.name for name, path in vars(exported).items()})
 
 
 def mend(files: ExportedFiles) -> None:
