@@ -35,7 +35,7 @@ def map_figure(
     beside = width > 5.0
     with style():
         figure, (axes,) = new_figure(width, 0.62 * width if beside else 1.12 * width)
-        size = float(np.clip(150 * width / np.sqrt(max(len(xy), 1)) / 7, 0.12, 8.0))
+        size = float(np.clip(150 * width / np.sqrt(max(len(xy), 1)) / 7, 0.4, 8.0))
         order = np.random.default_rng(0).permutation(len(xy))  # so that none hides another by its place in the files
         draw = {"s": size, "linewidths": 0, "rasterized": len(xy) > SINGLY}
         if by.kind == "category":

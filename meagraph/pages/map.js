@@ -183,17 +183,20 @@ class PointMap {
         if (cover > 0) stamp.push([i, j, cover]);
       }
     }
-    const passes = this.selected ? [[0, DIM], [1, 0.95]] : [[2, 0.85]];
+    const across = Int32Array.from(stamp, (one) => one[0]), down = Int32Array.from(stamp, (one) => one[1]);
+    const cover = Float32Array.from(stamp, (one) => one[2]), {paint, selected, ratio} = this;
+    const passes = selected ? [[0, DIM], [1, 0.95]] : [[2, 0.85]];
     for (const [wanted, opacity] of passes) {
-      for (const point of this.order) {
-        if (wanted !== 2 && this.selected[point] !== wanted) continue;
-        const left = Math.round(this.left(point) * this.ratio), top = Math.round(this.top(point) * this.ratio);
+      for (let number = 0; number < COUNT; number++) { // plain loops: this runs for each step of a zoom
+        const point = this.order[number];
+        if (wanted !== 2 && selected[point] !== wanted) continue;
+        const left = Math.round(this.left(point) * ratio), top = Math.round(this.top(point) * ratio);
         if (!(left > -reach && left < width + reach && top > -reach && top < height + reach)) continue;
-        const [red, green, blue] = [this.paint[3 * point], this.paint[3 * point + 1], this.paint[3 * point + 2]];
-        for (const [i, j, cover] of stamp) {
-          const column = left + i, row = top + j;
+        const red = paint[3 * point], green = paint[3 * point + 1], blue = paint[3 * point + 2];
+        for (let k = 0; k < cover.length; k++) {
+          const column = left + across[k], row = top + down[k];
           if (column < 0 || column >= width || row < 0 || row >= height) continue;
-          const place = 4 * (row * width + column), share = cover * opacity;
+          const place = 4 * (row * width + column), share = cover[k] * opacity;
           bytes[place] += (red - bytes[place]) * share;
           bytes[place + 1] += (green - bytes[place + 1]) * share;
           bytes[place + 2] += (blue - bytes[place + 2]) * share;

@@ -27,7 +27,7 @@ def hostile_page(folder: Path) -> Path:
     """A page of a dataset with markup in all its texts, in three clusters."""
     frames = niobium_structures()
     for number, atoms in enumerate(frames[:-1]):
-        atoms.info["config_type"] = f"{EVIL} {number % 2}"
+        atoms.info["config_type"] = f"{RUN} {number % 2}"
     ase.io.write(folder / f"{RUN}.extxyz", frames, format="extxyz")
     data = read_dataset(folder / f"{RUN}.extxyz")
     found = mg.Analysis(data, *survey_by_hand(data, {20: 4.0, 40: 3.0}))
@@ -44,7 +44,7 @@ def test_a_page_that_is_opened_offline(page: Page, browser_log: BrowserLog, tmp_
     page.goto(url)
     page.wait_for_function("document.documentElement.dataset.ready")
     expect(page.locator("h1")).to_have_text(EVIL)
-    expect(page.locator("#facts")).to_contain_text(EVIL)
+    expect(page.locator("#facts")).to_contain_text(f"Group{RUN} 0")
     assert page.evaluate(FILLED, "scene")
 
     box = page.locator("#map canvas").last.bounding_box()
@@ -80,7 +80,7 @@ def test_a_page_that_is_opened_offline(page: Page, browser_log: BrowserLog, tmp_
     expect(page.locator("#facts")).not_to_have_text(before, use_inner_text=True)
     with page.expect_download() as started:
         page.get_by_role("button", name="Save list").click()
-    assert EVIL in Path(started.value.path()).read_text(encoding="utf-8")
+    assert f"{RUN} 0" in Path(started.value.path()).read_text(encoding="utf-8")
 
     assert page.evaluate("window.__hit") is None
     assert page.locator("img").count() == 0
