@@ -148,7 +148,7 @@ def serving(options: argparse.Namespace) -> Serving:
         "cookie_secret": secret,
         "cookie_path": f"{prefix}/",
     }
-    return Serving(Guard(accounts=_accounts(secret, _names(options.users)), secret=secret, **common), panel)
+    return Serving(Guard(accounts=accounts_of(secret, _names(options.users)), secret=secret, **common), panel)
 
 
 def ask_for_user(name: str, passwords: str | None) -> str:
@@ -177,7 +177,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
-def _accounts(secret: str, names: frozenset[str]) -> Callable[[Any], str | None]:
+def accounts_of(secret: str, names: frozenset[str]) -> Callable[[Any], str | None]:
     """Who Panel's own cookie says it is, if that is one of ``names``."""
     from tornado.web import decode_signed_value
 

@@ -71,5 +71,7 @@ export function render({model, view}) {
     setTimeout(() => { told.remove(); if (banner === told) banner = null; }, 4000);
   });
   root.append(style);
-  return root;
+  document.body.append(root);  // above everything, whatever holds this component
+  model.on("remove", () => root.remove());
+  return document.createElement("div");
 }

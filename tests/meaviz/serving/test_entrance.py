@@ -10,8 +10,10 @@ from pathlib import Path
 
 import panel as pn
 import pytest
+from tornado.web import create_signed_value
 
 from meagraph import logs
+from meaviz.options import accounts_of
 from meaviz.serving.guard import Guard, new_token
 from meaviz.serving.passwords import Passwords, add_user
 from meaviz.serving.server import Server, serve
@@ -220,3 +222,27 @@ def test_no_secret_comes_into_the_log(by_token: Asked, tmp_path: Path, monkeypat
     assert "403 GET /nowhere" in text
     assert by_token.token not in text
     assert cookie.partition("=")[2] not in text
+
+
+def test_accounts_of_a_provider_are_let_in_by_name() -> None:
+    """Whoever has an account there has a cookie that is signed; only those who are named come in."""
+    secret = "s" * 40
+    asked = start(Guard(accounts=accounts_of(secret, frozenset({"ana"})), secret=secret))
+    port = asked.port
+
+    def cookie(name: str, key: str = secret) -> str:
+        return "user=" + create_signed_value(key, "user", name).decode()
+
+    try:
+        to_login = ask(port)
+        assert (to_login.status, to_login.headers["Location"]) == (302, "./login")
+        assert ask(port, "/static/js/bokeh.min.js").status == 403
+        assert not socket_opens(port)
+        assert ask(port, cookie=cookie("ana")).status == 200
+        for other in (cookie("eve"), cookie("ana", "t" * 40), "user=ana"):
+            refused = ask(port, cookie=other)
+            assert refused.status == 403
+            assert b"not among those" in refused.body
+        assert asked.users == ["ana"]
+    finally:
+        asked.server.stop()
