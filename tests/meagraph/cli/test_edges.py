@@ -85,7 +85,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_computed(
     def describe(*given: object, **named: object) -> None:
         raise AssertionError("nothing must be computed")
 
-    monkeypatch.setattr("meagraph.pipeline.analysis.describe_for", describe)
+    monkeypatch.setattr("meagraph.pipeline.analysis.describe_usable", describe)
     monkeypatch.setattr(meagraph.pipeline.learning, "free", lambda: 4e9)
     file = written(tmp_path / "many.xyz", many_elements(35))
     large = ("--n-max", "20", "--l-max", "20")
