@@ -139,3 +139,12 @@ def test_missing(root: Path) -> None:
     assert missing([str(root / "b.extxyz"), str(root / "gone")])
     assert not missing([str(root / "*.extxyz"), str(root / "sub"), str(root / "b.extxyz" / "member.xyz")])
     assert missing([str(root / "*.traj")])
+
+
+def test_a_path_without_end_is_refused(tmp_path: Path) -> None:
+    """As a pattern it would be looked for ever longer."""
+    places = Places.at(tmp_path)
+    for ask in (places.path_of, places.written, places.paths_in):
+        with pytest.raises(MEAGraphError, match="at most 4,096 characters"):
+            ask("[" * 4097)
+    assert places.completions("[" * 5000).entries == ()
