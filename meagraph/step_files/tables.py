@@ -84,7 +84,7 @@ def read_table(
 
 def _type(kind: Any) -> np.dtype[Any]:
     """The type of a column that a table may have. Raises ValueError or TypeError for others."""
-    found = np.dtype(kind)
+    found: np.dtype[Any] = np.dtype(kind)
     if found.kind not in "iufbU" or found.itemsize > WIDEST:
         raise ValueError(f"a column of the type {str(kind)[:40]!r}")
     return found
