@@ -20,7 +20,7 @@ from ase import Atoms
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.descriptors import Descriptors
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
 from tests.support import results

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.io.formats import IOFormat, ioformats
 
 from meagraph.datasets.columnar import Packing
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, describe_frame
+from meagraph.datasets.format_names import format_name
 from meagraph.datasets.formats import READERS, format_of
-from meagraph.datasets.formats.by_ase import REFUSED, ase_format, read_by_ase
+from meagraph.datasets.formats.by_ase import read_by_ase
 from meagraph.datasets.formats.common import Reader
 from meagraph.datasets.frames import FrameSpan, read_frames
 from meagraph.datasets.inputs import EXTXYZ_SUFFIXES, Input, open_inputs
@@ -216,7 +216,7 @@ def _read_file(
             frames = _collect(read_frames(text, **common), packing, one.name, len(text), progress)
     else:
         with plain_file(one.file, one.name, options.max_bytes) as plain:
-            name = _format_name(plain, one.name, known)
+            name = format_name(plain, one.name, known)
             if name == "extxyz":
                 return _read_file(one, name, max_atoms, as_text, options, packing, workers, progress)
             reader = READERS[name].read if name in READERS else partial(read_by_ase, format=name)
@@ -314,31 +314,6 @@ def _unreadable(path: str, frame: int, format: str, error: Exception) -> Dataset
         f"{describe_frame(path, frame)}: expected the format {format!r}, but {who} ({type(error).__name__}: {error}). "
         "The file may be truncated or of another format; name that (--format)."
     )
-
-
-def _format_name(plain: Path, path: str, format: str | None) -> str:
-    """Return the name of a file's format, if it is one that is safe to read."""
-    if format is None:
-        format = ase_format(plain) or plain.suffix.lower().lstrip(".")
-    if format in REFUSED:
-        raise DatasetError(
-            f"{path}: expected a file of structures, but format {format!r} is refused: "
-            f"{REFUSED[format]}. Convert it to extended XYZ."
-        )
-    if format not in READERS and (format not in ioformats or not ioformats[format].can_read):
-        others = {f".{suffix}" for known in _readable() for suffix in known.extensions}
-        suffixes = sorted({*EXTXYZ_SUFFIXES, ".db", *others})
-        names = sorted({*READERS, *(known.name for known in _readable())})
-        raise DatasetError(
-            f"{path}: expected a known format, but {format!r} is none. Known suffixes: {', '.join(suffixes)} "
-            f"(each also with {', '.join(DECOMPRESS)}). Or name the format (--format), one of: "
-            f"{', '.join(names)}."
-        )
-    return format
-
-
-def _readable() -> list[IOFormat]:
-    return [known for known in ioformats.values() if known.can_read and known.name not in REFUSED]
 
 
 def _dataset_name(files: list[Path]) -> str:

@@ -27,7 +27,8 @@ from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.data import Data, with_data
 from meagraph.pipeline.describing import describe_usable, recall_descriptors
-from meagraph.pipeline.learning import CACHE_VERSION, Learned, check_room, learn, recall_learned
+from meagraph.pipeline.learned import Learned
+from meagraph.pipeline.learning import CACHE_VERSION, check_room, learn, recall_learned
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey

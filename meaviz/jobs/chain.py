@@ -23,7 +23,8 @@ from meagraph.pipeline.analysis import look
 from meagraph.pipeline.compiled import LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe_for
-from meagraph.pipeline.learning import Learned, learn
+from meagraph.pipeline.learned import Learned
+from meagraph.pipeline.learning import learn
 from meagraph.pipeline.sharing import ask
 from meagraph.pipeline.sight import Sight, quick_sight
 from meagraph.pipeline.survey import Survey

@@ -10,7 +10,7 @@ from meagraph.progress import Progress
 from meagraph.pruning.settings import UNITS
 from meaviz.jobs.runner import JobRunner
 from meaviz.session import Session
-from meaviz.session.session import on_another_map
+from meaviz.session.levels import on_another_map
 
 NOVELTY = "novelty"  # the step
 

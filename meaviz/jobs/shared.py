@@ -20,7 +20,7 @@ from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.survey import Survey

@@ -19,6 +19,7 @@ import panel as pn
 from param.parameterized import Event
 
 from meagraph.errors import MEAGraphError
+from meaviz.projects.later import loop_of_now
 from meaviz.projects.places import tidy, unnamed_path
 from meaviz.projects.project import InUse, Project
 from meaviz.projects.snapshot import Snapshot, taken
@@ -336,17 +337,3 @@ class Held:
 def held() -> Held:
     """Those of this process."""
     return pn.state.as_cached("meaviz: projects", Held)
-
-
-def loop_of_now() -> Callable[[Callable[[], object], float], object]:
-    """What has something called later on the loop of the page that is being made; on a timer where there is none."""
-    document = pn.state.curdoc
-    if document is not None:
-        return lambda act, seconds: document.add_timeout_callback(act, int(seconds * 1000))
-
-    def later(act: Callable[[], object], seconds: float) -> None:
-        timer = threading.Timer(seconds, act)
-        timer.daemon = True
-        timer.start()
-
-    return later

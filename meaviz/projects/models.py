@@ -14,7 +14,8 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import ScaledRows, column_norms
 from meagraph.model.checkpoint import load_model
-from meagraph.pipeline.learning import Learned, checkpoint_of, store_model
+from meagraph.pipeline.learned import Learned
+from meagraph.pipeline.learning import checkpoint_of, store_model
 from meaviz.projects.kinds import KeptDescriptors, KeptModel
 from meaviz.projects.layout import MODELS, Layout, share_file
 from meaviz.projects.snapshot import Snapshot

@@ -13,7 +13,7 @@ from meagraph.descriptors import Descriptors
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.properties import Properties
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pruning.plan import PruningPlan
 from meaviz.session import Session
 from meaviz.session.data import Asked

@@ -25,7 +25,7 @@ from meagraph.model.results import EpochRecord
 from meagraph.outliers.suspects import Suspect
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meagraph.predictions import Errors

@@ -13,6 +13,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import stored_in
 
 MOST = 200  # entries of a folder that are listed
+LONGEST = 4096  # characters of a path; systems take no more
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class Places:
         return path if self.confined else Path(text.strip()).expanduser()
 
     def _inside(self, text: str, remedy: str) -> Path:
+        if len(text) > LONGEST:
+            raise MEAGraphError(
+                f"{text[:80]}...: expected a path of at most {LONGEST:,} characters, got {len(text):,}. Give several "
+                "files as a folder or a pattern."
+            )
         try:
             path = self.root / Path(text.strip()).expanduser()
             real = path.resolve()

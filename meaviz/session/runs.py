@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from param.parameterized import Event, batch_call_watchers
+from param.parameterized import batch_call_watchers
 
 from meagraph.datasets import AtomicDataset
 from meagraph.descriptors import Descriptors
@@ -21,7 +21,7 @@ from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import NAME, Properties
 from meagraph.inspection.property import Property, two_sided
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.sight import Sight, continues
 from meagraph.pipeline.survey import Survey
 from meagraph.predictions import Errors
@@ -37,24 +37,6 @@ from meaviz.session.queue import Queue
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
 from meaviz.session.uploads import Uploads
-
-
-def another_level(*events: Event) -> bool:
-    """Whether these events tell of nothing but another level of the clusters on the same map."""
-    surveys = [(event.old, event.new) for event in events]
-    return bool(surveys) and all(
-        isinstance(old, Survey) and isinstance(new, Survey) and old.embedding is new.embedding for old, new in surveys
-    )
-
-
-def on_another_map(update: Callable[..., object]) -> Callable[..., None]:
-    """Let a watcher of the survey be told of other maps only, not of other levels of the clusters on the same one."""
-
-    def run(*events: Event) -> None:
-        if not another_level(*events):
-            update(*events)
-
-    return run
 
 
 class Session:

@@ -59,6 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--chains", nargs="+", default=["run", "steps", "convert", "split"])
     options = parser.parse_args()
     draw, tally, wrong = random.Random(options.seed), Counter[str](), []
     with tempfile.TemporaryDirectory() as name:
@@ -68,13 +69,13 @@ def main() -> int:
         import gzip
 
         (folder / "niobium.extxyz.gz").write_bytes(gzip.compress(data.read_bytes()))
-        chains = commands(folder)
+        chains = {name: chain for name, chain in commands(folder).items() if name in options.chains}
         with starter(folder, *LOADED) as ready:
             whole = {chain: _through(ready, folder, chains[chain]) for chain in chains}
             whole = {chain: _through(ready, folder, chains[chain]) for chain in chains}  # compiled by now
             print({chain: round(seconds, 2) for chain, (seconds, _) in whole.items()}, flush=True)
             for number in range(options.count):
-                chain = draw.choice(["run", "run", "steps", "steps", "convert", "split"])
+                chain = draw.choice(options.chains)
                 found = _killed(ready, folder, chains[chain], draw.uniform(0, whole[chain][0]), whole[chain][1])
                 tally[f"{chain}: {found}"] += 1
                 print(number, dict(sorted(tally.items())), flush=True)

@@ -21,6 +21,7 @@ from meagraph.errors import LONGEST, MEAGraphError
 from meagraph.files import leads_out, read_arrays
 from meagraph.inspection import conditions
 from meagraph.limits import ENTRIES, FRAMES, GROUP, LIMITS, MEMBERS, RATIO
+from tests.support.fuzzing.trial import peak
 from tests.support.structures import niobium_structures
 
 FRAME = b'1\nenergy=1 pbc="F F F"\nNb 0 0 0\n'
@@ -185,3 +186,30 @@ def test_names_that_stand_for_another_place(name: str, tmp_path: Path) -> None:
             packed.writestr(zipfile.ZipInfo(name), FRAME)
         with pytest.raises(DatasetError, match="points out of it"):
             read_dataset(tmp_path / "a.zip", fewest=1)
+
+
+@pytest.mark.parametrize("count", ["1000000000", "9" * 5000])
+def test_atoms_that_are_announced_and_not_there_take_no_memory(tmp_path: Path, count: str) -> None:
+    files = {
+        "x-pos-1.xyz": f"{count}\n i = 0, time = 0.0, E = -1.0\n Nb 0 0 0\n",
+        "a.extxyz": f"{count}\nenergy=1\nNb 0 0 0\n",
+        "POSCAR": f"a\n1.0\n9 0 0\n0 9 0\n0 0 9\nNb\n{count}\nCartesian\n0 0 0\n",
+        "a.dump": f"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{count}\nITEM: BOX BOUNDS pp pp pp\n0 1\n0 1\n0 1\n"
+        "ITEM: ATOMS id type x y z\n1 1 0 0 0\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        begin = peak()
+        with pytest.raises(DatasetError, match=name):
+            read_dataset(tmp_path / name, fewest=1, max_atoms=2 * 10**9, elements=("Nb",), allow_unlabelled=True)
+        assert peak() - begin < 2**26
+
+
+def test_an_array_of_hdf5_that_is_larger_than_its_file(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["type.raw"], file["type_map.raw"] = [0], ["Nb"]
+        for name, width in {"coord": 3, "box": 9}.items():
+            file.create_dataset(f"set.000/{name}.npy", (10**9, width), "f8", chunks=(1000, width))
+    with pytest.raises(DatasetError, match=rf"grows more than 100 times.*{RATIO.variable}"):
+        read_dataset(tmp_path / "a.hdf5", allow_unlabelled=True)

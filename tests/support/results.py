@@ -16,7 +16,7 @@ from meagraph.model.results import Embedding
 from meagraph.model.settings import ModelConfig
 from meagraph.outliers import Family, Outliers, Signal
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.run import Run
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import Ranking, rank_environments

@@ -18,6 +18,7 @@ from meagraph.datasets.dataset import DatasetError, describe_frame
 from meagraph.datasets.formats.common import Frames
 from meagraph.datasets.formats.lmdb_rows import BrokenFileError, rows_of
 from meagraph.datasets.options import ReadOptions
+from meagraph.limits import FREE, RATIO
 
 SQLITE = b"SQLite format 3\x00"
 
@@ -70,9 +71,10 @@ def _of_stored(stored: bytes, where: str, most: int) -> Atoms | DatasetError:
 
 def _row(stored: bytes, most: int) -> AtomsRow:
     text = zlib.decompressobj()
+    most = min(most, max(FREE, RATIO.value * len(stored)))
     content = text.decompress(stored, most)
     if not text.eof:
-        raise ValueError(f"it is cut off, or larger than {most} bytes")
+        raise ValueError(f"it is cut off, or larger than {most:,} bytes")
     row = decode(content.decode("utf-8"))
     for key in all_properties:
         if isinstance(row.get(key), list):

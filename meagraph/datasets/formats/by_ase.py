@@ -45,6 +45,9 @@ CONVERTED = {
 """What ASE converts from."""
 GUESSED = {"dlp4", "dlp-history", "gpumd", "gromacs", "gromos", "proteindatabank"}
 """Formats without elements: ASE guesses them from the names or masses of atoms."""
+COUNTED = {"vasp"}
+"""Formats whose head says how many atoms of each element follow, in the lines that COUNTED_FROM begin."""
+COUNTED_FROM, COUNTED_LINES = 5, 8
 NO_ELEMENTS = {"lammps-dump-binary", "netcdftrajectory"}
 """Formats of type numbers, which ASE takes for atomic numbers, or makes hydrogen of."""
 LABELLED = {
@@ -88,6 +91,8 @@ def read_by_ase(
     Raises :class:`DatasetError` for type numbers without elements, and what ASE raises.
     """
     arguments: dict[str, Any] = {}
+    if format in COUNTED:
+        _check_counts(plain, name)
     if format in CONVERTED:
         note(notes, f"Converted by ASE to eV and Å from {CONVERTED[format]}.")
     if format in GUESSED:
@@ -106,6 +111,19 @@ def read_by_ase(
             if format.startswith("lammps"):
                 note(notes, "Lengths and forces are read in LAMMPS' units 'metal' (Å and eV): a binary dump says none.")
         yield atoms
+
+
+def _check_counts(plain: Path, name: str) -> None:
+    """Refuse a head that announces more atoms than the file can hold: ASE would make room for them first."""
+    size = plain.stat().st_size
+    with open(plain, "rb") as stream:
+        head = [next(stream, b"")[:10_000] for _ in range(COUNTED_LINES)]
+    for word in b" ".join(head[COUNTED_FROM:]).split():
+        if word.isdigit() and int(word[:20]) > size:
+            raise DatasetError(
+                f"{name}: expected a whole file, but it announces {word[:20].decode()} atoms in {size:,} bytes: it is "
+                "truncated or damaged. Copy it again."
+            )
 
 
 def _has_numbers(plain: Path) -> bool:

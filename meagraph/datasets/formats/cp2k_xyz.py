@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,8 +96,9 @@ def _frames(file: Path, name: str) -> Iterator[_Frame]:
         if not line.strip():
             continue
         comment = next(lines, "")
-        rows = [next(lines, "").split() for _ in range(int(line))]
-        if any(len(row) < 4 for row in rows):
+        count = int(line)
+        rows = [row.split() for row in islice(lines, max(count, 0))]
+        if count < 1 or len(rows) < count or any(len(row) < 4 for row in rows):
             raise DatasetError(
                 f"{describe_frame(name, frame)}: expected {line.strip()} atoms, but there are fewer: the file is "
                 "truncated."

@@ -15,6 +15,7 @@ from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats.common import Frames, labelled, note, stress_of_virial
 from meagraph.datasets.options import ReadOptions
 from meagraph.files import read_array
+from meagraph.limits import FREE, RATIO
 
 KNOWN = {"coord", "box", "energy", "force", "virial", "real_atom_types"}
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -78,14 +79,22 @@ class Group:
     def array(self, name: str) -> np.ndarray | None:
         """An array by its name with ``/``; None where it is missing."""
         key = f"{name}.npy"
-        return np.asarray(self.group[key]) if key in self.group else None
+        return self._read(key) if key in self.group else None
 
     def words(self, name: str) -> list[str] | None:
         """A list of words; None where it is missing."""
         if name not in self.group:
             return None
-        values = np.asarray(self.group[name]).ravel()
+        values = self._read(name).ravel()
         return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+    def _read(self, key: str) -> np.ndarray:
+        """An array. Raises ValueError for one that is much larger than the file, which HDF5 allows."""
+        stored = self.group[key]
+        size = Path(self.group.file.filename).stat().st_size
+        if getattr(stored, "nbytes", 0) > max(FREE, RATIO.value * size):
+            raise ValueError(f"it grows more than {RATIO.value} times when read. {RATIO.remedy}")
+        return np.asarray(stored)
 
 
 def is_deepmd_folder(name: Path, head: bytes) -> bool:

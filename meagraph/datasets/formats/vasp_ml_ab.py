@@ -69,7 +69,10 @@ def _configurations(plain: Path) -> Iterator[dict[str, list[str]]]:
 
 def _structure(parts: dict[str, list[str]]) -> Atoms:
     kinds = [row.split() for row in parts["Atom types and atom numbers"]]
-    symbols = [kind for kind, count in kinds for _ in range(int(count))]
+    counts = [(kind, int(count)) for kind, count in kinds]
+    if sum(abs(count) for _, count in counts) > len(parts["Atomic positions (ang.)"]):
+        raise ValueError("more atoms announced than have positions")
+    symbols = [kind for kind, count in counts for _ in range(count)]
     atoms = Atoms(
         symbols,
         numbers(parts["Atomic positions (ang.)"], 3),

@@ -23,7 +23,8 @@ from meagraph.model.results import EpochRecord, best_epoch
 from meagraph.model.settings import ModelConfig, TrainingConfig
 from meagraph.model.training import batch_graph, choose_device, has_settled, new_model, split_structures, train
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.learning import Learned, learn, store_model
+from meagraph.pipeline.learned import Learned
+from meagraph.pipeline.learning import learn, store_model
 
 SMALL = DescriptorConfig(n_max=2, l_max=2)
 GRAPH = GraphConfig(lower=0.8)

@@ -160,3 +160,12 @@ def test_a_server_that_only_shows_writes_nothing(root: Path) -> None:
     assert places.openable(["b.extxyz"])
     with pytest.raises(MEAGraphError, match="only shows"):
         places.written("run")
+
+
+def test_a_path_without_end_is_refused(tmp_path: Path) -> None:
+    """As a pattern it would be looked for ever longer."""
+    places = Places.at(tmp_path)
+    for ask in (places.path_of, places.written, places.paths_in):
+        with pytest.raises(MEAGraphError, match="at most 4,096 characters"):
+            ask("[" * 4097)
+    assert places.completions("[" * 5000).entries == ()

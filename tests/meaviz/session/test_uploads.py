@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from meagraph.errors import MEAGraphError
+from meagraph.limits import UPLOAD, UPLOADED
 from meaviz.session.uploads import Uploads
 
 
@@ -87,3 +88,30 @@ def test_equal_names_of_two_batches_are_two_files() -> None:
     assert one.paths != two.paths
     uploads.close()
     assert not Path(one.paths[0]).exists()
+
+
+@pytest.mark.parametrize("name", ["nul", "a/con.xyz", "\ud800.xyz", "x" * 256, "a/\x7f\x01", "Ü" * 128])
+def test_names_that_some_system_does_not_take_are_refused(name: str) -> None:
+    uploads = Uploads(limit=10)
+    with pytest.raises(MEAGraphError, match="Rename it"):
+        uploads.begin([(name, 6)])
+    uploads.begin([("a.xyz", 6)])  # what was refused takes no room
+    uploads.close()
+
+
+@pytest.mark.parametrize("names", [["A.xyz", "a.XYZ"], ["e\u0301.xyz", "\u00e9.xyz"], ["a", "a/b"], ["s/a/b", "S/A"]])
+def test_two_files_that_are_one_on_some_system_are_refused(names: list[str]) -> None:
+    with pytest.raises(MEAGraphError, match="twice"):
+        Uploads().begin([(name, 1) for name in names])
+
+
+def test_the_limits_can_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(UPLOAD.variable, "5")
+    monkeypatch.setenv(UPLOADED.variable, "2")
+    with pytest.raises(MEAGraphError, match=rf"{UPLOAD.variable}, {UPLOADED.variable}"):
+        Uploads().begin([("a", 6)])
+    with pytest.raises(MEAGraphError, match="2 files at once"):
+        Uploads().begin([("a", 1), ("b", 1), ("c", 1)])
+    uploads = Uploads()
+    uploads.begin([("a", 2), ("b", 3)])
+    uploads.close()

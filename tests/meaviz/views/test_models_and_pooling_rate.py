@@ -11,7 +11,7 @@ import pytest
 from meagraph.latent.stability import Stability
 from meagraph.model.results import EpochRecord
 from meagraph.pipeline.config import PipelineConfig
-from meagraph.pipeline.learning import Learned
+from meagraph.pipeline.learned import Learned
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.runs import remember
