@@ -104,7 +104,7 @@ def test_a_second_run_needs_no_torch(known: dict[str, Any]) -> None:
     again = f"{NO_TORCH}\n{MEAGRAPH}({[*RUN, str(folder / 'two'), file]!r}))"
     second = json.loads(python(again, MEAVIZ_CACHE=known["cache"]))
     assert second["clusters"] == known["clusters"]
-    assert len(second["files"]) == 4
+    assert len(second["files"]) == 5  # with the recipe
     one, two = ((folder / name / "niobium-kept.extxyz").read_bytes() for name in ("one", "two"))
     assert one == two
     other = f"{NO_TORCH}\n{MEAGRAPH}({[*RUN, str(folder / 'three'), '--seed', '1', file]!r}))"
