@@ -332,7 +332,12 @@ class Workflow:
             else:
                 self.keeper.follow(kept.project, named=kept.named, message=kept.refused)
         if kept is not None:
-            restore(session, kept.shot)
+            try:
+                restore(session, kept.shot)
+            except Exception as error:  # what is shown in part must not take the place of the whole
+                if self.keeper is not None:
+                    self.keeper.refuse(f"It could not be shown in full ({error}): nothing is saved in it.")
+                raise
             return
         session.set_dataset(found.dataset, asked)
         if known is not None:

@@ -246,6 +246,12 @@ class Keeper:
         state = "saved" if project.writes else "read-only"
         keeping.param.update(path=str(project.path), named=named, state=state, message=message)
 
+    def refuse(self, message: str) -> None:
+        """Write nothing into the project from now on."""
+        self._waits = False
+        self._leave()
+        self.session.keeping.param.update(state="read-only", message=message)
+
     def go_on_here(self) -> None:
         """Take the work back from another tab, as it is shown here."""
         keeping = self.session.keeping

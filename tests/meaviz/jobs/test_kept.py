@@ -12,9 +12,15 @@ import pytest
 from meagraph.errors import MEAGraphError
 from meagraph.progress import silent
 from meaviz.jobs.kept import Kept, find_kept
+from meaviz.jobs.opening import Ahead
+from meaviz.jobs.workflow import Workflow
+from meaviz.judgements.ledger import ledger_path
+from meaviz.projects.keeper import Keeper
 from meaviz.projects.places import unnamed, unnamed_path
 from meaviz.projects.project import Project
+from meaviz.session import Session
 from tests.support.finished import Finished
+from tests.support.loops_of_pages import Loop
 from tests.support.projects import save, session_that_shows
 
 
@@ -81,6 +87,27 @@ def test_a_named_project_that_another_writes_is_opened_to_look_at(known: Finishe
     assert again is not None
     assert again.project.writes
     again.project.close()
+
+
+def test_what_cannot_be_shown_in_full_is_not_overwritten(
+    known: Finished, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = save(session_that_shows(known), tmp_path / "a.meaviz")
+    before = (named / "project.json").read_bytes()
+    session, loop = Session(author="ada"), Loop()
+    keeper = Keeper(session, loop.later)
+    ahead = Ahead([named])
+    ahead.thread.join()
+    ledger_path().unlink(missing_ok=True)
+    ledger_path().write_text("no database")
+    Workflow(session, keeper=keeper).open([named], ahead=ahead)
+    loop.turn()
+    assert "judgements" in session.activity.problem[1]
+    assert session.keeping.state == "read-only"
+    session.selection.inspect(3)
+    loop.turn()
+    keeper.close()
+    assert (named / "project.json").read_bytes() == before
 
 
 def test_data_outside_of_the_root_does_not_count(known: Finished, path: Path, tmp_path: Path) -> None:

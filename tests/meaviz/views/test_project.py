@@ -12,6 +12,7 @@ from meaviz.projects.keeper import Keeper
 from meaviz.projects.project import Project
 from meaviz.session import Session
 from meaviz.session.places import Places
+from meaviz.style.text import TextPane
 from meaviz.views import ProjectMenu
 from tests.support.finished import Finished
 from tests.support.loops_of_pages import Loop
@@ -20,7 +21,7 @@ from tests.support.projects import save, session_that_shows
 
 def said(menu: ProjectMenu) -> str:
     """What the dialog says of the last thing that was tried."""
-    return " ".join(str(pane.object if hasattr(pane, "object") else pane.objects[0].object) for pane in menu.told)
+    return " ".join(str(pane.object) for pane in menu.told.select(TextPane))
 
 
 def test_the_menu_saves_undoes_and_merges(known: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
