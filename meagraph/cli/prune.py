@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meagraph.cli.duplicates import add_dropping, dropped_by
 from meagraph.cli.formats_options import add_formats, format_lines
@@ -19,6 +19,9 @@ from meagraph.cli.output import Bar, plan_figures, plan_lines, say
 from meagraph.cli.predictions_options import add_by_error, predicted_by
 from meagraph.cli.pruning_options import add_pruning_options, pruning_config
 from meagraph.cli.recipe_options import recipe_of_steps
+
+if TYPE_CHECKING:
+    from meagraph.recipe import Recipe
 
 
 def add_prune(commands: Any) -> None:
@@ -78,7 +81,9 @@ def _prune(options: argparse.Namespace) -> None:
     claim(options.out, PLAN, inputs=files_of_steps(options), overwrite=options.overwrite)
     config, pruning = pipeline_config(options), pruning_config(options)
     described, file = read_step_files(options, remedy="Run 'meagraph embed' without --onto.")
-    latent, recipe, why_none = file.latent, None, ""
+    latent = file.latent
+    recipe: Recipe | None = None
+    why_none = ""
     with Bar("prune") as progress:
         dataset = read_described_dataset(options, described, part(progress, 0.0, 0.2))
         predictions = predicted_by(options, by="by_error")
