@@ -2,8 +2,8 @@
 
     python benchmarks/formats.py demo $MEAVIZ_DATA/Ta_JCP2014.extxyz $MEAVIZ_DATA/InP_JPCA2020.extxyz
 
-The seconds, of the processor, hold writing, reading back, comparing and checksums; the table of environments, which three
-formats take theirs from, is made once before. The analysis comes from the cache or is made first.
+The seconds, of the processor, hold writing, reading back, comparing and checksums; the table of environments, which
+three formats take theirs from, is made once before. The analysis comes from the cache or is made first.
 """
 
 from __future__ import annotations
