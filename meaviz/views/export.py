@@ -144,10 +144,8 @@ class ExportView(pn.viewable.Viewer):
 
     def _foretell(self, *events: object) -> None:
         """What the formats that are chosen cannot hold."""
-        chosen = [FORMATS[name] for name in self._formats.value]
-        self._lacks.object = join(
-            (markup("{} does not hold: {}", one.title, one.lacks) for one in chosen), markup("<br>")
-        )
+        lines = (markup("<b>{}</b> does not hold: {}", name, FORMATS[name].lacks) for name in self._formats.value)
+        self._lacks.object = join(lines, markup("<br>"))
 
     def _export(self, event: object) -> None:
         self.workflow.export(
