@@ -1,7 +1,7 @@
 // What is clicked, chosen and typed, and what follows from it.
 
 const find = (id) => document.getElementById(id);
-const the = {map: null, scene: null, column: DATA.columns[0], inspected: -1, rows: new Map()};
+const the = {map: null, scene: null, watcher: null, column: DATA.columns[0], inspected: -1, rows: new Map()};
 const LISTED = 14; // entries of the legend before "more"
 const clusterColumn = DATA.columns[0];
 
@@ -202,14 +202,23 @@ function isDark() {
   return theme ? theme === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function drawThumbs() {
-  const ratio = Math.max(2, window.devicePixelRatio || 1);
-  for (const canvas of document.querySelectorAll("canvas.thumb")) {
-    const point = DATA.clusters[Number(canvas.dataset.cluster)];
-    if (point < 0) continue;
-    canvas.width = canvas.height = 64 * ratio;
-    drawScene(canvas, drawingOf(point, false), {ratio});
-  }
+function drawThumb(canvas) {
+  const ratio = Math.max(2, window.devicePixelRatio || 1), point = DATA.clusters[Number(canvas.dataset.cluster)];
+  if (point < 0) return;
+  canvas.width = canvas.height = 64 * ratio;
+  drawScene(canvas, drawingOf(point, false), {ratio});
+}
+
+function drawThumbs() { // each when it comes into sight
+  the.watcher?.disconnect();
+  the.watcher = new IntersectionObserver((entries) => {
+    for (const {target, isIntersecting} of entries) {
+      if (!isIntersecting) continue;
+      the.watcher.unobserve(target);
+      drawThumb(target);
+    }
+  });
+  for (const canvas of document.querySelectorAll("canvas.thumb")) the.watcher.observe(canvas);
 }
 
 function begin() {

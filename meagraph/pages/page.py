@@ -121,7 +121,8 @@ def _lead(shot: Shot) -> str:
 
 
 def _figures(shot: Shot) -> str:
-    shown = [(f"{shot.clusters.n_clusters:,}", "clusters")]
+    count = shot.clusters.n_clusters
+    shown = [(f"{count:,}", "cluster" if count == 1 else "clusters")]
     if shot.plan is not None:
         one = shot.plan.summary
         shown += [

@@ -173,6 +173,7 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
     context.lineTo(to[0], to[1]);
     context.stroke();
   };
+  const sticks = Array.from({length: LEVELS + 1}, (_, step) => mixed(stick, ground, (FADE * step) / LEVELS));
   context.lineCap = "round";
   const places = drawing.balls.map((ball) => seen(ball.place));
   const items = drawing.balls.map((ball, index) => [places[index][2], () => {
@@ -191,7 +192,7 @@ function drawScene(canvas, drawing, {turn = TILT, zoom = 1, colourOf = null, rat
     const along = unit(to.place.map((value, k) => value - from.place[k]));
     const ends = [[from, 1], [to, -1]].map(([ball, sign]) =>
       seen(ball.place.map((value, k) => value + sign * INSIDE * sizeOf(ball) * along[k])));
-    items.push([depth - 1e-3, () => line(...ends, 0.16 * scale, mixed(stick, ground, (FADE * level(depth)) / LEVELS))]);
+    items.push([depth - 1e-3, () => line(...ends, 0.16 * scale, sticks[level(depth)])]);
   }
   for (const [from, to] of drawing.edges) {
     const ends = [seen(from), seen(to)];
