@@ -63,7 +63,7 @@ export function render({model, view}) {
   view.model.document.on_event("connection_lost", (_, event) => {
     const connection = event.connection.deref();
     if (!connection) return;
-    if (!banner) say(GONE, "");
+    if (!banner?.isConnected || banner.classList.contains("back")) say(GONE, "");
     if (asking === null) wait(connection, PAUSE);
   });
   view.model.document.on_event("client_reconnected", () => {
