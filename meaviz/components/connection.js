@@ -8,7 +8,8 @@ const FORGOTTEN = "The server is back, but it no longer knows this page. What wa
   "anew.";
 const LOCKED = "The server is back, with a new token or without your login. Open the address that meaviz printed, or " +
   "log in again.";
-const BACK = "The server is back.";
+const BACK = "The server is back, and this page goes on where it was. Load it anew if something looks out of date.";
+const TRIES = 5;  // to take the session up again
 const CSS = `
   .lost { position: fixed; z-index: 3000; inset: 0 0 auto 0; display: flex; gap: 16px; align-items: center;
     justify-content: center; padding: 10px 16px; font: 15px/1.4 inherit; background: #7a1f1f; color: #fff }
@@ -20,7 +21,7 @@ const CSS = `
 export function render({model, view}) {
   const root = document.createElement("div"), style = document.createElement("style");
   style.textContent = CSS;
-  let banner = null, asking = null;
+  let banner = null, asking = null, tries = 0;
 
   function say(words, kind, action) {
     banner?.remove();
@@ -44,10 +45,12 @@ export function render({model, view}) {
       const answer = await fetch(new URL(`session/${connection.id}`, location.href), {cache: "no-store"});
       status = answer.status;
     } catch { /* nobody answers */ }
-    if (status === 200) {
+    if (status === 200 && ++tries <= TRIES) {
+      // Bokeh would replace the whole document, and cannot where that holds arrays: the session is the same, so it stays
+      connection._repull_session_doc = async (resolve) => resolve(connection.session);
       connection.reconnect();
       wait(connection, pause);  // until "client_reconnected" says that it worked
-    } else if (status === 410) say(FORGOTTEN, "", "Load anew");
+    } else if (status === 410 || status === 200) say(FORGOTTEN, "", "Load anew");
     else if (status === 403) say(LOCKED, "", "Load anew");
     else wait(connection, Math.min(pause * 1.3, SLOWEST));
   }
@@ -60,15 +63,16 @@ export function render({model, view}) {
   view.model.document.on_event("connection_lost", (_, event) => {
     const connection = event.connection.deref();
     if (!connection) return;
-    if (!banner) say(GONE, "");
+    if (!banner?.isConnected || banner.classList.contains("back")) say(GONE, "");
     if (asking === null) wait(connection, PAUSE);
   });
   view.model.document.on_event("client_reconnected", () => {
     clearTimeout(asking);
     asking = null;
-    say(BACK, "back");
+    tries = 0;
+    say(BACK, "back", "Load anew");
     const told = banner;
-    setTimeout(() => { told.remove(); if (banner === told) banner = null; }, 4000);
+    setTimeout(() => { told.remove(); if (banner === told) banner = null; }, 8000);
   });
   root.append(style);
   document.body.append(root);  // above everything, whatever holds this component

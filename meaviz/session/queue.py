@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 from meagraph.errors import MEAGraphError
 from meagraph.memory import free
@@ -59,6 +60,10 @@ class Queue:
             with self._change:
                 self._at_work.remove(user)
                 self._change.notify_all()
+
+    def turn_of(self, user: str) -> Callable[[Callable[[str], object]], AbstractContextManager[None]]:
+        """:meth:`turn` of one user, for who is to know no other."""
+        return partial(self.turn, user)
 
     def place(self, ticket: object) -> tuple[int, int]:
         """The place of a ticket among those that wait, from 1, and how many there are."""

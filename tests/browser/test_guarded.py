@@ -85,6 +85,7 @@ def test_the_door_the_policy_and_a_server_that_goes(
 
             # a server that ended is missed, and found again
             server.stop()
+            own.evaluate("window.sockets.at(-1).onclose({code: 1006, reason: 'as where the process has ended'})")
             expect(lost).to_contain_text("does not answer")
             server = serve(app, title="MEAViz", port=server.port)
             server.wait()
