@@ -145,6 +145,8 @@ def test_conditions() -> None:
     with pytest.raises(MEAGraphError, match=f"more than {conditions.DEEPEST} deep"):
         conditions.evaluate(f"{'not ' * deep}n > 1", columns, 2)
     assert conditions.evaluate(f"{'not ' * (deep - 11)}n > 1", columns, 2).sum() == 1
+    for number in ("9" * 400, str(2**63), str(10**30)):
+        assert conditions.evaluate(f"-{number} < n and n < {number} and n not in [{number}]", columns, 2).all()
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.variable)
