@@ -177,7 +177,7 @@ def stored_in(path: str | Path) -> Path | None:
     place = Path(path)
     if os.path.exists(place):
         return place
-    return next((parent for parent in place.parents if parent.is_file()), None)
+    return next((parent for parent in place.parents if os.path.isfile(parent)), None)
 
 
 def writable_text(text: str) -> str:

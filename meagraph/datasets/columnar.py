@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.constraints import dict2constraint
 from numpy.typing import NDArray
 
-from meagraph.datasets.entries import LABELLED, Column, Gathering, gathered, kind_of
+from meagraph.datasets.entries import LABELLED, Column, Gathering, damaged, gathered, kind_of
 from meagraph.datasets.results import StoredResults, current_results
 
 OF_ATOMS = ("numbers", "positions")  # arrays that every structure has
@@ -60,7 +60,7 @@ class Structures(Sequence[Atoms]):
             elif place == "results":
                 results[name] = value
             elif place == "constraint":
-                constraints.append(dict2constraint(value))
+                constraints.append(_constraint(value))
             else:
                 atoms.set_celldisp(value)
         if constraints:
@@ -140,6 +140,13 @@ class Structures(Sequence[Atoms]):
         if not 0 <= row < len(self):
             raise IndexError(f"structure {index} of {len(self)}")
         return row
+
+
+def _constraint(value: Any) -> Any:
+    try:
+        return dict2constraint(value)
+    except Exception as error:  # whatever a damaged one makes of ASE's classes
+        raise damaged("a constraint is none") from error
 
 
 class Packing:

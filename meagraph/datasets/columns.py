@@ -70,7 +70,7 @@ def _element(word: bytes) -> int | None:
     """The atomic number of a species, None where it is none."""
     name = word.decode("ascii", "replace")
     if name.isdigit():
-        return int(name) if 0 < int(name) < len(chemical_symbols) else None
+        return int(name) if len(name) < 4 and 0 < int(name) < len(chemical_symbols) else None
     return ISOTOPES.get(word) or atomic_numbers.get(name.capitalize())
 
 

@@ -16,12 +16,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.errors import MEAGraphError
+from meagraph.files import from_json
+
 LABELLED = ("info", "arrays", "results")
 PLACES = (*LABELLED, "constraint", "celldisp")
 SCALARS: dict[str, tuple[type, Any]] = {"float": (float, np.float64), "int": (int, np.int64), "bool": (bool, np.bool_)}
 KINDS = (*SCALARS, "number", "array", "text", "words", "json", "object")
 IN_MEMORY = "object"  # the kind of what has no form that a file can hold
 NUMERIC = "fiubc"
+
+
+def damaged(what: str) -> MEAGraphError:
+    """What to raise where an entry of a folder of arrays, read when it is asked for, is not what was written."""
+    return MEAGraphError(f"The folder of arrays that the dataset lies in is damaged: {what}. Convert the files again.")
+
+
+def _content(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise damaged("an entry is no JSON") from error
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +60,11 @@ class Texts:
         return len(self.bounds) - 1
 
     def __getitem__(self, index: int) -> str:
-        return self.letters[self.bounds[index] : self.bounds[index + 1]].tobytes().decode("utf-8", "surrogatepass")
+        letters = self.letters[self.bounds[index] : self.bounds[index + 1]].tobytes()
+        try:
+            return letters.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise damaged("a text is no UTF-8") from error
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +97,7 @@ class Column:
             return np.array(words, dtype=self.dtype).reshape(found.shape)
         if self.texts is not None:
             text = self.texts[int(self.values[place])]
-            return text if self.kind == "text" else json.loads(text)
+            return text if self.kind == "text" else _content(text)
         return copy.deepcopy(self.values[place])
 
     @property
@@ -225,6 +244,6 @@ def passing(column: Column, test: Callable[[Any], bool]) -> NDArray[np.bool_]:
     """Which of the column's rows (k,) pass a test of their value; texts are tested once each."""
     if column.texts is not None and column.bounds is None:
         texts = (column.texts[code] for code in range(len(column.texts)))
-        found = [test(text if column.kind == "text" else json.loads(text)) for text in texts]
+        found = [test(text if column.kind == "text" else _content(text)) for text in texts]
         return np.asarray(np.array(found, dtype=bool)[column.values])
     return np.array([test(column.at(place)) for place in range(len(column.rows))], dtype=bool)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source
-from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, Column, Texts
+from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, SCALARS, Column, Texts
 from meagraph.datasets.names import LabelNames
 from meagraph.files import read_array, read_json, stored_in, writable_text, write_array
 from meagraph.temporary import temporary_folder, tidy
@@ -28,6 +28,7 @@ from meagraph.temporary import temporary_folder, tidy
 SUFFIX = ".meadata"
 HEADER = "header.json"
 KIND, VERSION = "meagraph dataset", 1
+WIDEST = 65_536  # bytes of a word
 OF_STRUCTURES = {
     "cells": ("<f8", (3, 3)),
     "pbc": ("|b1", (3,)),
@@ -289,6 +290,14 @@ def _column(
         values = forces
     if bounds is not None and (bounds[0] != 0 or bounds[-1] != len(values) or (np.diff(bounds) < 0).any()):
         raise ValueError(f"the column {said['name']!r} has bounds that do not fit its values")
+    if (bounds is not None) != (kind in ("array", "words")) or (bounds is None and values.ndim != 1):
+        raise ValueError(f"the column {said['name']!r} is not of the kind {kind!r}")
+    if kind in SCALARS and values.dtype != SCALARS[kind][1]:
+        raise ValueError(f"the column {said['name']!r} of the kind {kind!r} holds {values.dtype}")
+    if kind == "words" and (np.dtype(said["dtype"]).kind not in "UO" or np.dtype(said["dtype"]).itemsize > WIDEST):
+        raise ValueError(f"the column {said['name']!r} has words of the type {said['dtype']!r}")
+    if ("letters" in named) != (kind in ("text", "json", "words")):
+        raise ValueError(f"the column {said['name']!r} of the kind {kind!r} has texts, or none")
     texts = None
     if "letters" in named:
         texts = Texts(part("letters", "|u1", None), part("ends", "<i8", None))

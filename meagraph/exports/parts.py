@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown
 from meagraph.exports.manifest import jsonable, versions_used
-from meagraph.exports.target import ExportError, check_files, check_same, standing, stem_of
+from meagraph.exports.target import ExportError, StandsAlreadyError, check_files, check_same, standing, stem_of
 from meagraph.exports.writing import write_structures
 from meagraph.files import atomic_path, sha256_file, writable_text, write_json
 from meagraph.progress import Progress, silent
@@ -121,6 +121,8 @@ def export_parts(
             content = _manifest(dataset, kind, filled, details or {}, outputs, sorted(lost))
             check_same(earlier, content, files.paths, overwrite=overwrite)
             write_json(manifest, content)
+    except StandsAlreadyError:
+        return files
     except OSError as error:
         raise ExportError(
             f"{directory}: expected a folder that can be written to, but that failed "

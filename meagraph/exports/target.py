@@ -17,6 +17,7 @@ from meagraph.exports.manifest import MANIFEST_KIND
 from meagraph.files import is_one_of, read_json, sha256_file
 from meagraph.temporary import tidy
 
+REPORT = "-report.html"
 LONGEST = 180  # bytes that a name of a file begins with; systems take 255 in all
 
 RECIPE = "recipe.yaml"
@@ -76,7 +77,7 @@ def check_target(
         structures=folder / f"{stem}-kept.extxyz",
         index=folder / f"{stem}-kept-index.csv",
         manifest=folder / "manifest.json",
-        report=folder / f"{stem}-report.html" if report else None,
+        report=folder / f"{stem}{REPORT}" if report else None,
         recipe=folder / RECIPE if recipe else None,
     )
     check_files(dataset, files.paths, files.manifest, MANIFEST_KIND, overwrite=overwrite)
@@ -126,18 +127,33 @@ def standing(dataset: AtomicDataset, targets: Sequence[Path], manifest: Path, ki
     return content if isinstance(origin, dict) and origin.get("fingerprint") == dataset.fingerprint else None
 
 
+class StandsAlreadyError(Exception):
+    """What is to be written stands there already; it is left where it is."""
+
+
 def check_same(
     earlier: Mapping[str, Any] | None, content: Mapping[str, Any], targets: Sequence[Path], *, overwrite: bool
 ) -> None:
     """Whether an export whose manifest will be ``content`` is one that stands there already, as :func:`standing` says.
 
-    Raises ExportError where it is another, unless ``overwrite`` is given.
+    Raises StandsAlreadyError where it is, and ExportError where it is another, unless ``overwrite`` is given. The time
+    does not count, nor does the report, whose pictures have marks of their own each time.
     """
     if earlier is None or overwrite:
         return
-    new, old = ({**json.loads(json.dumps(one)), "created": None} for one in (content, earlier))
+    new, old = (_lasting(one) for one in (content, earlier))
     if new != old:
         raise _occupied([target for target in targets if os.path.lexists(target)])
+    raise StandsAlreadyError
+
+
+def _lasting(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a manifest is the same whenever an export is made."""
+    found: dict[str, Any] = {**json.loads(json.dumps(manifest)), "created": None}
+    found["outputs"] = [
+        (one["file"], None if one["file"].endswith(REPORT) else one["sha256"]) for one in found["outputs"]
+    ]
+    return found
 
 
 def _occupied(existing: Sequence[Path]) -> ExportError:

@@ -19,7 +19,7 @@ from meagraph.datasets.writing import format_frame
 from meagraph.exports.formats import check_formats, written_formats
 from meagraph.exports.formats.kept import Kept
 from meagraph.exports.manifest import MANIFEST_KIND, describe_export
-from meagraph.exports.target import ExportedFiles, ExportError, check_same, check_target, standing
+from meagraph.exports.target import ExportedFiles, ExportError, StandsAlreadyError, check_same, check_target, standing
 from meagraph.exports.weights import Weights
 from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
 from meagraph.outliers.families import Family
@@ -118,6 +118,8 @@ def export_plan(
             check_same(earlier, content, files.paths, overwrite=overwrite)
             text = json.dumps(content, indent=2, ensure_ascii=False)
             manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
+    except StandsAlreadyError:
+        return files
     except OSError as error:
         raise ExportError(
             f"{folder}: expected a folder that can be written to, but that failed "

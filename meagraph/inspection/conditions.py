@@ -101,7 +101,7 @@ def _value(node: ast.expr, columns: Mapping[str, NDArray[Any]]) -> Any:
         case ast.Name(id=name):
             return _column(name, columns)
         case ast.Constant(value=bool() | int() | float() | str() as value):
-            return value
+            return _bounded(value)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_number(_value(operand, columns), operand)
         case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
@@ -124,6 +124,16 @@ def _value(node: ast.expr, columns: Mapping[str, NDArray[Any]]) -> Any:
             return FUNCTIONS[name](_number(_value(argument, columns), argument))
         case _:
             raise ExpressionError(f"{ast.unparse(node)!r} is not allowed in a condition.")
+
+
+def _bounded(value: bool | int | float | str) -> bool | int | float | str:
+    """A value as arrays hold it: whole numbers beyond 64 bits are those of floating point, or infinite."""
+    if type(value) is not int or value < 2**63:  # a minus sign stands before it
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
 
 
 def _compare(op: ast.cmpop, left: ast.expr, right: ast.expr, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from ase import Atoms
 
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.errors import LONGEST, MEAGraphError
-from meagraph.files import leads_out, read_arrays
+from meagraph.files import leads_out, read_arrays, stored_in
 from meagraph.inspection import conditions
 from meagraph.limits import ENTRIES, FRAMES, GROUP, LIMITS, MEMBERS, RATIO
 from tests.support.fuzzing.trial import peak
@@ -145,6 +145,8 @@ def test_conditions() -> None:
     with pytest.raises(MEAGraphError, match=f"more than {conditions.DEEPEST} deep"):
         conditions.evaluate(f"{'not ' * deep}n > 1", columns, 2)
     assert conditions.evaluate(f"{'not ' * (deep - 11)}n > 1", columns, 2).sum() == 1
+    for number in ("9" * 400, str(2**63), str(10**30)):
+        assert conditions.evaluate(f"-{number} < n and n < {number} and n not in [{number}]", columns, 2).all()
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.variable)
@@ -203,6 +205,13 @@ def test_atoms_that_are_announced_and_not_there_take_no_memory(tmp_path: Path, c
         with pytest.raises(DatasetError, match=name):
             read_dataset(tmp_path / name, fewest=1, max_atoms=2 * 10**9, elements=("Nb",), allow_unlabelled=True)
         assert peak() - begin < 2**26
+
+
+def test_names_and_figures_without_end(tmp_path: Path) -> None:
+    assert stored_in(tmp_path / ("a" * 5000) / "b.xyz") is None
+    (tmp_path / "a.xyz").write_bytes(FRAME.replace(b"Nb", b"9" * 5000) * 2)
+    with pytest.raises(DatasetError, match="is no element"):
+        read_dataset(tmp_path / "a.xyz")
 
 
 def test_an_array_of_hdf5_that_is_larger_than_its_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from meagraph.datasets import AtomicDataset, DatasetError, from_atoms, read_dataset
 from meagraph.datasets.store import open_store, write_store
+from meagraph.errors import MEAGraphError
 from meagraph.exports import ExportError, export_plan, verify
 from meagraph.pipeline.opening import open_data
 from tests.support.carried import check_same, frames
@@ -249,3 +250,18 @@ def test_what_a_kill_left_in_the_middle_of_a_replacement_comes_back(niobium: Ato
     write_store(some, path, overwrite=True)
     assert open_store(path).n_structures == 3
     assert {entry.name for entry in tmp_path.iterdir()} - {"cache"} == {"a.meadata", "b.meadata"}
+
+
+def test_an_entry_that_was_damaged_says_so_when_it_is_asked_for(tmp_path: Path) -> None:
+    atoms = frames()[:2]
+    for one in atoms:
+        one.info = {"nested": {"a": [1]}}
+    path = tmp_path / "a.meadata"
+    write_store(from_atoms(atoms, allow_unlabelled=True), path)
+    letters = next(file for file in path.glob("column-*-letters.npy") if b'"a"' in file.read_bytes())
+    for wrong in (b"{{{{{{{{{{", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"):
+        array = np.load(letters)
+        array[:10] = np.frombuffer(wrong, np.uint8)[: len(array)]
+        np.save(letters, array)
+        with pytest.raises(MEAGraphError, match=r"is damaged: .* Convert the files again"):
+            _ = open_store(path).structures[0].info

@@ -41,7 +41,8 @@ def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Ex
 def files(exported: ExportedFiles, tmp_path: Path) -> ExportedFiles:
     """The same, to be changed."""
     shutil.copytree(exported.manifest.parent.parent, tmp_path, dirs_exist_ok=True)
-    return ExportedFiles(**{name: tmp_path / "out" / path.name for name, path in vars(exported).items()})
+    there = {name: path for name, path in vars(exported).items() if isinstance(path, Path)}
+    return ExportedFiles(**{name: tmp_path / "out" / path.name for name, path in there.items()})
 
 
 def mend(files: ExportedFiles) -> None:
