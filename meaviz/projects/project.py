@@ -142,7 +142,7 @@ class Project:
         text = layout.encoder(known)
         parts = {} if shot.descriptors is None else self._models.put(shot)
         for name, value in shot.results.items():
-            if value is not None and (not isinstance(value, tuple | dict) or value):
+            if value is not None:
                 try:
                     parts[name] = {"record": layout.put(value, known)}
                 except TypeError:  # one that no project can hold is made anew; the rest is saved
