@@ -28,6 +28,7 @@ from meagraph.progress import Progress, silent
 from meagraph.workers.sharing import Array, InMemory, on_disk, stored
 
 AHEAD = 3  # chunks a worker that are on their way, so that none waits and few results do
+LOST = "CommClosedError"  # of Dask
 DIED = ("KilledWorker", "BrokenProcessPool")  # errors of Dask and of pools of processes
 VERSION = 1  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
 PATIENCE = 0.25  # seconds between two looks at whether the work was cancelled
@@ -110,7 +111,7 @@ def map_chunks(
     waiting: deque[tuple[int, C, Future[T] | Path]] = deque()
     try:
         while True:
-            for number, chunk in itertools.islice(numbered, max(AHEAD * workers.count() - len(waiting), 0)):
+            for number, chunk in itertools.islice(numbered, max(_ahead(workers) - len(waiting), 0)):
                 place = None if not kept else workers.folder / f"{kept}-{number}.npz"
                 known = place if place is not None and place.is_file() else None
                 waiting.append((number, chunk, known or _submitted(workers.executor, function, chunk)))
@@ -134,7 +135,8 @@ def map_chunks(
     finally:
         for _, _, coming in waiting:
             if isinstance(coming, Future):
-                coming.cancel()
+                with contextlib.suppress(OSError, RuntimeError):  # of a cluster that is gone
+                    coming.cancel()
 
 
 def _read(path: Path) -> tuple[NDArray[Any], ...]:
@@ -142,10 +144,18 @@ def _read(path: Path) -> tuple[NDArray[Any], ...]:
     return tuple(arrays[str(at)] for at in range(len(arrays)))
 
 
+def _ahead(workers: Workers) -> int:
+    """How many chunks may be on their way."""
+    try:
+        return AHEAD * workers.count()
+    except (OSError, RuntimeError) as error:  # Dask's own errors of a lost connection are OSErrors
+        raise _lost(error) from error
+
+
 def _submitted(executor: Executor, function: Callable[[C], T], chunk: C) -> Future[T]:
     try:
         return executor.submit(function, chunk)
-    except RuntimeError as error:  # it was shut down, or its processes are broken
+    except (OSError, RuntimeError) as error:  # it was shut down, or its processes are broken
         raise _lost(error) from error
 
 
@@ -163,6 +173,8 @@ def _outcome(future: Future[T], chunk: C, told: Callable[[C], str], beat: Callab
         except CancelledError as error:  # nobody here cancelled it
             raise _lost(error) from error
         except Exception as error:
+            if type(error).__name__ == LOST:
+                raise _lost(error) from error
             raise _failed(chunk, told, error) from error
 
 

@@ -113,6 +113,14 @@ def test_workers_that_are_gone_are_told(tmp_path: Path) -> None:
         list(map_chunks(Counting(), range(3), Workers(Gone(), lambda: 1, tmp_path)))
 
 
+def test_a_scheduler_that_does_not_answer_is_told(two: Workers, tmp_path: Path) -> None:
+    def count() -> int:
+        raise ConnectionResetError("by peer")
+
+    with pytest.raises(MEAGraphError, match="The workers are gone"):
+        list(map_chunks(Counting(), range(3), Workers(two.executor, count, tmp_path)))
+
+
 def test_an_array_on_disk_is_told_by_its_place(tmp_path: Path, two: Workers) -> None:
     table = np.arange(24.0).reshape(6, 4)
     np.save(tmp_path / "table.npy", table)
