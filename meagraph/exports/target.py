@@ -137,7 +137,7 @@ def check_same(
     """Whether an export whose manifest will be ``content`` is one that stands there already, as :func:`standing` says.
 
     Raises StandsAlreadyError where it is, and ExportError where it is another, unless ``overwrite`` is given. The time
-    does not count, nor does the report, whose pictures have marks of their own each time.
+    does not count, nor whether the model was trained or recalled, nor the report, which tells that.
     """
     if earlier is None or overwrite:
         return
@@ -153,6 +153,9 @@ def _lasting(manifest: Mapping[str, Any]) -> dict[str, Any]:
     found["outputs"] = [
         (one["file"], None if one["file"].endswith(REPORT) else one["sha256"]) for one in found["outputs"]
     ]
+    model = (found.get("settings") or {}).get("model")
+    if isinstance(model, dict):
+        model.pop("source", None)  # trained, or the same recalled: its key says which it is
     return found
 
 

@@ -418,7 +418,7 @@ def test_the_same_export_can_be_made_again(tmp_path: Path, odd: AtomicDataset) -
     export(odd, [0], tmp_path / "out", report="page")
     assert {path: path.read_bytes() for path in before} == before
     assert verify(files.manifest) == []
-    export(odd, [0], tmp_path / "out", report="pictures with other marks")
+    export(odd, [0], tmp_path / "out", report="the model was recalled")
     with pytest.raises(ExportError, match="expected no file there"):
         export(odd, [0, 1], tmp_path / "out", report="page")
     assert {path: path.read_bytes() for path in before} == before
