@@ -113,7 +113,7 @@ class Decoder:
         if form == "known":
             return self._known[content]
         if form == "small":
-            return array_from_text(content, _plain(content["type"])).copy()  # as from memory: it can be written
+            return array_from_text(content, _plain(content["type"])).copy()  # which can be written
         if form == "empty":
             dtype, shape = content
             if 0 not in shape:
