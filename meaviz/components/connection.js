@@ -2,6 +2,7 @@
 // page; then the page goes on where it was.
 
 const PAUSE = 1500, SLOWEST = 15000;  // ms between two attempts, at first and at last
+const PATIENCE = 8000;  // ms for an answer: a process that was stopped takes the question and gives none
 const GONE = "The server does not answer. What you see stays, but nothing is computed or kept. It is tried again by " +
   "itself; if it was ended, start meaviz again.";
 const FORGOTTEN = "The server is back, but it no longer knows this page. What was kept is on its disk: load the page " +
@@ -42,7 +43,8 @@ export function render({model, view}) {
     asking = null;
     let status = 0;
     try {
-      const answer = await fetch(new URL(`session/${connection.id}`, location.href), {cache: "no-store"});
+      const answer = await fetch(new URL(`session/${connection.id}`, location.href),
+        {cache: "no-store", signal: AbortSignal.timeout(PATIENCE)});
       status = answer.status;
     } catch { /* nobody answers */ }
     if (status === 200 && ++tries <= TRIES) {

@@ -1,4 +1,4 @@
-"""Whether the server still knows a page: asked by the page once its web socket broke."""
+"""What a page asks its server besides: whether it still knows the page whose web socket broke; its icon."""
 
 from __future__ import annotations
 
@@ -16,4 +16,13 @@ class Alive(AuthRequestHandler):
         self.finish()
 
 
-PATTERNS = [(r"/session/([A-Za-z0-9_.-]+)", Alive)]
+class Icon(AuthRequestHandler):
+    """The icon of the page: Bokeh has it at the root alone, whatever the prefix is."""
+
+    def get(self) -> None:
+        """Answer with the icon."""
+        self.set_header("Content-Type", "image/x-icon")
+        self.finish(self.application.icon or b"")
+
+
+PATTERNS = [(r"/session/([A-Za-z0-9_.-]+)", Alive), (r"/favicon.ico", Icon)]

@@ -166,6 +166,7 @@ def test_the_address_of_a_frame_is_the_secret() -> None:
         assert "X-Frame-Options" not in page.headers
         assert "frame-ancestors" not in page.headers["Content-Security-Policy"]
         assert ask(asked.port, path + "static/js/bokeh.min.js").status == 200
+        assert ask(asked.port, path + "favicon.ico").status == 200
         assert socket_opens(asked.port, path=path + "ws")
         for other in ("/", "/ws", "/static/js/bokeh.min.js", path[:-2] + "/", "/" + new_token() + "/"):
             assert ask(asked.port, other).status == 404
