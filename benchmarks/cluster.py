@@ -3,8 +3,8 @@
 ``python benchmarks/cluster.py speed FILE [--workers 1 2]``: describing and condensing by so many workers, each time
 into an empty cache, with the dataset read before; the workers have loaded and compiled what they need, which is told
 apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20]``:
-describe, condense and look at all pairs, while every few seconds one of two workers is killed, again and again until
-so many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
+describe, condense and look at all pairs, while one of two workers is killed soon after a result has come, until so
+many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
 ratios of one run do.
 """
 
