@@ -3,8 +3,8 @@
 ``python benchmarks/cluster.py speed FILE [--workers 1 2]``: describing and condensing by so many workers, each time
 into an empty cache, with the dataset read before; the workers have loaded and compiled what they need, which is told
 apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20]``:
-describe, condense and look at all pairs, while every few seconds one of two workers is killed, again and again until
-so many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
+describe, condense and look at all pairs, while one of two workers is killed soon after a result has come, until so
+many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
 ratios of one run do.
 """
 
@@ -34,6 +34,7 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import condense_for
 from meagraph.pipeline.opening import open_data
+from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers
 from meagraph.workers.clients import connected, workers_of
 
@@ -54,13 +55,15 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def stages(dataset: AtomicDataset, crew: Workers, *, pairs: bool) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def stages(
+    dataset: AtomicDataset, crew: Workers, *, pairs: bool, progress: Progress = silent
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """What the stages give and the seconds that they take."""
     taken, began = {}, time.perf_counter()
-    descriptors = describe(dataset, CONFIG.descriptors, context=True, workers=crew)
+    descriptors = describe(dataset, CONFIG.descriptors, context=True, workers=crew, progress=progress)
     taken["describe"] = time.perf_counter() - began
     began = time.perf_counter()
-    condensed = condense_for(dataset, descriptors, CONFIG, workers=crew)
+    condensed = condense_for(dataset, descriptors, CONFIG, workers=crew, progress=progress)
     taken["condense"] = time.perf_counter() - began
     found = {
         "descriptors": np.array(descriptors.values),
@@ -71,7 +74,7 @@ def stages(dataset: AtomicDataset, crew: Workers, *, pairs: bool) -> tuple[dict[
     if pairs:
         began = time.perf_counter()
         with crew.within("survey", {"of": "a benchmark", "at": began}) as here:
-            seen = observe(dataset, workers=here)
+            seen = observe(dataset, workers=here, progress=progress)
         taken["pairs"] = time.perf_counter() - began
         found |= {"nearest": seen.nearest, "forces": seen.forces, "features": seen.features}
     return found, taken
@@ -143,11 +146,23 @@ def kills(path: str, wanted: int, *, seed: int = 0) -> dict[str, Any]:
         expected, _ = stages(dataset, HERE, pairs=True)
         dead, runs, right, told = 0, 0, 0, list[str]()
         while dead < wanted:
-            done = threading.Event()
+            done, moved = threading.Event(), threading.Event()
+            last: list[int] = []
+
+            def watch(at: int, total: int, message: str, moved: Any = moved, last: list[int] = last) -> None:
+                if at not in last:
+                    last.append(at)
+                    moved.set()
+
             killed: list[int] = []
 
-            def kill(done: threading.Event = done, killed: list[int] = killed, left: int = wanted - dead) -> None:
-                while not done.wait(rng.uniform(0.5, 4.0)) and len(killed) < left:
+            def kill(
+                done: threading.Event = done, killed: list[int] = killed, left: int = wanted - dead, moved: Any = moved
+            ) -> None:
+                while not done.wait(rng.uniform(0.0, 1.0)) and len(killed) < left:
+                    if not moved.wait(0.5):
+                        continue  # a worker that has done nothing since the last was killed may still be starting
+                    moved.clear()
                     pids = [nanny.pid for nanny in client.cluster.workers.values() if nanny.pid]
                     if pids:
                         os.kill(rng.choice(pids), signal.SIGKILL)
@@ -158,7 +173,7 @@ def kills(path: str, wanted: int, *, seed: int = 0) -> dict[str, Any]:
                 os.environ["MEAVIZ_CACHE"] = cache
                 killer.start()
                 try:
-                    found, _ = stages(dataset, workers_of(client), pairs=True)
+                    found, _ = stages(dataset, workers_of(client), pairs=True, progress=watch)
                     right += equal(expected, found)
                 except MEAGraphError as error:
                     told.append(str(error))
