@@ -11,6 +11,7 @@ import random
 import re
 import struct
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -343,7 +344,8 @@ def _zip(content: bytes, draw: random.Random, others: Sequence[bytes]) -> bytes:
         members = [(name, packed.read(name)) for name in packed.namelist()]
     members = _members_changed(members, draw, others)
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as packed:
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as packed:
+        warnings.simplefilter("ignore")  # a name that comes twice is meant
         for name, data in members:
             packed.writestr(zipfile.ZipInfo(name or "x"), data)
     found = bytearray(stream.getvalue())
