@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -42,6 +42,15 @@ class Camera:
             if time.monotonic() - begun > PATIENCE:
                 sys.exit(f"The page never showed {pattern!r}.")
             self.page.wait_for_timeout(300)
+
+    def click_until(self, what: Locator, pattern: str) -> None:
+        """Click until the text of the page matches: a busy page loses a click now and then."""
+        begun = time.monotonic()
+        while not re.search(pattern, self.page.evaluate(ALL_TEXT)):
+            if time.monotonic() - begun > PATIENCE:
+                sys.exit(f"The page never showed {pattern!r}.")
+            what.click()
+            self.page.wait_for_timeout(5000)
 
     def wants(self, name: str) -> bool:
         """Whether a picture was asked for: all are where none was named."""
@@ -71,17 +80,11 @@ def through_the_demo(camera: Camera) -> None:
     page.keyboard.press("Escape")
     page.wait_for_timeout(8000)
     camera.tab("Data")
-    page.get_by_text("two atoms are very close").first.click()
-    camera.wait_for(r"54\s+of")
+    camera.click_until(page.get_by_text("two atoms are very close").first, r"54\s+of")
     page.wait_for_timeout(8000)
     camera.take("data")
     camera.tab("Clusters")
-    rows = page.locator(".tabulator-row")
-    for index in range(rows.count()):
-        if "liquid" in rows.nth(index).inner_text():
-            rows.nth(index).click()
-            break
-    camera.wait_for(r"1,080\s+of")
+    camera.click_until(page.locator(".tabulator-row", has_text="liquid").first, r"1,080\s+of")
     page.wait_for_timeout(4000)
     camera.take("clusters")
     page.get_by_role("button", name="Select nothing").click()
