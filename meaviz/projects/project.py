@@ -34,7 +34,7 @@ from meaviz.projects.snapshot import Snapshot
 from meaviz.session.data import Asked
 
 FORMAT, VERSION = "meaviz-project", 1
-LOCK, OWNER = "lock", "owner.json"
+LOCK, OWNER, RECIPE = "lock", "owner.json", "recipe.yaml"
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By version: what makes a state of the next one of it."""
 PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError)
@@ -69,6 +69,7 @@ class Project:
         self._layout = Layout(self.path)
         self._models = Models(self._layout)
         self._lock: FileLock | None = None
+        self._recipe = ""  # that was written last
         self._judged_to = 0  # number of the last act of the user's ledger that the project has
         self._data: tuple[AtomicDataset, dict[str, Any]] | None = None  # that is stored, and what is said of it
         if write:
@@ -157,12 +158,22 @@ class Project:
             "state": {name: text.text(value, inside=True) for name, value in shot.state.items()},
         }
         layout.put_state(state)
+        self._put_recipe(shot.recipe)
         layout.sweep(state, [one.key for one in (*shot.runs, shot.learned) if one is not None])
         if dataset is not None:
             ledger = self.path / LEDGER
             if not ledger.is_file():
                 self._judged_to = 0
             self._judged_to = carry(ledger_path(self._home), ledger, dataset.structure_keys, since=self._judged_to)
+
+    def _put_recipe(self, text: str) -> None:
+        """What led to the plan, for people and ``meagraph replay``; nothing here reads it."""
+        path = self.path / RECIPE
+        if text and text != self._recipe:
+            write_synced(path, text.encode())
+        elif not text:
+            path.unlink(missing_ok=True)
+        self._recipe = text
 
     def _put_data(self, dataset: AtomicDataset, asked: Asked | None) -> dict[str, Any]:
         if self._data is None or self._data[0] is not dataset or not (self.path / self._data[1]["store"]).is_dir():

@@ -17,6 +17,7 @@ from meagraph.pipeline.learned import Learned
 from meagraph.pruning.plan import PruningPlan
 from meaviz.session import Session
 from meaviz.session.data import Asked
+from meaviz.session.recipe import recipe_of
 from meaviz.session.runs import TrainingRun
 
 OF_DATA = ("stability", "thin", "suspects", "cluster_stability")  # results that are taken as they are
@@ -35,6 +36,7 @@ class Snapshot:
     runs: tuple[Learned, ...] = ()
     results: Mapping[str, Any] = field(default_factory=dict)  # each made once and never changed
     state: Mapping[str, Any] = field(default_factory=dict)  # what an action changes
+    recipe: str = ""  # what led to the plan, as YAML
 
     @property
     def known(self) -> dict[str, Any]:
@@ -88,7 +90,15 @@ def taken(session: Session) -> Snapshot:
         "looks": {name: getattr(session.appearance, name) for name in LOOKS},
     }
     runs = tuple(run.learned for run in data.runs)
-    return Snapshot(data.asked, data.dataset, data.descriptors, data.learned, runs, results, state)
+    return Snapshot(data.asked, data.dataset, data.descriptors, data.learned, runs, results, state, _recipe(session))
+
+
+def _recipe(session: Session) -> str:
+    """What led to the plan; empty where there is none, or where one chain cannot say it."""
+    try:
+        return recipe_of(session).to_yaml()
+    except MEAGraphError:
+        return ""
 
 
 def restore(session: Session, shot: Snapshot) -> None:

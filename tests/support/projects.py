@@ -15,8 +15,9 @@ def session_that_shows(finished: Finished, path: Path | None = None) -> Session:
     """A session of "ada" as opening the file of the analysis, or its copy at ``path``, would leave it."""
     session = Session(author="ada")
     found = finished.analysis
-    session.set_dataset(found.dataset)
-    session.data.asked = Asked((str(path or finished.path),), {})
+    asked = Asked((str(path or finished.path),), {})
+    session.set_dataset(found.dataset, asked)
+    session.data.asked = asked
     session.set_analysis(found, found.evidence)
     return session
 

@@ -20,6 +20,7 @@ from meaviz.projects.project import VERSION, InUse, Project, migrated
 from meaviz.projects.snapshot import Snapshot, restore, taken
 from meaviz.session import Session
 from meaviz.session.filters import Filters
+from meaviz.session.recipe import recipe_of
 from tests.support.projects import save
 
 Shown = Callable[[], Session]
@@ -74,6 +75,8 @@ def test_what_is_opened_shows_what_was_saved(shown: Shown, tmp_path: Path, monke
     np.testing.assert_array_equal(second.planning.plan.structures, first.planning.plan.structures)
     np.testing.assert_array_equal(second.judging.flags, first.judging.flags)
     assert second.appearance.colour_by == "element"
+    recipe = (tmp_path / "a.meaviz" / "recipe.yaml").read_text()
+    assert recipe == recipe_of(first).to_yaml() == recipe_of(second).to_yaml()
     assert not [path for path in (tmp_path / "nothing").rglob("*") if path.is_file()]
 
 
