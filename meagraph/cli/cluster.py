@@ -105,7 +105,7 @@ def _cluster(options: argparse.Namespace) -> None:
         "files": [options.out, *filter(None, [options.stability])],
     }
     line = f"{found.n_clusters} clusters, {alone:,} of {total:,} environments in none"
-    lines = [*(cluster_lines(found, names, first=0) if names else ()), *lines]
+    lines = [*(cluster_lines(found, names) if names else ()), *lines]
     if found.hierarchy is not None:
         tree = found.hierarchy
         figures["levels"] = {"shown": found.n_clusters, "default": tree.default, "finest": tree.finest}

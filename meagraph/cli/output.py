@@ -62,11 +62,11 @@ def words(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def cluster_lines(clusters: Clusters, names: Sequence[str], *, first: int = 1) -> list[str]:
-    """The largest clusters as a table: number, from ``first``, environments, and what sets each apart."""
+def cluster_lines(clusters: Clusters, names: Sequence[str]) -> list[str]:
+    """The largest clusters as a table: number, environments, and what sets each apart."""
     shown = list(zip(clusters.sizes.tolist(), names, strict=True))[:LISTED]
     lines = [f"  {'cluster':>7}{'environments':>14}  name"]
-    lines += [f"  {number:>7}{size:>14,}  {printable(name)}" for number, (size, name) in enumerate(shown, first)]
+    lines += [f"  {number:>7}{size:>14,}  {printable(name)}" for number, (size, name) in enumerate(shown)]
     more = clusters.n_clusters - len(shown)
     return [*lines, *([f"  {'':>7}{'':>14}  and {more:,} more"] if more else [])]
 
