@@ -109,7 +109,7 @@ def _descriptors(folder: Path) -> object:
 
 def _model(folder: Path) -> object:
     described = read_described(folder / "descriptors.npy")
-    model, details = load_model(folder / "model.safetensors")
+    _, details = load_model(folder / "model.safetensors")
     config = trained_with(PipelineConfig(), details)
     return load_agreement(folder / "model.json"), frame_of(folder / "model.json"), config, described
 
