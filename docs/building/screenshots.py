@@ -22,7 +22,7 @@ from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, find_chromium, free_port  # noqa: E402
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 SIZE = {"width": 1600, "height": 1040}
@@ -44,9 +44,9 @@ class Camera:
             self.page.wait_for_timeout(300)
 
     def click_until(self, what: Locator, pattern: str) -> None:
-        """Click until the text of the page matches: a busy page loses a click now and then."""
+        """Click until something on the page says so: a busy page loses a click now and then."""
         begun = time.monotonic()
-        while not re.search(pattern, self.page.evaluate(ALL_TEXT)):
+        while not self.page.get_by_text(re.compile(pattern)).count():
             if time.monotonic() - begun > PATIENCE:
                 sys.exit(f"The page never showed {pattern!r}.")
             what.click()
@@ -80,11 +80,11 @@ def through_the_demo(camera: Camera) -> None:
     page.keyboard.press("Escape")
     page.wait_for_timeout(8000)
     camera.tab("Data")
-    camera.click_until(page.get_by_text("two atoms are very close").first, r"54\s+of")
+    camera.click_until(page.get_by_text("two atoms are very close").first, r"54\s+of\s+12,483 selected")
     page.wait_for_timeout(8000)
     camera.take("data")
     camera.tab("Clusters")
-    camera.click_until(page.locator(".tabulator-row", has_text="liquid").first, r"1,080\s+of")
+    camera.click_until(page.locator(".tabulator-row", has_text="liquid").first, r"1,080\s+of\s+12,483 selected")
     page.wait_for_timeout(4000)
     camera.take("clusters")
     page.get_by_role("button", name="Select nothing").click()
@@ -119,10 +119,12 @@ def main(wanted: Sequence[str]) -> None:
     port = free_port()
     with tempfile.TemporaryDirectory() as home, sync_playwright() as driver:
         environment = {**os.environ, "MEAVIZ_DATA_HOME": home, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "meaviz.cli", "--no-browser", "--port", str(port)]
+        command = [sys.executable, "-m", "meaviz.cli", "--no-browser", "--no-token", "--port", str(port)]
         server = subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.PIPE, text=True)
         try:
-            browser = driver.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
+            browser = driver.chromium.launch(
+                executable_path=find_chromium(), args=[*CHROMIUM_ARGUMENTS, *DRAWN_DIRECTLY]
+            )
             page = browser.new_page(viewport=SIZE)
             page.set_default_timeout(PATIENCE * 1000)
             for _ in range(100):
