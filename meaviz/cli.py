@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -46,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if why_not := obstacle(options):
             parser.error(why_not)
         begin_log("meaviz", options.log, verbose=options.verbose)
-        return _serve(options)
+        with client_of(options):
+            return _serve(options)
     except MEAGraphError as error:
         print(f"meaviz: error: {error}", file=sys.stderr)
         return 1
@@ -95,8 +95,6 @@ def _serve(options: argparse.Namespace) -> int:
     print("meaviz: starting ...", file=sys.stderr)
     tidy_cache()
     sys.setswitchinterval(SWITCH)
-    cluster = contextlib.ExitStack()
-    cluster.enter_context(client_of(options))
     from meagraph import compiling
     from meagraph.pipeline.compiled import LEARNING
 
@@ -164,7 +162,6 @@ def _serve(options: argparse.Namespace) -> int:
         held().close()
         forget_browser()
         end_jobs(ENDING)
-        cluster.close()
     return 0
 
 

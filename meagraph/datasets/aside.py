@@ -1,4 +1,4 @@
-"""Structures set aside after they were read, since the work on them failed."""
+"""A dataset with some of its structures alone; those set aside after they were read, since the work on them failed."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def set_aside(dataset: AtomicDataset, structures: NDArray[np.integer], cause: st
         Quarantined(dataset.sources[dataset.source_index[row]].path, int(dataset.frame_index[row]), 0, cause)
         for row in np.flatnonzero(~kept)
     )
+    quarantined = tuple(sorted([*dataset.quarantined, *aside], key=lambda frame: (frame.path, frame.frame)))
+    return replace(with_structures(dataset, rows), quarantined=quarantined)
+
+
+def with_structures(dataset: AtomicDataset, rows: NDArray[np.int64]) -> AtomicDataset:
+    """``dataset`` with the structures ``rows`` (n,), ascending, alone; its sources and its quarantine stay."""
     atoms, _ = gathered(dataset.offsets, rows)
     return replace(
         dataset,
@@ -36,5 +42,4 @@ def set_aside(dataset: AtomicDataset, structures: NDArray[np.integer], cause: st
         energy=dataset.energy[rows],
         forces=dataset.forces[atoms],
         stress=dataset.stress[rows],
-        quarantined=tuple(sorted([*dataset.quarantined, *aside], key=lambda frame: (frame.path, frame.frame))),
     )

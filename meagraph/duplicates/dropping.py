@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.aside import with_structures
 from meagraph.duplicates.leaks import Leaks, find_leaks
 from meagraph.duplicates.prints import Prints, look_for_prints
 from meagraph.duplicates.repeats import KINDS, Duplicates, find_duplicates
@@ -34,18 +35,7 @@ class Dropped:
 
     def rest(self) -> AtomicDataset:
         """The dataset without what leaves."""
-        data, rows = self.found.dataset, np.flatnonzero(~self.structures)
-        return replace(
-            data,
-            structures=data.structures.taken(rows),
-            groups=data.groups[rows],
-            source_index=data.source_index[rows],
-            frame_index=data.frame_index[rows],
-            frame_span=data.frame_span[rows],
-            energy=data.energy[rows],
-            forces=data.forces[~self.environments],
-            stress=data.stress[rows],
-        )
+        return with_structures(self.found.dataset, np.flatnonzero(~self.structures))
 
     @property
     def words(self) -> str:

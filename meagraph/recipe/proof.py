@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from meagraph.recipe.finding import located
 from meagraph.recipe.parts import File
 from meagraph.recipe.recipe import Recipe
 from meagraph.recipe.replaying import read_recipe, replay
+from meagraph.temporary import temporary_folder
 
 
 def prove(
@@ -137,7 +137,7 @@ def _written_otherwise(dataset: AtomicDataset, path: Path, kept: list[int]) -> I
 
 def _done_otherwise(folder: Path, *, steps: bool, device: str, cache: bool, progress: Progress) -> Iterator[str]:
     """Where the recipe done again gives other bytes."""
-    with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}-again-") as place:
+    with temporary_folder(folder.absolute().parent) as place:
         done = replay(folder / RECIPE, out=place, device=device, cache=cache, progress=progress)
         assert done.files is not None
         for made in sorted((done.files.structures, done.files.index) if steps else done.files.paths):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
-from meagraph.files import atomic_path, read_array
+from meagraph.files import atomic_path, read_array, write_array
 
 
 class Array(Protocol):
@@ -74,5 +74,5 @@ def stored(array: NDArray[Any], path: Path) -> OnDisk:
     known = read_cached(path, read_array)
     if known is None or known.shape != array.shape or known.dtype != array.dtype or not np.array_equal(known, array):
         with atomic_path(path) as temporary:
-            np.save(temporary, array, allow_pickle=False)
+            write_array(temporary, array)
     return OnDisk(str(path.absolute()))

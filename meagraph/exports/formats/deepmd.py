@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meagraph.exports.formats import snippets
 from meagraph.exports.formats.kept import Kept, Written, entries_left, said, with_periodic_cells, written
 from meagraph.exports.target import ExportError
+from meagraph.files import write_array
 
 LONGEST = 150  # letters of a formula
 PREFERENCE = "atom_pref"  # DeePMD's name for weights of the atoms' forces
@@ -131,4 +132,4 @@ def _write_system(
         arrays[PREFERENCE] = kept.weights.atoms[atoms]
     for name, values in arrays.items():
         shape = (frames,) if name == "energy" else (frames, -1)
-        np.save(part / f"{name}.npy", np.ascontiguousarray(values, np.float64).reshape(shape), allow_pickle=False)
+        write_array(part / f"{name}.npy", np.ascontiguousarray(values, np.float64).reshape(shape))
