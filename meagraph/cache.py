@@ -112,6 +112,11 @@ def cache_directory(*parts: str) -> Path:
     return folder
 
 
+def data_home(home: str | Path | None = None) -> Path:
+    """Where what people did is kept: ``home``, or ``$MEAVIZ_DATA_HOME``, or the user's data folder."""
+    return Path(home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")).expanduser()
+
+
 def _root() -> Path:
     """The folder of the cache."""
     root = os.environ.get("MEAVIZ_CACHE")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import platformdirs
-
+from meagraph.cache import data_home
 from meagraph.errors import MEAGraphError
 from meagraph.logs import state_folder
 from meaviz.serving.guard import Guard, new_token, of_this_machine
@@ -165,8 +164,7 @@ def home_of(user: str) -> Path | None:
     """Where what a user of a shared server keeps between sessions lies; None for who started the server."""
     if not user:
         return None
-    folder = Path(os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")).expanduser()
-    return folder / "users" / user
+    return data_home() / "users" / user
 
 
 def _prefix(text: str) -> str:

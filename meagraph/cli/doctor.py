@@ -16,9 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
-
-from meagraph.cache import cache_directory
+from meagraph.cache import cache_directory, data_home
 from meagraph.errors import MEAGraphError
 from meagraph.logs import log_path, state_folder
 from meagraph.memory import free
@@ -191,8 +189,7 @@ def _memory() -> Iterator[Finding]:
 
 
 def _places() -> Iterator[Finding]:
-    data = Path(os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")).expanduser()
-    yield from place("judgements", data, private=True, remedy="Name another place in MEAVIZ_DATA_HOME.")
+    yield from place("judgements", data_home(), private=True, remedy="Name another place in MEAVIZ_DATA_HOME.")
     yield from place("state", state_folder(), private=True, remedy="Name another place in MEAVIZ_STATE.")
     yield from place("temporary", Path(tempfile.gettempdir()), remedy="Name another place in TMPDIR.")
     for program in ("meaviz", "meagraph"):

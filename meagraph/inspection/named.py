@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from meagraph.cache import data_home
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_arrays, write_arrays
@@ -69,8 +68,7 @@ def named_selections(dataset: AtomicDataset, home: Path | None = None) -> NamedS
 
     Raises MEAGraphError for a file that cannot be read; it stays as it is.
     """
-    folder = home or Path(os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz"))
-    path = folder / "selections" / f"{dataset.fingerprint[:32]}.npz"
+    path = data_home(home) / "selections" / f"{dataset.fingerprint[:32]}.npz"
     empty = NamedSelections(path, dataset.n_environments)
     if not path.exists():
         return empty

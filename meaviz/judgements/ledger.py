@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import ArrayLike, NDArray
 
+from meagraph.cache import data_home
 from meagraph.errors import MEAGraphError
 from meagraph.files import from_json
 
@@ -71,8 +70,7 @@ class Act:
 
 def ledger_path(home: Path | None = None) -> Path:
     """The file of all judgements in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another folder."""
-    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
-    return Path(folder).expanduser() / "judgements.sqlite"
+    return data_home(home) / "judgements.sqlite"
 
 
 def add_judgement(

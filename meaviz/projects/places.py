@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from meagraph.cache import content_key
+from meagraph.cache import content_key, data_home
 from meagraph.datasets.storage import stored_sha256
 from meaviz.projects.layout import STATE, SUFFIX
 
@@ -23,8 +21,7 @@ MOST = 20  # projects without a name that are kept, the latest
 
 def unnamed_folder(home: Path | None = None) -> Path:
     """The folder of projects without a name in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another."""
-    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
-    return Path(folder).expanduser() / "unnamed"
+    return data_home(home) / "unnamed"
 
 
 def unnamed_path(

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from meagraph.cache import data_home
 from meagraph.errors import MEAGraphError
 from meagraph.files import read_json, write_json
 
@@ -26,8 +25,7 @@ class Recent:
 
 def recent_path(home: Path | None = None) -> Path:
     """The file of the list in ``home``, by default the user's; ``$MEAVIZ_DATA_HOME`` names another folder."""
-    folder = home or os.environ.get("MEAVIZ_DATA_HOME") or platformdirs.user_data_dir("meaviz")
-    return Path(folder).expanduser() / "recent.json"
+    return data_home(home) / "recent.json"
 
 
 def read_recent(home: Path | None = None) -> tuple[Recent, ...]:
