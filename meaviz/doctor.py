@@ -14,7 +14,7 @@ from meagraph.errors import MEAGraphError
 from meaviz.desktop.launcher import why_no_window
 from meaviz.serving.server import ADDRESS
 
-APP = ("panel", "panel-material-ui", "bokeh", "holoviews", "datashader", "nglview", "param", "tornado")
+APP = ("panel", "panel-material-ui", "bokeh", "holoviews", "nglview", "param", "tornado")
 EXTRAS = ("argon2-cffi", "pywebview", "jupyter-server-proxy")
 PORTS = {5006: "meaviz", 5007: "the app in a notebook"}
 

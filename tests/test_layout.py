@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support import ROOT
 
-APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvplot", "param", "datashader", "nglview"}
+APP_STACK = {"meaviz", "panel", "panel_material_ui", "bokeh", "holoviews", "hvplot", "param", "nglview"}
 
 # Who may import whom: a room imports what stands on storeys below it, and itself.
 STOREYS = (
@@ -227,7 +227,7 @@ def test_the_library_loads_without_the_stack_of_the_app() -> None:
 
 def test_the_app_loads_without_what_takes_seconds_to_load() -> None:
     """Who opens a dataset seen before waits for none of these."""
-    slow = {"torch", "torch_geometric", "datashader", "umap", "pynndescent", "sklearn", "dscribe"}
+    slow = {"torch", "torch_geometric", "umap", "pynndescent", "sklearn", "dscribe"}
     assert not loaded_of(slow, "meaviz.app", "meagraph.cli")
 
 

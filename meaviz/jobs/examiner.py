@@ -1,8 +1,10 @@
-"""A careful look through the dataset off the event loop, as soon as one is open, beside all other work."""
+"""A careful look through the dataset off the event loop, soon after one is open, beside all other work."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+
+import panel as pn
 
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
@@ -11,6 +13,9 @@ from meagraph.progress import Progress
 from meaviz.jobs.runner import JobRunner
 from meaviz.jobs.shared import shared
 from meaviz.session import Session
+
+
+QUIET = 2000  # ms from a page, or data, that has appeared until looking begins: it would slow what is drawn first
 
 
 class Examiner:
@@ -42,16 +47,30 @@ class Examiner:
     def cancel(self) -> None:
         """Stop; what is known so far stays."""
         self._stopped = True
-        self.runner.cancel()
+        if self.runner.busy:
+            self.runner.cancel()
+        elif self.at_work_on is not None:  # it waits
+            self._failed("")
 
     def _start(self, dataset: AtomicDataset) -> None:
         self.at_work_on, self.first = dataset, None
+
+        self.session.activity.param.update(examining=(0.0, "looking through the data"), not_examined="")
+        document = pn.state.curdoc
+        if document is None:
+            self._begin(dataset)
+        else:
+            pn.state.onload(lambda: document.add_timeout_callback(lambda: self._begin(dataset), QUIET))
+
+    def _begin(self, dataset: AtomicDataset) -> None:
+        """Look through ``dataset``, unless another came or the wait was stopped."""
+        if dataset is not self.at_work_on or self.runner.busy:
+            return
 
         def work(progress: Progress) -> Findings:
             self.first = examine_labels(dataset)
             return examine(dataset, first=self.first, progress=progress)
 
-        self.session.activity.param.update(examining=(0.0, "looking through the data"), not_examined="")
         try:
             self.runner.start(work, self._done, self._failed)
         except MEAGraphError as error:

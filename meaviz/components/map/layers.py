@@ -1,4 +1,4 @@
-"""How the map draws N points: a scatter, or above ``SCATTER_MAX`` an image made by Datashader.
+"""How the map draws N points: a scatter, or above ``SCATTER_MAX`` an image made here.
 
 Both look alike and both draw by levels, from the faintest below to the brightest on top; within a level the
 order is a fixed random one, so that where points overlap no group hides another for coming later in the file.
@@ -21,12 +21,7 @@ from meaviz.style.palette import Theme, pack
 SCATTER_MAX = 50_000
 USUAL_SIDE = 700.0  # pixels of a map, the square root of its area
 SCALES = (0.8, 1.35)  # of points on the smallest and the largest map
-OPACITY = (
-    0.5,
-    0.6,
-    0.55,
-    0.8,
-)  # of one point, by level: not selected and pruned, not selected, pruned, plain
+OPACITY = (0.5, 0.6, 0.55, 0.8)  # of one point, by level: not selected and pruned, not selected, pruned, plain
 PASTEL = (0.4, 0.0, 0.7, 0.0)  # share of the background in the colour, by level
 SIZES = (0.5, 0.8, 1.2, 1.7, 2.3)  # diameter by size class, in units of that of equal points
 
@@ -169,7 +164,7 @@ class ScatterLayer:
 
 
 class RasterLayer:
-    """An image: Datashader finds each pixel's topmost point, whose colour is then looked up."""
+    """An image: each pixel's topmost point is found here, and its colour then looked up."""
 
     def __init__(self, plot: figure, xy: NDArray[np.float32], view: View) -> None:
         self._view = view
@@ -265,23 +260,30 @@ def _aggregate(
 
     Of the points in ``columns``, later ones lie above earlier ones; ``level`` and ``sizes`` (N,) go by row.
     """
-    import datashader  # here, for it takes seconds, and most datasets are drawn without it
-    import pandas as pd
-
-    points = pd.DataFrame(dict(zip(("x", "y", "row"), columns, strict=True)), copy=False)
-    canvas = datashader.Canvas(view.width, view.height, x_range=view.x, y_range=view.y)
-    pixels = canvas.points(
-        points, "x", "y", agg=datashader.summary(count=datashader.count(), row=datashader.last("row"))
-    )
-    count, row = pixels["count"].data, pixels["row"].data
-    last = np.where(np.isnan(row), -1, row).astype(np.int32)
+    last, count = _topmost(*columns, *view.x, *view.y, view.width, view.height)
     size = point_size(int(count.sum()), view.side)
     discs = [_disc(size * factor) for factor in ((1.0,) if sizes is None else SIZES)]
     start = np.cumsum([0, *(len(cover) for _, cover in discs)])
     offsets, cover = (np.concatenate(parts) for parts in zip(*discs, strict=True))
     classes = np.zeros(1, dtype=np.uint8) if sizes is None else sizes
     opacity = np.asarray(OPACITY, dtype=np.float32)
-    return _stamp(last, count.astype(np.int64), level, classes, start, offsets, cover, opacity)
+    return _stamp(last, count, level, classes, start, offsets, cover, opacity)
+
+
+@nb.njit(cache=True, nogil=True)
+def _topmost(
+    x: Any, y: Any, rows: Any, low_x: float, high_x: float, low_y: float, high_y: float, width: int, height: int
+) -> Any:
+    """Row (height, width) of the last point on each pixel, -1 for none, and how many lie on it."""
+    last, count = np.full((height, width), -1, np.int32), np.zeros((height, width), np.int64)
+    along, up = width / (high_x - low_x), height / (high_y - low_y)
+    for k in range(rows.size):
+        if low_x <= x[k] <= high_x and low_y <= y[k] <= high_y:  # and so not NaN
+            j = min(int((x[k] - low_x) * along), width - 1)
+            i = min(int((y[k] - low_y) * up), height - 1)
+            last[i, j] = rows[k]
+            count[i, j] += 1
+    return last, count
 
 
 def _disc(diameter: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
