@@ -71,12 +71,10 @@ class Shortcuts(pn.viewable.Viewer):
             raise MEAGraphError(f"The key {key!r} is taken by {self._known[key].title!r}. Choose another.")
         self._known[key] = Shortcut(key, title, action, group)
         self.keyboard.keys = list(self._known)
-        self._write()
 
     def note(self, keys: str, title: str, group: str) -> None:
         """List a gesture that is handled elsewhere, such as a drag with Shift."""
         self._notes.append((group, keys, title))
-        self._write()
 
     def press(self, key: str) -> None:
         """Do what ``key`` does."""
@@ -85,19 +83,20 @@ class Shortcuts(pn.viewable.Viewer):
     def show(self) -> None:
         """Open the list."""
         self.keyboard.remember_focus()
+        self.list.object = self._written()
         self.dialog.open = True
 
     def _follow_dialog(self, event: Any) -> None:
         if not event.new:
             self.keyboard.return_focus()
 
-    def _write(self) -> None:
+    def _written(self) -> Markup:
         groups: dict[str, list[tuple[Markup, str]]] = {}
         for known in self._known.values():
             groups.setdefault(known.group, []).append((shown(known.key), known.title))
         for group, keys, title in self._notes:
             groups.setdefault(group, []).append((markup("<kbd>{}</kbd>", keys), title))
-        self.list.object = join(
+        return join(
             markup(
                 "<section><h3>{}</h3><dl>{}</dl></section>",
                 group,

@@ -15,6 +15,7 @@ def test_a_key_does_what_it_was_given_for_and_is_listed() -> None:
     keys.add("Ctrl+Shift+z", "Redo <all>", lambda: pressed.append("redo"), "Edit")
     keys.press("Ctrl+Shift+z")
     assert pressed == ["redo"]
+    keys.show()
     text = keys.list.object
     assert "<kbd>Ctrl</kbd> + <kbd>Shift</kbd> + <kbd>Z</kbd>" in text
     assert "Redo &lt;all&gt;" in text
