@@ -14,7 +14,6 @@ from meaviz.jobs.runner import JobRunner
 from meaviz.jobs.shared import shared
 from meaviz.session import Session
 
-
 QUIET = 2000  # ms from a page, or data, that has appeared until looking begins: it would slow what is drawn first
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import Condensed
+from meagraph.inspection.findings import Findings
 from meagraph.pipeline.survey import Survey
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
@@ -44,6 +45,9 @@ def check(shot: Snapshot) -> None:
             "stress": real("S", 3, 3, finite=False),
         }
         check_arrays(arrays, rules, {"N": n, "S": s})
+    findings = shot.results.get("findings")
+    if findings is not None:
+        _findings(findings, n, s)
     evidence = shot.results.get("evidence")
     if evidence is not None:
         for kind in (*evidence.kinds, evidence.sites):
@@ -72,6 +76,27 @@ def _condensed(found: Condensed, n: int) -> None:
         "multiplicity": whole("M", least=1),
     }
     check_arrays({name: getattr(found, name) for name in rules}, rules, {"N": n, "M": len(found.representatives)})
+
+
+def _findings(found: Findings, n: int, s: int) -> None:
+    if (found.n_environments, found.n_structures) != (n, s):
+        raise ValueError("findings of other data")
+    for one in found.found:
+        check_arrays(
+            {"structures": one.structures, "environments": one.environments},
+            {"structures": whole("K", below="S"), "environments": whole("R", below="N")},
+            {"N": n, "S": s},
+        )
+    for histogram, length in (
+        *((one.histogram, s if one.level == "structure" else n) for one in found.distributions),
+        *((pair.lengths, 0) for pair in found.pairs if pair.lengths is not None),  # counts alone
+    ):
+        bars = len(histogram.counts)
+        check_arrays(
+            {"edges": histogram.edges, "bin": histogram.bin, "counts": histogram.counts},
+            {"edges": real("B + 1"), "bin": whole("L", below="B + 1"), "counts": whole("B")},
+            {"L": length, "B": bars, "B + 1": bars + 1},
+        )
 
 
 def _survey(survey: Survey, n: int, s: int, condensed: Condensed) -> None:

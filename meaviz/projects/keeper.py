@@ -49,7 +49,7 @@ class Keeper:
         data, planning, selection = session.data, session.planning, session.selection
         for part, names in (
             (data, ["dataset", "next_config", "runs", "learned", "survey", "evidence", "quick", "errors", "novelty"]),
-            (data, ["stability", "thin", "suspects", "cluster_stability"]),
+            (data, ["findings", "stability", "thin", "suspects", "cluster_stability"]),
             (planning, ["rankings", "plan", "plans", "compared", "settings", "leave_out_flagged", "keep_ordinary"]),
             (planning, ["cost", "curves", "quests"]),
             (selection, ["mask", "filters", "named", "inspected", "pinned", "asked"]),

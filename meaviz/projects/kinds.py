@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meagraph.descriptors import DescriptorConfig
 from meagraph.descriptors.context import Frame
+from meagraph.display.cards import Table
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Measures
 from meagraph.evaluation.error_by_novelty import ErrorByNovelty
@@ -18,8 +19,10 @@ from meagraph.evaluation.novelty import Curve, Novelty
 from meagraph.evaluation.quests import QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.graph.condensation import Condensed
 from meagraph.graph.similarity import GraphConfig
+from meagraph.inspection.findings.finding import Coverage, Distribution, Element, Finding, Findings, Pair
 from meagraph.inspection.naming import Evidence, Kind
 from meagraph.inspection.phases import Phases
+from meagraph.inspection.summaries import Histogram
 from meagraph.latent.clustering import ClusteringConfig, Clusters
 from meagraph.latent.hierarchy import Hierarchy
 from meagraph.latent.projection import Projection, ProjectionConfig
@@ -82,8 +85,11 @@ KINDS: dict[str, type] = {
         Cost,
         CostCurves,
         CostLine,
+        Coverage,
         Curve,
         DescriptorConfig,
+        Distribution,
+        Element,
         Embedding,
         EpochRecord,
         ErrorByNovelty,
@@ -91,9 +97,12 @@ KINDS: dict[str, type] = {
         Evidence,
         Family,
         Filters,
+        Finding,
+        Findings,
         Frame,
         GraphConfig,
         Hierarchy,
+        Histogram,
         KeptDescriptors,
         KeptModel,
         Kind,
@@ -103,6 +112,7 @@ KINDS: dict[str, type] = {
         Nodes,
         Novelty,
         Outliers,
+        Pair,
         Phases,
         PipelineConfig,
         PlanCost,
@@ -121,6 +131,7 @@ KINDS: dict[str, type] = {
         Stability,
         Survey,
         Suspect,
+        Table,
         TrainingConfig,
         Trial,
     )

@@ -62,6 +62,7 @@ def taken(session: Session) -> Snapshot:
         "evidence": data.evidence,
         "quick": data.quick,
         "errors": data.errors,
+        "findings": data.findings if data.findings is not None and data.findings.complete else None,
         "novelty": data.novelty,
         "rankings": planning.rankings,
         **{name: getattr(data, name) for name in OF_DATA},
@@ -109,7 +110,11 @@ def restore(session: Session, shot: Snapshot) -> None:
     state, results, data, planning = shot.state, shot.results, session.data, session.planning
     with session.together():
         session.set_dataset(shot.dataset, shot.asked)
-        data.param.update(asked=shot.asked, next_config=state.get("next_config", data.next_config))
+        data.param.update(
+            asked=shot.asked,
+            next_config=state.get("next_config", data.next_config),
+            findings=results.get("findings"),
+        )
         if results.get("errors") is not None:
             session.set_errors(results["errors"])
     if shot.dataset is None:

@@ -260,7 +260,7 @@ def _aggregate(
 
     Of the points in ``columns``, later ones lie above earlier ones; ``level`` and ``sizes`` (N,) go by row.
     """
-    last, count = _topmost(*columns, *view.x, *view.y, view.width, view.height)
+    last, count = topmost(*columns, *view.x, *view.y, view.width, view.height)
     size = point_size(int(count.sum()), view.side)
     discs = [_disc(size * factor) for factor in ((1.0,) if sizes is None else SIZES)]
     start = np.cumsum([0, *(len(cover) for _, cover in discs)])
@@ -271,7 +271,7 @@ def _aggregate(
 
 
 @nb.njit(cache=True, nogil=True)
-def _topmost(
+def topmost(
     x: Any, y: Any, rows: Any, low_x: float, high_x: float, low_y: float, high_y: float, width: int, height: int
 ) -> Any:
     """Row (height, width) of the last point on each pixel, -1 for none, and how many lie on it."""

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from meagraph.errors import MEAGraphError
+from meagraph.inspection.findings import examine
 from meaviz.judgements.ledger import ledger_path
 from meaviz.projects import layout
+from meaviz.projects.checks import check
 from meaviz.projects.ledgers import LEDGER, adopt
 from meaviz.projects.project import VERSION, InUse, Project, migrated
 from meaviz.projects.snapshot import Snapshot, restore, taken
@@ -78,6 +80,24 @@ def test_what_is_opened_shows_what_was_saved(shown: Shown, tmp_path: Path, monke
     recipe = (tmp_path / "a.meaviz" / "recipe.yaml").read_text()
     assert recipe == recipe_of(first).to_yaml() == recipe_of(second).to_yaml()
     assert not [path for path in (tmp_path / "nothing").rglob("*") if path.is_file()]
+
+
+def test_what_a_look_at_the_data_found_is_kept_and_fits_it(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    found = examine(session.data.dataset)
+    session.data.findings = replace(found, complete=False)
+    assert saved(session, tmp_path / "a.meaviz").results.get("findings") is None  # it is looked through again
+    session.data.findings = found
+    shot = saved(session, tmp_path / "b.meaviz")
+    second = Session(author="ada")
+    restore(second, shot)
+    again = second.data.findings
+    assert again is not None
+    assert again._repr_html_() == found._repr_html_()
+    np.testing.assert_array_equal(again.distributions[0].histogram.bin, found.distributions[0].histogram.bin)
+    beyond = replace(found.found[0], structures=np.array([session.data.dataset.n_structures]))
+    with pytest.raises(ValueError, match="structures"):
+        check(replace(shot, results={**shot.results, "findings": replace(found, found=(beyond,))}))
 
 
 def test_undo_goes_on_where_it_was(shown: Shown, tmp_path: Path) -> None:

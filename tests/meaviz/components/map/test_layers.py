@@ -115,7 +115,7 @@ def test_each_pixel_shows_its_last_point_and_counts_all():
     x, y = rng.uniform(-0.2, 1.2, (2, 500)).astype(np.float32)
     x[:4], y[:4], x[4] = (0.0, 1.0, 1.0, 0.5), (0.0, 1.0, 0.0, 1.0), np.nan  # the corners belong to the view
     rows = rng.permutation(500).astype(np.int32)
-    last, count = layers_of_map._topmost(x, y, rows, 0.0, 1.0, 0.0, 1.0, 7, 5)
+    last, count = layers_of_map.topmost(x, y, rows, 0.0, 1.0, 0.0, 1.0, 7, 5)
     expected, latest = np.zeros((5, 7), int), np.full((5, 7), -1)
     for k in range(500):
         if 0 <= x[k] <= 1 and 0 <= y[k] <= 1:
@@ -130,7 +130,7 @@ def test_recolouring_needs_no_new_aggregation(monkeypatch):
     layer = RasterLayer(figure(), np.array([[5, 5]], dtype=np.float32), VIEW)
     layer.arrange(levels(1, None, None))
     layer.paint(np.array([RED]), LIGHT)
-    monkeypatch.setattr(layers_of_map, "_topmost", lambda *arguments: pytest.fail("aggregated"))
+    monkeypatch.setattr(layers_of_map, "topmost", lambda *arguments: pytest.fail("aggregated"))
     layer.paint(np.array([BLUE]), LIGHT)
     assert layer.source.data["image"][0][50, 50] & 0xFFFFFF == BLUE & 0xFFFFFF
     assert layer.look(VIEW)
