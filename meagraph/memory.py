@@ -60,7 +60,7 @@ def hand_back() -> None:
 
 def _field(path: str, name: str) -> float:
     """Bytes that a line ``name: 123 kB`` of a file in /proc gives."""
-    (line,) = [line for line in Path(path).read_text().splitlines() if line.startswith(f"{name}:")]
+    (line,) = [line for line in Path(path).read_text("utf-8").splitlines() if line.startswith(f"{name}:")]
     return 1024.0 * int(line.split()[1])
 
 
