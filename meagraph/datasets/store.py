@@ -142,10 +142,7 @@ def _write(dataset: AtomicDataset, folder: Path, target: Path) -> tuple[str, ...
             }
         )
     sources = dataset.sources
-    told = [
-        {**asdict(replace(one, stored="")), "path_from_here": way_to(one.path, target.parent)}
-        for one in sources
-    ]
+    told = [{**asdict(replace(one, stored="")), "path_from_here": way_to(one.path, target.parent)} for one in sources]
     lost = tuple(dict.fromkeys(str(structures.columns[number].name) for number in left))
     header = {
         "kind": KIND,
