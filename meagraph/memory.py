@@ -8,6 +8,7 @@ import gc
 import os
 from pathlib import Path
 
+MEMINFO = Path("/proc/meminfo")  # of Linux
 SIGNS = (  # of libraries that raise no MemoryError; PyTorch, LAMMPS, C++, joblib, threads under a limit
     "allocate memory",
     "not enough memory",
@@ -65,7 +66,11 @@ def _field(path: str, name: str) -> float:
 
 
 def _of_the_machine() -> float:
-    return _field("/proc/meminfo", "MemAvailable")
+    if MEMINFO.exists():
+        return _field(str(MEMINFO), "MemAvailable")
+    import psutil  # comes with ipywidgets
+
+    return float(psutil.virtual_memory().available)
 
 
 def _of_the_limit() -> float:

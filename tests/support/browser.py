@@ -213,11 +213,13 @@ class Served:
         self._thread.stop()
         self._thread.join(20)
         wait_for_jobs(cancel=True)  # nothing begins any more
-        # where a callback raised, Bokeh leaves its document as the current one of the whole process
-        current = [(entry, entry()) for entry in bokeh.io.doc._PATCHED_CURDOCS]
-        bokeh.io.doc._PATCHED_CURDOCS[:] = [
-            entry for entry, document in current if getattr(document, "_doc", document) not in [None, *served]
-        ]
+        # where a callback raised, Bokeh before 3.10 leaves its document as the current one of the whole process
+        patched = bokeh.io.doc._PATCHED_CURDOCS
+        if isinstance(patched, list):
+            current = [(entry, entry()) for entry in patched]
+            patched[:] = [
+                entry for entry, document in current if getattr(document, "_doc", document) not in [None, *served]
+            ]
 
 
 @contextlib.contextmanager
