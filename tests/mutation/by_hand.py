@@ -105,7 +105,6 @@ def main() -> int:
         earlier = [one for one in json.loads(options.again.read_text("utf-8")) if one["came"] in UNSEEN]
         known = {(one["path"], one["line"], one["before"], one["after"]) for one in earlier}
         chosen = [one for one in every if (one.path, one.line, one.before, one.after) in known]
-    chosen.sort(key=lambda one: (one.path, one.number))
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         os.environ |= {"PYTEST_XDIST_WORKER": "gw0", "OMP_NUM_THREADS": "1", "MUTATION": folder}
         _pytest(Path(folder, "collected"), ["--collect-only", *tests])  # imports all
@@ -116,9 +115,9 @@ def main() -> int:
             came = _try(Path(folder), mutant, reached, seconds)
             print(f"{time.monotonic() - begun:6.1f} s {came:12} {mutant}", flush=True)
             found.append(asdict(mutant) | {"came": came})
+            if options.out:
+                options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(f"\n{options.group}: {len(chosen)} of {len(every)} faults,", dict(Counter(one["came"] for one in found)))
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
 
 
