@@ -82,8 +82,8 @@ def test_texts_have_an_encoding_and_what_is_written_the_same_ends_of_lines() -> 
             given = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             match node.func:
                 case ast.Name(id="open") | ast.Attribute(value=ast.Name(id="os"), attr="fdopen"):
-                    mode = next((str(one) for one in given if one in {"r", "w", "a", "x", "rb", "wb", "ab", "xb"}), "r")
-                    wanted = set() if "b" in mode else {"encoding"} if mode == "r" else {"encoding", "newline"}
+                    mode = next((str(one) for one in given if set(str(one)) <= set("rwaxb+")), "r")
+                    wanted = set() if "b" in mode else {"encoding", "newline"} if mode in ("w", "x") else {"encoding"}
                 case ast.Attribute(attr="read_text"):
                     wanted = set() if given else {"encoding"}
                 case ast.Attribute(attr="write_text"):

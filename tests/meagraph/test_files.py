@@ -94,7 +94,7 @@ def test_what_is_no_array_is_a_value_error(tmp_path: Path) -> None:
     np.testing.assert_array_equal(files.read_array(tmp_path / "one.npy"), np.arange(4.0))
     text = (tmp_path / "one.npy").read_bytes()
     (tmp_path / "one.npy").write_bytes(text.replace(b"{", b"(", 1))
-    with pytest.raises(ValueError, match="no whole NumPy array"):
+    with pytest.raises(ValueError, match="header"):
         files.read_array(tmp_path / "one.npy")
 
 

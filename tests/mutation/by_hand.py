@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.mutating import Mutant, mutants, put_in
+from tests.support.mutating import Mutant, leave, mutants, put_in
 
 PROCESSOR = 20  # s that a fault may take beyond three times what its tests take without it
 WALL = 600.0  # s
@@ -169,7 +169,7 @@ def _without_fault(
         }
         if status == 0:
             table.write_text(json.dumps([lines, plugin.seconds]))
-        os._exit(status)
+        leave(status)
     _, status = os.wait()
     if status:
         raise SystemExit("The tests fail without any fault.")
@@ -197,7 +197,7 @@ def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]],
             if put_in(mutant, ROOT):
                 status = 1 if _pytest(folder / "fault", files, _Tests(first)) else 0
         finally:
-            os._exit(status)
+            leave(status)
     deadline = time.monotonic() + WALL
     while time.monotonic() < deadline:
         done, status = os.waitpid(process, os.WNOHANG)
