@@ -109,7 +109,7 @@ def put_in(mutant: Mutant, root: Path) -> int:
     gc.unfreeze()  # what is frozen is not listed
     count = 0
     for one in gc.get_objects():
-        if isinstance(one, FunctionType) and Path(one.__code__.co_filename) == path:
+        if type(one) is FunctionType and Path(one.__code__.co_filename) == path:
             code = one.__code__
             if (code.co_qualname, code.co_firstlineno) == (mutant.function, mutant.begins):
                 one.__code__ = made[0]
@@ -171,7 +171,7 @@ def _changed(node: ast.AST, parent: ast.AST) -> Iterator[ast.AST]:
             yield ast.copy_location(ast.Constant(not value), node)
         case ast.Constant(value=int() | float() as value):
             yield ast.copy_location(ast.Constant(value + 1), node)
-        case ast.If(test=test) | ast.IfExp(test=test):
+        case ast.If(test=test) | ast.IfExp(test=test) if not isinstance(test, ast.Compare | ast.UnaryOp):
             other = copy.copy(node)
             other.test = ast.copy_location(ast.UnaryOp(ast.Not(), test), test)  # type: ignore[attr-defined]
             yield other
