@@ -68,8 +68,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: Any) -> None:
     """Write ``content`` as indented JSON, atomically; keys keep their order."""
     with atomic_path(path) as temporary:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        temporary.write_text(writable_text(text) + "\n", encoding="utf-8")
+        write_text(temporary, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 to ``path``, the same bytes on every system; see :func:`writable_text`."""
+    path.write_text(writable_text(text), encoding="utf-8", newline="\n")
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +182,14 @@ def stored_in(path: str | Path) -> Path | None:
     if os.path.exists(place):
         return place
     return next((parent for parent in place.parents if os.path.isfile(parent)), None)
+
+
+def way_to(path: str | Path, folder: str | Path) -> str:
+    """The way from ``folder`` to ``path``, spelt alike on every system; empty where there is none."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix() if path else ""
+    except ValueError:  # another drive of Windows
+        return ""
 
 
 def writable_text(text: str) -> str:

@@ -80,7 +80,7 @@ def begin_log(
     if path is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with open(file, "a", opener=_opener):
+            with open(file, "ab", opener=_opener):
                 pass
         except OSError as error:
             raise MEAGraphError(

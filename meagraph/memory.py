@@ -8,6 +8,7 @@ import gc
 import os
 from pathlib import Path
 
+MEMINFO = Path("/proc/meminfo")  # of Linux
 SIGNS = (  # of libraries that raise no MemoryError; PyTorch, LAMMPS, C++, joblib, threads under a limit
     "allocate memory",
     "not enough memory",
@@ -60,12 +61,16 @@ def hand_back() -> None:
 
 def _field(path: str, name: str) -> float:
     """Bytes that a line ``name: 123 kB`` of a file in /proc gives."""
-    (line,) = [line for line in Path(path).read_text().splitlines() if line.startswith(f"{name}:")]
+    (line,) = [line for line in Path(path).read_text("utf-8").splitlines() if line.startswith(f"{name}:")]
     return 1024.0 * int(line.split()[1])
 
 
 def _of_the_machine() -> float:
-    return _field("/proc/meminfo", "MemAvailable")
+    if MEMINFO.exists():
+        return _field(str(MEMINFO), "MemAvailable")
+    import psutil  # comes with ipywidgets
+
+    return float(psutil.virtual_memory().available)
 
 
 def _of_the_limit() -> float:

@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ def _stale(entry: os.DirEntry[str]) -> bool:
     alive = _alive(int(named[2]))
     held = _held(entry.path)
     if held is None:  # no locks here
-        return not alive
+        return age > DAY if alive is None else not alive
     # a number of a process comes again; the owner takes the lock at once
     return not held and (not alive or age > MINUTE)
 
@@ -125,9 +126,10 @@ def _here() -> str:
     return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:8]
 
 
-def _alive(process: int) -> bool:
-    if os.name != "posix":
-        return True  # to ask there would end it
+def _alive(process: int) -> bool | None:
+    """Whether a process lives; None where that cannot be told."""
+    if sys.platform == "win32":
+        return None  # to ask there would end it
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -22,7 +22,7 @@ from meagraph.datasets.columnar import Structures
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source
 from meagraph.datasets.entries import IN_MEMORY, KINDS, NUMERIC, PLACES, SCALARS, Column, Texts
 from meagraph.datasets.names import LabelNames
-from meagraph.files import read_array, read_json, stored_in, writable_text, write_array
+from meagraph.files import read_array, read_json, stored_in, way_to, write_array, write_text
 from meagraph.temporary import temporary_folder, tidy
 
 SUFFIX = ".meadata"
@@ -142,7 +142,7 @@ def _write(dataset: AtomicDataset, folder: Path, target: Path) -> tuple[str, ...
             }
         )
     sources = dataset.sources
-    told = [{**asdict(replace(one, stored="")), "path_from_here": _from_here(one.path, target)} for one in sources]
+    told = [{**asdict(replace(one, stored="")), "path_from_here": way_to(one.path, target.parent)} for one in sources]
     lost = tuple(dict.fromkeys(str(structures.columns[number].name) for number in left))
     header = {
         "kind": KIND,
@@ -160,17 +160,8 @@ def _write(dataset: AtomicDataset, folder: Path, target: Path) -> tuple[str, ...
     }
     for name, array in arrays.items():
         write_array(folder / f"{name}.npy", array)
-    text = json.dumps(header, ensure_ascii=False, indent=1)
-    (folder / HEADER).write_text(writable_text(text) + "\n", encoding="utf-8")
+    write_text(folder / HEADER, json.dumps(header, ensure_ascii=False, indent=1) + "\n")
     return lost
-
-
-def _from_here(path: str, target: Path) -> str:
-    """The way from the folder beside which a source may lie to it; "" where there is none."""
-    try:
-        return os.path.relpath(path, target.parent) if path else ""
-    except ValueError:  # another drive of Windows
-        return ""
 
 
 def open_store(path: str | Path, *, stands_in: bool = True, at: Mapping[str, str] | None = None) -> AtomicDataset:

@@ -68,7 +68,7 @@ class Partial:
 
     def resume(self, size: int) -> tuple[NDArray[np.float32] | None, int]:
         """The array with ``size`` rows and the number of distinct structures in it; (None, 0) where there is none."""
-        done = read_cached(self.record, lambda path: int(json.loads(path.read_text())["structures"]))
+        done = read_cached(self.record, lambda path: int(json.loads(path.read_text("utf-8"))["structures"]))
         values = read_cached(self.values, functools.partial(np.lib.format.open_memmap, mode="r"))
         if done is None or values is None or values.shape[0] != size or values.dtype != np.float32:
             return None, 0

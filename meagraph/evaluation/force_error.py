@@ -1,15 +1,14 @@
 """What a plan costs: the error that a quick linear force field makes on structures it has never seen.
 
 The basis is that of :mod:`meagraph.force_field.field`, the fit plain weighted least squares. All rows are computed once
-(:func:`meagraph.evaluation.equations.prepare`); the error of any plan is then one small solve (:func:`cost`), and that
-of random selections of the same size (:func:`random_band`) says whether the plan is worth anything. The figures rank
-plans of one dataset; they are no forecast of the error of a neural force field.
+(:func:`meagraph.evaluation.equations.prepare`); the error of any plan is then one small solve (:func:`cost`). Whether a
+plan is worth anything says :mod:`meagraph.evaluation.against_random`. The figures rank plans of one dataset; they are
+no forecast of the error of a neural force field.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,23 +103,6 @@ def cost(prepared: Prepared, keep: NDArray[np.bool_]) -> Cost:
         offsets=offsets,
         stress_rmse=_stress_error(prepared.stressed, coefficients),
     )
-
-
-def random_band(prepared: Prepared, size: int, seeds: Sequence[int]) -> tuple[Cost, ...]:
-    """The same of random selections of ``size`` environments with forces, one a seed, from all that a fit may see.
-
-    Compare with a plan of as many: ``random_band(prepared, cost(prepared, plan.keep).environments, range(10))``.
-    Raises MEAGraphError where there are not as many, or fewer than a fit needs.
-    """
-    free = prepared.fit.environments[prepared.fit.known]
-    if size > len(free):
-        raise MEAGraphError(f"Expected at most {len(free)} environments for random selections, got {size}. Take fewer.")
-    found = []
-    for seed in seeds:
-        keep = np.zeros(prepared.shape[0], dtype=bool)
-        keep[np.random.default_rng(seed).choice(free, size, replace=False)] = True
-        found.append(cost(prepared, keep))
-    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

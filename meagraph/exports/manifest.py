@@ -14,6 +14,7 @@ import numpy as np
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Table
+from meagraph.files import way_to
 from meagraph.outliers.families import Family
 from meagraph.pruning.tally import by_group
 
@@ -111,12 +112,7 @@ def versions_used() -> dict[str, str | None]:
 
 def _relative(path: str, folder: Path) -> str:
     """Return the way from the export to a source, so that both can be moved together."""
-    if not path:
-        return ""
-    try:
-        return os.path.relpath(path, folder)
-    except ValueError:  # another drive of Windows
-        return os.path.abspath(path)
+    return (way_to(path, folder) or os.path.abspath(path)) if path else ""
 
 
 def jsonable(value: Any) -> Any:

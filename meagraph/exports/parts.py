@@ -62,7 +62,7 @@ def claim_parts(
     folder, stem = Path(directory), stem_of(dataset)
     whole = folder / f"{stem}-{kind}.extxyz"
     spelled = {name: re.sub(r"[^\w.+-]+", "-", name) for name in names}
-    if len(set(spelled.values())) < len(spelled):
+    if len({name.lower() for name in spelled.values()}) < len(spelled):  # not every system tells case
         raise ExportError(f"Expected names of parts that differ as names of files, got {', '.join(names)}. Rename one.")
     files = PartFiles(
         {name: whole if together else folder / f"{stem}-{spelled[name]}.extxyz" for name in names},

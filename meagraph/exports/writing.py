@@ -21,7 +21,7 @@ from meagraph.exports.formats.kept import Kept
 from meagraph.exports.manifest import MANIFEST_KIND, describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, StandsAlreadyError, check_same, check_target, standing
 from meagraph.exports.weights import Weights
-from meagraph.files import atomic_path, sha256_file, stored_in, writable_text
+from meagraph.files import atomic_path, sha256_file, stored_in, write_text
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, part, silent
 
@@ -95,7 +95,7 @@ def export_plan(
             for target, text in ((files.report, report), (files.recipe, recipe)):
                 if target is not None and text is not None:
                     page = stack.enter_context(atomic_path(target))
-                    page.write_text(writable_text(text), encoding="utf-8")
+                    write_text(page, text)
                     written.append((target, page))
             with open(structures, "wb") as stream:
                 lost = write_structures(stream, dataset, plan.structures, progress=own)
@@ -116,8 +116,7 @@ def export_plan(
                 formats=entries,
             )
             check_same(earlier, content, files.paths, overwrite=overwrite)
-            text = json.dumps(content, indent=2, ensure_ascii=False)
-            manifest.write_text(writable_text(text) + "\n", encoding="utf-8")
+            write_text(manifest, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     except StandsAlreadyError:
         return files
     except OSError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,7 @@ from meagraph.inspection.naming import Evidence
 from meagraph.inspection.properties import NAME, Properties, Surveyed
 from meagraph.inspection.property import Property
 from meagraph.inspection.summaries import mean_and_spread
-from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.model.results import Embedding
-from meagraph.outliers import Outliers
+from meagraph.latent.clustering import NOISE
 from meagraph.pruning.plan import PruningPlan
 
 if TYPE_CHECKING:
@@ -31,22 +29,6 @@ if TYPE_CHECKING:
 WHOLE = {"environment", "structure", "frame", "atom", "n_atoms", "twins"}  # properties that are whole numbers
 UNCLUSTERED = "unclustered"  # what is in no cluster, among names
 MEANS = ("energy", "force")  # properties of clusters that are usually shown
-
-
-class Whole(Surveyed, Protocol):
-    """All that a survey knows: nothing is missing."""
-
-    @property
-    def embedding(self) -> Embedding:
-        """Latent values of the representatives."""
-
-    @property
-    def clusters(self) -> Clusters:
-        """Of all environments."""
-
-    @property
-    def outliers(self) -> Outliers:
-        """Scores and their signals."""
 
 
 def to_dataframe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from meagraph.evaluation.quests import (
     quests_measures,
     surprise,
 )
-from meagraph.files import atomic_path, read_array, write_array, write_json
+from meagraph.files import atomic_path, read_array, read_json, write_array, write_json
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -101,7 +100,7 @@ def _measuring(dataset: AtomicDataset, config: QuestsConfig) -> dict[str, Any]:
 
 
 def _read_figures(path: Path) -> SetFigures:
-    return SetFigures(**json.loads(path.read_text()))
+    return SetFigures(**read_json(path))
 
 
 def _write_values(path: Path, values: NDArray[np.float64]) -> None:

@@ -13,7 +13,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.dataset import Source
 from meagraph.datasets.storage import stored_sha256
 from meagraph.datasets.store import HEADER, open_store, write_store
-from meagraph.files import sha256_file, stored_in, write_json
+from meagraph.files import sha256_file, stored_in, way_to, write_json
 from meagraph.pipeline.opening import open_with_known
 
 MOST = 20_000  # files that are looked at below a folder
@@ -32,12 +32,8 @@ class Reference:
 
 def _reference(source: Source, folder: Path) -> Reference:
     path = os.path.abspath(source.path)
-    try:
-        beside = os.path.relpath(path, folder)
-    except ValueError:  # another drive
-        beside = ""
     size = os.path.getsize(path) if os.path.isfile(path) else 0
-    return Reference(path, source.sha256, source.format, beside, size)
+    return Reference(path, source.sha256, source.format, way_to(path, folder), size)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from meagraph.errors import MEAGraphError
+from meagraph.files import leads_out
 from meaviz.serving.private import write_private
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # names a folder, too
@@ -31,10 +32,10 @@ def add_user(path: str | Path, name: str, password: str) -> Path:
     Raises MEAGraphError for a name or password that cannot be, and where the file cannot be read or written.
     """
     path = Path(path).expanduser()
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name.endswith(".") or leads_out(name):  # a device of Windows
         raise MEAGraphError(
             f"{name!r}: expected a name of letters, digits, '.', '_' and '-', 64 at most, beginning with a letter or "
-            "a digit. Choose another."
+            "a digit and ending with no dot, that is no device of Windows. Choose another."
         )
     if not SHORTEST <= len(password) <= LONGEST:
         raise MEAGraphError(

@@ -22,7 +22,7 @@ def write_private(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # of mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", newline="\n", encoding="utf-8") as stream:
             stream.write(text)
         os.replace(name, path)
     finally:

@@ -103,7 +103,7 @@ class Queue:
 def resident() -> float:
     """Bytes that this process holds; 0 where the system does not say."""
     try:
-        with open("/proc/self/statm") as stream:
+        with open("/proc/self/statm", encoding="ascii") as stream:
             pages = int(stream.read().split()[1])
         import resource
 

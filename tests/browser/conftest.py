@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.browser import CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, BrowserLog, Served, find_chromium, fresh_page
+from tests.support.browser import (
+    CHROMIUM_ARGUMENTS,
+    DRAWN_DIRECTLY,
+    PATIENCE,
+    BrowserLog,
+    Served,
+    find_chromium,
+    fresh_page,
+)
 from tests.support.required import unavailable
 
 if TYPE_CHECKING:
@@ -37,7 +45,7 @@ def launch() -> Iterator[Callable[..., Browser]]:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
         unavailable("playwright is not installed (pip install playwright)")
-    expect.set_options(timeout=60_000)  # what holds sooner costs nothing; a busy machine is slow
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         begun: list[Browser] = []
 

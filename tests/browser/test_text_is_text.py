@@ -124,7 +124,6 @@ def whole(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         log.servers.add(served.host)
         try:
             page.goto(served.url)
-            page.set_default_timeout(30_000)
             wait_figure(page, "map")
             served.run(lambda: None)
             yield App(page, session, served, panes(page)), log

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from meagraph import memory
 from meagraph.memory import free, hand_back, ran_out, shortage
 from tests.support import ROOT
 
@@ -51,6 +52,12 @@ def test_a_limit_counts_for_what_is_left() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert 0 < float(done.stdout) < 2**30
     assert free() > 0
+
+
+def test_other_systems_are_asked_what_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = free()
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "none")
+    assert 0.3 < free() / here < 3.0
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others hand back by themselves, or not at all")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Point = tuple[float, float]
+PATIENCE = 180.0  # s: what holds sooner costs nothing, and a page loads in 5 s of a processor that others share
 
 ALL_TEXT = """() => {
   let text = ""
@@ -138,7 +139,7 @@ class Served:
 
     loggers = ("bokeh", "tornado", "panel")
 
-    def __init__(self, app: Callable[[], Any], timeout: float = 60.0, **options: Any) -> None:
+    def __init__(self, app: Callable[[], Any], timeout: float = PATIENCE, **options: Any) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.host}/"
@@ -187,7 +188,7 @@ class Served:
         found: list[Any] = pn.state._servers[self._thread.server_id][0].get_sessions()
         return found
 
-    def run(self, function: Callable[[], Result], timeout: float = 60.0) -> Result:
+    def run(self, function: Callable[[], Result], timeout: float = PATIENCE) -> Result:
         """Call ``function`` on the server's thread, within the newest session; return its result."""
         document = self.sessions[-1].document
         future: Future[Result] = Future()
@@ -212,18 +213,20 @@ class Served:
         self._thread.stop()
         self._thread.join(20)
         wait_for_jobs(cancel=True)  # nothing begins any more
-        # where a callback raised, Bokeh leaves its document as the current one of the whole process
-        current = [(entry, entry()) for entry in bokeh.io.doc._PATCHED_CURDOCS]
-        bokeh.io.doc._PATCHED_CURDOCS[:] = [
-            entry for entry, document in current if getattr(document, "_doc", document) not in [None, *served]
-        ]
+        # where a callback raised, Bokeh before 3.10 leaves its document as the current one of the whole process
+        patched = bokeh.io.doc._PATCHED_CURDOCS
+        if isinstance(patched, list):
+            current = [(entry, entry()) for entry in patched]
+            patched[:] = [
+                entry for entry, document in current if getattr(document, "_doc", document) not in [None, *served]
+            ]
 
 
 @contextlib.contextmanager
 def fresh_page(chromium: Browser, log: BrowserLog) -> Iterator[Page]:
     """A page of 1280 x 900 pixels that nobody has visited before; ``log`` records what it does."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(PATIENCE * 1000)
     context.add_init_script(  # no tour by itself, but on the first visit that a test asks for
         "try { if (top.location.hash !== '#first-visit') localStorage['meaviz.tour'] ??= 'test' } catch {}"
     )
@@ -232,25 +235,25 @@ def fresh_page(chromium: Browser, log: BrowserLog) -> Iterator[Page]:
     context.close()
 
 
-def open_page(page: Page, served: Served, timeout: float = 60.0) -> None:
+def open_page(page: Page, served: Served, timeout: float = PATIENCE) -> None:
     """Load the served app and wait until Bokeh has drawn it and the server knows."""
     page.goto(served.url)
     wait_idle(page, timeout)
     served.run(lambda: None, timeout)
 
 
-def wait_idle(page: Page, timeout: float = 60.0) -> None:
+def wait_idle(page: Page, timeout: float = PATIENCE) -> None:
     """Wait until every Bokeh document on the page is idle."""
     page.wait_for_function(IDLE, timeout=timeout * 1000)
 
 
-def wait_still(page: Page, timeout: float = 60.0) -> None:
+def wait_still(page: Page, timeout: float = PATIENCE) -> None:
     """Wait until every document is idle and nothing on the page fades, unfolds or moves any more."""
     wait_idle(page, timeout)
     page.wait_for_function(STILL, timeout=timeout * 1000)
 
 
-def wait_until(page: Page, condition: Callable[[], object], timeout: float = 90.0, what: str = "") -> None:
+def wait_until(page: Page, condition: Callable[[], object], timeout: float = PATIENCE, what: str = "") -> None:
     """Wait until ``condition()`` (of Python's side) holds, while the browser's events keep being handled."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -269,10 +272,10 @@ def click_until(page: Page, place: Locator, condition: Callable[[], object], wha
             page.wait_for_timeout(20)
         if condition():
             return
-    wait_until(page, condition, timeout=30.0, what=what)
+    wait_until(page, condition, what=what)
 
 
-def wait_figure(page: Page, name: str, timeout: float = 60.0) -> None:
+def wait_figure(page: Page, name: str, timeout: float = PATIENCE) -> None:
     """Wait until the Bokeh figure whose model has this name is laid out."""
     wait_idle(page, timeout)
     page.wait_for_function(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meagraph.exports.formats.kept import Kept, Written, entries_left, said, written
 from meagraph.exports.formats.tables import table_of
 from meagraph.exports.target import ExportError
-from meagraph.files import writable_text
+from meagraph.files import writable_text, write_text
 
 FILE = "chemiscope.json"
 CUTOFF = 3.5  # Å, how much of an environment chemiscope shows at first
@@ -57,7 +57,7 @@ def write_chemiscope(kept: Kept, folder: Path) -> Written:
         ],
         "settings": {"target": "atom", "map": {**axes, **colour}},
     }
-    (folder / FILE).write_text(writable_text(json.dumps(content, ensure_ascii=False)), encoding="utf-8")
+    write_text(folder / FILE, json.dumps(content, ensure_ascii=False))
     notes = ["chemiscope's file is to look at: it holds the length of forces, and no stress.", entries_left(kept)]
     if left:
         notes.append(f"Not written, for they are missing somewhere: {', '.join(left)}.")

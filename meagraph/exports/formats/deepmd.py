@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.exports.formats import snippets
 from meagraph.exports.formats.kept import Kept, Written, entries_left, said, with_periodic_cells, written
 from meagraph.exports.target import ExportError
-from meagraph.files import write_array
+from meagraph.files import write_array, write_text
 
 LONGEST = 150  # letters of a formula
 PREFERENCE = "atom_pref"  # DeePMD's name for weights of the atoms' forces
@@ -53,7 +53,7 @@ def write_deepmd(kept: Kept, folder: Path) -> Written:
     vectors[~dataset.periodic.any(axis=1)] = False  # a cell of what repeats nowhere is not kept
     pbc = np.repeat(dataset.periodic[made_rows].any(axis=1)[:, None], 3, axis=1)
     systems_with = [name for key, name in zip(systems, names, strict=True) if key[2] or key[3]]
-    snippets.write(folder / "input.json", snippets.deepmd(kept, systems_with, stress=bool(virials[rows].any())))
+    write_text(folder / "input.json", snippets.deepmd(kept, systems_with, stress=bool(virials[rows].any())))
     notes += ["DeePMD's systems hold no groups.", kept.without(rows), entries_left(kept)]
     if (lost := int((kept.has_stress & ~virials)[rows].sum())) > 0:
         notes.append(f"The stress of {lost:,} structures that do not repeat in all directions is not written.")
@@ -114,10 +114,10 @@ def _write_system(
     part = folder / "set.000"
     part.mkdir(parents=True)
     types = type_of[dataset.numbers[atoms[0]]]
-    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in types.tolist()))
-    (folder / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in symbols))
+    write_text(folder / "type.raw", "".join(f"{kind}\n" for kind in types.tolist()))
+    write_text(folder / "type_map.raw", "".join(f"{symbol}\n" for symbol in symbols))
     if open_:
-        (folder / "nopbc").write_text("")
+        write_text(folder / "nopbc", "")
     frames = len(rows)
     boxes = np.stack([cells.get(row, dataset.structures.cells[row]) for row in kept.each(rows, "deepmd")])
     arrays = {"coord": dataset.structures.positions[atoms]}

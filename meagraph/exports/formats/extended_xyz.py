@@ -27,6 +27,7 @@ from meagraph.exports.formats.kept import (
     written,
 )
 from meagraph.exports.weights import ATOM_WEIGHT
+from meagraph.files import write_text
 
 TRAIN = "train.extxyz"
 NEP_TRAIN = "train.xyz"
@@ -50,7 +51,7 @@ def write_mace(kept: Kept, folder: Path) -> Written:
             text, missing = format_frame(atoms)
             lost.update(missing)
             stream.write(text)
-    snippets.write(folder / "mace.yaml", snippets.mace(kept, TRAIN, _isolated_energies(kept)))
+    write_text(folder / "mace.yaml", snippets.mace(kept, TRAIN, _isolated_energies(kept)))
     notes = [kept.without(rows)]
     if kept.has_constraints:
         notes.append(CONSTRAINTS)
@@ -78,7 +79,7 @@ def write_nequip(kept: Kept, folder: Path) -> Written:
             if kept.has_stress[row]:
                 atoms.info["stress"] = kept.dataset.stress[row]
             stream.write(format_frame(atoms).text)
-    snippets.write(folder / "nequip.yaml", snippets.nequip(kept, TRAIN, stress=stress))
+    write_text(folder / "nequip.yaml", snippets.nequip(kept, TRAIN, stress=stress))
     if not stress and kept.has_stress[rows].any():
         notes.append("Some structures have no stress, so that nequip.yaml trains on energies and forces alone.")
     notes.append(entries_left(kept))
@@ -104,7 +105,7 @@ def write_nep(kept: Kept, folder: Path) -> Written:
             if weights is not None:
                 atoms.info["weight"] = float(weights[row])
             stream.write(format_frame(atoms).text)
-    snippets.write(folder / "nep.in", snippets.nep(kept, stress=bool(stress.any())))
+    write_text(folder / "nep.in", snippets.nep(kept, stress=bool(stress.any())))
     notes += [*in_cells, entries_left(kept)]
     if (count := int((kept.has_stress[rows] & ~stress).sum())) > 0:
         notes.append(f"The stress of {count:,} structures that do not repeat in all directions is not written.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from meagraph.exports.formats import snippets
 from meagraph.exports.formats.kept import Kept, Written, entries_left, said, with_periodic_cells, written
+from meagraph.files import leads_out, write_text
 
 STYLES = {
     "EnergyStyle": "electronvolt",
@@ -36,14 +37,14 @@ def write_fitsnap(kept: Kept, folder: Path) -> Written:
         (folder / "JSON" / name).mkdir(parents=True)
     for place, row in enumerate(kept.each(rows, "fitsnap")):
         text = json.dumps({"Dataset": _dataset(kept, row, cells)})
-        (folder / "JSON" / spelled[place] / f"{row:0{digits}}.json").write_text(text + "\n")
+        write_text(folder / "JSON" / spelled[place] / f"{row:0{digits}}.json", text + "\n")
     stress = bool(kept.has_stress[rows].all() and len(rows))
     order = np.lexsort((rows, spelled))  # as a reader goes through the folders, and the files in each
     means = dict.fromkeys(names.values(), 1.0)
     if kept.weights is not None:
         means = {name: float(kept.weights.structures[rows[spelled == name]].mean()) for name in names.values()}
         notes.append("FitSNAP weighs groups: fitsnap.in has the mean weight of each group's structures as a factor.")
-    snippets.write(folder / "fitsnap.in", snippets.fitsnap(kept, sorted(means.items()), stress=stress))
+    write_text(folder / "fitsnap.in", snippets.fitsnap(kept, sorted(means.items()), stress=stress))
     if not stress and kept.has_stress[rows].any():
         notes.append("Some structures have no stress, so that fitsnap.in fits energies and forces alone.")
     changed = [f"{group} is {name}" for group, name in names.items() if group != name]
@@ -66,7 +67,8 @@ def folder_names(groups: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: set[str] = set()
     for group in groups:
-        plain = re.sub(r"[^\w.+-]+", "_", group).lstrip(".") or "_"
+        plain = re.sub(r"[^\w.+-]+", "_", group).strip(".") or "_"  # Windows drops dots at the end
+        plain = f"_{plain}" if leads_out(plain) else plain  # a device of Windows
         name, count = plain, 2
         while name.lower() in taken:
             name, count = f"{plain}_{count}", count + 1

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from meagraph.exports.formats.kept import GROUP, Kept, Written, entries_left, said, written
 from meagraph.exports.target import ExportError
+from meagraph.files import write_text
 
 FILE = "train.cfg"
 COLUMNS = " AtomData:  id type       cartes_x      cartes_y      cartes_z           fx          fy          fz"
@@ -35,10 +36,10 @@ def write_mtp(kept: Kept, folder: Path) -> Written:
     type_of = np.zeros(120, np.int64)
     type_of[[atomic_numbers[symbol] for symbol in kept.symbols]] = np.arange(len(kept.symbols))
     stress = kept.has_stress[rows] & (count == 3) & (kept.volumes[rows] > 1e-6)
-    with open(folder / FILE, "w", encoding="utf-8", errors="backslashreplace") as stream:
+    with open(folder / FILE, "w", newline="\n", encoding="utf-8", errors="backslashreplace") as stream:
         for place, row in enumerate(kept.each(rows, "mtp")):
             stream.write(_configuration(kept, row, int(count[place]), bool(stress[place]), type_of))
-    (folder / "types.txt").write_text("".join(f"{number} {name}\n" for number, name in enumerate(kept.symbols)))
+    write_text(folder / "types.txt", "".join(f"{number} {name}\n" for number, name in enumerate(kept.symbols)))
     lost = int((kept.has_stress[rows] & ~stress).sum())
     cells = int((~dataset.periodic[rows] & dataset.structures.cells[rows].any(axis=2)).any(axis=1).sum())
     gone = len(kept.rows) - len(rows)

@@ -10,16 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from meagraph.exports.formats.kept import Kept
-from meagraph.files import writable_text
-
-
-def write(path: Path, text: str) -> None:
-    """Write a snippet."""
-    path.write_text(writable_text(text), encoding="utf-8")
 
 
 def mace(kept: Kept, train: str, isolated: Mapping[int, float]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meagraph.errors import MEAGraphError
 from meagraph.exports.formats.kept import Kept, Written, said, written
 from meagraph.exports.target import ExportError
-from meagraph.files import writable_text, write_json
+from meagraph.files import writable_text, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def write_indices(kept: Kept, folder: Path) -> Written:
     for index, name in _list_names(kept).items():
         for what, rows in _lists(kept, index).items():
             text = "".join(f"{frame}\n" for frame in dataset.frame_index[rows].tolist())
-            (folder / f"{name}-{what}.txt").write_text(text)
+            write_text(folder / f"{name}-{what}.txt", text)
     aside = len(dataset.quarantined)
     notes = [
         f"{aside:,} frames that could not be used are in neither list." if aside else "",
@@ -91,7 +91,7 @@ def check_indices(kept: Kept, folder: Path, made: Written) -> None:
     for index, name in _list_names(kept).items():
         for what, rows in _lists(kept, index).items():
             file = folder / f"{name}-{what}.txt"
-            if list(map(int, file.read_text().split())) != kept.dataset.frame_index[rows].tolist():
+            if list(map(int, file.read_text(encoding="utf-8").split())) != kept.dataset.frame_index[rows].tolist():
                 raise ExportError(f"{folder.name}/{file.name}: expected the frames {what}, but others were read back.")
 
 

@@ -14,7 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.equations import Prepared, Rows, Stressed, prepare
-from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, cost, random_band
+from meagraph.evaluation.force_error import ENERGY_WEIGHT, RIDGE, cost
 from meagraph.force_field.field import CUTOFF, new_field, usual_distance
 from tests.support.structures import labelled
 
@@ -289,21 +289,6 @@ def test_unknown_forces_are_left_out(exact: AtomicDataset) -> None:
     found = cost(prepared, everything(exact))
     assert found.environments == prepared.fit.known.sum() < len(prepared.fit.known)
     assert found.rmse < 4e-3 * np.sqrt((exact.forces**2).mean())
-
-
-def test_random_selections_have_the_size_asked_for(exact: AtomicDataset) -> None:
-    noisy = replace(exact, forces=exact.forces + np.random.default_rng(0).normal(scale=0.5, size=exact.forces.shape))
-    prepared = prepare(noisy)
-    band = random_band(prepared, 120, range(4))
-    assert [one.environments for one in band] == [120] * 4
-    assert len({one.rmse for one in band}) == 4
-    assert [one.rmse for one in random_band(prepared, 120, range(4))] == [one.rmse for one in band]
-    full = cost(prepared, everything(exact))
-    assert min(one.rmse for one in band) > full.rmse  # with noise in the labels, fewer of them cost
-    (whole,) = random_band(prepared, full.environments, [0])
-    np.testing.assert_array_equal(whole.coefficients, full.coefficients)
-    with pytest.raises(MEAGraphError, match="at most 576 environments"):
-        random_band(prepared, 577, [0])
 
 
 def test_a_pair_closer_than_any_in_the_fit_costs_no_more_than_its_force() -> None:

@@ -12,7 +12,7 @@ from ase.io import read, write
 
 from meagraph.datasets import AtomicDataset, from_atoms, read_dataset
 from meagraph.exports import ExportError
-from meagraph.exports.parts import export_parts
+from meagraph.exports.parts import claim_parts, export_parts
 from meagraph.files import sha256_file
 from tests.support.structures import niobium_structures
 
@@ -51,6 +51,14 @@ def test_an_entry_in_each_frame_names_the_part_and_nothing_else_changes(data: At
     text = path.read_bytes().replace(b" side=odd", b"").replace(b" side=even", b"")
     assert text == Path(data.sources[0].path).read_bytes()
     assert read_dataset(path).structure_keys == data.structure_keys
+
+
+@pytest.mark.parametrize("names", [["a b", "a-b"], ["Odd", "odd"]])
+def test_parts_whose_names_are_one_file_are_refused(data: AtomicDataset, tmp_path: Path, names: list[str]) -> None:
+    """On any system, those that do not tell case included."""
+    with pytest.raises(ExportError, match="differ as names of files"):
+        claim_parts(data, names, tmp_path / "out", "selection")
+    assert not (tmp_path / "out").exists()
 
 
 def test_structures_from_memory_are_written_with_all_digits(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from meaviz.jobs.runner import Job
 
 def test_sessions_that_end_together_are_one_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Semaphore(0)
-    monkeypatch.setattr(ending, "AFTER", 0.1)
+    monkeypatch.setattr(ending, "AFTER", 0.3)
     monkeypatch.setattr(ending, "hand_back", done.release)
     for _ in range(3):
         ending.hand_back_soon()
     assert done.acquire(timeout=60)
-    assert not done.acquire(timeout=0.3)
+    assert not done.acquire(timeout=0.6)
     ending.hand_back_soon()
     assert done.acquire(timeout=60)
 
@@ -34,7 +34,7 @@ def test_what_a_cancelled_job_holds_is_handed_back_with_the_rest(monkeypatch: py
         order.append("handed back")
         done.set()
 
-    monkeypatch.setattr(ending, "AFTER", 0.1)
+    monkeypatch.setattr(ending, "AFTER", 0.3)
     monkeypatch.setattr(ending, "hand_back", hand_back)
     job = Job(work)
     job.start()

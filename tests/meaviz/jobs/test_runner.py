@@ -47,7 +47,7 @@ def test_jobs_end_with_the_process() -> None:
         job.start()
     begun = time.monotonic()
     end_jobs(1.0)
-    assert time.monotonic() - begun < 5.0
+    assert time.monotonic() - begun < 30.0  # not the minute that the third takes
     assert [job.is_alive() for job in jobs] == [False, False, True]
     assert isinstance(jobs[0].error, Cancelled)
     release.set()

@@ -48,7 +48,9 @@ def test_each_wrong_password_makes_the_next_wait_longer(tmp_path: Path) -> None:
     assert users.wait("ana") == 0
 
 
-@pytest.mark.parametrize("name", ["", "../x", ".hidden", "a:b", "a\nb", "ä", "-x", "a" * 65, "a/b", "a b"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", ".hidden", "a:b", "a\nb", "ä", "-x", "a" * 65, "a/b", "a b", "a.", "con", "NUL.x"]
+)
 def test_a_name_that_could_be_a_path_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(MEAGraphError, match="expected a name"):
         add_user(tmp_path / "users", name, "correct horse")
