@@ -11,6 +11,10 @@ FREE = 64 * 2**20
 """Bytes that a compressed file may hold whatever its size."""
 
 
+LARGEST = 2**30
+"""Bytes of a file that is read as a whole, as JSON is."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """The most of something; an environment variable of its own may name another number."""

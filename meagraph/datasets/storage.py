@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.options import MAX_BYTES
@@ -23,6 +23,9 @@ from meagraph.temporary import temporary_folder
 CHUNK = 2**20
 EMPTY_BLOCK = bytes(512)
 """Ends a tar."""
+NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+LONGEST_NAMES = 2**24
+"""Bytes of the names of one member of a tar."""
 
 
 def _zstd(path: Any) -> IO[bytes]:
@@ -124,7 +127,8 @@ def stored_sha256(path: str | Path, format: str) -> str | None:
     """SHA-256 of a source's bytes as stored, as :class:`Source` has it; None where it is not there any more."""
     try:
         with SourceTexts() as texts:
-            return place_sha256(texts.locate(path), format)
+            place = texts.locate(path)
+            return place_sha256(place, format) if place.is_file() or place.is_dir() else None
     except (OSError, DatasetError):
         return None
 
@@ -261,13 +265,25 @@ def _members(archive: Path, room: _Room) -> Iterator[tuple[str, IO[bytes]]]:
     with open_(archive) as stream:
         # what tarfile reads for itself, as long names, is part of no file
         watched: Any = _Watched(stream, _Room(archive, room.name, max(2 * room.most, FREE)))
-        with tarfile.open(fileobj=watched, mode="r|") as packed_tar:
+        with tarfile.open(fileobj=watched, mode="r|", tarinfo=_Header) as packed_tar:
             for member in packed_tar:
                 content = packed_tar.extractfile(member) if member.isreg() else None
                 if content is not None:
                     yield member.name, content
         if not watched.last.endswith(EMPTY_BLOCK):  # tarfile takes a cut between two members for the end
             raise tarfile.ReadError("the mark at its end is missing: it is truncated")
+
+
+class _Header(tarfile.TarInfo):
+    """What stands before a file of an archive. tarfile reads long names as a whole: none may fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        """The header in a block. Raises ReadError for names that are longer than any is."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in NAMES and found.size > LONGEST_NAMES:
+            raise tarfile.ReadError(f"names of {found.size:,} bytes stand in it, where {LONGEST_NAMES:,} are enough")
+        return found
 
 
 class _Watched:
@@ -293,7 +309,35 @@ def _text(file: Path, name: str, max_bytes: int) -> tuple[bytes, str]:
         raise _unreadable(file, name, error) from error
     if suffix not in DECOMPRESS:
         return stored, digest
-    return b"".join(_chunks(file, name, max_bytes)), digest
+    return _decompressed(file, name, max_bytes), digest
+
+
+def _decompressed(file: Path, name: str, max_bytes: int) -> bytes:
+    """The decompressed content.
+
+    More than FREE bytes are counted before any is held, so that what is refused takes no memory; they are decompressed
+    twice, and held once.
+    """
+    held: list[bytes] = []
+    size = 0
+    for chunk in _chunks(file, name, max_bytes):
+        size += len(chunk)
+        if size <= FREE:
+            held.append(chunk)
+        else:
+            held.clear()
+    if size <= FREE:
+        return b"".join(held)
+    try:
+        with DECOMPRESS[file.suffix.lower()](file) as stream:
+            found = stream.read(size)
+    except MemoryError:
+        raise
+    except Exception as error:  # every library has its own errors
+        raise _unreadable(file, name, error) from error
+    if len(found) != size:
+        raise DatasetError(f"{name}: expected a file that nobody writes, but it changed while it was read. Try again.")
+    return found
 
 
 def _chunks(file: Path, name: str, max_bytes: int) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ from meagraph.recipe.parts import (
 )
 from meagraph.recipe.settings import Where, Wrong, items, mapping, number, settings_of, text, yes_or_no
 
-LARGEST = 64 * 2**20  # characters
+LARGEST = 64 * 2**20  # characters of a recipe
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
     *("model", "duplicates", "predictions", "judgements", "plan", "report", "formats", "weights", "parts"),

@@ -52,6 +52,10 @@ CREATE INDEX judged_by_act ON judged (act);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+PARTS = {
+    *(("table", "acts"), ("table", "structures"), ("table", "judged")),
+    *(("index", "acts_by_time"), ("index", "judged_by_act")),
+}
 _ACT = "uid, time, author, verdict, reason, note, undoes"
 
 
@@ -291,6 +295,9 @@ def _ours(base: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer version of MEAViz (format {version}; this one knows {VERSION}). Update "
             "MEAViz; nothing was changed."
         )
+    there = set(base.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"))
+    if there != PARTS:  # a view or a trigger would have the database do what nobody asked for
+        raise _damaged(path)
     return True
 
 

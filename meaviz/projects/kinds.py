@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.datasets import Source
 from meagraph.descriptors import DescriptorConfig
 from meagraph.descriptors.context import Frame
 from meagraph.evaluation.against_random import PlanCost
@@ -118,6 +119,7 @@ KINDS: dict[str, type] = {
         Shares,
         Sight,
         Signal,
+        Source,
         Stability,
         Survey,
         Suspect,

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.files import atomic_path, read_array
+from meagraph.files import atomic_path, from_json, read_array, read_bytes, read_json
 from meaviz.projects.records import PLAIN, Decoder, Encoder
 
 SUFFIX = ".meaviz"
@@ -136,7 +136,7 @@ class Layout:
 
     def state(self) -> dict[str, Any]:
         """The state as it lies there."""
-        found = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
+        found = read_json(self.folder / STATE)
         if not isinstance(found, dict):
             raise ValueError(f"{STATE} holds no names with values")
         return found
@@ -157,10 +157,10 @@ class Layout:
         self._read.clear()
 
     def _record(self, name: str) -> Any:
-        text = (self.folder / RECORDS / f"{_checked(name)}.json").read_bytes()
+        text = read_bytes(self.folder / RECORDS / f"{_checked(name)}.json")
         if hashlib.sha256(text).hexdigest()[:32] != name:
             raise ValueError(f"{name}.json is not what was written")
-        return json.loads(text)
+        return from_json(text)
 
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / ARRAYS / f"{_checked(name)}.npy"
@@ -174,7 +174,7 @@ class Layout:
             if name_of(array, array.shape) != name:
                 raise ValueError(f"{path.name} is not what was written")
         else:  # as from memory: compiled loops know arrays that can be written; changes never reach the file
-            array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+            array = np.asarray(read_array(path, "c"))
         self._arrays[id(array)] = (array, name)
         return array
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from meagraph.cache import content_key, data_home
 from meagraph.datasets.storage import stored_sha256
+from meagraph.files import read_json
 from meaviz.projects.layout import STATE, SUFFIX
 
 MOST = 20  # projects without a name that are kept, the latest
@@ -50,7 +50,7 @@ def unnamed(home: Path | None = None) -> tuple[Unnamed, ...]:
     found = []
     for state in unnamed_folder(home).glob(f"*{SUFFIX}/{STATE}"):
         try:
-            content = json.loads(state.read_text(encoding="utf-8"))
+            content = read_json(state)
             paths = [Path(path).name for path in content["data"]["paths"]]
             more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             found.append(Unnamed(state.parent, f"{paths[0]}{more}", str(content["saved"])))
@@ -62,7 +62,7 @@ def unnamed(home: Path | None = None) -> tuple[Unnamed, ...]:
 def fits_data(project: Path) -> bool:
     """Whether the files that a project without a name was made from hold the same today, and none was added."""
     try:
-        data = json.loads((project / STATE).read_text(encoding="utf-8"))["data"]
+        data = read_json(project / STATE)["data"]
         same = all(stored_sha256(one["path"], one["format"]) == one["sha256"] for one in data["sources"])
         return same and files_of(data["paths"]) == data["files"]
     except (OSError, ValueError, KeyError, TypeError):

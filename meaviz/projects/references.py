@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.dataset import Source
 from meagraph.datasets.storage import stored_sha256
 from meagraph.datasets.store import HEADER, open_store, write_store
-from meagraph.files import sha256_file, stored_in, write_json
+from meagraph.files import read_json, sha256_file, stored_in, write_json
 from meagraph.pipeline.opening import open_with_known
 
 MOST = 20_000  # files that are looked at below a folder
@@ -77,17 +76,24 @@ def find(
 
 def referred(dataset: AtomicDataset, project: Path) -> dict[str, Any]:
     """Keep a copy of ``dataset`` as arrays in the folder ``project``, unless it is there; return what is said of it."""
-    store = f"data-{dataset.fingerprint[:16]}.meadata"
+    store = _store(dataset.fingerprint)
     about = project / f"{store}.json"
     if not (project / store / HEADER).is_file() or not about.is_file():
         lost = write_store(dataset, project / store, overwrite=True)
         write_json(about, {"lost": lost})
     return {
         "store": store,
-        "lost": json.loads(about.read_text(encoding="utf-8"))["lost"],
+        "lost": read_json(about)["lost"],
         "fingerprint": dataset.fingerprint,
         "sources": [vars(_reference(one, project.parent)) for one in dataset.sources if one.path],
     }
+
+
+def _store(fingerprint: str) -> str:
+    """The name of the copy of data of this content. Raises ValueError for what is no fingerprint."""
+    if not fingerprint.isalnum():
+        raise ValueError(f"{fingerprint!r} is no fingerprint of data")
+    return f"data-{fingerprint[:16]}.meadata"
 
 
 def open_referred(data: Mapping[str, Any], project: Path, where: Whereabouts) -> AtomicDataset:
@@ -96,12 +102,14 @@ def open_referred(data: Mapping[str, Any], project: Path, where: Whereabouts) ->
     What no array can hold is read from the files themselves, if they are all there. Raises ValueError where it is not
     the dataset that it was.
     """
-    folder = project / Path(data["store"]).name
+    if data["store"] != _store(data["fingerprint"]):
+        raise ValueError(f"{data['store']!r} is no name of its data")
+    folder = project / data["store"]
     if data["lost"] and not where.missing:
         paths = [where.at.get(path, path) for path in data["paths"]]
         dataset = open_with_known(paths, **{"on_error": "quarantine", **data["reading"]})
     else:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = read_json(folder / HEADER)
         given = {path: os.path.abspath(path) for path in (str(one["path"]) for one in header["sources"]) if path}
         dataset = open_store(folder, at={path: where.at[whole] for path, whole in given.items() if whole in where.at})
     if dataset.fingerprint != data["fingerprint"]:

@@ -56,6 +56,8 @@ def _outcome(read: Callable[[], object]) -> Outcome:
             read()
         except MEAGraphError as error:
             wrong = unclear(str(error))
+            if SHOW:
+                print(error)
             return Outcome("unclear error", f"{wrong}: {str(error)[:300]!r}") if wrong else Outcome("error")
         except Exception as error:
             kind = "memory" if ran_out(error) else "exception"
