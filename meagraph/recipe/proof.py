@@ -55,6 +55,8 @@ def prove(
             found = list(_done_otherwise(here, steps=steps, device=device, cache=cache, progress=report))
     except MEAGraphError as error:
         found = [str(error)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        found = [f"{here}: expected a readable export, but that failed ({type(error).__name__}: {error})."]
     return found
 
 

@@ -23,7 +23,8 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-PATIENCE = 20.0  # s an input
+PATIENCE = 20.0  # s of the processor an input
+ASLEEP = 120.0  # s that one which does nothing is waited for
 ROOM = 2 * 2**30  # bytes that a worker may take beyond what it has when it begins
 LARGE = 400 * 2**20  # more than this for one input is too much, even where it comes to an end
 
@@ -63,7 +64,10 @@ def _subjects(options: argparse.Namespace) -> list:  # type: ignore[type-arg]
         from tests.support.fuzzing.of_uploads import of_uploads
         from tests.support.structures import niobium_structures
 
-        return [*of_uploads(), *of_projects(folder / "work", finish(Path(options.work, "finished"), niobium_structures()))]
+        return [
+            *of_uploads(),
+            *of_projects(folder / "work", finish(Path(options.work, "finished"), niobium_structures())),
+        ]
 
     folder = Path(tempfile.mkdtemp(dir=options.work))
     groups = {
@@ -98,12 +102,12 @@ def _work(options: argparse.Namespace) -> int:
     print(json.dumps([subject.name for subject in subjects]), file=answers)
     for line in sys.stdin:
         number = int(line)
-        subject, before, begin = subjects[number % len(subjects)], peak(), time.monotonic()
+        subject, before, begin = subjects[number % len(subjects)], peak(), time.process_time()
         found = try_one(subject, number)
         more = peak() - before
         if found.good and more > LARGE:
             found = type(found)("memory", f"took {more >> 20} MiB")
-        took = round(time.monotonic() - begin, 3)
+        took = round(time.process_time() - begin, 3)
         print(json.dumps({"subject": subject.name, "seed": number, **asdict(found), "seconds": took}), file=answers)
     return 0
 
@@ -123,23 +127,34 @@ class _Worker:
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
-        names = self._answer(600)
+        names = self._answer(3600, 3600)
         if not names:
             raise SystemExit(f"no worker: {Path(self.folder, 'said.txt').read_text()[-3000:]}")
         self.names: list[str] = json.loads(names)
 
-    def _answer(self, patience: float) -> str:
+    def _answer(self, patience: float, asleep: float) -> str:
         """The next line; empty where none comes."""
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], patience)
-        return self.process.stdout.readline() if ready else ""
+        used, begin = self._used(), time.monotonic()
+        while self._used() - used < patience and time.monotonic() - begin < asleep:
+            if select.select([self.process.stdout], [], [], 1.0)[0]:
+                return self.process.stdout.readline()
+        return ""
+
+    def _used(self) -> float:
+        """Seconds of the processor that it has taken."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return float("inf")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ask(self, seed: int) -> dict[str, object]:
         """What comes of this seed."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{seed}\n")
         self.process.stdin.flush()
-        answer = self._answer(PATIENCE)
+        answer = self._answer(PATIENCE, ASLEEP)
         if answer:
             return dict(json.loads(answer))
         kind = "hang" if self.process.poll() is None else f"died ({self.process.returncode})"

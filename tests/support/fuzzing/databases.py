@@ -36,8 +36,10 @@ def sqlite_changed(content: bytes, draw: random.Random, others: Sequence[bytes])
                     base.execute(f"PRAGMA {mark} = {draw.choice([0, 1, 2, 99, -1, 2**31 - 1])}")
                 case 4:
                     base.execute(f'ALTER TABLE "{table}" RENAME TO "old"')
-                    base.execute(f'CREATE VIEW "{table}" AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) '
-                                 "SELECT * FROM n, old")
+                    base.execute(
+                        f'CREATE VIEW "{table}" AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) '
+                        "SELECT * FROM n, old"
+                    )
                 case 5:
                     base.execute(f'CREATE TRIGGER t AFTER INSERT ON "{table}" BEGIN DELETE FROM "{table}"; END')
                 case _:

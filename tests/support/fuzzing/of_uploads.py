@@ -44,7 +44,9 @@ def damaged_messages(files: dict[str, bytes], draw: random.Random) -> list[Any]:
     name = draw.choice(sorted(held))
     match draw.randrange(4):
         case 0:
-            held[draw.choice([*NAMES, "a.meaviz/project.json", "a" * 300 + ".xyz", "..", "x/../../y", "con.xyz"])] = held.pop(name)
+            held[draw.choice([*NAMES, "a.meaviz/project.json", "a" * 300 + ".xyz", "..", "x/../../y", "con.xyz"])] = (
+                held.pop(name)
+            )
         case 1:
             held[name] = mutate(name, held[name], draw, list(files.values()))
         case 2:
@@ -60,12 +62,18 @@ def damaged_messages(files: dict[str, bytes], draw: random.Random) -> list[Any]:
             case 2:
                 found[at] = changed(json.loads(json.dumps(found[at])), draw)
             case 3:
-                found[at] = draw.choice([*VALUES, {}, {"type": "cancel"}, {"type": []}, {"type": "part"}, {"type": "begin"}])
+                found[at] = draw.choice(
+                    [*VALUES, {}, {"type": "cancel"}, {"type": []}, {"type": "part"}, {"type": "begin"}]
+                )
             case 4:
                 found[at] = {"type": "part", "data": draw.choice(["", "=", "AAA", "Ü", "A" * 3_000_000, "\0", None, 3])}
             case 5:
                 sizes = [-1, 0, 1, 10**30, 1e300, float("nan"), "9", None, True, 2**63, 1.5]
-                names = [one["name"] for one in found[0]["files"]] if isinstance(found[0], dict) and "files" in found[0] else ["a"]
+                names = (
+                    [one["name"] for one in found[0]["files"]]
+                    if isinstance(found[0], dict) and "files" in found[0]
+                    else ["a"]
+                )
                 found[at] = {"type": "begin", "files": [{"name": one, "size": draw.choice(sizes)} for one in names]}
             case _:
                 found.append({"type": "cancel"})
@@ -95,7 +103,9 @@ def _sent(files: dict[str, bytes]) -> Callable[[str], object]:
             for path in opened:
                 assert session.uploads.holds(os.path.realpath(path)), f"outside: {path}"
                 assert os.path.realpath(path) == os.path.abspath(path), f"a link: {path}"
-            return read_dataset(opened, on_error="quarantine", **{**LIMITS, "max_bytes": 20_000_000}) if opened else None
+            return (
+                read_dataset(opened, on_error="quarantine", **{**LIMITS, "max_bytes": 20_000_000}) if opened else None
+            )
         finally:
             session.uploads.close()
             assert _there() == before, "left behind"

@@ -13,7 +13,16 @@ SCALARS = [
     *("!!binary aGVsbG8=", "!!set {a, b}", "!!omap [a: 1]", "!!int '3'", "!!float a", "!!timestamp x", "!unknown 3"),
     *("!!python/object/apply:os.system ['true']", "!!python/name:os.system", "!!null ''", "? a", "- a", "*a", "&a"),
     *('"\\x00"', '"\\uD800"', '"\\e[2J"', "'", '"', "|\n  a\n b", ">-", "@a", "`a`", "%YAML 9.9", "[a", "{a: ", "\t a"),
-    *("9" * 400, "9" * 5000, "1" + ":30" * 300, "-" + "9" * 30, "../../etc/passwd", "/dev/zero", "/etc/passwd", "a" * 3000),
+    *(
+        "9" * 400,
+        "9" * 5000,
+        "1" + ":30" * 300,
+        "-" + "9" * 30,
+        "../../etc/passwd",
+        "/dev/zero",
+        "/etc/passwd",
+        "a" * 3000,
+    ),
 ]
 WHOLE = [
     "",
@@ -36,9 +45,7 @@ WHOLE = [
 ]
 
 
-def yaml_changed(
-    content: bytes, draw: random.Random, changed: Callable[[Any, random.Random], Any]
-) -> bytes:
+def yaml_changed(content: bytes, draw: random.Random, changed: Callable[[Any, random.Random], Any]) -> bytes:
     """``content`` with one thing wrong; ``changed`` is how entries of JSON are damaged."""
     if draw.random() < 0.08:
         return draw.choice(WHOLE).encode("utf-8", "surrogatepass")
