@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import Source
+from meagraph.datasets.names import LabelNames
 from meagraph.descriptors import DescriptorConfig
 from meagraph.descriptors.context import Frame
 from meagraph.evaluation.against_random import PlanCost
@@ -98,6 +99,7 @@ KINDS: dict[str, type] = {
         KeptDescriptors,
         KeptModel,
         Kind,
+        LabelNames,
         Measures,
         ModelConfig,
         Moment,

@@ -14,7 +14,6 @@ import os
 import struct
 import tarfile
 import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,9 +23,8 @@ import numpy as np
 import zstandard
 
 from meagraph.datasets import read_dataset
-from meagraph.errors import MEAGraphError
 from meagraph.files import read_array, read_arrays
-from tests.support.fuzzing.trial import peak
+from tests.support.fuzzing.trial import tried
 
 FRAME = b'1\nenergy=1 pbc="F F F"\nNb 0 0 0\n'
 
@@ -128,28 +126,6 @@ def _read(path: Path) -> object:
 
 def _gib(path: Path) -> object:
     return read_dataset(path, fewest=1, allow_unlabelled=True, max_bytes=2**30)
-
-
-def tried(path: Path, reader: Callable[[Path], object]) -> tuple[int, float, str]:
-    """Bytes of memory and seconds that a process of its own took, and what it said."""
-    back, forth = os.pipe()
-    child = os.fork()
-    if not child:
-        begin, before = time.monotonic(), peak()
-        try:
-            reader(path)
-            said = "a result"
-        except (MEAGraphError, ValueError, OSError) as error:
-            said = str(error)
-        except BaseException as error:
-            said = f"BAD {type(error).__name__}: {error}"
-        os.write(forth, f"{peak() - before} {time.monotonic() - begin} {said[:300]}".encode())
-        os._exit(0)
-    os.close(forth)
-    with open(back, encoding="utf-8") as answer:
-        more, seconds, said = (answer.read() or "0 0 DIED").split(" ", 2)
-    os.waitpid(child, 0)
-    return int(more), float(seconds), said
 
 
 def main() -> int:

@@ -22,9 +22,8 @@ import ase.io
 from meagraph.errors import MEAGraphError
 from meagraph.exports import verify
 from meaviz.projects.project import Project
-from tests.fuzz.kills import LOADED, SMALL
 from tests.support.finished import finish
-from tests.support.fuzzing.killing import Starter, leftovers, starter
+from tests.support.fuzzing.killing import LOADED, SMALL, Starter, leftovers, starter
 from tests.support.fuzzing.of_projects import home, worked
 from tests.support.fuzzing.trial import unclear
 from tests.support.structures import niobium_structures

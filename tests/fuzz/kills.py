@@ -19,23 +19,11 @@ from pathlib import Path
 import ase.io
 
 from meagraph.exports import verify
-from tests.support.fuzzing.killing import Starter, leftovers, starter
+from tests.support.fuzzing.killing import LOADED, SMALL, Starter, leftovers, starter
 from tests.support.steps import DESCRIBE, TRAIN
 from tests.support.structures import niobium_structures
 
-LOADED = (
-    "torch",
-    "meagraph.pipeline.run",
-    "meagraph.pipeline.survey",
-    "umap",
-    "dscribe.descriptors",
-    "meagraph.exports.whole",
-    "meagraph.recipe.proof",
-    "meagraph.pipeline.showing",
-    "meagraph.pipeline.plotting",
-)
 LATE = "was done"
-SMALL = ["--n-max", "2", "--l-max", "2", "--epochs", "2", "--keep", "0.5"]
 
 
 def commands(folder: Path) -> dict[str, list[list[str]]]:

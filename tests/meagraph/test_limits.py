@@ -87,12 +87,12 @@ def test_what_is_refused_is_not_held(tmp_path: Path, name: str, monkeypatch: pyt
     monkeypatch.setattr("meagraph.datasets.compressed.FREE", 100_000)
     monkeypatch.setenv(RATIO.variable, "1000000")
     path = tmp_path / name
-    path.write_bytes(BOMBS[name](FRAME * 2 + bytes(12_000_000)))
+    path.write_bytes(BOMBS[name](FRAME * 2 + bytes(24_000_000)))
     tracemalloc.start()
     try:
         with pytest.raises(DatasetError, match="GiB when decompressed"):
-            read_dataset(path, fewest=1, max_bytes=11_000_000)
-        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+            read_dataset(path, fewest=1, max_bytes=23_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 12_000_000  # of which .xz takes 8 for its dictionary
     finally:
         tracemalloc.stop()
     path.write_bytes(BOMBS[name](FRAME * 6_000))  # what is allowed is read, beyond what is held at first, too
@@ -264,6 +264,7 @@ def test_arrays_that_claim_more_than_there_is(tmp_path: Path) -> None:
     assert peak() - begin < 2**26
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
 def test_devices_and_pipes_are_no_files(tmp_path: Path) -> None:
     """They would be read, or waited for, without end."""
     os.mkfifo(tmp_path / "pipe")
