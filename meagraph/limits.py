@@ -49,7 +49,7 @@ class Limit:
 FRAMES = Limit("frames of a dataset", 50_000_000, "MEAVIZ_MAX_FRAMES")
 ENTRIES = Limit("differently named entries of a dataset's frames", 10_000, "MEAVIZ_MAX_ENTRIES")
 GROUP = Limit("characters of a group's name", 1_000, "MEAVIZ_MAX_GROUP_NAME")
-MEMBERS = Limit("files of an archive", 100_000, "MEAVIZ_MAX_MEMBERS")
+MEMBERS = Limit("files of an archive, or of a folder that is one dataset", 100_000, "MEAVIZ_MAX_MEMBERS")
 RATIO = Limit("times that a compressed file grows", 100, "MEAVIZ_MAX_RATIO")
 UPLOAD = Limit("bytes that are brought with the browser in a session", 2_000_000_000, "MEAVIZ_MAX_UPLOAD")
 UPLOADED = Limit("files that are brought together", 10_000, "MEAVIZ_MAX_UPLOADED_FILES")

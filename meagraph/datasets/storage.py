@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
@@ -88,10 +89,16 @@ def stored_sha256(path: str | Path, format: str) -> str | None:
 def place_sha256(place: Path, format: str) -> str:
     """SHA-256 of a file; of a folder, and of a file with companions, that of the names and hashes of all files.
 
-    Hidden files of a folder do not count.
+    Hidden files of a folder do not count. Raises DatasetError for a folder of more files than a dataset may have.
     """
     if place.is_dir():
-        paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
+        there = list(islice(place.rglob("*"), MEMBERS.value + 1))
+        if len(there) > MEMBERS.value:
+            raise DatasetError(
+                f"{place}: expected a folder of at most {MEMBERS.value:,} files as one dataset, but it holds more. "
+                f"{MEMBERS.remedy}."
+            )
+        paths = [path for path in sorted(there) if path.is_file()]
         inner = [path.relative_to(place) for path in paths]
         shown = [not any(part.startswith(".") for part in name.parts) for name in inner]
         return _names_and_hashes((n.as_posix(), path) for n, path, ok in zip(inner, paths, shown, strict=True) if ok)
@@ -180,7 +187,7 @@ class _Header(tarfile.TarInfo):
     """What stands before a file of an archive. tarfile reads long names as a whole: none may fill the memory."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """The header in a block. Raises ReadError for names that are longer than any is."""
         found = super().frombuf(buf, encoding, errors)
         if found.type in NAMES and found.size > LONGEST_NAMES:

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from meagraph.errors import MEAGraphError
+from meagraph.limits import MEMBERS
 from meagraph.pipeline.predicting import errors_of
 from meaviz.judgements.ledger import ledger_path
 from meaviz.projects import layout
 from meaviz.projects.ledgers import LEDGER, adopt
+from meaviz.projects.places import files_of
 from meaviz.projects.project import VERSION, InUse, Project, migrated
 from meaviz.projects.snapshot import Snapshot, restore, taken
 from meaviz.session import Session
@@ -343,3 +345,20 @@ def test_predictions_of_another_file_are_kept(shown: Shown, tmp_path: Path) -> N
     shot = saved(session, tmp_path / "a.meaviz")
     np.testing.assert_array_equal(shot.results["errors"].forces, session.data.errors.forces)
     assert shot.results["errors"].predicted.sources == dataset.sources
+
+
+def test_a_project_that_names_a_whole_disk_is_not_waited_for(
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        (tmp_path / "disk" / str(number)).mkdir(parents=True)
+        (tmp_path / "disk" / str(number) / "a").touch()
+    names = [str(tmp_path / "disk" / str(number) / "a") for number in range(5)]
+    assert files_of([str(tmp_path / "disk")]) == files_of([f"{tmp_path}/disk/*"]) == names
+    monkeypatch.setattr("meaviz.projects.places.MOST_FILES", 4)
+    assert files_of([str(tmp_path / "disk")]) == ["more than 4 files"]
+    saved(shown(), tmp_path / "a.meaviz")
+    monkeypatch.setenv(MEMBERS.variable, "4")
+    source = {"path": str(tmp_path / "disk"), "sha256": "0" * 64, "format": "deepmd-npy", "beside": "", "size": 0}
+    changed_state(tmp_path / "a.meaviz", lambda state: state["data"].update(sources=[source]))
+    assert Project(tmp_path / "a.meaviz").read().missing == (str(tmp_path / "disk"),)
