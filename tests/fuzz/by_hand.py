@@ -92,8 +92,8 @@ def _work(options: argparse.Namespace) -> int:
         from tests.support.fuzzing import trial
 
         trial.SHOW = True
-        faulthandler.dump_traceback_later(PATIENCE, exit=True)
         for number in range(options.seed, options.seed + options.count):
+            faulthandler.dump_traceback_later(ASLEEP, exit=True)
             print(subjects[number % len(subjects)].name, number, try_one(subjects[number % len(subjects)], number))
         return 0
     limit_memory(ROOM)

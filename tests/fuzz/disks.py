@@ -206,10 +206,8 @@ def projects(trials: Trials) -> None:
                 finally:
                     if project is not None:
                         project.close()
-                if came == "done" and not problem:
-                    Project(place).read()
-                elif (place / "project.json").exists():
-                    problem = problem or "a state that is not whole"
+                if came == "done" or (place / "project.json").exists():
+                    Project(place).read()  # whole, whatever was refused after it
                 trials.note(what, "project", came, problem)
 
 

@@ -49,7 +49,7 @@ def yaml_changed(content: bytes, draw: random.Random, changed: Callable[[Any, ra
     """``content`` with one thing wrong; ``changed`` is how entries of JSON are damaged."""
     if draw.random() < 0.08:
         return draw.choice(WHOLE).encode("utf-8", "surrogatepass")
-    if draw.random() < 0.5:
+    if draw.random() < 0.75:
         return yaml.safe_dump(changed(yaml.safe_load(content), draw), sort_keys=False, allow_unicode=True).encode()
     lines = content.decode().split("\n")
     at = draw.randrange(len(lines))
