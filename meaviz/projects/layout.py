@@ -41,6 +41,7 @@ class Layout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.within: Path | None = None  # what files the project may name; None: all
         self._arrays: dict[int, tuple[NDArray[Any] | bytes, str]] = {}  # that were written, by identity
         self._records: dict[int, tuple[Any, str]] = {}
         self._read: dict[str, Any] = {}
@@ -143,7 +144,7 @@ class Layout:
 
     def decoder(self, known: Mapping[str, Any]) -> Decoder:
         """What turns text in this project's files to values."""
-        return Decoder(self._array, lambda name: self.get(name, known), known)
+        return Decoder(self._array, lambda name: self.get(name, known), known, self.within)
 
     def get(self, name: str, known: Mapping[str, Any]) -> Any:
         """What lies in the record of this name; the same object each time."""

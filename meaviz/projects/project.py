@@ -197,7 +197,7 @@ class Project:
         """
         if not self.exists:
             raise MEAGraphError(f"{self.path}: expected a project, a folder with {STATE}, but there is none.")
-        left, folders = TRIES, tuple(folders)
+        left, folders, self._layout.within = TRIES, tuple(folders), within
         while True:
             left -= 1
             try:

@@ -319,6 +319,14 @@ def test_nothing_outside_of_a_root_is_read_or_asked_for(shown: Shown, tmp_path: 
         assert found.shot.asked is None, "what could be read anew"
         assert found.shot.analysis is not None, "its own copy stands in"
     point([str(mine)])
+    session = shown()
+    descriptors = replace(session.data.next_config.descriptors, method="npy", source=f"{tmp_path}/secret.npy")
+    session.data.next_config = replace(session.data.next_config, descriptors=descriptors)
+    found = [
+        Project(save(session, root / f"{within is None}.meaviz")).read(within=within).shot.state["next_config"]
+        for within in (None, root)
+    ]
+    assert [one.descriptors.source for one in found] == [f"{tmp_path}/secret.npy", f"{root}/secret.npy"]
     assert Project(path).read(within=root).shot.asked.paths == (str(mine),)
     for store in ("../elsewhere", "..", "/etc", ""):
         changed_state(path, lambda state, store=store: state["data"].update(store=store))
