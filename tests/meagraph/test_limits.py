@@ -92,7 +92,7 @@ def test_what_is_refused_is_not_held(tmp_path: Path, name: str, monkeypatch: pyt
     try:
         with pytest.raises(DatasetError, match="GiB when decompressed"):
             read_dataset(path, fewest=1, max_bytes=23_000_000)
-        assert tracemalloc.get_traced_memory()[1] < 12_000_000  # of which .xz takes 8 for its dictionary
+        assert tracemalloc.get_traced_memory()[1] < 18_000_000  # of which .xz takes 8 for its dictionary
     finally:
         tracemalloc.stop()
     path.write_bytes(BOMBS[name](FRAME * 6_000))  # what is allowed is read, beyond what is held at first, too

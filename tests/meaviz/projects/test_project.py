@@ -352,7 +352,7 @@ def test_predictions_of_another_file_are_kept(shown: Shown, tmp_path: Path) -> N
     session.set_errors(errors_of(dataset, other=replace(dataset, forces=dataset.forces + 0.1)))
     shot = saved(session, tmp_path / "a.meaviz")
     np.testing.assert_array_equal(shot.results["errors"].forces, session.data.errors.forces)
-    assert shot.results["errors"].predicted.sources == dataset.sources
+    assert [repr(one) for one in shot.results["errors"].predicted.sources] == [repr(one) for one in dataset.sources]
 
 
 def test_a_project_that_names_a_whole_disk_is_not_waited_for(

@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -239,8 +239,8 @@ def _all(folder: Path) -> list[Path]:
     return [path.relative_to(folder) for path in folder.rglob("*")]
 
 
-def of_projects(folder: Path, finished: Finished) -> list[Subject]:
-    """All of them; ``folder`` must not exist yet."""
+def of_projects(folder: Path, finished: Finished, formats: Sequence[str] = tuple(FORMATS)) -> list[Subject]:
+    """All of them, exports with these ``formats``; ``folder`` must not exist yet."""
     folder.mkdir(parents=True)
     shutil.copy(finished.path, folder / DATA)
     with home(folder):
@@ -268,12 +268,12 @@ def of_projects(folder: Path, finished: Finished) -> list[Subject]:
         Kept("project-merged-shown", both, _merge_shown, damaged=(*plain, state)),
         Subject("recipe", {"recipe.yaml": recipe}, _recipe),
         Subject("replay", {"recipe.yaml": recipe, DATA: files[DATA]}, _replayed(finished), damaged=("recipe.yaml",)),
-        _proof(folder, finished),
+        _proof(folder, finished, tuple(formats)),
     ]
 
 
-def _proof(folder: Path, finished: Finished) -> Subject:
-    """An export in all formats with its recipe, proven."""
+def _proof(folder: Path, finished: Finished, formats: tuple[str, ...]) -> Subject:
+    """An export with its recipe, proven."""
     place = folder / "proof"
     place.mkdir()
     shutil.copy(finished.path, place / DATA)
@@ -281,7 +281,7 @@ def _proof(folder: Path, finished: Finished) -> Subject:
     os.chdir(place)
     try:
         recipe = Recipe.from_yaml((folder / MINE / "recipe.yaml").read_text().replace(f"{folder}/", ""))
-        (place / "recipe.yaml").write_text(replace(recipe, formats=tuple(FORMATS)).to_yaml())
+        (place / "recipe.yaml").write_text(replace(recipe, formats=formats).to_yaml())
         _replayed(finished)(place)
     finally:
         os.chdir(here)
