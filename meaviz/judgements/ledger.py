@@ -137,6 +137,8 @@ def read_entries(path: Path, keys: Sequence[str], *, since: int = 0) -> Entries:
             "WHERE act > ?",
             (since,),
         ).fetchall()
+    if not all(isinstance(row[1], int) for row in found):  # SQLite takes any value in any column
+        raise _damaged(path)
     atoms = [_atoms(row[2], path) for row in found]
     sizes = [len(one) for one in atoms]
     structure, act = np.array([row[:2] for row in found], dtype=np.int64).reshape(-1, 2).repeat(sizes, axis=0).T
