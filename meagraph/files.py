@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tokenize
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from typing import IO, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.limits import FREE, RATIO
+from meagraph.limits import FREE, LARGEST, RATIO
 from meagraph.temporary import temporary_file, temporary_folder
 
 T = TypeVar("T")
@@ -120,6 +121,7 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
 
     Raises OSError, ValueError or BadZipFile for what is no such file, or grows when read by more than the limit.
     """
+    _check_file(path)
     with _as_value_error(), zipfile.ZipFile(path) as packed:
         held = sum(member.file_size for member in packed.infolist())
         if held > max(FREE, RATIO.value * os.path.getsize(path)):
@@ -133,6 +135,7 @@ def read_array(path: str | Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:
 
     Raises OSError or ValueError for what is no such file.
     """
+    _check_file(path)
     with _as_value_error():
         found = np.load(path, mmap_mode=mode, allow_pickle=False)
         if not isinstance(found, np.ndarray):
@@ -142,7 +145,24 @@ def read_array(path: str | Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:
 
 def read_json(path: str | Path) -> Any:
     """The content of a JSON file. Raises OSError, or ValueError for what is none."""
-    return from_json(Path(path).read_bytes())
+    return from_json(read_bytes(path))
+
+
+def read_bytes(path: str | Path, most: int = LARGEST) -> bytes:
+    """All of a file. Raises OSError, or ValueError for a device, a pipe and more than ``most`` bytes."""
+    _check_file(path)
+    with open(path, "rb") as stream:
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"it holds more than {most:,} bytes")
+    return found
+
+
+def _check_file(path: str | Path) -> None:
+    """Raise ValueError for a device or a pipe, which would be waited for, or read, without end."""
+    kind = os.stat(path).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise ValueError("it is a device or a pipe, no file")
 
 
 def from_json(text: str | bytes) -> Any:

@@ -11,6 +11,10 @@ FREE = 64 * 2**20
 """Bytes that a compressed file may hold whatever its size."""
 
 
+LARGEST = 2**30
+"""Bytes of a file that is read as a whole, as JSON is."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """The most of something; an environment variable of its own may name another number."""
@@ -45,7 +49,7 @@ class Limit:
 FRAMES = Limit("frames of a dataset", 50_000_000, "MEAVIZ_MAX_FRAMES")
 ENTRIES = Limit("differently named entries of a dataset's frames", 10_000, "MEAVIZ_MAX_ENTRIES")
 GROUP = Limit("characters of a group's name", 1_000, "MEAVIZ_MAX_GROUP_NAME")
-MEMBERS = Limit("files of an archive", 100_000, "MEAVIZ_MAX_MEMBERS")
+MEMBERS = Limit("files of an archive, or of a folder that is one dataset", 100_000, "MEAVIZ_MAX_MEMBERS")
 RATIO = Limit("times that a compressed file grows", 100, "MEAVIZ_MAX_RATIO")
 UPLOAD = Limit("bytes that are brought with the browser in a session", 2_000_000_000, "MEAVIZ_MAX_UPLOAD")
 UPLOADED = Limit("files that are brought together", 10_000, "MEAVIZ_MAX_UPLOADED_FILES")

@@ -91,7 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ran_out(error):
             print(f"meagraph: error: {shortage('')}", file=sys.stderr)
         elif isinstance(error, OSError):  # a full disk, a file system that went away
-            print(f"meagraph: error: {error}. Check the disk and its permissions.", file=sys.stderr)
+            out = "" if error.filename is not None else getattr(options, "out", None)
+            where = f"{out}: " if out else ""
+            print(f"meagraph: error: {where}{error}. Check the disk and its permissions.", file=sys.stderr)
         else:
             log.exception("this should not have happened")
             raise

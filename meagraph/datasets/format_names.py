@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ase.io.formats import IOFormat, ioformats
 
+from meagraph.datasets.compressed import DECOMPRESS
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats import READERS
 from meagraph.datasets.formats.by_ase import REFUSED, ase_format
 from meagraph.datasets.inputs import EXTXYZ_SUFFIXES
-from meagraph.datasets.storage import DECOMPRESS
 
 
 def format_name(plain: Path, path: str, format: str | None) -> str:

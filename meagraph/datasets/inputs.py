@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from meagraph.datasets.compressed import head_of, inner_name, is_archive
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.formats import READERS, format_of
 from meagraph.datasets.formats.by_ase import LABELLED, ase_format
 from meagraph.datasets.formats.cp2k_xyz import holds_positions
-from meagraph.datasets.storage import SourceTexts, cp2k_companions, head_of, inner_name, is_archive
+from meagraph.datasets.storage import SourceTexts, cp2k_companions
 from meagraph.files import stored_in
 
 EXTXYZ_SUFFIXES = (".xyz", ".extxyz", ".exyz")

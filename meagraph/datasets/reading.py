@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from meagraph.datasets.columnar import Packing
+from meagraph.datasets.compressed import DECOMPRESS, head_of, inner_name, is_archive, plain_file
 from meagraph.datasets.dataset import AtomicDataset, DatasetError, Quarantined, Source, describe_frame
 from meagraph.datasets.format_names import format_name
 from meagraph.datasets.formats import READERS, format_of
@@ -21,15 +22,7 @@ from meagraph.datasets.inputs import EXTXYZ_SUFFIXES, Input, open_inputs
 from meagraph.datasets.labels import Keys
 from meagraph.datasets.options import MAX_BYTES, ReadOptions, element_names
 from meagraph.datasets.parts import read_parts
-from meagraph.datasets.storage import (
-    DECOMPRESS,
-    head_of,
-    inner_name,
-    is_archive,
-    place_sha256,
-    plain_file,
-    source_text,
-)
+from meagraph.datasets.storage import place_sha256, source_text
 from meagraph.datasets.store import SUFFIX, is_store, open_store
 from meagraph.datasets.structures import dataset_from_structures, relabelled
 from meagraph.limits import ENTRIES, FRAMES

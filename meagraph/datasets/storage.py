@@ -2,82 +2,38 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
+from meagraph.datasets.compressed import (
+    CHUNK,
+    DECOMPRESS,
+    SHORT,
+    Room,
+    decompressed,
+    inner_name,
+    is_archive,
+    uncompressed,
+    unreadable,
+)
 from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.options import MAX_BYTES
 from meagraph.files import leads_out, sha256_file, stored_in
-from meagraph.limits import FREE, MEMBERS, RATIO
+from meagraph.limits import FREE, MEMBERS
 from meagraph.temporary import temporary_folder
 
-CHUNK = 2**20
 EMPTY_BLOCK = bytes(512)
 """Ends a tar."""
-
-
-def _zstd(path: Any) -> IO[bytes]:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise DatasetError(
-            f"{path}: reading .zst needs zstandard. Install it: pip install 'meaviz[zstd]', or decompress the file."
-        ) from error
-    stream: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(
-        open(path, "rb"),  # noqa: SIM115 -- closed with the reader
-        read_across_frames=True,
-        closefd=True,
-    )
-    return stream
-
-
-def _gzip(path: Any) -> IO[bytes]:
-    stream: IO[bytes] = gzip.open(path, "rb")  # noqa: SIM115 -- the caller closes it
-    return stream
-
-
-def _bz2(path: Any) -> IO[bytes]:
-    stream: IO[bytes] = bz2.open(path, "rb")  # noqa: SIM115 -- the caller closes it
-    return stream
-
-
-def _plain(path: Any) -> IO[bytes]:
-    return open(path, "rb")
-
-
-def _lzma(path: Any) -> IO[bytes]:
-    stream: IO[bytes] = lzma.open(path, "rb")  # noqa: SIM115 -- the caller closes it
-    return stream
-
-
-DECOMPRESS: dict[str, Callable[[Any], IO[bytes]]] = {
-    ".gz": _gzip,
-    ".gzip": _gzip,
-    ".bz2": _bz2,
-    ".xz": _lzma,
-    ".zst": _zstd,
-    ".zstd": _zstd,
-}
-SHORT = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
-
-
-def inner_name(file: Path) -> Path:
-    """A file's name without its folder and without a suffix that says it is compressed."""
-    return Path(file.stem if file.suffix.lower() in DECOMPRESS else file.name)
-
-
-def is_archive(file: Path) -> bool:
-    """Whether a file's name is that of an archive of files."""
-    return file.suffix.lower() in SHORT or inner_name(file).suffix.lower() in (".zip", ".tar")
+NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+LONGEST_NAMES = 2**24
+"""Bytes of the names of one member of a tar."""
 
 
 def source_text(path: str | Path, *, name: str | None = None, max_bytes: int = MAX_BYTES) -> tuple[bytes, str]:
@@ -124,7 +80,8 @@ def stored_sha256(path: str | Path, format: str) -> str | None:
     """SHA-256 of a source's bytes as stored, as :class:`Source` has it; None where it is not there any more."""
     try:
         with SourceTexts() as texts:
-            return place_sha256(texts.locate(path), format)
+            place = texts.locate(path)
+            return place_sha256(place, format) if place.is_file() or place.is_dir() else None
     except (OSError, DatasetError):
         return None
 
@@ -132,10 +89,16 @@ def stored_sha256(path: str | Path, format: str) -> str | None:
 def place_sha256(place: Path, format: str) -> str:
     """SHA-256 of a file; of a folder, and of a file with companions, that of the names and hashes of all files.
 
-    Hidden files of a folder do not count.
+    Hidden files of a folder do not count. Raises DatasetError for a folder of more files than a dataset may have.
     """
     if place.is_dir():
-        paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
+        there = list(islice(place.rglob("*"), MEMBERS.value + 1))
+        if len(there) > MEMBERS.value:
+            raise DatasetError(
+                f"{place}: expected a folder of at most {MEMBERS.value:,} files as one dataset, but it holds more. "
+                f"{MEMBERS.remedy}."
+            )
+        paths = [path for path in sorted(there) if path.is_file()]
         inner = [path.relative_to(place) for path in paths]
         shown = [not any(part.startswith(".") for part in name.parts) for name in inner]
         return _names_and_hashes((n.as_posix(), path) for n, path, ok in zip(inner, paths, shown, strict=True) if ok)
@@ -160,33 +123,6 @@ def _names_and_hashes(files: Iterable[tuple[str, Path]]) -> str:
     return digest.hexdigest()
 
 
-def head_of(file: Path, name: str, size: int = 4096) -> bytes:
-    """The first bytes of a file, decompressed."""
-    open_ = DECOMPRESS.get(file.suffix.lower(), _plain)
-    try:
-        with open_(file) as stream:
-            return stream.read(size)
-    except MemoryError:
-        raise
-    except Exception as error:  # every library has its own errors
-        raise _unreadable(file, name, error) from error
-
-
-@contextmanager
-def plain_file(file: Path, name: str, max_bytes: int) -> Iterator[Path]:
-    """Give a path at which a reader finds the decompressed file under its own name."""
-    inner = inner_name(file)
-    if inner.name == file.name:
-        yield file.absolute()
-        return
-    with temporary_folder() as folder:
-        plain = folder / inner.name
-        with open(plain, "wb") as target:
-            for chunk in _chunks(file, name, max_bytes):
-                target.write(chunk)
-        yield plain
-
-
 @contextmanager
 def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Path]:
     """Unpack an archive into a folder that vanishes at the end: its files only, no links, nothing hidden.
@@ -195,7 +131,7 @@ def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterato
     ``max_bytes`` together.
     """
     with temporary_folder() as folder:
-        room = _Room(archive, name, max_bytes)
+        room = Room(archive, name, max_bytes)
         try:
             for count, (member, stream) in enumerate(_members(archive, room), 1):
                 inner = PurePosixPath(member)
@@ -220,34 +156,11 @@ def unpacked(archive: Path, *, name: str, max_bytes: int = MAX_BYTES) -> Iterato
         except MemoryError:
             raise
         except Exception as error:  # every library has its own errors
-            raise _unreadable(archive, name, error) from error
+            raise unreadable(archive, name, error) from error
         yield folder
 
 
-class _Room:
-    """How much a compressed file may still hold, by the limits on its size and on how much it grows."""
-
-    def __init__(self, file: Path, name: str, max_bytes: int) -> None:
-        self.name, self.most = name, max_bytes
-        self._grown = max(FREE, RATIO.value * file.stat().st_size)
-        self._taken = 0
-
-    def take(self, size: int) -> None:
-        """So many bytes more have come. Raises DatasetError where that is too much."""
-        self._taken += size
-        if self._taken > self.most:
-            raise DatasetError(
-                f"{self.name}: expected at most {self.most / 2**30:g} GiB when decompressed, but it holds more. "
-                "Raise the limit (--max-size, in GiB), or decompress it yourself."
-            )
-        if self._taken > self._grown:
-            raise DatasetError(
-                f"{self.name}: expected a file that grows at most {RATIO.value} times when decompressed, but it grows "
-                f"more, as a file does that is made to fill a disk. {RATIO.remedy}, or decompress it yourself."
-            )
-
-
-def _members(archive: Path, room: _Room) -> Iterator[tuple[str, IO[bytes]]]:
+def _members(archive: Path, room: Room) -> Iterator[tuple[str, IO[bytes]]]:
     """The files of an archive, one after the other."""
     if inner_name(archive).suffix.lower() == ".zip":
         with zipfile.ZipFile(archive) as packed:
@@ -257,11 +170,11 @@ def _members(archive: Path, room: _Room) -> Iterator[tuple[str, IO[bytes]]]:
                         yield entry.filename, stream
         return
     suffix = archive.suffix.lower()
-    open_ = DECOMPRESS.get(SHORT.get(suffix, suffix), _plain)
+    open_ = DECOMPRESS.get(SHORT.get(suffix, suffix), uncompressed)
     with open_(archive) as stream:
         # what tarfile reads for itself, as long names, is part of no file
-        watched: Any = _Watched(stream, _Room(archive, room.name, max(2 * room.most, FREE)))
-        with tarfile.open(fileobj=watched, mode="r|") as packed_tar:
+        watched: Any = _Watched(stream, Room(archive, room.name, max(2 * room.most, FREE)))
+        with tarfile.open(fileobj=watched, mode="r|", tarinfo=_Header) as packed_tar:
             for member in packed_tar:
                 content = packed_tar.extractfile(member) if member.isreg() else None
                 if content is not None:
@@ -270,10 +183,22 @@ def _members(archive: Path, room: _Room) -> Iterator[tuple[str, IO[bytes]]]:
             raise tarfile.ReadError("the mark at its end is missing: it is truncated")
 
 
+class _Header(tarfile.TarInfo):
+    """What stands before a file of an archive. tarfile reads long names as a whole: none may fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The header in a block. Raises ReadError for names that are longer than any is."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in NAMES and found.size > LONGEST_NAMES:
+            raise tarfile.ReadError(f"names of {found.size:,} bytes stand in it, where {LONGEST_NAMES:,} are enough")
+        return found
+
+
 class _Watched:
     """A stream that remembers the last bytes that were read of it."""
 
-    def __init__(self, stream: IO[bytes], room: _Room) -> None:
+    def __init__(self, stream: IO[bytes], room: Room) -> None:
         self._stream, self._room = stream, room
         self.last = b""
 
@@ -290,35 +215,7 @@ def _text(file: Path, name: str, max_bytes: int) -> tuple[bytes, str]:
         stored = file.read_bytes() if suffix not in DECOMPRESS else b""
         digest = hashlib.sha256(stored).hexdigest() if stored else sha256_file(file)
     except OSError as error:
-        raise _unreadable(file, name, error) from error
+        raise unreadable(file, name, error) from error
     if suffix not in DECOMPRESS:
         return stored, digest
-    return b"".join(_chunks(file, name, max_bytes)), digest
-
-
-def _chunks(file: Path, name: str, max_bytes: int) -> Iterator[bytes]:
-    """The decompressed content. Raises DatasetError where it is broken or too large."""
-    try:
-        room = _Room(file, name, max_bytes)
-        with DECOMPRESS[file.suffix.lower()](file) as stream:
-            while chunk := stream.read(CHUNK):
-                room.take(len(chunk))
-                yield chunk
-    except MemoryError:
-        raise
-    except Exception as error:  # every library has its own errors
-        raise _unreadable(file, name, error) from error
-
-
-def _unreadable(file: Path, name: str, error: Exception) -> DatasetError:
-    if isinstance(error, DatasetError):
-        return error
-    if isinstance(error, OSError) and error.errno is not None:
-        return DatasetError(
-            f"{name}: expected a file that can be read, but that failed ({error.strerror}). "
-            "Check that it exists and its permissions."
-        )
-    return DatasetError(
-        f"{name}: expected a whole {file.suffix} file, but it cannot be decompressed ({error}). "
-        "Copy the file again, or rename it if it is not compressed."
-    )
+    return decompressed(file, name, max_bytes), digest

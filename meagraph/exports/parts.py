@@ -23,6 +23,7 @@ from meagraph.progress import Progress, silent
 
 INDEX_COLUMNS = ("source", "frame", "structure", "group", "n_atoms")
 VERSION = 1
+LONGEST_FILE = 255  # bytes of a file's name, on all systems
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +63,11 @@ def claim_parts(
     folder, stem = Path(directory), stem_of(dataset)
     whole = folder / f"{stem}-{kind}.extxyz"
     spelled = {name: re.sub(r"[^\w.+-]+", "-", name) for name in names}
+    long = [name for name in names if len(f"{stem}-{spelled[name]}.extxyz".encode("utf-8", "replace")) > LONGEST_FILE]
+    if long and not together:
+        raise ExportError(
+            f"Expected names of parts that a file can have, got {long[0][:80]!r}... Choose a shorter one."
+        )
     if len({name.lower() for name in spelled.values()}) < len(spelled):  # not every system tells case
         raise ExportError(f"Expected names of parts that differ as names of files, got {', '.join(names)}. Rename one.")
     files = PartFiles(

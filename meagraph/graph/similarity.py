@@ -37,6 +37,8 @@ class GraphConfig:
             raise MEAGraphError(
                 f"Similarity thresholds must satisfy 0 <= lower < upper, got lower={self.lower}, upper={self.upper}."
             )
+        if self.neighbours is not None and not isinstance(self.neighbours, int | np.integer):
+            raise MEAGraphError(f"neighbours must be a whole number or None, got {self.neighbours}.")
         if self.neighbours is not None and self.neighbours < 1:
             raise MEAGraphError(f"neighbours must be at least 1 or None, got {self.neighbours}.")
 

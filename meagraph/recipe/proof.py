@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from meagraph.exports.index import read_index
 from meagraph.exports.manifest import jsonable
 from meagraph.exports.target import RECIPE
 from meagraph.exports.verification import MANIFEST, reachable
-from meagraph.files import writable_text
+from meagraph.files import read_json, writable_text
 from meagraph.pipeline.data import with_data
 from meagraph.progress import Progress, part, silent
 from meagraph.recipe.finding import located
@@ -47,7 +46,7 @@ def prove(
         return found
     try:
         recipe = read_recipe(here / RECIPE)
-        manifest = json.loads((here / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(here / MANIFEST)
         found = list(_said_otherwise(recipe, manifest, here / MANIFEST))
         found = found or list(_read_otherwise(recipe, manifest, here, cache=cache, progress=part(progress, 0.0, 0.2)))
         if again and not found:
@@ -56,6 +55,8 @@ def prove(
             found = list(_done_otherwise(here, steps=steps, device=device, cache=cache, progress=report))
     except MEAGraphError as error:
         found = [str(error)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        found = [f"{here}: expected a readable export, but that failed ({type(error).__name__}: {error})."]
     return found
 
 

@@ -29,7 +29,8 @@ from meagraph.recipe.parts import (
 )
 from meagraph.recipe.settings import Where, Wrong, items, mapping, number, settings_of, text, yes_or_no
 
-LARGEST = 64 * 2**20  # characters
+LARGEST = 64 * 2**20  # characters of a recipe
+MOST_DRAWS = 10_000  # random selections that a plan stands beside
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
     *("model", "duplicates", "predictions", "judgements", "plan", "report", "formats", "weights", "parts"),
@@ -188,7 +189,7 @@ def _report_of(content: dict[Any, Any]) -> Report:
     cost = content.get("cost")
     return Report(
         measures=yes_or_no(content.get("measures", False), (*where, "measures")),
-        cost=None if cost is None else number(cost, (*where, "cost"), whole=True),
+        cost=None if cost is None else _draws(cost, (*where, "cost")),
         curves=tuple(
             items(
                 content.get("curves", []), (*where, "curves"), lambda one, place: _choice(one, place, tuple(SELECTORS))
@@ -196,6 +197,13 @@ def _report_of(content: dict[Any, Any]) -> Report:
         ),
         quests=settings_of(QuestsConfig, content["quests"], (*where, "quests")) if "quests" in content else None,
     )
+
+
+def _draws(value: object, where: Where) -> int:
+    found: int = number(value, where, whole=True)
+    if not 1 <= found <= MOST_DRAWS:
+        raise Wrong(where, f"1 to {MOST_DRAWS:,} random selections", found)
+    return found
 
 
 def _explained(wrong: Wrong, lines: Mapping[Where, int], path: str) -> MEAGraphError:

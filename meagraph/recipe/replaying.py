@@ -18,6 +18,7 @@ from meagraph.evaluation.coverage import measure
 from meagraph.exports import check_target
 from meagraph.exports.formats import check_formats
 from meagraph.exports.parts import PartFiles
+from meagraph.files import read_bytes
 from meagraph.pipeline.analysis import Analysis, analyse
 from meagraph.pipeline.costs import cost_along
 from meagraph.pipeline.data import as_dataset, with_data
@@ -32,6 +33,7 @@ from meagraph.pruning.plan import PruningPlan
 from meagraph.recipe.finding import check_data, differences, located, located_files, refuse
 from meagraph.recipe.judged import flag_details, judged_mask, missing
 from meagraph.recipe.parts import BY_JUDGEMENTS, BY_PLAN, ORDINARY, OUTLIER, numbers_of
+from meagraph.recipe.reading import LARGEST
 from meagraph.recipe.recipe import Recipe, made_with
 
 
@@ -128,8 +130,8 @@ def replay(
 def read_recipe(path: str | Path) -> Recipe:
     """The recipe in a file. Raises MEAGraphError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path, most=LARGEST).decode("utf-8")
+    except (OSError, ValueError) as error:
         raise MEAGraphError(
             f"{path}: expected a recipe, but it cannot be read ({error}). Give another file."
         ) from error

@@ -47,8 +47,8 @@ class FileDrop(Themed):
         """Ask for the part of ``file`` (by its place in the list) that begins at ``offset``."""
         self._send_msg({"file": file, "offset": offset})
 
-    def _handle_msg(self, data: dict[str, Any]) -> None:
-        match data["type"]:
+    def _handle_msg(self, data: Any) -> None:
+        match data.get("type") if isinstance(data, dict) else None:
             case "begin":
                 try:
                     files = [(str(one["name"]), int(one["size"])) for one in data["files"]]
@@ -58,7 +58,7 @@ class FileDrop(Themed):
             case "part":
                 try:
                     part = base64.b64decode(data["data"], validate=True)
-                except (binascii.Error, ValueError):
+                except (binascii.Error, ValueError, LookupError, TypeError):
                     part = b""
                 self._on_part(part)
             case "cancel":

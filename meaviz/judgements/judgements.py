@@ -7,7 +7,7 @@ that two of them disagree. Structures of equal content share their judgements.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -52,15 +52,12 @@ class Judgements:
         """The entries that were not taken back, by environment and then from old to new: row, number, verdict."""
         undone = {act.undoes for act in self.acts.values() if act.undoes}
         alive = sorted((act.time, act.uid, number) for number, act in self.acts.items() if act.uid not in undone)
-        age = np.full(self.last + 1, -1)
-        code = np.zeros(self.last + 1, dtype=np.int64)
-        for place, (*_, number) in enumerate(alive):
-            age[number] = place
-            code[number] = VERDICTS.index(self.acts[number].verdict) if self.acts[number].verdict else 0
-        entries = np.flatnonzero(age[self.act] >= 0)
-        entries = entries[np.lexsort([age[self.act[entries]], self.row[entries]])]
-        act = self.act[entries]
-        return self.row[entries], act, code[act]
+        age = _of_each(self.act, {number: place for place, (*_, number) in enumerate(alive)}, -1)
+        said = {number: self.acts[number].verdict for *_, number in alive}
+        code = _of_each(self.act, {number: VERDICTS.index(word) if word else 0 for number, word in said.items()}, 0)
+        entries = np.flatnonzero(age >= 0)
+        entries = entries[np.lexsort([age[entries], self.row[entries]])]
+        return self.row[entries], self.act[entries], code[entries]
 
     @cached_property
     def verdict(self) -> NDArray[np.int8]:
@@ -90,13 +87,11 @@ class Judgements:
     def disputed(self) -> NDArray[np.bool_]:
         """The environments (N,) that some authors call an outlier and others ordinary, each by his newest word."""
         row, act, code = self._standing
-        names = sorted({one.author for one in self.acts.values()})
-        author = np.zeros(self.last + 1, dtype=np.int64)
-        for number, one in self.acts.items():
-            author[number] = names.index(one.author)
-        order = np.lexsort([author[act], row])  # stable: from old to new within an author
+        names = {name: place for place, name in enumerate(sorted({one.author for one in self.acts.values()}))}
+        author = _of_each(act, {number: names[one.author] for number, one in self.acts.items()}, 0)
+        order = np.lexsort([author, row])  # stable: from old to new within an author
         row, code = row[order], code[order]
-        newest = _last_of_each(row * max(len(names), 1) + author[act[order]])
+        newest = _last_of_each(row * max(len(names), 1) + author[order])
         said = np.zeros((len(VERDICTS), self.size), dtype=bool)
         said[code[newest], row[newest]] = True
         return (said[VERDICTS.index("outlier")] & said[VERDICTS.index("ordinary")])[self.twin]
@@ -216,6 +211,12 @@ def entry_of(cells: list[str]) -> tuple[Act, str, int]:
     if act.undoes:
         raise ValueError(f"atom {atom!r} of structure {key!r} makes no sense here")
     return act, key, check_atom(atom)
+
+
+def _of_each(acts: NDArray[np.int64], values: Mapping[int, int], otherwise: int) -> NDArray[np.int64]:
+    """What ``values`` says of each of ``acts`` (K,), whose numbers may be any."""
+    numbers, place = np.unique(acts, return_inverse=True)
+    return np.array([values.get(number, otherwise) for number in numbers.tolist()], dtype=np.int64)[place]
 
 
 def _last_of_each(group: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -52,6 +52,10 @@ CREATE INDEX judged_by_act ON judged (act);
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+PARTS = {
+    *(("table", "acts"), ("table", "structures"), ("table", "judged")),
+    *(("index", "acts_by_time"), ("index", "judged_by_act")),
+}
 _ACT = "uid, time, author, verdict, reason, note, undoes"
 
 
@@ -133,6 +137,8 @@ def read_entries(path: Path, keys: Sequence[str], *, since: int = 0) -> Entries:
             "WHERE act > ?",
             (since,),
         ).fetchall()
+    if not all(isinstance(row[1], int) for row in found):  # SQLite takes any value in any column
+        raise _damaged(path)
     atoms = [_atoms(row[2], path) for row in found]
     sizes = [len(one) for one in atoms]
     structure, act = np.array([row[:2] for row in found], dtype=np.int64).reshape(-1, 2).repeat(sizes, axis=0).T
@@ -291,6 +297,9 @@ def _ours(base: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer version of MEAViz (format {version}; this one knows {VERSION}). Update "
             "MEAViz; nothing was changed."
         )
+    there = set(base.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"))
+    if there != PARTS:  # a view or a trigger would have the database do what nobody asked for
+        raise _damaged(path)
     return True
 
 

@@ -230,18 +230,21 @@ class Held:
 
     def __init__(self) -> None:
         self._by: dict[str, Keeper] = {}
-        self._known: set[str] = set()  # that were written here
+        self._known: set[tuple[str, Path | None]] = set()  # that were written here, and the home of who did
 
     def take(self, keeper: Keeper) -> None:
         """``keeper`` writes its project."""
         assert keeper.writer is not None
         path = str(keeper.writer.project.path)
         self._by[path] = keeper
-        self._known.add(path)
+        self._known.add((path, keeper.session.home))
 
-    def knows(self, path: str) -> bool:
-        """A session of this server wrote the project at ``path``, so that a page may ask for it."""
-        return path in self._known
+    def knows(self, path: str, home: Path | None) -> bool:
+        """A session of this server wrote the project at ``path``, one of the same user: a page of his may ask for it.
+
+        ``home`` is that of a user of a shared server.
+        """
+        return (path, home) in self._known
 
     def forget(self, keeper: Keeper) -> None:
         """``keeper`` writes nothing any more."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from meagraph.datasets import Source
+from meagraph.datasets.names import LabelNames
 from meagraph.descriptors import DescriptorConfig
 from meagraph.descriptors.context import Frame
 from meagraph.display.cards import Table
@@ -106,6 +108,7 @@ KINDS: dict[str, type] = {
         KeptDescriptors,
         KeptModel,
         Kind,
+        LabelNames,
         Measures,
         ModelConfig,
         Moment,
@@ -128,6 +131,7 @@ KINDS: dict[str, type] = {
         Shares,
         Sight,
         Signal,
+        Source,
         Stability,
         Survey,
         Suspect,

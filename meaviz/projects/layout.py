@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meagraph.files import atomic_path, read_array
+from meagraph.files import atomic_path, from_json, read_array, read_bytes, read_json
 from meaviz.projects.records import PLAIN, Decoder, Encoder
 
 SUFFIX = ".meaviz"
@@ -41,6 +41,7 @@ class Layout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.within: Path | None = None  # what files the project may name; None: all
         self._arrays: dict[int, tuple[NDArray[Any] | bytes, str]] = {}  # that were written, by identity
         self._records: dict[int, tuple[Any, str]] = {}
         self._read: dict[str, Any] = {}
@@ -136,14 +137,14 @@ class Layout:
 
     def state(self) -> dict[str, Any]:
         """The state as it lies there."""
-        found = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
+        found = read_json(self.folder / STATE)
         if not isinstance(found, dict):
             raise ValueError(f"{STATE} holds no names with values")
         return found
 
     def decoder(self, known: Mapping[str, Any]) -> Decoder:
         """What turns text in this project's files to values."""
-        return Decoder(self._array, lambda name: self.get(name, known), known)
+        return Decoder(self._array, lambda name: self.get(name, known), known, self.within)
 
     def get(self, name: str, known: Mapping[str, Any]) -> Any:
         """What lies in the record of this name; the same object each time."""
@@ -157,10 +158,10 @@ class Layout:
         self._read.clear()
 
     def _record(self, name: str) -> Any:
-        text = (self.folder / RECORDS / f"{_checked(name)}.json").read_bytes()
+        text = read_bytes(self.folder / RECORDS / f"{_checked(name)}.json")
         if hashlib.sha256(text).hexdigest()[:32] != name:
             raise ValueError(f"{name}.json is not what was written")
-        return json.loads(text)
+        return from_json(text)
 
     def _array(self, name: str) -> NDArray[Any]:
         path = self.folder / ARRAYS / f"{_checked(name)}.npy"
@@ -174,7 +175,7 @@ class Layout:
             if name_of(array, array.shape) != name:
                 raise ValueError(f"{path.name} is not what was written")
         else:  # as from memory: compiled loops know arrays that can be written; changes never reach the file
-            array = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+            array = np.asarray(read_array(path, "c"))
         self._arrays[id(array)] = (array, name)
         return array
 

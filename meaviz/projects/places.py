@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from meagraph.cache import content_key, data_home
 from meagraph.datasets.storage import stored_sha256
+from meagraph.files import read_json
 from meaviz.projects.layout import STATE, SUFFIX
 
+MOST_FILES = 1_000_000  # of the data of a project that are listed
 MOST = 20  # projects without a name that are kept, the latest
 
 
@@ -50,7 +52,7 @@ def unnamed(home: Path | None = None) -> tuple[Unnamed, ...]:
     found = []
     for state in unnamed_folder(home).glob(f"*{SUFFIX}/{STATE}"):
         try:
-            content = json.loads(state.read_text(encoding="utf-8"))
+            content = read_json(state)
             paths = [Path(path).name for path in content["data"]["paths"]]
             more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             found.append(Unnamed(state.parent, f"{paths[0]}{more}", str(content["saved"])))
@@ -62,7 +64,7 @@ def unnamed(home: Path | None = None) -> tuple[Unnamed, ...]:
 def fits_data(project: Path) -> bool:
     """Whether the files that a project without a name was made from hold the same today, and none was added."""
     try:
-        data = json.loads((project / STATE).read_text(encoding="utf-8"))["data"]
+        data = read_json(project / STATE)["data"]
         same = all(stored_sha256(one["path"], one["format"]) == one["sha256"] for one in data["sources"])
         return same and files_of(data["paths"]) == data["files"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -70,15 +72,18 @@ def fits_data(project: Path) -> bool:
 
 
 def files_of(paths: Sequence[str]) -> list[str]:
-    """What there is under folders and patterns, so that a file that was added is seen."""
-    found: list[str] = []
+    """What there is under folders and patterns, so that a file that was added is seen; of a whole disk only that."""
+    found = list(islice(_files(paths), MOST_FILES + 1))
+    return sorted(found) if len(found) <= MOST_FILES else [f"more than {MOST_FILES:,} files"]
+
+
+def _files(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
-        for one in glob.glob(path, recursive=True) if glob.has_magic(path) and not os.path.exists(path) else [path]:
+        for one in glob.iglob(path, recursive=True) if glob.has_magic(path) and not os.path.exists(path) else [path]:
             if os.path.isdir(one):
-                found += [os.path.join(here, name) for here, _, names in os.walk(one) for name in names]
+                yield from (os.path.join(here, name) for here, _, names in os.walk(one) for name in names)
             else:
-                found.append(one)
-    return sorted(found)
+                yield one
 
 
 def put_aside(project: Path) -> Path | None:

@@ -29,7 +29,7 @@ from meaviz.projects.layout import STATE, Layout, write_synced
 from meaviz.projects.ledgers import LEDGER, carry
 from meaviz.projects.models import Models
 from meaviz.projects.places import files_of
-from meaviz.projects.references import find, open_referred, read_references, referred
+from meaviz.projects.references import asked_for, find, open_referred, read_references, referred
 from meaviz.projects.snapshot import Snapshot
 from meaviz.session.data import Asked
 
@@ -37,7 +37,7 @@ FORMAT, VERSION = "meaviz-project", 1
 LOCK, OWNER, RECIPE = "lock", "owner.json", "recipe.yaml"
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By version: what makes a state of the next one of it."""
-PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RecursionError)
+PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RuntimeError)
 TRIES = 3  # to read while another writes
 
 
@@ -197,7 +197,7 @@ class Project:
         """
         if not self.exists:
             raise MEAGraphError(f"{self.path}: expected a project, a folder with {STATE}, but there is none.")
-        left, folders = TRIES, tuple(folders)
+        left, folders, self._layout.within = TRIES, tuple(folders), within
         while True:
             left -= 1
             try:
@@ -224,10 +224,10 @@ class Project:
         wanted = read_references(data["sources"])
         where = find(wanted, self.path, folders, within=within)
         progress(2, 10, "opening the data")
-        dataset = open_referred(data, self.path, where)
+        asked = asked_for(data, where, within)
+        dataset = open_referred(data, self.path, where, asked)
         progress(4, 10, "opening the analysis")
         descriptors, learned, runs = self._models.get(parts, dataset)
-        asked = Asked(tuple(map(str, data["paths"])), _options(data["reading"]))
         shot = Snapshot(asked, dataset, descriptors, learned, runs)
         known = shot.known
         results = {
@@ -276,11 +276,6 @@ def unwritable(path: Path, error: Exception) -> str:
 def _values(layout: Layout, texts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     decoder = layout.decoder(known)
     return {name: decoder.value(text) for name, text in texts.items()}
-
-
-def _options(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of reading as they were given: JSON has no tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in reading.items()}
 
 
 def _content(folder: Path) -> set[str]:

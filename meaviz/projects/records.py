@@ -10,14 +10,17 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.descriptors import KINDS as KINDS_OF_DESCRIPTORS
+from meagraph.descriptors import DescriptorConfig
 from meagraph.files import array_from_text, text_of_array
 from meagraph.graph.condensation import ScaledRows
 from meaviz.projects.kinds import APART, KINDS
@@ -92,12 +95,19 @@ def alike(value: Any, other: Any) -> bool:
 
 
 class Decoder:
-    """The inverse of :class:`Encoder`. Raises ValueError, KeyError or TypeError for what it never wrote."""
+    """The inverse of :class:`Encoder`. Raises ValueError, KeyError or TypeError for what it never wrote.
+
+    Settings that name a file outside of ``within`` name one of that name in it: nothing else may be opened.
+    """
 
     def __init__(
-        self, get: Callable[[str], NDArray[Any]], get_apart: Callable[[str], Any], known: Mapping[str, Any]
+        self,
+        get: Callable[[str], NDArray[Any]],
+        get_apart: Callable[[str], Any],
+        known: Mapping[str, Any],
+        within: Path | None = None,
     ) -> None:
-        self._get, self._get_apart, self._known = get, get_apart, known
+        self._get, self._get_apart, self._known, self._within = get, get_apart, known, within
 
     def value(self, text: Any) -> Any:
         """What ``text`` stands for."""
@@ -149,7 +159,16 @@ class Decoder:
             if not fits(value, hints[one.name]):
                 raise ValueError(f"{one.name!r} of {kind.__name__} is {type(value).__name__}, not {hints[one.name]}")
             given[one.name] = value
-        return kind(**given)
+        found = kind(**given)
+        return _held(found, self._within) if isinstance(found, DescriptorConfig) and self._within is not None else found
+
+
+def _held(settings: DescriptorConfig, within: Path) -> DescriptorConfig:
+    """The same with a file of ``within`` in place of one outside of it."""
+    of_file = KINDS_OF_DESCRIPTORS[settings.method].source.startswith("the path")
+    if not of_file or Path(settings.source).resolve().is_relative_to(within.resolve()):
+        return settings
+    return replace(settings, source=str(within / (Path(settings.source).name or "none")))
 
 
 def _plain(name: str) -> np.dtype[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from meagraph.datasets import AtomicDataset
 from meagraph.datasets.dataset import Source
 from meagraph.datasets.storage import stored_sha256
 from meagraph.datasets.store import HEADER, open_store, write_store
-from meagraph.files import sha256_file, stored_in, way_to, write_json
+from meagraph.files import read_json, sha256_file, stored_in, way_to, write_json
 from meagraph.pipeline.opening import open_with_known
+from meaviz.session.data import Asked
 
 MOST = 20_000  # files that are looked at below a folder
 
@@ -73,31 +73,54 @@ def find(
 
 def referred(dataset: AtomicDataset, project: Path) -> dict[str, Any]:
     """Keep a copy of ``dataset`` as arrays in the folder ``project``, unless it is there; return what is said of it."""
-    store = f"data-{dataset.fingerprint[:16]}.meadata"
+    store = _store(dataset.fingerprint)
     about = project / f"{store}.json"
     if not (project / store / HEADER).is_file() or not about.is_file():
         lost = write_store(dataset, project / store, overwrite=True)
         write_json(about, {"lost": lost})
     return {
         "store": store,
-        "lost": json.loads(about.read_text(encoding="utf-8"))["lost"],
+        "lost": read_json(about)["lost"],
         "fingerprint": dataset.fingerprint,
         "sources": [vars(_reference(one, project.parent)) for one in dataset.sources if one.path],
     }
 
 
-def open_referred(data: Mapping[str, Any], project: Path, where: Whereabouts) -> AtomicDataset:
+def _store(fingerprint: str) -> str:
+    """The name of the copy of data of this content. Raises ValueError for what is no fingerprint."""
+    if not fingerprint.isalnum():
+        raise ValueError(f"{fingerprint!r} is no fingerprint of data")
+    return f"data-{fingerprint[:16]}.meadata"
+
+
+def asked_for(data: Mapping[str, Any], where: Whereabouts, within: Path | None) -> Asked | None:
+    """What was opened, where it is now; None where some of it lies outside of ``within``, whoever wrote the project."""
+    paths, known = ([where.at.get(str(path), str(path)) for path in given] for given in (data["paths"], _known(data)))
+    if not all(_inside(path, within) for path in (*paths, *known)):
+        return None
+    reading = {name: tuple(value) if isinstance(value, list) else value for name, value in data["reading"].items()}
+    return Asked(tuple(paths), {**reading, "known": tuple(known)} if known else reading)
+
+
+def _known(data: Mapping[str, Any]) -> list[str]:
+    """The paths of what was known beside the data."""
+    found = data["reading"].get("known") or []
+    return [found] if isinstance(found, str) else list(found)
+
+
+def open_referred(data: Mapping[str, Any], project: Path, where: Whereabouts, asked: Asked | None) -> AtomicDataset:
     """The dataset of which :func:`referred` said ``data``, with its files where they are now.
 
-    What no array can hold is read from the files themselves, if they are all there. Raises ValueError where it is not
-    the dataset that it was.
+    What no array can hold is read from the files themselves, as ``asked``, if they are all there. Raises ValueError
+    where it is not the dataset that it was.
     """
-    folder = project / Path(data["store"]).name
-    if data["lost"] and not where.missing:
-        paths = [where.at.get(path, path) for path in data["paths"]]
-        dataset = open_with_known(paths, **{"on_error": "quarantine", **data["reading"]})
+    if data["store"] != _store(data["fingerprint"]):
+        raise ValueError(f"{data['store']!r} is no name of its data")
+    folder = project / data["store"]
+    if data["lost"] and not where.missing and asked is not None:
+        dataset = open_with_known(asked.paths, **{"on_error": "quarantine", **asked.reading})
     else:
-        header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        header = read_json(folder / HEADER)
         given = {path: os.path.abspath(path) for path in (str(one["path"]) for one in header["sources"]) if path}
         dataset = open_store(folder, at={path: where.at[whole] for path, whole in given.items() if whole in where.at})
     if dataset.fingerprint != data["fingerprint"]:

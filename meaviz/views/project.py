@@ -172,7 +172,11 @@ class ProjectMenu(pn.viewable.Viewer):
     def _come_back(self, event: Any) -> None:
         """Open what this tab showed before it was loaded anew, where that is something else than what it opened."""
         path, session = str(event.new), self.session
-        if path in ("", session.keeping.path) or self.workflow.keeper is None or not held_here().knows(path):
+        if (
+            path in ("", session.keeping.path)
+            or self.workflow.keeper is None
+            or not held_here().knows(path, session.home)
+        ):
             return
         if session.activity.running:  # what the command named: it is not wanted now
             self._waits = path

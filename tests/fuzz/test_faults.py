@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,11 @@ import ase.io
 import numpy as np
 import pytest
 
+from meagraph.cache import tidy_cache
 from meagraph.datasets import read_dataset
+from meagraph.pipeline.analysis import recall_analysis
 from meagraph.step_files.descriptors import read_described
+from tests.support.finished import Finished
 from tests.support.fuzzing.killing import Starter, leftovers, starter
 from tests.support.structures import niobium_structures
 
@@ -92,3 +96,14 @@ def test_a_folder_that_vanishes(ready: Starter, folder: Path) -> None:
     assert "Traceback" not in ready.said.read_text()
     assert ready.run(command) == 0
     assert read_described(_made(folder)).descriptors.values.shape == (145, 300)
+
+
+@pytest.mark.parametrize("when", [0.0, 2.7e9])
+def test_times_of_files_mean_nothing(known: Finished, own_cache: Path, when: float) -> None:
+    """A clock that jumps neither hides what was computed nor has it removed: the cache goes by content."""
+    for path in own_cache.rglob("*"):
+        os.utime(path, (when, when))
+    before = {path for path in own_cache.rglob("*") if path.is_file()}
+    tidy_cache()
+    assert recall_analysis(known.analysis.dataset, known.analysis.config) is not None
+    assert {path for path in own_cache.rglob("*") if path.is_file()} >= before

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from meagraph.errors import MEAGraphError
+from tests.support.finished import Finished
 from tests.support.fuzzing.mutations import mutate
 from tests.support.fuzzing.of_data import of_data
+from tests.support.fuzzing.of_projects import of_projects
 from tests.support.fuzzing.of_steps import of_steps
 from tests.support.fuzzing.of_texts import of_texts
+from tests.support.fuzzing.of_uploads import of_uploads
 from tests.support.fuzzing.subjects import Spoken, Subject
 from tests.support.fuzzing.trial import try_one, unclear
 
@@ -31,16 +34,20 @@ def _bad(subjects: list[Subject | Spoken], count: int) -> list[str]:
 
 
 def test_files_of_structures(tmp_path: Path) -> None:
-    assert not _bad([*of_data(tmp_path / "data")], 250)
+    assert not _bad([*of_data(tmp_path / "data")], 240)
 
 
 def test_files_between_commands(tmp_path: Path) -> None:
-    assert not _bad([*of_steps(tmp_path / "steps")], 150)
+    assert not _bad([*of_steps(tmp_path / "steps")], 110)
 
 
 def test_conditions_names_and_judgements(tmp_path: Path) -> None:
     subjects = [one for one in of_texts(tmp_path / "texts") if one.name != "option"]
-    assert not _bad(subjects, 120)
+    assert not _bad(subjects, 110)
+
+
+def test_recipes_projects_and_uploads(tmp_path: Path, known: Finished) -> None:
+    assert not _bad([*of_uploads(), *of_projects(tmp_path / "work", known, ("mace",))], 60)
 
 
 def test_what_is_not_damaged_is_read(tmp_path: Path) -> None:

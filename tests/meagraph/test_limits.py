@@ -6,21 +6,27 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import sqlite3
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.db
 import numpy as np
 import pytest
 import zstandard
 from ase import Atoms
 
 from meagraph.datasets import DatasetError, read_dataset
+from meagraph.datasets.storage import stored_sha256
 from meagraph.errors import LONGEST, MEAGraphError
-from meagraph.files import leads_out, read_arrays, stored_in
+from meagraph.files import leads_out, read_array, read_arrays, read_bytes, read_json, stored_in
 from meagraph.inspection import conditions
 from meagraph.limits import ENTRIES, FRAMES, GROUP, LIMITS, MEMBERS, RATIO
+from meagraph.recipe import read_recipe
 from tests.support.fuzzing.trial import peak
 from tests.support.structures import niobium_structures
 
@@ -60,7 +66,8 @@ BOMBS: dict[str, Callable[[bytes], bytes]] = {
 def test_what_grows_without_measure_is_refused(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
-    monkeypatch.setattr("meagraph.datasets.storage.FREE", 1_000)
+    for module in ("compressed", "storage"):
+        monkeypatch.setattr(f"meagraph.datasets.{module}.FREE", 1_000)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     path = tmp_path / name
     path.write_bytes(BOMBS[name](ZEROS))
@@ -73,6 +80,43 @@ def test_what_grows_without_measure_is_refused(
         read_dataset(path, fewest=1)
     assert RATIO.variable not in str(raised.value)
     assert [found.name for found in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.xyz.gz", "a.xyz.bz2", "a.xyz.xz", "a.xyz.zst"])
+def test_what_is_refused_is_not_held(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meagraph.datasets.compressed.FREE", 100_000)
+    monkeypatch.setenv(RATIO.variable, "1000000")
+    path = tmp_path / name
+    path.write_bytes(BOMBS[name](FRAME * 2 + bytes(24_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="GiB when decompressed"):
+            read_dataset(path, fewest=1, max_bytes=23_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 18_000_000  # of which .xz takes 8 for its dictionary
+    finally:
+        tracemalloc.stop()
+    path.write_bytes(BOMBS[name](FRAME * 6_000))  # what is allowed is read, beyond what is held at first, too
+    assert len(FRAME * 6_000) > 100_000
+    assert read_dataset(path).n_structures == 6_000
+
+
+def test_names_of_archives_that_fill_the_memory(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2**25
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(2**25), 1))
+    with pytest.raises(DatasetError, match=r"names of 33,554,432 bytes .* where 16,777,216 are enough"):
+        read_dataset(tmp_path / "a.tar.gz")
+
+
+def test_a_database_that_computes_its_rows(tmp_path: Path) -> None:
+    with ase.db.connect(tmp_path / "a.db", use_lock_file=False) as rows:
+        rows.write(Atoms("Nb"))
+    base = sqlite3.connect(tmp_path / "a.db")
+    base.execute("ALTER TABLE systems RENAME TO old")
+    base.execute("CREATE VIEW systems AS WITH RECURSIVE n AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT * FROM old, n")
+    base.close()
+    with pytest.raises(DatasetError, match="which holds tables alone, but it has a view"):
+        read_dataset(tmp_path / "a.db", allow_unlabelled=True)
 
 
 def test_archives_of_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +249,38 @@ def test_atoms_that_are_announced_and_not_there_take_no_memory(tmp_path: Path, c
         with pytest.raises(DatasetError, match=name):
             read_dataset(tmp_path / name, fewest=1, max_atoms=2 * 10**9, elements=("Nb",), allow_unlabelled=True)
         assert peak() - begin < 2**26
+
+
+def test_arrays_that_claim_more_than_there_is(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 3)})
+    (tmp_path / "a.npy").write_bytes(stream.getvalue() + bytes(100))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as packed:
+        packed.writestr("a.npy", stream.getvalue() + bytes(100))
+    begin = peak()
+    for read, name in ((read_array, "a.npy"), (read_arrays, "a.npz")):
+        with pytest.raises(ValueError, match=r"mmap|memory|allocate|array"):
+            read(tmp_path / name)
+    assert peak() - begin < 2**26
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_devices_and_pipes_are_no_files(tmp_path: Path) -> None:
+    """They would be read, or waited for, without end."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        for read in (read_json, read_array, read_arrays, read_bytes):
+            with pytest.raises(ValueError, match="device or a pipe"):
+                read(path)
+        with pytest.raises(MEAGraphError, match="device or a pipe"):
+            read_recipe(path)
+        with pytest.raises(DatasetError, match="device or a pipe"):
+            read_dataset(path)
+        assert stored_sha256(path, "extxyz") is None
+    (tmp_path / "a.json").write_bytes(b" " * 50)
+    with pytest.raises(ValueError, match="more than 49 bytes"):
+        read_bytes(tmp_path / "a.json", most=49)
+    assert len(read_bytes(tmp_path / "a.json", most=50)) == 50
 
 
 def test_names_and_figures_without_end(tmp_path: Path) -> None:

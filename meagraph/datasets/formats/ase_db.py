@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sqlite3
 import zlib
 from pathlib import Path
 from typing import Any
@@ -41,9 +43,27 @@ def is_aselmdb(name: Path, head: bytes) -> bool:
 def read_ase_db(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:
     """Read every row in the order of the ids; key-value pairs and ``data`` become entries of ``info``."""
     kind = "json" if plain.suffix.lower() == ".json" else "db"
+    if kind == "db":
+        _check_tables(plain, name)
     with ase.db.connect(str(plain.absolute()), type=kind, serial=True, use_lock_file=False) as rows:
         for row in rows.select():
             yield _structure(row)
+
+
+def _check_tables(plain: Path, name: str) -> None:
+    """Refuse a database that computes its rows, which may have no end, or that does something when it is opened."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{plain.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            found = base.execute("SELECT type FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone()
+    except sqlite3.Error as error:
+        raise DatasetError(
+            f"{name}: expected a database of ASE, but it cannot be read ({error}). Copy the file again."
+        ) from error
+    if found:
+        raise DatasetError(
+            f"{name}: expected a database of ASE, which holds tables alone, but it has a {found[0]}. Write its rows to "
+            "a new one."
+        )
 
 
 def read_aselmdb(plain: Path, *, name: str, options: ReadOptions, notes: list[str]) -> Frames:

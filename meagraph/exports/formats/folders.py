@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ from typing import Any
 
 from meagraph.datasets import AtomicDataset
 from meagraph.exports.target import ExportError
-from meagraph.files import is_one_of, sha256_file, write_json
+from meagraph.files import is_one_of, read_json, sha256_file, write_json
 
 CONTENTS = "contents.json"
 KIND = "meagraph export, one format"
@@ -108,7 +107,7 @@ def _strangers(folder: Path, inside: Sequence[Path]) -> Iterator[str]:
 def _listed(folder: Path) -> dict[str, str] | None:
     """SHA-256 of the files that an export wrote into ``folder``; None where no export says so."""
     try:
-        content = json.loads((folder / CONTENTS).read_text(encoding="utf-8"))
+        content = read_json(folder / CONTENTS)
         if content["kind"] != KIND or content["version"] != VERSION:
             return None
         found = {str(entry["file"]): str(entry["sha256"]) for entry in content["files"]}

@@ -423,3 +423,37 @@ def test_many_at_once(home: Path) -> None:
         ledger_path(), keys, structure[rows], rows - offsets[structure[rows]], verdict="outlier", author="Ana"
     )
     np.testing.assert_array_equal(np.flatnonzero(refresh(empty).outlier), rows)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE acts RENAME TO old; CREATE VIEW acts AS "
+        "WITH RECURSIVE n AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT old.* FROM old, n",
+        "CREATE TRIGGER t AFTER INSERT ON acts BEGIN DELETE FROM acts; END",
+        "DROP TABLE judged",
+        "UPDATE judged SET act = 'x'",
+    ],
+)
+def test_a_ledger_that_does_more_than_hold_is_refused(data: AtomicDataset, statement: str) -> None:
+    judge(data, [0], "outlier")
+    base = sqlite3.connect(ledger_path())
+    base.executescript(statement)
+    base.close()
+    with pytest.raises(MEAGraphError, match="is damaged"):
+        read_judgements(data)
+    if "UPDATE" not in statement:
+        with pytest.raises(MEAGraphError, match="is damaged"):
+            judge(data, [1], "outlier")
+
+
+def test_numbers_of_acts_take_no_memory(data: AtomicDataset) -> None:
+    judge(data, [0, 2], "outlier")
+    base = sqlite3.connect(ledger_path())
+    base.executescript(f"UPDATE acts SET id = {2**62}; UPDATE judged SET act = {2**62}")
+    base.close()
+    judge(data, [2], "ordinary", "Bob")
+    found = read_judgements(data)
+    assert np.flatnonzero(found.outlier).tolist() == [0]
+    assert np.flatnonzero(found.disputed).tolist() == [2]
+    assert [act.author for act in found.of(2)] == ["Bob", "Ana"]

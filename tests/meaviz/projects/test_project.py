@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +15,13 @@ import pytest
 
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.findings import examine
+from meagraph.limits import MEMBERS
+from meagraph.pipeline.predicting import errors_of
 from meaviz.judgements.ledger import ledger_path
 from meaviz.projects import layout
 from meaviz.projects.checks import check
 from meaviz.projects.ledgers import LEDGER, adopt
+from meaviz.projects.places import files_of
 from meaviz.projects.project import VERSION, InUse, Project, migrated
 from meaviz.projects.snapshot import Snapshot, restore, taken
 from meaviz.session import Session
@@ -304,3 +308,85 @@ def test_other_files_are_not_taken_for_a_project(tmp_path: Path) -> None:
     with pytest.raises(MEAGraphError, match="other files are"):
         Project(tmp_path / "a.meaviz", write=True)
     assert [path.name for path in (tmp_path / "a.meaviz").iterdir()] == ["thesis.tex"]
+
+
+def changed_state(path: Path, change: Callable[[dict], object]) -> None:
+    state = json.loads((path / "project.json").read_text())
+    change(state)
+    (path / "project.json").write_text(json.dumps(state))
+
+
+def test_nothing_outside_of_a_root_is_read_or_asked_for(shown: Shown, tmp_path: Path) -> None:
+    """A project that somebody has written to have the server read what he may not."""
+    root = tmp_path / "root"
+    path = root / "a.meaviz"
+    saved(shown(), path)
+    secret = tmp_path / "secret.extxyz"
+    secret.write_text("1\nsecret\nNb 0 0 0\n")
+    mine = Path(shutil.copy(shown().data.dataset.sources[0].path, root / "mine.extxyz"))
+
+    def point(paths: list[str], **reading: object) -> None:
+        changed_state(path, lambda state: state["data"].update(paths=paths, reading=reading, sources=[], lost=["x"]))
+
+    for paths, reading in (
+        ([str(secret)], {}),
+        ([f"{root}/../secret.extxyz"], {}),
+        ([str(mine)], {"known": [str(secret)]}),
+        ([str(mine)], {"known": str(secret)}),
+    ):
+        point(paths, **reading)
+        found = Project(path).read(within=root)
+        assert found.shot.asked is None, "what could be read anew"
+        assert found.shot.analysis is not None, "its own copy stands in"
+    point([str(mine)])
+    session = shown()
+    descriptors = replace(session.data.next_config.descriptors, method="npy", source=f"{tmp_path}/secret.npy")
+    session.data.next_config = replace(session.data.next_config, descriptors=descriptors)
+    found = [
+        Project(save(session, root / f"{within is None}.meaviz")).read(within=within).shot.state["next_config"]
+        for within in (None, root)
+    ]
+    assert [one.descriptors.source for one in found] == [f"{tmp_path}/secret.npy", f"{root}/secret.npy"]
+    assert Project(path).read(within=root).shot.asked.paths == (str(mine),)
+    for store in ("../elsewhere", "..", "/etc", ""):
+        changed_state(path, lambda state, store=store: state["data"].update(store=store))
+        with pytest.raises(MEAGraphError, match="is no name of its data"):
+            Project(path).read(within=root)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+@pytest.mark.parametrize("part", ["records", "arrays", "project.json"])
+def test_pipes_in_a_project_are_not_waited_for(shown: Shown, tmp_path: Path, part: str) -> None:
+    saved(shown(), tmp_path / "a.meaviz")
+    place = tmp_path / "a.meaviz" / part
+    for path in [place] if place.is_file() else place.iterdir():
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(MEAGraphError, match=r"expected a (whole )?project"):
+        Project(tmp_path / "a.meaviz").read()
+
+
+def test_predictions_of_another_file_are_kept(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    dataset = session.data.dataset
+    session.set_errors(errors_of(dataset, other=replace(dataset, forces=dataset.forces + 0.1)))
+    shot = saved(session, tmp_path / "a.meaviz")
+    np.testing.assert_array_equal(shot.results["errors"].forces, session.data.errors.forces)
+    assert [repr(one) for one in shot.results["errors"].predicted.sources] == [repr(one) for one in dataset.sources]
+
+
+def test_a_project_that_names_a_whole_disk_is_not_waited_for(
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        (tmp_path / "disk" / str(number)).mkdir(parents=True)
+        (tmp_path / "disk" / str(number) / "a").touch()
+    names = [str(tmp_path / "disk" / str(number) / "a") for number in range(5)]
+    assert files_of([str(tmp_path / "disk")]) == files_of([f"{tmp_path}/disk/*"]) == names
+    monkeypatch.setattr("meaviz.projects.places.MOST_FILES", 4)
+    assert files_of([str(tmp_path / "disk")]) == ["more than 4 files"]
+    saved(shown(), tmp_path / "a.meaviz")
+    monkeypatch.setenv(MEMBERS.variable, "4")
+    source = {"path": str(tmp_path / "disk"), "sha256": "0" * 64, "format": "deepmd-npy", "beside": "", "size": 0}
+    changed_state(tmp_path / "a.meaviz", lambda state: state["data"].update(sources=[source]))
+    assert Project(tmp_path / "a.meaviz").read().missing == (str(tmp_path / "disk"),)

@@ -16,6 +16,20 @@ from typing import TextIO
 
 from tests.support import ROOT
 
+LOADED = (
+    "torch",
+    "meagraph.pipeline.run",
+    "meagraph.pipeline.survey",
+    "umap",
+    "dscribe.descriptors",
+    "meagraph.exports.whole",
+    "meagraph.recipe.proof",
+    "meagraph.pipeline.showing",
+    "meagraph.pipeline.plotting",
+)
+"""What commands load, so that the process that is ready has it."""
+SMALL = ["--n-max", "2", "--l-max", "2", "--epochs", "2", "--keep", "0.5"]
+"""Options of a small analysis."""
 SERVER = """
 import json, os, resource, sys
 from meagraph.cli import main

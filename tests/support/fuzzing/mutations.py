@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.fuzzing.databases import sqlite_changed
+from tests.support.fuzzing.yaml_texts import yaml_changed
+
 MOST = 1_000_000  # bytes of a mutated file: what is tried is how it is read, not how much
 NUMBER = re.compile(rb"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 WORD = re.compile(rb"[A-Za-z_]+")
@@ -112,6 +115,9 @@ def _way(name: str, draw: random.Random) -> Way:
         return _bytes
     known: dict[str, Way] = {
         ".json": _json,
+        ".yaml": lambda content, draw, _: yaml_changed(content, draw, changed),
+        ".sqlite": sqlite_changed,
+        ".db": sqlite_changed,
         ".npy": _npy,
         ".npz": _npz,
         ".safetensors": _safetensors,
@@ -122,7 +128,7 @@ def _way(name: str, draw: random.Random) -> Way:
         ".xz": _compressed(lzma.compress, lzma.decompress),
         ".zst": _compressed(*_zstd()),
     }
-    binary = (".h5", ".hdf5", ".db", ".sqlite", ".aselmdb", ".traj")
+    binary = (".h5", ".hdf5", ".aselmdb", ".traj")
     if suffix in known:
         return known[suffix]
     return _bytes if suffix in binary else draw.choice([_lines, _numbers, _numbers, _words, _words, _csv_cells])

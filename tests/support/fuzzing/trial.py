@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 import unicodedata
 import warnings
@@ -56,6 +58,8 @@ def _outcome(read: Callable[[], object]) -> Outcome:
             read()
         except MEAGraphError as error:
             wrong = unclear(str(error))
+            if SHOW:
+                print(error)
             return Outcome("unclear error", f"{wrong}: {str(error)[:300]!r}") if wrong else Outcome("error")
         except Exception as error:
             kind = "memory" if ran_out(error) else "exception"
@@ -98,3 +102,25 @@ def peak() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def tried(path: Path, reader: Callable[[Path], object]) -> tuple[int, float, str]:
+    """Bytes of memory and seconds that a process of its own took, and what it said."""
+    back, forth = os.pipe()
+    child = os.fork()
+    if not child:
+        begin, before = time.monotonic(), peak()
+        try:
+            reader(path)
+            said = "a result"
+        except (MEAGraphError, ValueError, OSError) as error:
+            said = str(error)
+        except BaseException as error:
+            said = f"BAD {type(error).__name__}: {error}"
+        os.write(forth, f"{peak() - before} {time.monotonic() - begin} {said[:300]}".encode())
+        os._exit(0)
+    os.close(forth)
+    with open(back, encoding="utf-8") as answer:
+        more, seconds, said = (answer.read() or "0 0 DIED").split(" ", 2)
+    os.waitpid(child, 0)
+    return int(more), float(seconds), said
