@@ -85,6 +85,7 @@ def taken(session: Session) -> Snapshot:
         "plans": dict(planning.plans),
         "compared": planning.compared,
         "judged": judging.judged,
+        "undone": judging.undone,
         "candidate": judging.candidate,
         "past": session.past.all,
         "looks": {name: getattr(session.appearance, name) for name in LOOKS},
@@ -188,7 +189,7 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
         pinned=pinned if -1 <= pinned < size else -1,
         asked=state.get("shown_as", "environment"),
     )
-    session.judging.resume(state.get("judged", ()), state.get("candidate", -1))
+    session.judging.resume(state.get("judged", ()), state.get("undone", ()), state.get("candidate", -1))
     looks = {name: value for name, value in state.get("looks", {}).items() if name in LOOKS}
     session.appearance.param.update(**looks)
     if isinstance(known, Properties):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -122,10 +122,15 @@ class Past:
         return self._history.can_redo
 
     def resume(self, moments: Sequence[Moment], place: int) -> None:
-        """Go on from what :attr:`all` was once."""
-        self._history.resume(moments, place)
-        if not moments:
-            self._history.start(self.moment())
+        """Go on from what :attr:`all` was once; what came from elsewhere meanwhile is a step, too."""
+        now = self.moment()
+        fits = [replace(one, judged=min(one.judged, now.judged)) for one in moments[: place + 1]]
+        self._history.resume([*fits, *moments[place + 1 :]], place)
+        present = self._history.present
+        if present is None:
+            self._history.start(now)
+        elif present.unlike(now) & {"named", "plans"}:  # kept just before a kill, or merged
+            self._history.push(now)
         self._anew = False
         self._settle()
 

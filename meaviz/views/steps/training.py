@@ -60,9 +60,18 @@ class DescriptorStep(Step):
             label="Context for clusters and map", size="small", value=self.session.data.next_config.context, **COMPACT
         )
         self.lengths = caption(margin=0)
+        self.session.data.param.watch(self._follow, "next_config")
         self.session.data.param.watch(self._show_lengths, "descriptors")
         self._show_lengths()
         return [self.descriptor, self.source, basis, self.context, self.lengths, compute]
+
+    def _follow(self, event: Any) -> None:
+        """Show settings that came from elsewhere: undo, or a project."""
+        settings = event.new.descriptors
+        self.descriptor.value = settings.method
+        self.source.param.update(value=settings.source, value_input=settings.source)
+        self.r_cut.value, self.n_max.value, self.l_max.value = settings.r_cut, settings.n_max, settings.l_max
+        self.context.value = event.new.context
 
     def _show_lengths(self, *events: object) -> None:
         """Cutoff and shell of the context, which follow from the dataset."""
@@ -152,6 +161,7 @@ class ModelStep(Step):
         tune.on_click(lambda event: self.load(fine_tune=True))
         save.on_click(lambda event: self.save())
         self.saved = caption(margin=0, visible=False)
+        self.session.data.param.watch(self._follow, "next_config")
         return [
             self.latent,
             pn.Row(self.epochs, self.patience, margin=0),
@@ -189,6 +199,13 @@ class ModelStep(Step):
         if not learned.history:
             return "loaded"
         return f"loss {best_epoch(learned.history).judged:.3g}"
+
+    def _follow(self, event: Any) -> None:
+        """Show settings that came from elsewhere: undo, a project, or an earlier training."""
+        config = event.new
+        self.epochs.value, self.patience.value = config.training.epochs, config.training.patience
+        self.threshold.value, self.neighbours.value = round(config.graph.lower, 4), config.graph.neighbours
+        self.seed.value, self.latent.value = config.seed, config.latent
 
     def _configure(self) -> bool:
         config = self.session.data.next_config
@@ -302,7 +319,11 @@ class MapStep(Step):
             by_density.visible = event.new == "hdbscan"
 
         def follow(event: Any) -> None:
-            self.rate.value, self.method.value = event.new.pooling_rate, event.new.clustering.method
+            """Show settings that came from elsewhere: undo, a project, or the tab Pooling rate."""
+            clustering = event.new.clustering
+            self.rate.value, self.method.value = event.new.pooling_rate, clustering.method
+            self.resolution.value = clustering.resolution
+            self.size.value, self.samples.value = clustering.min_cluster_size, clustering.min_samples
 
         self.method.param.watch(show_settings, "value")
         self.session.data.param.watch(follow, "next_config")
