@@ -89,6 +89,7 @@ def taken(session: Session) -> Snapshot:
         "candidate": judging.candidate,
         "past": session.past.all,
         "looks": {name: getattr(session.appearance, name) for name in LOOKS},
+        "views": dict(session.appearance.views),
     }
     runs = tuple(run.learned for run in data.runs)
     return Snapshot(data.asked, data.dataset, data.descriptors, data.learned, runs, results, state, _recipe(session))
@@ -191,7 +192,7 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
     )
     session.judging.resume(state.get("judged", ()), state.get("undone", ()), state.get("candidate", -1))
     looks = {name: value for name, value in state.get("looks", {}).items() if name in LOOKS}
-    session.appearance.param.update(**looks)
+    session.appearance.param.update(**looks, views=state.get("views", {}))
     if isinstance(known, Properties):
         session.appearance.fit(known)
 

@@ -42,6 +42,7 @@ TITLES = {
     "level": "level of the clusters",
     "next_config": "settings of the next computation",
     "looks": "colours and axes",
+    "views": "how something is shown",
 }
 
 
@@ -62,6 +63,7 @@ class Moment:
     level: int  # clusters; 0 for no hierarchy
     next_config: PipelineConfig
     looks: tuple[Any, ...]  # LOOKS of the appearance
+    views: tuple[tuple[str, Any], ...] = ()
 
     def unlike(self, other: Moment) -> frozenset[str]:
         """The names of what differs."""
@@ -98,7 +100,7 @@ class Past:
         selection.param.watch(self._note, ["mask", "filters", "named", "pinned"])
         planning.param.watch(self._note, ["settings", "leave_out_flagged", "keep_ordinary", "plans", "compared"])
         judging.param.watch(self._note, ["judgements"])
-        appearance.param.watch(self._note, list(LOOKS))
+        appearance.param.watch(self._note, [*LOOKS, "views"])
         self._held: dict[str, tuple[object, Any]] = {}  # bits of what has not changed since the moment before
         self._history.start(self.moment())
 
@@ -153,6 +155,7 @@ class Past:
             0 if survey is None or tree is None else survey.clusters.n_clusters,
             self._data.next_config,
             tuple(getattr(self._appearance, name) for name in LOOKS),
+            tuple(sorted(self._appearance.views.items())),
         )
 
     def _bits(self, name: str, of: object, make: Callable[[Any], Any]) -> Any:
@@ -237,6 +240,8 @@ class Past:
         )
         if "looks" in what:
             self._appearance.param.update(**dict(zip(LOOKS, moment.looks, strict=True)))
+        if "views" in what:
+            self._appearance.views = dict(moment.views)
 
     def _begin(self, *events: Event) -> None:
         """Another dataset or map begins a new past; another level of the clusters on the same map is a step."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import re
@@ -24,15 +25,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Error, Page, TimeoutError, sync_playwright
 
 from meaviz.projects.project import Project
 from tests.support import ROOT
-from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port
 from tests.support.fuzzing.done import OnDisk, Steps, found_again, on_disk, opened_again
 from tests.support.fuzzing.killing import leftovers
 from tests.support.fuzzing.person import DROP, READ, SOCKETS, Gone, Person
@@ -43,45 +43,100 @@ ANEW, DROPPED = 0.06, 0.08  # chances of an action to be a page loaded anew, a c
 READY = 120.0  # s
 
 
+SERVER = """
+import json, os, sys
+for name in ("meaviz.cli", "meaviz.app", "meaviz.jobs.opening", "meaviz.projects.keeper", "torch", "umap"):
+    __import__(name)
+from meaviz.cli import main
+print("ready", flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.setsid()
+        said = os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        null = os.open(os.devnull, os.O_RDWR)
+        for target, source in ((0, null), (1, null), (2, said)):
+            os.dup2(source, target)
+        os._exit(main(asked["arguments"]))
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+
+
+class Starter:
+    """A process that has loaded everything, and forks one for each server: that starts at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.said, self.port = folder / "said.txt", free_port()
+        environment = {**os.environ, "MEAVIZ_DATA_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env=environment,
+        )  # fmt: skip
+        assert self.line() == "ready"
+
+    def line(self) -> str:
+        """What the process says next."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def start(self, arguments: list[str]) -> Server:
+        """The command ``meaviz`` with these arguments."""
+        assert self.process.stdin is not None
+        self.said.unlink(missing_ok=True)
+        whole = [*arguments, "--no-browser", "--port", str(self.port)]
+        self.process.stdin.write(json.dumps({"arguments": whole, "said": str(self.said)}) + "\n")
+        self.process.stdin.flush()
+        return Server(self, int(self.line()))
+
+    def end(self) -> None:
+        """No more servers."""
+        self.process.kill()
+        self.process.wait()
+
+
 class Server:
     """The command ``meaviz``, its address, and whether it still runs."""
 
-    def __init__(self, arguments: list[str], home: Path) -> None:
-        environment = {**os.environ, "MEAVIZ_DATA_HOME": str(home), "OMP_NUM_THREADS": "1"}
-        self.said = home.parent / "said.txt"
-        with open(self.said, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "meaviz.cli", *arguments, "--no-browser", "--port", "0"],
-                stderr=log, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment,
-            )  # fmt: skip
+    def __init__(self, starter: Starter, pid: int) -> None:
+        self.starter, self.pid = starter, pid
 
     def alive(self) -> bool:
         """It runs."""
-        return self.process.poll() is None
+        return Path(f"/proc/{self.pid}").exists()
 
     def address(self) -> str:
         """Where it is. Raises Gone where it was killed before it said so."""
         end = time.monotonic() + READY
         while time.monotonic() < end:
-            if found := re.search(r"at (http\S+)\n", self.said.read_text(encoding="utf-8")):
-                return found[1]
+            if self.starter.said.exists():
+                said = self.starter.said.read_text(encoding="utf-8")
+                if found := re.search(r"at (http\S+)\n", said):
+                    return found[1]
             if not self.alive():
                 raise Gone
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise AssertionError("the server does not start")
 
     def kill(self) -> None:
         """As a crash does."""
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+            os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self.kill()
+        assert self.starter.line() == "ended"
 
 
 class Rounds:
     """One kill after the other on the same work."""
 
-    def __init__(self, browser: Browser, folder: Path, data: Path, named: bool, draw: random.Random) -> None:
-        self.browser, self.folder, self.draw = browser, folder, draw
+    def __init__(self, page: Page, folder: Path, data: Path, named: bool, draw: random.Random) -> None:
+        self.page, self.folder, self.draw = page, folder, draw
+        self.starter = Starter(folder)
         self.home, self.data = folder / "home", data
         self.path = folder / "work.meaviz" if named else None
         self.arguments = [str(data)]
@@ -91,6 +146,7 @@ class Rounds:
         self.allowed: tuple[Steps, ...] = ()
         self.sizes: list[int] = []
         self.tally: Counter[str] = Counter()
+        self.shown_after = 6.0  # s from the start to the page
 
     def said(self) -> str:
         """What the server said last."""
@@ -105,22 +161,23 @@ class Rounds:
 
     def begin(self) -> None:
         """Open the data for the first time, and have it kept."""
-        server = Server(self.arguments, self.home)
+        server, page = self.starter.start(self.arguments), self.page
         try:
-            with self._page(server) as page:
-                self._wait_shown(page, server)
-                if self.path is not None:
-                    page.keyboard.press("Control+s")
-                    page.get_by_role("textbox", name=re.compile("^Save as")).fill(str(self.path))
-                    page.get_by_role("button", name="Save", exact=True).click()
-                    page.get_by_text("It is saved in").wait_for()
-                    page.keyboard.press("Escape")
-                    self.arguments = [str(self.path)]
-                page.wait_for_timeout(3000)
-                while not page.evaluate(READ)["said"].endswith("saved"):
-                    page.wait_for_timeout(50)
+            page.goto(server.address())
+            self._wait_shown(page, server)
+            page.wait_for_timeout(2000)
+            if self.path is not None:
+                page.get_by_role("button", name=re.compile("^no name")).click()
+                page.get_by_role("textbox", name=re.compile("^Save as")).fill(str(self.path))
+                page.get_by_role("button", name="Save", exact=True).click()
+                page.get_by_text("It is saved in").wait_for()
+                page.keyboard.press("Escape")
+                self.arguments = [str(self.path)]
+            page.wait_for_timeout(2000)
+            while not page.evaluate(READ)["said"].endswith("saved"):
+                page.wait_for_timeout(50)
         finally:
-            server.kill()
+            server.end()
         survey = Project(self.project()).read().shot.results["survey"]
         self.sizes = np.bincount(survey.clusters.labels[survey.clusters.labels >= 0]).tolist()
         disk = on_disk(self.project(), self.home)
@@ -130,31 +187,33 @@ class Rounds:
     def round(self) -> str:
         """Start, use, kill, look; what came of it."""
         self.number += 1
-        server = Server(self.arguments, self.home)
+        server, page = self.starter.start(self.arguments), self.page
         opening = self.draw.random() < OPENING
         timer: threading.Timer | None = None
         sent = saved = 0
         where = "while it starts" if opening else "in use"
         try:
             if opening:
-                timer = threading.Timer(self.draw.uniform(0.5, 12.0), server.kill)
+                timer = threading.Timer(self.draw.uniform(0.0, self.shown_after), server.kill)
                 timer.start()
-            with self._page(server) as page:
-                person = Person(page, server.alive, self.sizes)
-                self._open(page, server, person)
-                if timer is None:
-                    timer = threading.Timer(self.draw.uniform(0.0, LONGEST), server.kill)
-                    timer.start()
-                for sent in range(1, 10_000):  # noqa: B007 - how many were begun
-                    self._one_thing(page, server, person)
-                    saved = self.done
+            person = Person(page, server.alive, self.sizes)
+            begin = time.monotonic()
+            page.goto(server.address())
+            self._open(page, server, person)
+            self.shown_after = time.monotonic() - begin
+            if timer is None:
+                timer = threading.Timer(self.draw.uniform(0.0, LONGEST), server.kill)
+                timer.start()
+            for sent in range(1, 10_000):  # noqa: B007 - how many were begun
+                self._one_thing(page, server, person)
+                saved = self.done
         except (Gone, Error) as error:  # Error: of the browser, in the middle of something
             if server.alive():
                 raise AssertionError(f"the page failed though the server runs: {error}\n{self.said()}") from error
         finally:
             if timer is not None:
                 timer.cancel()
-            server.kill()
+            server.end()
         self.tally["actions"] += max(sent - 1, 0)
         left = leftovers(self.project())
         disk = on_disk(self.project(), self.home)
@@ -203,10 +262,17 @@ class Rounds:
     def _open(self, page: Page, server: Server, person: Person) -> None:
         """Wait for what was there, and open what the person uses. Raises AssertionError where something is missing."""
         self._wait_shown(page, server)
-        page.keyboard.press("8")
-        page.get_by_role("textbox", name="Name of the plan").wait_for()
-        page.get_by_role("button", name="Kept", exact=True).click()
-        page.get_by_role("textbox", name="Name of the selection").wait_for()
+        for press, field in (
+            (lambda: page.keyboard.press("8"), "Name of the plan"),
+            (page.get_by_role("button", name="Kept", exact=True).click, "Name of the selection"),
+        ):
+            wanted = page.get_by_role("textbox", name=field)
+            while not wanted.is_visible():
+                press()
+                with contextlib.suppress(TimeoutError):
+                    wanted.wait_for(timeout=3000)
+                if not server.alive():
+                    raise Gone
         person.last = ""
         disk = on_disk(self.project(), self.home)
         person.inspected, person.flagged = disk.inspected, disk.flagged
@@ -222,19 +288,6 @@ class Rounds:
                 raise AssertionError(f"the page does not show the map: {seen}")
             page.wait_for_timeout(50)
 
-    @contextlib.contextmanager
-    def _page(self, server: Server) -> Iterator[Page]:
-        context = self.browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        context.set_default_timeout(20_000)
-        context.add_init_script("try { localStorage['meaviz.tour'] ??= 'test' } catch {}")
-        context.add_init_script(SOCKETS)
-        try:
-            page = context.new_page()
-            page.goto(server.address())
-            yield page
-        finally:
-            context.close()
-
 
 def main() -> int:
     """Kill and look, so many times; the exit status is 1 where anything was lost."""
@@ -242,6 +295,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60.0, help="no further kill after these")
     parser.add_argument("--named", action="store_true", help="under a name; else in the unnamed project")
     options = parser.parse_args()
     found, wrong = Counter[str](), []
@@ -252,10 +306,16 @@ def main() -> int:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(), args=[*CHROMIUM_ARGUMENTS, *DRAWN_DIRECTLY]
         )
-        rounds = Rounds(browser, folder, data, options.named, random.Random(options.seed))
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        context.set_default_timeout(30_000)
+        context.add_init_script("try { localStorage['meaviz.tour'] ??= 'test' } catch {}")
+        context.add_init_script(SOCKETS)
+        rounds = Rounds(context.new_page(), folder, data, options.named, random.Random(options.seed))
         rounds.begin()
         begin = time.monotonic()
         for number in range(options.count):
+            if time.monotonic() - begin > 60 * options.minutes:
+                break
             came = rounds.round()
             found[came.split(":")[0]] += 1
             print(f"{number} {time.monotonic() - begin:.0f} s {came}", flush=True)
@@ -264,6 +324,7 @@ def main() -> int:
                 break
         print(dict(sorted(found.items())), dict(sorted(rounds.tally.items())), f"shown as saved {rounds.done}")
         browser.close()
+        rounds.starter.end()
     return int(bool(wrong))
 
 
