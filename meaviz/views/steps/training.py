@@ -150,12 +150,8 @@ class ModelStep(Step):
         self.device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
         self.path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
         self.replace = pmui.Checkbox(label="Replace an earlier model", size="small", value=False, **COMPACT)
-        train, load, tune, save = (
-            button("Train"),
-            button("Load", variant="outlined"),
-            button("Fine-tune", variant="outlined"),
-            button("Save", variant="outlined"),
-        )
+        train = button("Train")
+        load, tune, save = (button(label, variant="outlined") for label in ("Load", "Fine-tune", "Save"))
         train.on_click(lambda event: self.train())
         load.on_click(lambda event: self.load(fine_tune=False))
         tune.on_click(lambda event: self.load(fine_tune=True))
@@ -300,13 +296,8 @@ class MapStep(Step):
             visible=method == "leiden",
             **NUMBER,
         )
-        self.size = pmui.IntInput(
-            label="Fewest environments",
-            value=config.clustering.min_cluster_size,
-            start=2,
-            end=100_000,
-            **NUMBER,
-        )
+        fewest = config.clustering.min_cluster_size
+        self.size = pmui.IntInput(label="Fewest environments", value=fewest, start=2, end=100_000, **NUMBER)
         self.samples = pmui.IntInput(
             label="Smoothing", value=config.clustering.min_samples, start=1, end=1000, **NUMBER
         )
@@ -318,8 +309,7 @@ class MapStep(Step):
             self.resolution.visible = event.new == "leiden"
             by_density.visible = event.new == "hdbscan"
 
-        def follow(event: Any) -> None:
-            """Show settings that came from elsewhere: undo, a project, or the tab Pooling rate."""
+        def follow(event: Any) -> None:  # undo, a project, or the tab Pooling rate
             clustering = event.new.clustering
             self.rate.value, self.method.value = event.new.pooling_rate, clustering.method
             self.resolution.value = clustering.resolution
