@@ -34,6 +34,7 @@ class Steps:
     moments: tuple[Facts, ...] = (Facts(),)
     place: int = 0
     below: int = 0  # steps of the app before the first of these
+    above: int = 0  # that it could do again after the last of these
 
     @property
     def now(self) -> Facts:
@@ -43,7 +44,7 @@ class Steps:
     @property
     def shape(self) -> tuple[int, int]:
         """How many the app knows of, and the place among them."""
-        return len(self.moments) + self.below, self.place + self.below
+        return len(self.moments) + self.below + self.above, self.place + self.below
 
     def did(self, facts: Facts) -> Steps:
         """One step on; what was undone is gone."""
@@ -61,6 +62,14 @@ class Steps:
     def can_move(self) -> tuple[bool, bool]:
         """There is one before, one after."""
         return self.place > 0, self.place + 1 < len(self.moments)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What was judged before the first step, or can no longer be undone."""
+
+    flagged: frozenset[int] = frozenset()  # rows
+    judged: int = 0  # judgements before the first step that the app could still undo
 
 
 @dataclass(frozen=True)
@@ -105,31 +114,36 @@ def on_disk(path: Path, home: Path) -> OnDisk:
     )
 
 
-def found_again(disk: OnDisk, allowed: tuple[Steps, ...], base: frozenset[int]) -> Steps | None:
+def anew(disk: OnDisk) -> tuple[Steps, Base]:
+    """Nothing has been done but what the disk holds."""
+    count, place = disk.shape
+    return Steps((disk.facts,), 0, place, count - place - 1), Base(disk.flagged, disk.judged)
+
+
+def found_again(disk: OnDisk, allowed: tuple[Steps, ...], base: Base) -> Steps | None:
     """Which of the ``allowed`` steps the disk holds, None where it is none of them: something was lost.
 
     Judgements and named selections are on the user's disk at once, the rest a moment later: these may be further on.
-    ``base`` are rows that were flagged before the first step.
     """
     for place, one in reversed(list(enumerate(allowed))):
         now = one.now
         if (
             replace(now, judged=frozenset()) == disk.facts
             and one.shape == disk.shape
-            and disk.judged == len(now.judged)
-            and any(disk.flagged == base | later.now.judged for later in allowed[place:])
+            and disk.judged == base.judged + len(now.judged)
+            and any(disk.flagged == base.flagged | later.now.judged for later in allowed[place:])
             and any(disk.named == later.now.named for later in allowed[place:])
         ):
             return one
     return None
 
 
-def opened_again(one: Steps, disk: OnDisk, base: frozenset[int]) -> tuple[Steps, frozenset[int]]:
-    """What the app goes on from, and the rows that were flagged before, where the user's files were further on."""
-    gone = (base | one.now.judged) - disk.flagged  # taken back
+def opened_again(one: Steps, disk: OnDisk, base: Base) -> tuple[Steps, Base]:
+    """What the app goes on from, and what was there before, where the user's files were further on."""
+    gone = (base.flagged | one.now.judged) - disk.flagged  # taken back
     moments = tuple(replace(facts, judged=facts.judged - gone) for facts in one.moments[: one.place + 1])
     one = replace(one, moments=(*moments, *one.moments[one.place + 1 :]))
     both = tuple(sorted({*one.now.named, *disk.named}))
     if both != one.now.named:
         one = one.did(replace(one.now, named=both))
-    return one, disk.flagged - one.now.judged
+    return one, Base(disk.flagged - one.now.judged, base.judged)

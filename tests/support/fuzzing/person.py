@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support.browser import choose
-from tests.support.fuzzing.done import Facts, Steps
+from tests.support.fuzzing.done import Base, Facts, Steps
 
 if TYPE_CHECKING:
     import random
@@ -17,32 +17,49 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PATIENCE = 30.0  # s until what was done must be shown
-SETTLED = 0.2  # s after something is shown, from which "saved" is about it, too
-READ = """() => {
-  const found = {said: "", count: "", keep: "", plans: [], named: [], colour: "", banner: false};
-  const options = (label) => {
-    const all = [...(Bokeh?.documents?.[0]?.all_models ?? [])];
-    return all.find((one) => one.data?.label === label)?.data.options ?? [];
+SETTLED = 0.3  # s after something is shown, from which "saved" is about it, too
+WATCH = """() => {
+  const find = (root) => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.tagName === "BUTTON" && / · (saved|saving|NOT SAVED|not kept|elsewhere|only to look at)$/.test(
+        node.textContent.trim())) return node;
+      const found = node.shadowRoot && find(node.shadowRoot);
+      if (found) return found;
+    }
+    return null;
   };
+  let button = null, before = "";
+  window.__saved = 0;
+  window.__said = () => {
+    if (!button?.isConnected) button = find(document);
+    return button?.textContent.trim() ?? "";
+  };
+  setInterval(() => {
+    const now = window.__said();
+    if (now.endsWith("saved") && !before.endsWith("saved")) window.__saved += 1;
+    before = now;
+  }, 15);
+}"""  # counts how often "saved" appeared
+READ = """() => {
+  const found = {said: window.__said?.() ?? "", saved: window.__saved ?? 0, count: "", banner: false};
   const walk = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) walk(node.shadowRoot);
-      const classes = node.classList, tag = node.tagName;
-      if (tag === "BUTTON") {
-        const text = node.textContent.trim();
-        if (/ · (saved|saving|NOT SAVED|not kept|elsewhere|only to look at)$/.test(text)) found.said = text;
-      } else if (classes.contains("count")) found.count = node.textContent;
-      else if (classes.contains("lost")) found.banner = true;
-      else if (node.getAttribute("role") === "combobox") {
-        const label = node.closest(".MuiFormControl-root")?.querySelector("label")?.textContent ?? "";
-        if (label.startsWith("Colour by")) found.colour = node.textContent;
-      } else if (!node.children.length && /^Keep fraction of environments/.test(node.textContent)) {
-        found.keep = node.textContent;
-      }
+      if (node.classList.contains("count")) found.count = node.textContent;
+      if (node.classList.contains("lost")) found.banner = true;
     }
   };
   walk(document);
-  if (window.Bokeh) [found.plans, found.named] = [options("Compare with"), options("Kept selections")];
+  const roots = (window.Bokeh?.documents ?? []).flatMap((one) => one.roots());
+  const models = roots.flatMap((root) => [...root.references()]);
+  for (const {data} of models) {
+    const label = typeof data?.label === "string" ? data.label : "";
+    if (label.startsWith("Keep fraction")) found.keep = label;
+    if (label === "Compare with") found.plans = data.options;
+    if (label === "Kept selections") found.named = data.options;
+    if (label === "Colour by") found.colour = data.value;
+    if (label.startsWith("Leave out structures")) found.leave_out = data.value;
+  }
   return found;
 }"""
 LET_GO = """() => {
@@ -145,27 +162,24 @@ class Person:
             page.get_by_label("Leave out structures with flags").click()
         self.last = "" if what in ("undo", "redo") else what
 
-    def unlike(self, facts: Facts, base: frozenset[int]) -> list[str]:
+    def unlike(self, facts: Facts, base: Base) -> list[str]:
         """What the page shows otherwise than ``facts``."""
         seen = self.page.evaluate(READ)
         chosen = self.sizes[facts.cluster] if facts.cluster >= 0 else 0
-        flagged = len(base | facts.judged)
+        flagged = len(base.flagged | facts.judged)
         count = seen["count"].replace(",", "")
         wanted = {
             "selected": count.startswith(f"{chosen} of"),
             "flagged": re.search(rf"\b{flagged} flagged", count),
-            "share": seen["keep"].endswith(f" {facts.keep} %"),
-            "plans": names_of(seen["plans"]) == list(facts.plans),
-            "named": names_of(seen["named"]) == list(facts.named),
-            "colour": seen["colour"].lower() == facts.colour,
-            "leave out": self._switch() == facts.leave_out,
+            "share": seen.get("keep", "").endswith(f" {facts.keep} %"),
+            "plans": names_of(seen.get("plans", [])) == list(facts.plans),
+            "named": names_of(seen.get("named", [])) == list(facts.named),
+            "colour": seen.get("colour") == facts.colour,
+            "leave out": seen.get("leave_out") == facts.leave_out,
         }
         return [f"{name} in {seen}" for name, right in wanted.items() if not right]
 
-    def _switch(self) -> bool:
-        return self.page.get_by_label("Leave out structures with flags").is_checked()
-
-    def wait_for(self, facts: Facts, base: frozenset[int]) -> None:
+    def wait_for(self, facts: Facts, base: Base) -> None:
         """Until the page shows ``facts``. Raises Gone where the server was killed, AssertionError if it never does."""
         end = time.monotonic() + PATIENCE
         while wrong := self.unlike(facts, base):
@@ -173,20 +187,26 @@ class Person:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"the page does not show what was done: {wrong}")
-            self.page.wait_for_timeout(15)
+            self.page.wait_for_timeout(30)
 
-    def wait_saved(self) -> None:
-        """Until what is shown is said to be saved. Raises as :meth:`wait_for`."""
+    def saved(self) -> int:
+        """How often the page has said so."""
+        return int(self.page.evaluate(READ)["saved"])
+
+    def wait_saved(self, before: int) -> None:
+        """Until what is shown is said to be saved, more often than ``before``. Raises as :meth:`wait_for`."""
         self.page.wait_for_timeout(1000 * SETTLED)
         end = time.monotonic() + PATIENCE
-        while not self.page.evaluate(READ)["said"].endswith("saved"):
+        while not ((seen := self.page.evaluate(READ))["said"].endswith("saved") and seen["saved"] > before):
             if not self.alive():
                 raise Gone
             if time.monotonic() > end:
-                raise AssertionError(f"not saved: {self.page.evaluate(READ)}")
-            self.page.wait_for_timeout(15)
+                raise AssertionError(f"not saved: {seen}")
+            self.page.wait_for_timeout(30)
 
 
-def names_of(options: list[str] | list[list[str]]) -> list[str]:
-    """The words of a list of choices."""
-    return [one if isinstance(one, str) else one[0] for one in options]
+def names_of(options: Any) -> list[str]:
+    """The words of choices, however the page holds them."""
+    if isinstance(options, dict):
+        return list(options)
+    return [one if isinstance(one, str) else str(one["label"] if isinstance(one, dict) else one[0]) for one in options]
