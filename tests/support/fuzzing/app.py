@@ -132,6 +132,7 @@ class Rounds:
         self.base = Base()
         self.allowed: tuple[Steps, ...] = ()
         self.sizes: list[int] = []
+        self.twins: frozenset[int] = frozenset()
         self.tally: Counter[str] = Counter()
         self.shown_after = 6.0  # s from the start to the page
 
@@ -166,8 +167,12 @@ class Rounds:
                 page.wait_for_timeout(50)
         finally:
             server.end()
-        survey = Project(self.project()).read().shot.results["survey"]
-        self.sizes = np.bincount(survey.clusters.labels[survey.clusters.labels >= 0]).tolist()
+        shot = Project(self.project()).read().shot
+        labels, dataset = shot.results["survey"].clusters.labels, shot.dataset
+        assert dataset is not None
+        self.sizes = np.bincount(labels[labels >= 0]).tolist()
+        often = [dataset.structure_keys.count(key) > 1 for key in dataset.structure_keys]
+        self.twins = frozenset(np.flatnonzero(np.array(often)[dataset.structure_of]).tolist())
         one, self.base = anew(on_disk(self.project(), self.home))
         self.allowed = (one,)
 
@@ -273,7 +278,7 @@ class Rounds:
                     wanted.wait_for(timeout=3000)
                 if not server.alive():
                     raise Gone
-        person.last = ""
+        person.last, person.twins = "", self.twins
         disk = on_disk(self.project(), self.home)
         person.inspected, person.flagged = disk.inspected, disk.flagged
         person.wait_for(self.allowed[-1].now, self.base)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PATIENCE = 30.0  # s until what was done must be shown
+KIND = {"clear": "cluster"}  # what changes the same as another, and would be one step with it
 SETTLED = 0.3  # s after something is shown, from which "saved" is about it, too
 WATCH = """() => {
   const find = (root) => {
@@ -84,7 +85,9 @@ class Person:
     def __init__(self, page: Page, alive: Callable[[], bool], sizes: list[int]) -> None:
         self.page, self.alive, self.sizes = page, alive, sizes
         self.inspected = -1
+        self.flagged = self.twins = frozenset[int]()  # rows that are flagged, or that would be with others
         self.last = ""
+        self._steps_right = 1
 
     def choices(self, steps: Steps) -> list[str]:
         """What can be done now, and not the same twice in a row: that would be one step, or two, by how fast it is."""
@@ -101,7 +104,7 @@ class Person:
             "leave out": True,
         }
         moves = [name for name, there in (("undo", back), ("undo", back), ("redo", forth), ("redo", forth)) if there]
-        return [name for name, there in some.items() if there and name != self.last] + moves
+        return [name for name, there in some.items() if there and KIND.get(name, name) != self.last] + moves
 
     def choose(self, steps: Steps, draw: random.Random, number: int) -> tuple[str, Steps]:
         """What to do next, and where that leads."""
@@ -124,15 +127,12 @@ class Person:
         return what, steps.did(after)
 
     def _next_row(self, now: Facts, steps: Steps) -> int:
-        taken = {row for facts in steps.moments for row in facts.judged} | self.flagged
+        taken = {row for facts in steps.moments for row in facts.judged} | self.flagged | self.twins
         row = self.inspected + 1
         while row in taken:
             row += 1
         self._steps_right = row - self.inspected
         return row
-
-    flagged: frozenset[int] = frozenset()
-    _steps_right = 1
 
     def act(self, what: str, after: Facts) -> None:
         """Do it, as a person does."""
@@ -160,7 +160,7 @@ class Person:
             choose(page, "Colour by", after.colour.title())
         elif what == "leave out":
             page.get_by_label("Leave out structures with flags").click()
-        self.last = "" if what in ("undo", "redo") else what
+        self.last = "" if what in ("undo", "redo") else KIND.get(what, what)
 
     def unlike(self, facts: Facts, base: Base) -> list[str]:
         """What the page shows otherwise than ``facts``."""
@@ -174,7 +174,7 @@ class Person:
             "share": seen.get("keep", "").endswith(f" {facts.keep} %"),
             "plans": names_of(seen.get("plans", [])) == list(facts.plans),
             "named": names_of(seen.get("named", [])) == list(facts.named),
-            "colour": seen.get("colour") == facts.colour,
+            "colour": str(seen.get("colour")).lower() == facts.colour,
             "leave out": seen.get("leave_out") == facts.leave_out,
         }
         return [f"{name} in {seen}" for name, right in wanted.items() if not right]
@@ -207,6 +207,6 @@ class Person:
 
 def names_of(options: Any) -> list[str]:
     """The words of choices, however the page holds them."""
-    if isinstance(options, dict):
-        return list(options)
+    if not options or isinstance(options, dict):
+        return list(options or ())
     return [one if isinstance(one, str) else str(one["label"] if isinstance(one, dict) else one[0]) for one in options]
