@@ -203,9 +203,9 @@ def _page(session: Session, workflow: Workflow) -> pmui.Page:
     for key, title, act in (
         ("Ctrl+z", "Undo what was done last, whatever it was", partial(project.move, -1)),
         ("Ctrl+Shift+z", "Do it again", partial(project.move, 1)),
-        ("Ctrl+s", "Save under a name", project.save_now),
     ):
         shortcuts.add(key, title, act)
+    shortcuts.add("Ctrl+s", "Save under a name", project.save_now, in_fields=True)
     _add_map_keys(shortcuts, session, the_map)
     return page
 

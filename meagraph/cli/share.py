@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from meagraph.cli.output import Bar, say
+from meagraph.cli.predictions_options import add_predicted, predicted_by
 from meagraph.cli.shown import add_shown, analysis_of, inputs_of, plan_of
 
 
@@ -45,6 +46,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--evaluate", action="store_true", help="fit a quick force field to what the plan keeps, and show its errors"
     )
+    add_predicted(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is no page of 'meagraph share'")
     add_shown(parser)
 
@@ -54,12 +56,14 @@ def _share(options: argparse.Namespace) -> None:
     from meagraph.errors import MEAGraphError
     from meagraph.pages.page import MARK
     from meagraph.pipeline.planning import evaluate
+    from meagraph.pipeline.predicting import errors_of
     from meagraph.pipeline.showing import share
     from meagraph.progress import part
     from meagraph.step_files.checks import check_suffix
 
     check_suffix(options.out, ".html", ".htm")
-    claim_file(options.out, MARK, inputs=inputs_of(options), overwrite=options.overwrite)
+    inputs = [*inputs_of(options), *(options.predicted_file or [])]
+    claim_file(options.out, MARK, inputs=inputs, overwrite=options.overwrite)
     if options.evaluate and options.no_plan:
         raise MEAGraphError("--evaluate says what a plan costs, but --no-plan leaves it out. Give one of them.")
     with Bar("share") as progress:
@@ -67,12 +71,15 @@ def _share(options: argparse.Namespace) -> None:
         plan = plan_of(options, found, part(progress, 0.6, 0.7))
         cost = None
         if options.evaluate and plan is not None:
-            cost = evaluate(found, plan, cache=not options.no_cache, progress=part(progress, 0.7, 0.9))
+            cost = evaluate(found, plan, cache=not options.no_cache, progress=part(progress, 0.7, 0.85))
+        predictions = predicted_by(options, progress=part(progress, 0.85, 0.9))
+        errors = None if predictions is None else errors_of(found, **predictions)
         page = share(
             found,
             options.out,
             plan=plan,
             evaluation=cost,
+            errors=errors,
             title=options.title,
             comment=options.comment,
             properties=options.property,

@@ -25,7 +25,10 @@ from meagraph.pages.sampling import Sample
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
-USUAL = ("known", "group", "element", "phase", "score", "force", "energy", "fmax", "volume", "pressure", "novelty")
+USUAL = (
+    *("known", "group", "element", "phase", "score", "force", "energy", "fmax", "volume", "pressure", "novelty"),
+    *("force_error", "energy_error", "stress_error"),
+)
 """Properties that a page has where they are known, beside cluster and plan."""
 MOST_NAMES = 2_000  # of the categories of a property; with more it is left out
 PLAN = {  # what a plan says of an environment, as it is drawn from below to the top

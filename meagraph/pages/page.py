@@ -24,6 +24,7 @@ from meagraph.outliers import Outliers
 from meagraph.pages.charts import cost_chart, curves_chart, tally_table
 from meagraph.pages.content import Shot, page_data
 from meagraph.pages.packing import json_in_html
+from meagraph.predictions import Errors
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.tally import by_cluster, by_group
@@ -56,6 +57,7 @@ def page_html(
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
+    errors: Errors | None = None,
     progress: Progress = silent,
 ) -> str:
     """The whole page; it asks for nothing outside itself, and equal input gives equal text.
@@ -72,6 +74,7 @@ def page_html(
         _section("Clusters", _clusters(shot), "wide"),
         *([] if plan is None else [_plan(shot, plan, measures, cost, curves, quests)]),
         *([] if outliers is None else _candidates(shot, outliers)),
+        *([] if errors is None else [_errors(errors)]),
         _section("How it was made", _made(shot, settings)),
     ]
     note = f'<p class="note">{escape(shot.sample.words)}</p>' if not shot.sample.whole else ""
@@ -240,6 +243,13 @@ def _candidates(shot: Shot, outliers: Outliers) -> list[str]:
     note = f'<p class="note">{count:,} {words}.</p>'
     head = '<thead><tr><th></th><th class="number">score</th><th>where</th><th>why</th></tr></thead>'
     return [_section("What stands out", f'{note}<div class="wide"><table>{head}<tbody>{lines}</tbody></table></div>')]
+
+
+def _errors(errors: Errors) -> str:
+    """How far predictions are off, in all and in parts; the map can be coloured by them."""
+    words = f"{errors.predicted.words}, beside the labels of the data. Colour the map by an error to see where it is."
+    note = f'<p class="note">{as_cell(words[0].upper() + words[1:], None)}</p>'
+    return _section("How far predictions are off", f'{note}<div class="wide">{html_table(errors.table(), ROWS)}</div>')
 
 
 def _where(shot: Shot, row: int) -> str:

@@ -32,6 +32,7 @@ from meagraph.pipeline.learning import CACHE_VERSION, check_room, learn, recall_
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import OnPart
 from meagraph.pipeline.survey import SURVEY_VERSION, Survey, read_survey, survey, write_survey
+from meagraph.predictions import Errors
 from meagraph.progress import Progress, part, silent
 from meagraph.pruning.plan import PruningPlan
 from meagraph.workers import HERE, Workers
@@ -60,8 +61,13 @@ class Analysis(Shown):
     @cached_property
     def properties(self) -> Properties:
         """What is known of each environment, by name; ``properties.find("fmax > 5")`` is a mask (N,)."""
+        return self.properties_with(None)
+
+    def properties_with(self, errors: Errors | None) -> Properties:
+        """The same, and the errors of predictions."""
         novelty = None if self.novelty is None else self.novelty.value
-        return Properties(self.dataset, self.survey, self.learned.condensed, evidence=self.evidence, novelty=novelty)
+        known: dict[str, Any] = {"evidence": self.evidence, "novelty": novelty, "errors": errors}
+        return Properties(self.dataset, self.survey, self.learned.condensed, **known)
 
     @cached_property
     def novelty(self) -> Novelty | None:

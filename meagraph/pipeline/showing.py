@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from meagraph.pages.page import MARK, page_html
 from meagraph.pages.sampling import POINTS, sample, structures_held
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.planning import Evaluation, central_of, check_plan, describe_settings
+from meagraph.predictions import Errors
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 
@@ -58,6 +59,7 @@ def share(
     cost: PlanCost | None = None,
     curves: CostCurves | None = None,
     quests: QuestsMeasures | None = None,
+    errors: Errors | None = None,
     title: str = "",
     comment: str = "",
     properties: Sequence[str] = (),
@@ -68,12 +70,13 @@ def share(
     """Write one HTML file that shows ``analysis`` to others, by double click, without network: map, clusters, 3D.
 
     With a ``plan`` it shows what is kept; ``evaluation``, or its parts, and ``curves`` what that costs: figures of
-    another plan are left out. ``title`` and ``comment`` are for the reader; ``properties`` are names of further
-    columns. Of more than ``points`` environments a part is drawn, with all representatives that there is room for, and
-    the page says so. The same input gives the same bytes. Folders of the files are not told.
+    another plan are left out. ``errors`` of predictions are shown in a table, and on the map. ``title`` and ``comment``
+    are for the reader; ``properties`` are names of further columns. Of more than ``points`` environments a part is
+    drawn, with all representatives that there is room for, and the page says so. The same input gives the same bytes.
+    Folders of the files are not told.
 
-    Raises MEAGraphError for a plan of other data, a property that is not there, fewer than 1 point, and where the file
-    is another one, unless it may be overwritten, or cannot be written.
+    Raises MEAGraphError for a plan or errors of other data, a property that is not there, fewer than 1 point, and
+    where the file is another one, unless it may be overwritten, or cannot be written.
     """
     if points < 1:
         raise MEAGraphError(f"Expected at least 1 point on the map, got {points}.")
@@ -82,6 +85,13 @@ def share(
     if plan is not None:
         check_plan(plan, dataset)
         plan = plan.counted(survey.clusters)
+    if errors is not None:
+        if errors.dataset.fingerprint != dataset.fingerprint:
+            raise MEAGraphError(
+                f"Expected errors of predictions for {dataset.name}, but they are of {errors.dataset.name}. Read the "
+                "predictions for the data that is shown."
+            )
+        errors = replace(errors, clusters=survey.clusters.labels, cluster_names=tuple(analysis.cluster_names))
     if evaluation is not None:
         measures, cost, quests = evaluation.measures, evaluation.cost, evaluation.quests
     central = central_of(analysis)
@@ -92,7 +102,7 @@ def share(
     central = np.where(np.isin(central, drawn.rows), central, -1)
     shot = Shot(
         dataset=dataset,
-        properties=analysis.properties,
+        properties=analysis.properties if errors is None else analysis.properties_with(errors),
         clusters=survey.clusters,
         names=analysis.cluster_names,
         xy=survey.projection.xy,
@@ -113,6 +123,7 @@ def share(
         cost=cost,
         curves=curves,
         quests=quests,
+        errors=errors,
         progress=progress,
     )
     size = write_whole(path, text)

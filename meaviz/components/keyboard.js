@@ -17,10 +17,10 @@ export function name(event) {
   return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + (shifted ? "Shift+" : "") + upper;
 }
 
-function taken(event) {
+function taken(event, inFields) {
   const path = event.composedPath().filter((node) => node instanceof Element);
   const within = (selector) => path.some((node) => node.matches(selector));
-  if (within(FIELDS) || within(OVERLAYS)) return true;
+  if ((within(FIELDS) && !inFields) || within(OVERLAYS)) return true;
   const own = path.find((node) => node.matches(OWN))?.getAttribute("aria-keyshortcuts").split(" ") ?? [];
   if (own.includes(WORDS[event.key] ?? event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) return true;
   if (event.key.startsWith("Arrow")) return within(MOVED_BY_ARROWS);
@@ -61,7 +61,7 @@ export function render({model}) {
     if (event.key === "Tab") keepInside(event);
     if (event.isComposing || event.defaultPrevented) return;
     const key = name(event);
-    if (!model.keys.includes(key) || taken(event)) return;
+    if (!model.keys.includes(key) || taken(event, model.in_fields.includes(key))) return;
     event.preventDefault();
     event.stopPropagation();
     model.send_msg(key);

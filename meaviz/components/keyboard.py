@@ -10,9 +10,14 @@ from panel.custom import JSComponent
 
 
 class Keyboard(JSComponent):
-    """Calls ``on_key(name)`` for every key of ``keys`` that no field, menu or dialog has a use for."""
+    """Calls ``on_key(name)`` for every key of ``keys`` that no field, menu or dialog has a use for.
+
+    Those of ``in_fields`` it calls while somebody types, too.
+    """
 
     keys = param.List(default=[], item_type=str, doc="Names as in :class:`meaviz.components.shortcuts.Shortcuts`.")
+
+    in_fields = param.List(default=[], item_type=str, doc="Keys of these that no field has a use for.")
 
     _esm = Path(__file__).with_suffix(".js")
 

@@ -35,7 +35,7 @@ class Shortcuts(pn.viewable.Viewer):
 
     A key is named as browsers name it (``"ArrowLeft"``, ``"Escape"``, ``"z"``, ``"?"``), after its modifiers in the
     order ``Ctrl+Alt+Shift+``; Command counts as Ctrl. Shift is named with letters and long names only, for ``"?"`` has
-    it already. Nothing is called while the user types in a field or a dialog or menu is open.
+    it already. Nothing is called while a dialog or menu is open, and while the user types only what is asked for.
     """
 
     def __init__(self) -> None:
@@ -61,8 +61,13 @@ class Shortcuts(pn.viewable.Viewer):
         """Return the listener and the dialog for Panel to lay out; they take no room."""
         return self._layout
 
-    def add(self, key: str, title: str, action: Callable[[], object], group: str = "Page") -> None:
-        """Let ``key`` call ``action``. Raises MEAGraphError for a key that has a meaning already, or none."""
+    def add(
+        self, key: str, title: str, action: Callable[[], object], group: str = "Page", *, in_fields: bool = False
+    ) -> None:
+        """Let ``key`` call ``action``, with ``in_fields`` while the user types, too.
+
+        Raises MEAGraphError for a key that has a meaning already, or none.
+        """
         *modifiers, name = key.split("+") if len(key) > 1 else [key]
         in_order = [modifier for modifier in MODIFIERS if modifier in modifiers]
         if not name or modifiers != in_order or (len(name) == 1 and name != name.lower()):
@@ -71,6 +76,8 @@ class Shortcuts(pn.viewable.Viewer):
             raise MEAGraphError(f"The key {key!r} is taken by {self._known[key].title!r}. Choose another.")
         self._known[key] = Shortcut(key, title, action, group)
         self.keyboard.keys = list(self._known)
+        if in_fields:
+            self.keyboard.in_fields = [*self.keyboard.in_fields, key]
 
     def note(self, keys: str, title: str, group: str) -> None:
         """List a gesture that is handled elsewhere, such as a drag with Shift."""

@@ -61,6 +61,7 @@ class ShowJob:
             "quests": of_plan(planning.quests),
             "curves": planning.curves,
             "measures": None if measured is None else measured.measures,
+            "errors": self.session.data.errors,
         }
 
         def prepare() -> Callable[[Progress], SharedPage]:

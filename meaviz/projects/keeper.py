@@ -54,7 +54,7 @@ class Keeper:
             (planning, ["cost", "curves", "quests"]),
             (selection, ["mask", "filters", "named", "inspected", "pinned", "asked"]),
             (session.judging, ["judgements", "candidate"]),
-            (session.appearance, ["colour_by", "size_by", "axes", "atoms_by", "show_pruned", "labels"]),
+            (session.appearance, ["colour_by", "size_by", "axes", "atoms_by", "show_pruned", "labels", "views"]),
         ):
             part.param.watch(self.changed, names)
 

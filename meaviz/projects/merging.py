@@ -1,7 +1,8 @@
 """Judgements, named plans and named selections of several people in one project.
 
-Nothing of either is lost. Judgements merge act by act: the newest counts, and where people disagree both words stay in
-sight. Of two plans, or selections, of one name and different content both are kept, and that is told.
+Judgements merge act by act: the newest counts, and where people disagree both words stay in sight. Of two plans, or
+selections, of one name and different content both are kept, and that is told. A plan with shares by cluster comes
+only where the clusters are the same, for elsewhere its numbers mean other ones; that is told, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from meaviz.session import Session
 from meaviz.session.planning import LONGEST_NAME
 
 T = TypeVar("T")
+LABEL, ALIKE = 40, 30  # characters of the name of the other project, and by which a name given for it is known again
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,15 @@ def merge_projects(target: str | Path, source: str | Path) -> Merged:
         assert dataset is not None
         before = read_judgements(dataset, project.path / LEDGER)
         count = adopt(Path(source) / LEDGER, project.path / LEDGER)
-        label = Path(source).stem
+        label = Path(source).stem[:LABEL]
         conflicts: list[str] = []
-        state["plans"], plans = _both(state["plans"], theirs.shot.state["plans"], label, _same_plan, conflicts, "plan")
         survey = mine.shot.results.get("survey")
         clusters = None if survey is None else survey.clusters
+        offered = _of_these_clusters(theirs, clusters, conflicts)
+        state["plans"], plans = _both(state["plans"], offered, label, _plans_apart, conflicts, "plan")
         state["plans"] = {name: _own(plan, dataset, clusters) for name, plan in state["plans"].items()}
         state["named"], named = _both(
-            state["named"], theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection"
+            state["named"], theirs.shot.state["named"], label, _selections_apart, conflicts, "selection"
         )
         project.save(replace(mine.shot, state=state))
         after = read_judgements(dataset, project.path / LEDGER)
@@ -81,12 +84,13 @@ def merge_into_session(session: Session, source: str | Path) -> Merged:
     _check_same(dataset.fingerprint, theirs, source)
     before = judging.judgements
     count = adopt(Path(source) / LEDGER, ledger_path())
-    label = Path(source).stem
+    label = Path(source).stem[:LABEL]
     conflicts: list[str] = []
-    plans, new = _both(planning.plans, theirs.shot.state["plans"], label, _same_plan, conflicts, "plan")
     clusters = None if session.data.survey is None else session.data.survey.clusters
+    offered = _of_these_clusters(theirs, clusters, conflicts)
+    plans, new = _both(planning.plans, offered, label, _plans_apart, conflicts, "plan")
     named = {} if selection.named is None else {k: bits.tobytes() for k, bits in selection.named.packed.items()}
-    both, came = _both(named, theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection")
+    both, came = _both(named, theirs.shot.state["named"], label, _selections_apart, conflicts, "selection")
     with session.together():
         if new:
             planning.plans = {name: _own(plan, dataset, clusters) for name, plan in plans.items()}
@@ -124,23 +128,26 @@ def _both(
     mine: Mapping[str, T],
     theirs: Mapping[str, T],
     label: str,
-    same: Callable[[T, T], bool],
+    apart: Callable[[T, T], str],
     conflicts: list[str],
     what: str,
 ) -> tuple[dict[str, T], list[str]]:
-    """What both hold by name, and the names that came; what differs under one name comes under another."""
+    """What both hold by name, and the names that came; what differs under one name comes under another.
+
+    ``apart`` says in words how far two are apart, nothing where they are the same.
+    """
     found, came = dict(mine), []
     for name, one in theirs.items():
         if name not in found:
             found[name] = one
             came.append(name)
-        elif not same(found[name], one):
+        elif words := apart(found[name], one):
             other = _other_name(name, label, found)
-            if any(same(known, one) for key, known in found.items() if key.startswith(name)):
+            if any(not apart(known, one) for key, known in found.items() if key.startswith(name[:ALIKE])):
                 continue  # it came before
             found[other] = one
             came.append(other)
-            conflicts.append(f"The {what} {name!r} differs: theirs is kept as {other!r}.")
+            conflicts.append(f"The {what} {name!r} differs ({words}): theirs is kept as {other!r}.")
     return found, came
 
 
@@ -153,10 +160,33 @@ def _other_name(name: str, label: str, taken: Mapping[str, object]) -> str:
     raise MEAGraphError(f"There are too many plans or selections called {name!r}. Remove some.")
 
 
-def _same_plan(one: PruningPlan, other: PruningPlan) -> bool:
-    return one.config == other.config and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("keep", "structures", "protected")
+def _plans_apart(one: PruningPlan, other: PruningPlan) -> str:
+    structures = int((one.structures != other.structures).sum())
+    if structures:
+        return f"{structures:,} of {len(one.structures):,} structures are kept by one alone"
+    rest = any(not np.array_equal(getattr(one, name), getattr(other, name)) for name in ("keep", "protected"))
+    if rest or one.config != other.config:
+        return "the same structures are kept, by other settings"
+    return ""
+
+
+def _selections_apart(one: bytes, other: bytes) -> str:
+    bits = [np.unpackbits(np.frombuffer(packed, np.uint8)) for packed in (one, other)]
+    count = int((bits[0] != bits[1]).sum())
+    return f"{count:,} environments are in one alone" if count else ""
+
+
+def _of_these_clusters(theirs: Read, mine: Clusters | None, conflicts: list[str]) -> dict[str, PruningPlan]:
+    """The plans of ``theirs`` that can be understood here; the others are told."""
+    survey = theirs.shot.results.get("survey")
+    same = survey is not None and mine is not None and np.array_equal(survey.clusters.labels, mine.labels)
+    plans = theirs.shot.state["plans"]
+    conflicts.extend(
+        f"The plan {name!r} stays in their project: it sets shares of clusters, and these are other ones here."
+        for name, plan in plans.items()
+        if plan.config.fractions and not same
     )
+    return {name: plan for name, plan in plans.items() if same or not plan.config.fractions}
 
 
 def _merged(

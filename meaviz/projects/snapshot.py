@@ -86,9 +86,11 @@ def taken(session: Session) -> Snapshot:
         "plans": dict(planning.plans),
         "compared": planning.compared,
         "judged": judging.judged,
+        "undone": judging.undone,
         "candidate": judging.candidate,
         "past": session.past.all,
         "looks": {name: getattr(session.appearance, name) for name in LOOKS},
+        "views": dict(session.appearance.views),
     }
     runs = tuple(run.learned for run in data.runs)
     return Snapshot(data.asked, data.dataset, data.descriptors, data.learned, runs, results, state, _recipe(session))
@@ -193,9 +195,9 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
         pinned=pinned if -1 <= pinned < size else -1,
         asked=state.get("shown_as", "environment"),
     )
-    session.judging.resume(state.get("judged", ()), state.get("candidate", -1))
+    session.judging.resume(state.get("judged", ()), state.get("undone", ()), state.get("candidate", -1))
     looks = {name: value for name, value in state.get("looks", {}).items() if name in LOOKS}
-    session.appearance.param.update(**looks)
+    session.appearance.param.update(**looks, views=state.get("views", {}))
     if isinstance(known, Properties):
         session.appearance.fit(known)
 

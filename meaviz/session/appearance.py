@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import param
 
 from meagraph.inspection.properties import Properties
@@ -20,6 +22,9 @@ class Appearance(param.Parameterized):
     atoms_by: str = param.String(default=ELEMENT, doc="What colours the atoms in 3D.")
     show_pruned: bool = param.Boolean(default=False, doc="Draw what the plan prunes faintly on the map.")
     labels: bool = param.Boolean(default=True, doc="Name the clusters on the map.")
+    views: Mapping[str, object] = param.Dict(
+        default={}, doc="What single views show, by name, where it is not the usual."
+    )
     whole: bool = param.Boolean(default=False, doc="The map takes the whole window.")
     dark: bool = param.Boolean(default=False)
 

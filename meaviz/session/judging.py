@@ -93,11 +93,19 @@ class Judging(param.Parameterized):
         """The judgements made in this session that were not taken back, the last of which :meth:`undo` takes back."""
         return tuple(self._judged)
 
-    def resume(self, judged: Sequence[Act], candidate: int) -> None:
-        """Go on from what was ``judged`` in a session before, as far as the ledger still knows of it."""
+    @property
+    def undone(self) -> tuple[Act, ...]:
+        """The judgements taken back since the last one, the last of which :meth:`redo` makes once more."""
+        return tuple(self._undone)
+
+    def resume(self, judged: Sequence[Act], undone: Sequence[Act], candidate: int) -> None:
+        """Go on from what was ``judged`` and ``undone`` in a session before, as far as the ledger still knows of it."""
         acts = {} if self.judgements is None else {act.uid: act for act in self.judgements.acts.values()}
-        undone = {act.undoes for act in acts.values()}
-        self._judged = [act for act in judged if act.uid in acts and act.uid not in undone]
+        back = {act.undoes for act in acts.values()}
+        known = [act for act in judged if act.uid in acts]
+        self._judged = [act for act in known if act.uid not in back]
+        self._undone = [act for act in undone if act.uid in back]
+        self._undone += [act for act in reversed(known) if act.uid in back]  # just before that session ended
         self.candidate = candidate if self.flags is not None and candidate < len(self.flags) else -1
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ TITLES = {
     "level": "level of the clusters",
     "next_config": "settings of the next computation",
     "looks": "colours and axes",
+    "views": "how something is shown",
 }
 
 
@@ -62,6 +63,7 @@ class Moment:
     level: int  # clusters; 0 for no hierarchy
     next_config: PipelineConfig
     looks: tuple[Any, ...]  # LOOKS of the appearance
+    views: tuple[tuple[str, Any], ...] = ()
 
     def unlike(self, other: Moment) -> frozenset[str]:
         """The names of what differs."""
@@ -98,7 +100,7 @@ class Past:
         selection.param.watch(self._note, ["mask", "filters", "named", "pinned"])
         planning.param.watch(self._note, ["settings", "leave_out_flagged", "keep_ordinary", "plans", "compared"])
         judging.param.watch(self._note, ["judgements"])
-        appearance.param.watch(self._note, list(LOOKS))
+        appearance.param.watch(self._note, [*LOOKS, "views"])
         self._held: dict[str, tuple[object, Any]] = {}  # bits of what has not changed since the moment before
         self._history.start(self.moment())
 
@@ -122,10 +124,15 @@ class Past:
         return self._history.can_redo
 
     def resume(self, moments: Sequence[Moment], place: int) -> None:
-        """Go on from what :attr:`all` was once."""
-        self._history.resume(moments, place)
-        if not moments:
-            self._history.start(self.moment())
+        """Go on from what :attr:`all` was once; what came from elsewhere meanwhile is a step, too."""
+        now = self.moment()
+        fits = [replace(one, judged=min(one.judged, now.judged)) for one in moments[: place + 1]]
+        self._history.resume([*fits, *moments[place + 1 :]], place)
+        present = self._history.present
+        if present is None:
+            self._history.start(now)
+        elif present.unlike(now) & {"named", "plans"}:  # kept just before a kill, or merged
+            self._history.push(now)
         self._anew = False
         self._settle()
 
@@ -148,6 +155,7 @@ class Past:
             0 if survey is None or tree is None else survey.clusters.n_clusters,
             self._data.next_config,
             tuple(getattr(self._appearance, name) for name in LOOKS),
+            tuple(sorted(self._appearance.views.items())),
         )
 
     def _bits(self, name: str, of: object, make: Callable[[Any], Any]) -> Any:
@@ -232,6 +240,8 @@ class Past:
         )
         if "looks" in what:
             self._appearance.param.update(**dict(zip(LOOKS, moment.looks, strict=True)))
+        if "views" in what:
+            self._appearance.views = dict(moment.views)
 
     def _begin(self, *events: Event) -> None:
         """Another dataset or map begins a new past; another level of the clusters on the same map is a step."""

@@ -12,6 +12,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT
 from meaviz.style.text import TextPane, markup
+from meaviz.views.shared.remembered import remember
 
 MOST = 60  # rows, and columns; the largest
 EMPTY = markup('<p class="empty">No clusters yet: compute the map first.</p>')
@@ -46,6 +47,7 @@ class CompositionView(pn.viewable.Viewer):
         session.appearance.param.watch(held(self._draw), "dark")
         session.selection.param.watch(held(self._follow), "mask")
         self._offer()
+        remember(session, composition_by=self.category, composition_of=self.of, composition_only=self.only)
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""

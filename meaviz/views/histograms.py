@@ -14,6 +14,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, on_another_map
 from meaviz.style.page import DENSE_CHOICE, FACTS_CSS, FILL
 from meaviz.style.text import TextPane, markup
+from meaviz.views.shared.remembered import remember
 
 FIRST = ("energy", "force", "score")
 MOST = 6
@@ -45,6 +46,7 @@ class HistogramsView(pn.viewable.Viewer):
         session.selection.param.watch(held(self._select), "mask")
         session.appearance.param.watch(held(self._restyle), "dark")
         self._offer()
+        remember(session, histograms=self.choice)
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""

@@ -214,6 +214,8 @@ class ProjectMenu(pn.viewable.Viewer):
         parts = [*([alert(keeping.message)] if keeping.message else [])]
         if keeping.state == "elsewhere":
             parts.append(small_button("Go on here", self._go_on))
+        notes = [TextPane(note, **NARROW) for note in keeping.notes]
+        close = small_button("Close", self._close, margin=(9, 0, 0, 8))
         if keeping.missing:
             more = f" and {len(keeping.missing) - 3:,} more" if len(keeping.missing) > 3 else ""
             parts += [
@@ -222,11 +224,11 @@ class ProjectMenu(pn.viewable.Viewer):
                     "an export writes its frames anew, not byte for byte.",
                     **NARROW,
                 ),
-                pn.Row(self.folder, small_button("Look there", self.look), **NARROW),
+                pn.Row(self.folder, small_button("Look there", self.look, margin=(9, 0, 0, 8)), close, **NARROW),
+                *notes,
             ]
-        parts += [TextPane(note, **NARROW) for note in keeping.notes]
-        if parts and (keeping.missing or keeping.notes):
-            parts.append(small_button("Close", self._close))
+        elif notes:
+            parts += [*notes[:-1], pn.Row(notes[-1], close, **NARROW)]
         self.strip.objects, self.strip.visible = parts, bool(parts)
 
     def _close(self) -> None:

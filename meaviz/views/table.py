@@ -16,6 +16,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session, another_level, cluster_name
 from meaviz.style.page import FACTS_CSS, FILL, SEGMENT, table_look
 from meaviz.style.text import TextPane, markup
+from meaviz.views.shared.remembered import remember
 
 PAGE = 50  # rows
 LIVE = ("kept", "flag")  # change too often to sort by them
@@ -86,6 +87,13 @@ class TableView(pn.viewable.Viewer):
         session.judging.param.watch(self._fill, "flags")
         session.appearance.param.watch(self._restyle, "dark")
         self._start()
+        remember(
+            session,
+            table_level=self._level,
+            table_sort=self._sort,
+            table_falling=self._falling,
+            table_only=self._only,
+        )
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""

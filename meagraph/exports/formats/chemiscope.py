@@ -27,7 +27,7 @@ def write_chemiscope(kept: Kept, folder: Path) -> Written:
     atoms = kept.atoms_of(rows)
     table = table_of(kept)
     properties: dict[str, Any] = {"group": _property("structure", dataset.groups[rows])}
-    left = []
+    left, columns = [], []
     if kept.has_energy[rows].all():
         properties["energy"] = _property("structure", dataset.energy[rows], "eV")
         properties["energy per atom"] = _property("structure", dataset.energy[rows] / dataset.sizes[rows], "eV/atom")
@@ -39,8 +39,8 @@ def write_chemiscope(kept: Kept, folder: Path) -> Written:
         if column.isna().any():
             left.append(name)
             continue
-        number = column.dtype.kind in "iuf"
-        properties[name] = _property("atom", column.to_numpy() if number else column.astype(str), units.get(name, ""))
+        columns.append(name)
+        properties[name] = _property("atom", _values(column), units.get(name, ""))
     axes = {axis: {"property": name} for axis, name in (("x", "umap_1"), ("y", "umap_2")) if name in properties}
     colour = {"color": {"property": "cluster"}} if "cluster" in properties else {}
     content = {
@@ -61,7 +61,14 @@ def write_chemiscope(kept: Kept, folder: Path) -> Written:
     notes = ["chemiscope's file is to look at: it holds the length of forces, and no stress.", entries_left(kept)]
     if left:
         notes.append(f"Not written, for they are missing somewhere: {', '.join(left)}.")
-    return written(kept, (FILE,), rows, atoms=atoms, notes=said(notes), details={"energy": "energy" in properties})
+    return written(
+        kept,
+        (FILE,),
+        rows,
+        atoms=atoms,
+        notes=said(notes),
+        details={"energy": "energy" in properties, "columns": columns},
+    )
 
 
 def check_chemiscope(kept: Kept, folder: Path, made: Written) -> None:
@@ -90,6 +97,9 @@ def check_chemiscope(kept: Kept, folder: Path, made: Written) -> None:
     }
     if made.details["energy"]:
         fields["energy"] = (properties["energy"]["values"], dataset.energy[rows])
+    table = table_of(kept)
+    for name in made.details["columns"]:
+        fields[name] = (properties[name]["values"], _listed(_values(table[name].iloc[atoms])))
     for name, (came, meant) in fields.items():
         same = len(came) == len(meant) and np.array_equal(np.asarray(came).reshape(np.shape(meant)), np.asarray(meant))
         if not same:
@@ -99,9 +109,17 @@ def check_chemiscope(kept: Kept, folder: Path, made: Written) -> None:
 
 
 def _property(target: str, values: Any, unit: str = "") -> dict[str, Any]:
+    return {"target": target, "values": _listed(values), **({"units": unit} if unit else {})}
+
+
+def _values(column: Any) -> Any:
+    """A column of the table of environments as it is written: numbers, or words."""
+    return column.to_numpy() if column.dtype.kind in "iuf" else column.astype(str)
+
+
+def _listed(values: Any) -> list[Any]:
     plain = np.asarray(values)
-    listed = plain.tolist() if plain.dtype.kind in "iuf" else [writable_text(str(value)) for value in plain.tolist()]
-    return {"target": target, "values": listed, **({"units": unit} if unit else {})}
+    return plain.tolist() if plain.dtype.kind in "iuf" else [writable_text(str(value)) for value in plain.tolist()]
 
 
 def _structure(kept: Kept, row: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def nequip(kept: Kept, train: str, *, stress: bool) -> str:
     labels = ("total_energy", "forces", *(["stress"] if stress else []))
     coefficients = "\n".join(f"      {name}: 1.0" for name in labels)
     errors = "\n".join(f"      {name}: 1.0" for name in ("total_energy_mae", "forces_mae", *(["stress_mae"] * stress)))
-    symbols = ", ".join(kept.symbols)
+    symbols, names = ", ".join(kept.symbols), ", ".join(f"{symbol}: {symbol}" for symbol in kept.symbols)
     return f"""# nequip-train -cp "$PWD" -cn nequip.yaml
 run: [train]
 cutoff_radius: 5.0  # Å, as in NequIP's tutorial; choose it for the material
@@ -69,7 +69,8 @@ data:
     val: 0.1
   transforms:
     - _target_: nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper
-      chemical_symbols: ${{chemical_symbols}}
+      model_type_names: ${{model_type_names}}
+      chemical_species_to_atom_type_map: {{{names}}}
     - _target_: nequip.data.transforms.NeighborListTransform
       r_max: ${{cutoff_radius}}
   train_dataloader:
@@ -197,6 +198,12 @@ dataPath = JSON
 [OUTFILE]
 metrics = {kept.stem}_metrics.md
 potential = {kept.stem}_pot
+
+[EXTRAS]
+dump_descriptors = 0
+dump_truth = 0
+dump_weights = 0
+dump_dataframe = 0
 
 [REFERENCE]
 units = metal

@@ -17,6 +17,7 @@ from meaviz.views.clusters.levels import LevelSlider
 from meaviz.views.clusters.table import CENTRAL, EDGE, cluster_facts, pictures
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import keep_state
+from meaviz.views.shared.remembered import remember
 
 BEFORE = {  # title and width in pixels; the means of properties stand between
     "colour": ("", 34),
@@ -121,6 +122,7 @@ class ClusterView(pn.viewable.Viewer):
         session.data.param.watch(self._show_activity, "survey")
         keep_state(self._show_activity, self._measure)
         self._show()
+        remember(session, cluster_means=self._means)
 
     def __panel__(self) -> pn.Column:
         """Return the view for Panel to lay out."""

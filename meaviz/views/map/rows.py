@@ -13,6 +13,7 @@ import param
 from meagraph.errors import MEAGraphError
 from meaviz.session import Session
 from meaviz.session.appearance import PLACES, QUICK
+from meaviz.session.filters import Filters
 from meaviz.style.page import DENSE, DENSE_CHOICE
 from meaviz.style.text import TextPane, plain
 from meaviz.views.shared.buttons import small_button, toggle
@@ -239,8 +240,18 @@ class FilterRow(MapRow):
         if filters.condition:
             texts["condition"] = filters.condition
         self._chips.objects = [self._chip(name, text) for name, text in texts.items()]
-        if not texts and not self._setting:
+        if not self._setting and not self._shows(filters):
             self._show_limits()
+
+    def _shows(self, filters: Filters) -> bool:
+        """What is offered for the chosen property is as ``filters`` have it, which undo may have changed."""
+        name, whole = self._property.value, (self._range.start, self._range.end)
+        limits = next(((low, high) for key, low, high in filters.ranges if key == name), whole)
+        chosen = next((names for key, names in filters.choices if key == name), ())
+        range_holder, categories_holder = self._holders
+        return (not range_holder.visible or tuple(self._range.value) == limits) and (
+            not categories_holder.visible or tuple(self._categories.value) == chosen
+        )
 
     def _chip(self, name: str, text: str) -> pmui.Button:
         shown = text if len(text) <= 48 else f"{text[:45]}…"

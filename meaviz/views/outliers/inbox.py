@@ -26,6 +26,7 @@ from meaviz.views.outliers.rows import row_of
 from meaviz.views.outliers.why import why
 from meaviz.views.shared.buttons import small_button
 from meaviz.views.shared.feedback import alert, keep_state
+from meaviz.views.shared.remembered import remember
 
 PAGE = 50  # candidates on the list at a time
 NEIGHBOURS = 8  # that can be looked at in 3D
@@ -71,6 +72,7 @@ class InboxView(pn.viewable.Viewer):
         self.list.dark = session.appearance.dark
         self._renew()
         self._show_why()
+        remember(session, outliers_which=self.which, outliers_signal=self.signal, outliers_grouped=self.grouped)
 
     def __panel__(self) -> pn.Row:
         """Return the view for Panel to lay out."""

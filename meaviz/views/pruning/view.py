@@ -125,7 +125,9 @@ class PruningView(pn.viewable.Viewer):
             size="small",
             margin=(2, 12),
         )
-        self._faint = pmui.Switch(label="Show what is pruned on the map", value=False, size="small", margin=(2, 12))
+        self._faint = pmui.Switch(
+            label="Show what is pruned on the map", value=session.appearance.show_pruned, size="small", margin=(2, 12)
+        )
         self._figures = TextPane("", sizing_mode="stretch_width", margin=(0, 12), stylesheets=[FACTS_CSS])
         self._charts = [
             Chart(draw, PlanBars(what, None), sizing_mode="stretch_both", min_height=CHART)
@@ -168,9 +170,9 @@ class PruningView(pn.viewable.Viewer):
             widget.param.watch(self._configure, "value")
         session.planning.param.watch(self._take, "settings")
         session.planning.param.watch(self._show_figures, "figures")
-        self._flagged.link(session.planning, value="leave_out_flagged")
-        self._ordinary.link(session.planning, value="keep_ordinary")
-        self._faint.link(session.appearance, value="show_pruned")
+        self._flagged.link(session.planning, value="leave_out_flagged", bidirectional=True)
+        self._ordinary.link(session.planning, value="keep_ordinary", bidirectional=True)
+        self._faint.link(session.appearance, value="show_pruned", bidirectional=True)
         session.data.param.watch(self._offer_groups, "dataset")
         session.data.param.watch(lambda event: self._show_rule(), "errors")
         session.planning.param.watch(self._show, "plan")

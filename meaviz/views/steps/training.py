@@ -60,9 +60,18 @@ class DescriptorStep(Step):
             label="Context for clusters and map", size="small", value=self.session.data.next_config.context, **COMPACT
         )
         self.lengths = caption(margin=0)
+        self.session.data.param.watch(self._follow, "next_config")
         self.session.data.param.watch(self._show_lengths, "descriptors")
         self._show_lengths()
         return [self.descriptor, self.source, basis, self.context, self.lengths, compute]
+
+    def _follow(self, event: Any) -> None:
+        """Show settings that came from elsewhere: undo, or a project."""
+        settings = event.new.descriptors
+        self.descriptor.value = settings.method
+        self.source.param.update(value=settings.source, value_input=settings.source)
+        self.r_cut.value, self.n_max.value, self.l_max.value = settings.r_cut, settings.n_max, settings.l_max
+        self.context.value = event.new.context
 
     def _show_lengths(self, *events: object) -> None:
         """Cutoff and shell of the context, which follow from the dataset."""
@@ -141,17 +150,14 @@ class ModelStep(Step):
         self.device = pmui.Select(label="Device", options=list(DEVICES), value="auto", size="small", **COMPACT)
         self.path = pmui.TextInput(label="Model file", placeholder="niobium.safetensors", size="small", **COMPACT)
         self.replace = pmui.Checkbox(label="Replace an earlier model", size="small", value=False, **COMPACT)
-        train, load, tune, save = (
-            button("Train"),
-            button("Load", variant="outlined"),
-            button("Fine-tune", variant="outlined"),
-            button("Save", variant="outlined"),
-        )
+        train = button("Train")
+        load, tune, save = (button(label, variant="outlined") for label in ("Load", "Fine-tune", "Save"))
         train.on_click(lambda event: self.train())
         load.on_click(lambda event: self.load(fine_tune=False))
         tune.on_click(lambda event: self.load(fine_tune=True))
         save.on_click(lambda event: self.save())
         self.saved = caption(margin=0, visible=False)
+        self.session.data.param.watch(self._follow, "next_config")
         return [
             self.latent,
             pn.Row(self.epochs, self.patience, margin=0),
@@ -189,6 +195,13 @@ class ModelStep(Step):
         if not learned.history:
             return "loaded"
         return f"loss {best_epoch(learned.history).judged:.3g}"
+
+    def _follow(self, event: Any) -> None:
+        """Show settings that came from elsewhere: undo, a project, or an earlier training."""
+        config = event.new
+        self.epochs.value, self.patience.value = config.training.epochs, config.training.patience
+        self.threshold.value, self.neighbours.value = round(config.graph.lower, 4), config.graph.neighbours
+        self.seed.value, self.latent.value = config.seed, config.latent
 
     def _configure(self) -> bool:
         config = self.session.data.next_config
@@ -283,13 +296,8 @@ class MapStep(Step):
             visible=method == "leiden",
             **NUMBER,
         )
-        self.size = pmui.IntInput(
-            label="Fewest environments",
-            value=config.clustering.min_cluster_size,
-            start=2,
-            end=100_000,
-            **NUMBER,
-        )
+        fewest = config.clustering.min_cluster_size
+        self.size = pmui.IntInput(label="Fewest environments", value=fewest, start=2, end=100_000, **NUMBER)
         self.samples = pmui.IntInput(
             label="Smoothing", value=config.clustering.min_samples, start=1, end=1000, **NUMBER
         )
@@ -301,8 +309,11 @@ class MapStep(Step):
             self.resolution.visible = event.new == "leiden"
             by_density.visible = event.new == "hdbscan"
 
-        def follow(event: Any) -> None:
-            self.rate.value, self.method.value = event.new.pooling_rate, event.new.clustering.method
+        def follow(event: Any) -> None:  # undo, a project, or the tab Pooling rate
+            clustering = event.new.clustering
+            self.rate.value, self.method.value = event.new.pooling_rate, clustering.method
+            self.resolution.value = clustering.resolution
+            self.size.value, self.samples.value = clustering.min_cluster_size, clustering.min_samples
 
         self.method.param.watch(show_settings, "value")
         self.session.data.param.watch(follow, "next_config")

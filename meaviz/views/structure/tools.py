@@ -16,6 +16,7 @@ from meaviz.style.page import NUMBER_ONLY, SEGMENT, TIP_LETS_THROUGH
 from meaviz.views.shared.atom_colours import choices
 from meaviz.views.shared.buttons import icon_button, small_button, toggle
 from meaviz.views.shared.feedback import keep_state
+from meaviz.views.shared.remembered import remember
 
 SPEEDS = {"0.5 / s": 0.5, "1 / s": 1.0, "2 / s": 2.0, "5 / s": 5.0, "10 / s": 10.0}
 
@@ -145,6 +146,9 @@ def _settings(session: Session, viewer: StructureViewer, shown: Shown) -> pn.Col
     scale.link(viewer, value="arrow_scale", bidirectional=True)
     speed = select("Player", SPEEDS, viewer.speed, width=96)
     speed.link(viewer, value="speed")
+    shown_in_3d = {"style": style, "arrows": arrows, "cell": frame, "axes": axes, "overlaid": overlaid, "scale": scale}
+    repeats = {f"cells_{axis}": widget for axis, widget in zip("abc", cells, strict=True)}
+    remember(session, **{f"atoms_{name}": widget for name, widget in (shown_in_3d | repeats).items()})
     factor = select("Picture, size", {"1 ×": 1, "2 ×": 2, "4 ×": 4, "8 ×": 8}, 4, width=96)
     paper = select("Background", BACKGROUNDS, "theme", width=120)
     save = small_button(

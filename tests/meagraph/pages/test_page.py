@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 import meagraph as mg
+from meagraph.errors import MEAGraphError
 from meagraph.pages.packing import unpacked
 from tests.support.finished import Finished
+from tests.support.predicted import errors_off
 
 EVIL = "</title></script><script>window.__hit=1</script><img src=q onerror=window.__hit=2>&\u202e"
 
@@ -154,3 +156,20 @@ def test_what_does_not_fit_is_refused(finished: Finished, tmp_path: Path) -> Non
         mg.share(found, tmp_path / "p.html", plan=replace(plan, keep=plan.keep[:-1]))
     assert other.read_text() == "mine"
     assert not (tmp_path / "p.html").exists()
+
+
+def test_errors_of_predictions_are_shown_and_colour_the_map(finished: Finished, tmp_path: Path) -> None:
+    analysis = finished.analysis
+    errors = errors_off(analysis.dataset)
+    text, _, content = page(tmp_path / "p.html", analysis, errors=errors)
+    (force,) = (one for one in content["columns"] if one["name"] == "force_error")
+    shown = unpacked(force["values"])
+    assert np.nanargmax(shown) == 7  # all environments are drawn, in their order
+    assert shown[7] == pytest.approx(5.0, rel=1e-4)
+    assert "How far predictions are off" in text
+    known = np.isfinite(errors.energy)
+    assert f"{1000 * 0.4 / np.sqrt(known.sum()):.2f}" in text  # RMSE of all, meV/atom
+    assert "How far predictions are off" not in page(tmp_path / "q.html", analysis)[0]
+    other = replace(analysis.dataset, energy=analysis.dataset.energy + 1.0)
+    with pytest.raises(MEAGraphError, match="Read the predictions for the data"):
+        mg.share(analysis, tmp_path / "r.html", errors=replace(errors, dataset=other))

@@ -50,7 +50,10 @@ def test_projects_merge_and_say_where_they_disagree(
     assert main([str(mine), "--merge", str(theirs)]) == 0
     said = capsys.readouterr().out
     assert "2 judgements, 2 plans" in said
-    assert "The plan 'final' differs: theirs is kept as 'final (bob)'" in said
+    ours, other = (Project(path).read().shot.state["plans"]["final"].structures for path in two)
+    apart = int((ours != other).sum())
+    assert f"The plan 'final' differs ({apart} of {len(ours)} structures are kept by one alone)" in said
+    assert "theirs is kept as 'final (bob)'" in said
     assert "1 environments are judged differently" in said
     again = merge_projects(mine, theirs)
     assert (again.judgements, again.plans, again.selections, again.conflicts) == (0, (), (), ())
@@ -88,3 +91,32 @@ def test_other_data_does_not_merge(two: tuple[Path, Path], tmp_path: Path, write
     with pytest.raises(MEAGraphError, match="expected a project of the same data"):
         merge_projects(two[0], tmp_path / "empty.meaviz")
     Project(two[0], write=True).close()
+
+
+def test_shares_of_other_clusters_do_not_come(
+    shown: Shown, two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home of eve"))
+    session = shown()
+    session.planning.settings = replace(session.planning.settings, fractions=((0, 0.9),))
+    session.planning.keep("by hand")
+    same = merge_projects(two[0], save(session, tmp_path / "eve.meaviz"))
+    assert (same.plans, same.conflicts) == (("by hand",), ())
+    usual = session.data.survey.clusters.n_clusters
+    session.set_level(usual - 1 if usual > 1 else 2)
+    session.planning.settings = replace(session.planning.settings, fractions=((0, 0.9),))
+    session.planning.keep("by hand, coarser")
+    other = merge_projects(two[0], save(session, tmp_path / "coarse.meaviz"))
+    assert other.plans == ()
+    assert "'by hand, coarser' stays in their project" in other.conflicts[0]
+
+
+def test_a_long_name_merges_once(shown: Shown, two: tuple[Path, Path], tmp_path: Path) -> None:
+    long = "n" * 80
+    for path, keep in zip(two, (0.3, 0.6), strict=True):
+        session = shown()
+        session.planning.settings = replace(session.planning.settings, keep=keep)
+        session.planning.keep(long)
+        save(session, path)
+    assert len(merge_projects(*two).plans) == 1
+    assert merge_projects(*two).plans == ()

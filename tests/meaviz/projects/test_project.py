@@ -44,6 +44,7 @@ def work(session: Session) -> None:
     planning.settings = replace(planning.settings, keep=0.3)
     session.judging.judge(np.array([1, 2]), "outlier", note="odd")
     session.appearance.colour_by = "element"
+    session.appearance.views = {"table_falling": False, "histograms": ("force", "energy")}
 
 
 def saved(session: Session, path: Path) -> Snapshot:
@@ -81,6 +82,7 @@ def test_what_is_opened_shows_what_was_saved(shown: Shown, tmp_path: Path, monke
     np.testing.assert_array_equal(second.planning.plan.structures, first.planning.plan.structures)
     np.testing.assert_array_equal(second.judging.flags, first.judging.flags)
     assert second.appearance.colour_by == "element"
+    assert second.appearance.views == first.appearance.views
     recipe = (tmp_path / "a.meaviz" / "recipe.yaml").read_text()
     assert recipe == recipe_of(first).to_yaml() == recipe_of(second).to_yaml()
     assert not [path for path in (tmp_path / "nothing").rglob("*") if path.is_file()]
@@ -109,6 +111,8 @@ def test_undo_goes_on_where_it_was(shown: Shown, tmp_path: Path) -> None:
     work(first)
     second = Session(author="ada")
     restore(second, saved(first, tmp_path / "a.meaviz"))
+    moments, place = second.past.all
+    assert (len(moments), place) == (len(first.past.all[0]), first.past.all[1])  # opening is no step
     second.planning.move_in_history(-1)
     assert second.planning.settings.keep == 0.4
     second.selection.move_in_history(-1)
@@ -117,6 +121,44 @@ def test_undo_goes_on_where_it_was(shown: Shown, tmp_path: Path) -> None:
     assert second.judging.undo() is not None
     assert second.judging.flags is not None
     assert not second.judging.flags.any()
+
+
+def test_what_was_undone_is_done_again_in_another_session(shown: Shown, tmp_path: Path) -> None:
+    first = shown()
+    now = [0.0]
+    first.past.clock = lambda: now[0]
+    first.judging.judge(np.array([2]), "outlier")
+    now[0] += 10
+    assert first.past.move(-1) == "judgement"
+    second = Session(author="ada")
+    restore(second, saved(first, tmp_path / "a.meaviz"))
+    assert not second.judging.flags.any()
+    assert second.past.move(1) == "judgement"
+    assert np.flatnonzero(second.judging.flags).tolist() == [2]
+
+
+def test_what_a_kill_left_between_ledger_and_project_is_undone_as_all_else(shown: Shown, tmp_path: Path) -> None:
+    first = shown()
+    now = [0.0]
+    first.past.clock = lambda: now[0]
+    first.judging.judge(np.array([2]), "outlier")
+    now[0] += 10
+    path = save(first, tmp_path / "a.meaviz")
+    first.past.move(-1)  # reaches the ledger at once, and no project any more
+    first.selection.select_rows([5])
+    first.selection.keep("late")
+    second = Session(author="ada")
+    second.past.clock = lambda: now[0]
+    restore(second, Project(path).read().shot)
+    assert second.selection.named.names == ["late"]
+    now[0] += 10
+    second.judging.judge(np.array([3]), "outlier")
+    now[0] += 10
+    assert second.past.move(-1) == "judgement"
+    assert not second.judging.flags.any()
+    assert second.selection.named.names == ["late"]
+    assert second.past.move(-1) == "named selections"
+    assert second.selection.named.names == []
 
 
 def test_results_are_written_once(shown: Shown, tmp_path: Path) -> None:

@@ -34,6 +34,22 @@ def alpha(view: PruningView) -> pmui.FloatSlider:
     return next(one for one in view.__panel__().select(pmui.FloatSlider) if "α" in one.label)
 
 
+def test_switches_follow_what_is_undone(session: Session) -> None:
+    session.appearance.show_pruned = True
+    view = PruningView(session, Workflow(session))
+    assert switch(view, "Show what is pruned").value
+    for label, part, name in (
+        ("Leave out", session.planning, "leave_out_flagged"),
+        ("Always keep", session.planning, "keep_ordinary"),
+        ("Show what is pruned", session.appearance, "show_pruned"),
+    ):
+        before = getattr(part, name)
+        switch(view, label).value = not before
+        assert getattr(part, name) is not before
+        session.past.move(-1)
+        assert switch(view, label).value is before
+
+
 def test_the_exponent_is_the_datasets_unless_it_is_set(session: Session) -> None:
     view = PruningView(session, Workflow(session))
     assert session.planning.settings.alpha is None

@@ -95,6 +95,8 @@ def test_chemiscope_opens_its_file(finished: Finished, plan: PruningPlan, files:
     [
         ("csv", "environments.csv", ",kept,False", ",pruned,False"),
         ("chemiscope", "chemiscope.json", '"energy": {"target": "structure", "values": [', "\\g<0>1"),
+        ("chemiscope", "chemiscope.json", '"umap_2": {"target": "atom", "values": [', "\\g<0>1"),
+        ("chemiscope", "chemiscope.json", '"chosen": {"target": "atom", "values": ["', "\\g<0>un"),
     ],
 )
 def test_a_table_that_differs_is_an_error(
@@ -117,7 +119,7 @@ def test_a_table_that_differs_is_an_error(
         return written
 
     monkeypatch.setitem(FORMATS, name, replace(FORMATS[name], write=wrong))
-    with pytest.raises(ExportError, match=rf"{name}/{file}.*(expected status|expected energy)"):
+    with pytest.raises(ExportError, match=rf"{name}/{file}.*expected (status|energy|umap_2|chosen)"):
         mg.export(finished.analysis, plan, tmp_path, formats=[name])
     assert list(tmp_path.iterdir()) == []
 
