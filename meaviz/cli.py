@@ -117,9 +117,10 @@ def _serve(options: argparse.Namespace) -> int:
     from meaviz.projects.keeper import held
     from meaviz.session import Session
     from meaviz.session.places import Places
-    from meaviz.session.queue import Queue
+    from meaviz.session.queue import Queues
 
-    queue = Queue(options.jobs, options.jobs_each, options.memory and options.memory * 1e9) if options.serve else None
+    limit = options.memory and options.memory * 1e9
+    queues = Queues.of(options.jobs, options.jobs_each, limit) if options.serve else None
 
     def app() -> Any:
         # of a session's headers the browser can make up those that Panel shows, but not the request itself
@@ -131,7 +132,7 @@ def _serve(options: argparse.Namespace) -> int:
             places=Places.at(options.root, results=results, writable=not options.read_only),
             user=user,
             home=home_of(folder_name(user)),
-            queue=queue,
+            queues=queues,
         )
         return build(options.data, session=session, ahead=ahead, keep=True, **reading)
 

@@ -15,11 +15,10 @@ from urllib.parse import quote
 from meagraph.cache import data_home
 from meagraph.errors import MEAGraphError
 from meagraph.logs import state_folder
-from meaviz.serving.guard import Guard, new_token, of_this_machine
+from meaviz.serving.guard import TOKEN_VARIABLE, Guard, new_token, of_this_machine
 from meaviz.serving.passwords import NAME, Passwords, add_user
 from meaviz.serving.private import kept_secret
 
-TOKEN_VARIABLE = "MEAVIZ_TOKEN"  # not an option: every user of a machine sees command lines
 OAUTH = {"key": "MEAVIZ_OAUTH_KEY", "secret": "MEAVIZ_OAUTH_SECRET", "encryption_key": "MEAVIZ_OAUTH_ENCRYPTION"}
 
 

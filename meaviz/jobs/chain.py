@@ -34,6 +34,7 @@ from meagraph.pruning.ranking import Ranking
 from meagraph.workers import Workers
 from meagraph.workers.clients import active_client, workers_of
 from meaviz.components.map import environment_map, hits
+from meaviz.jobs.needs import of_analysis
 from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
 
 RANK = "rank"  # the step
@@ -94,9 +95,12 @@ class Chain:
     quick: Sight | None = None
     learned: Learned | None = None  # None: the chain trains a model
     training: dict[str, Any] = field(default_factory=dict)  # goes to learn()
+    promise: Callable[[float, str], object] = lambda needs, what: None  # of memory; may refuse
 
     def run(self, progress: Progress) -> None:
         """Compute step by step. Raises what the steps raise; what was handed over before stays."""
+        n = self.dataset.n_environments
+        self.promise(of_analysis(self.dataset, self.config), f"the analysis of {n:,} environments")
         described = self if self._described else self._describe(progress)
         taught = described if described.learned is not None else described._learn(progress)
         taught._look(progress)

@@ -18,7 +18,7 @@ class Examiner:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.runner = JobRunner(self.report)
+        self.runner = JobRunner(self.report, session.turns.short)
         self.at_work_on: AtomicDataset | None = None  # at work on this one
         self.first: Findings | None = None  # what is known of it so far
         self._stopped = False

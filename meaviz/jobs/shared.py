@@ -18,6 +18,7 @@ from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learned import Learned
@@ -114,3 +115,10 @@ def one_evidence(dataset: AtomicDataset, progress: Progress = silent) -> Evidenc
 def one_survey(dataset: AtomicDataset, learned: Learned, found: Survey) -> Survey:
     """The one survey of these structures and labels by this model with these settings."""
     return shared().one(("survey", dataset.fingerprint, learned.key, found.config), found)
+
+
+def one_set_of_equations(dataset: AtomicDataset, seed: int, progress: Progress = silent) -> Prepared:
+    """The equations of the quick force field, with the structures that ``seed`` holds out. Raises what making does."""
+    key = ("equations", dataset.fingerprint, seed)
+    known: Prepared | None = shared().find(key)
+    return known or shared().one(key, prepare(dataset, seed=seed, progress=progress))
