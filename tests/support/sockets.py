@@ -98,7 +98,7 @@ class PageSocket:
         """Draw a lasso on the map, in its own units; seconds until the page is told how much is selected."""
         shape = _map(type="poly", x=xs, y=ys)
         now = time.monotonic()
-        said = asyncio.create_task(self.hear(re.compile(r"[\d,]+ of [\d,]+ selected")))
+        said = asyncio.create_task(self.hear(re.compile(r"of [\d,]+ selected")))
         await asyncio.sleep(0)
         await self.change(
             self.named("gesture"), "data", _map(shape=[shape], shift=[False], ctrl=[False], time=[now * 1000])
