@@ -19,7 +19,7 @@ from meaviz.desktop import launcher as desktop
 from meaviz.options import add_serving_options, ask_for_user, folder_name, home_of, obstacle, serving
 from meaviz.serving.guard import of_this_machine
 from meaviz.serving.private import forget_browser, open_browser
-from meaviz.serving.server import address_of, free_port, make, named_for
+from meaviz.serving.server import address_of, free_port, make, named_for, open_more_files
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
@@ -120,6 +120,7 @@ def _serve(options: argparse.Namespace) -> int:
     from meaviz.session.queue import Queues
 
     limit = options.memory and options.memory * 1e9
+    open_more_files()
     queues = Queues.of(options.jobs, options.jobs_each, limit) if options.serve else None
 
     def app() -> Any:

@@ -9,7 +9,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.inspection.findings import Findings, examine, examine_labels
 from meagraph.progress import Progress
 from meaviz.jobs.runner import JobRunner
-from meaviz.jobs.shared import shared
+from meaviz.projects.common import shared
 from meaviz.session import Session
 
 

@@ -6,13 +6,9 @@ nothing of it belongs to a user: selections, judgements and plans are the sessio
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from weakref import WeakValueDictionary
-
-import panel as pn
+from typing import Any
 
 from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset
@@ -26,37 +22,7 @@ from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
-
-T = TypeVar("T")
-
-
-class Shared:
-    """Objects by a key of their content, for as long as anything else holds them; safe to use from any thread."""
-
-    def __init__(self) -> None:
-        self._held: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def find(self, key: Hashable) -> Any:
-        """What is held under ``key``, or None."""
-        with self._lock:
-            return self._held.get(key)
-
-    def put(self, key: Hashable, value: object) -> None:
-        """Hold ``value`` under ``key``, whatever was there."""
-        with self._lock:
-            self._held[key] = value
-
-    def one(self, key: Hashable, value: T) -> T:
-        """The one object of this content: what is held under ``key``, else ``value``, which is held from now on."""
-        with self._lock:
-            found: T = self._held.setdefault(key, value)
-            return found
-
-
-def shared() -> Shared:
-    """What the sessions of this process share."""
-    return pn.state.as_cached("meaviz: results in common", Shared)
+from meaviz.projects.common import shared
 
 
 def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 import pytest
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from meagraph.progress import Progress
 from meaviz import app as pages
@@ -108,8 +108,9 @@ def test_a_clock_that_is_set(days: float, known: bool, tmp_path: Path, monkeypat
     """Cookies hold a week by the clock; who has to wait after a wrong password does not wait longer or shorter."""
     guard = Guard(passwords=Passwords(add_user(tmp_path / "users", "ana", "long enough")))
     cookie = HTTPHeaders({"Cookie": f"{guard.cookie}={guard.cookie_for('ana')}"})
+    line = RequestStartLine("GET", "/", "HTTP/1.1")
     assert not guard.passwords.right("ana", "wrong")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + days * DAY)
-    assert (guard.user(HTTPServerRequest("GET", "/", headers=cookie)) == "ana") == known
+    assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line)) == "ana") == known
     assert 0 < guard.passwords.wait("ana") <= 1.0
