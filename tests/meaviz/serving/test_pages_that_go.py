@@ -112,5 +112,5 @@ def test_a_clock_that_is_set(days: float, known: bool, tmp_path: Path, monkeypat
     assert not guard.passwords.right("ana", "wrong")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + days * DAY)
-    assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line)) == "ana") == known
+    assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line, host="localhost")) == "ana") == known
     assert 0 < guard.passwords.wait("ana") <= 1.0
