@@ -35,7 +35,7 @@ from meagraph.workers import Workers
 from meagraph.workers.clients import active_client, workers_of
 from meaviz.components.map import environment_map, hits
 from meaviz.jobs.needs import of_analysis
-from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
+from meaviz.jobs.shared import one_description, one_evidence, one_model, one_quick, one_survey
 
 RANK = "rank"  # the step
 PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
@@ -120,7 +120,7 @@ class Chain:
             self.dataset, self.config, self.training.get("model_path"), workers=_workers(), progress=progress
         )
         found = one_description(self.dataset, found)
-        quick = quick_sight(self.dataset, found, self.config)
+        quick = one_quick(self.dataset, found, quick_sight(self.dataset, found, self.config))
         hits.warm()
         self.hand.give(self.receiver.descriptors, found, quick)
         return replace(self, descriptors=found, quick=quick)

@@ -20,6 +20,7 @@ from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
+from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
 from meaviz.projects.common import shared
@@ -61,6 +62,12 @@ def one_description(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
     """The one set of descriptors of these structures and settings."""
     made_from = content_key({"structures": dataset.structure_keys, "identity": found.identity})
     return shared().one(("descriptors", made_from, found.config), found)
+
+
+def one_quick(dataset: AtomicDataset, descriptors: Descriptors, found: Sight) -> Sight:
+    """The one quick map of these descriptors."""
+    made_from = content_key({"structures": dataset.structure_keys, "identity": descriptors.identity})
+    return shared().one(("quick", made_from, found.config), found)
 
 
 def one_model(found: Learned) -> Learned:

@@ -107,10 +107,10 @@ def test_a_socket_that_drops_and_a_tab_that_is_closed_in_the_middle_of_a_job(
 def test_a_clock_that_is_set(days: float, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cookies hold a week by the clock; who has to wait after a wrong password does not wait longer or shorter."""
     guard = Guard(passwords=Passwords(add_user(tmp_path / "users", "ana", "long enough")))
-    cookie = HTTPHeaders({"Cookie": f"{guard.cookie}={guard.cookie_for('ana')}"})
+    cookie = HTTPHeaders({"Host": "localhost", "Cookie": f"{guard.cookie}={guard.cookie_for('ana')}"})
     line = RequestStartLine("GET", "/", "HTTP/1.1")
     assert not guard.passwords.right("ana", "wrong")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + days * DAY)
-    assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line, host="localhost")) == "ana") == known
+    assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line)) == "ana") == known
     assert 0 < guard.passwords.wait("ana") <= 1.0
