@@ -14,7 +14,11 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from meaviz import app
+from meaviz.jobs.workflow import Workflow
 
 CHECK = 0.25  # s between two looks
 SETTLED = 8.0  # s after the end of the last session: by then memory has been handed back
@@ -32,7 +36,7 @@ def memory() -> dict[str, float]:
 
 
 def alive() -> dict[str, int]:
-    """How many sessions, documents and models there are."""
+    """How many sessions, documents and models there are; nothing else may be at work."""
     from bokeh.document import Document
     from bokeh.model import Model
 
@@ -54,11 +58,24 @@ def server() -> Any:
     return next(iter(pn.state._servers.values()))[0]
 
 
-def workflows() -> list[Any]:
-    """Those of all sessions that are alive, with the newest last."""
-    from meaviz.jobs.workflow import Workflow
+class Noted(Workflow):
+    """Known while it is alive. (To look for them among all objects breaks tuples that other threads are making.)"""
 
-    return [thing for thing in gc.get_objects() if type(thing) is Workflow]
+    alive: ClassVar[WeakSet[Noted]] = WeakSet()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.alive.add(self)
+
+    @property
+    def busy(self) -> bool:
+        """It computes."""
+        return self._job.busy
+
+
+def workflows() -> list[Noted]:
+    """Those of all sessions that are alive."""
+    return list(Noted.alive)
 
 
 def trimmed() -> dict[str, Any]:
@@ -96,7 +113,7 @@ def train(user: str) -> dict[str, Any]:
     for flow in workflows():
         if flow.session.user != user:
             continue
-        if not flow._job.busy:
+        if not flow.busy:
             data = flow.session.data
 
             def begin(flow: Any = flow, data: Any = data) -> None:
@@ -163,5 +180,6 @@ def answer() -> None:
 if __name__ == "__main__":
     from meaviz.cli import main
 
+    app.Workflow = Noted
     threading.Thread(target=answer, daemon=True).start()
     sys.exit(main(sys.argv[1:]))
