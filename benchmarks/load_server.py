@@ -153,9 +153,7 @@ def sizes(count: str = "25") -> dict[str, Any]:
     arrays: Counter[str] = Counter()
     for thing in gc.get_objects():
         kinds[f"{type(thing).__module__}.{type(thing).__name__}"] += 1
-        values = (
-            vars(thing).values() if hasattr(thing, "__dict__") else thing.values() if isinstance(thing, dict) else ()
-        )
+        values = thing.values() if isinstance(thing, dict) else getattr(thing, "__dict__", {}).values()
         for value in list(values):
             if isinstance(value, np.ndarray) and value.base is None and value.nbytes > 100_000:
                 arrays[f"{type(thing).__name__} {value.dtype} {value.shape}"] += 1

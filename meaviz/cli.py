@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from meaviz.serving.private import forget_browser, open_browser
 from meaviz.serving.server import address_of, free_port, make, named_for, open_more_files
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
+AT_ONCE = ("torch", "vesin", "datashader")  # by the jobs of several sessions
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
 log = logging.getLogger(__name__)
@@ -113,6 +115,8 @@ def _serve(options: argparse.Namespace) -> int:
     if not options.serve:  # while the page is made ready; what was kept is each user's own
         ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)
 
+    if options.serve:
+        load(AT_ONCE)
     from meaviz.app import TITLE, build
     from meaviz.projects.keeper import held
     from meaviz.session import Session
@@ -165,6 +169,12 @@ def _serve(options: argparse.Namespace) -> int:
         forget_browser()
         end_jobs(ENDING)
     return 0
+
+
+def load(names: Sequence[str]) -> None:
+    """Load modules here, where nothing else is loaded: two threads that load one at once may find half of it."""
+    for name in names:
+        import_module(name)
 
 
 def _merge(target: Sequence[str], sources: Sequence[str]) -> int:
