@@ -141,8 +141,8 @@ def serving(options: argparse.Namespace) -> Serving:
         )
     if prefix and not os.environ.get(REDIRECT):
         raise MEAGraphError(
-            f"--oauth with --prefix: expected {REDIRECT} in the environment, the address of the page as the provider has "
-            f"it, for example https://lab.example.org{prefix}: there it sends people back."
+            f"--oauth with --prefix: expected {REDIRECT} in the environment, the address of the page as the provider "
+            f"has it, for example https://lab.example.org{prefix}: there it sends people back."
         )
     panel |= {
         "oauth_provider": options.oauth,
