@@ -57,7 +57,7 @@ PASSWORD = "for a measurement only"
 PARTS = ("sessions", "lasso", "back", "connects")
 PAGES = 2  # in a real browser
 PATIENCE = 1800.0  # s for all to see their map
-COUNTED = (20, 50, 100, 150, 200)  # connects after which what is alive is counted
+COUNTED = (20, 40, 60, 80, 100, 150, 200)  # connects after which what is alive is counted
 T = TypeVar("T")
 
 
