@@ -223,7 +223,7 @@ def _head(shortcuts: Shortcuts, tour: Tour, share: ShareView, project: ProjectMe
     begin.on_click(show_tour)
     shortcuts.foot.append(begin)
     leave = markup('<a href="./logout" style="color: inherit">{}: log out</a>', user)
-    account = [TextPane(leave, margin=(6, 16, 0, 0))] if user else []
+    account = [TextPane(leave, margin=(6, 16, 0, 0), styles={"color": "#FFFFFF"})] if user else []
     parts = (*account, project.said, project.undo, project.redo, project.button, share.button, keys)
     return pn.Row(pn.layout.HSpacer(), *parts, sizing_mode="stretch_width", margin=0)
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from meaviz.desktop import launcher as desktop
 from meaviz.options import add_serving_options, ask_for_user, folder_name, home_of, obstacle, serving
 from meaviz.serving.guard import of_this_machine
 from meaviz.serving.private import forget_browser, open_browser
-from meaviz.serving.server import address_of, free_port, make, named_for
+from meaviz.serving.server import address_of, free_port, make, named_for, open_more_files
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
+AT_ONCE = ("torch", "vesin", "datashader")  # by the jobs of several sessions
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
 log = logging.getLogger(__name__)
@@ -113,13 +115,17 @@ def _serve(options: argparse.Namespace) -> int:
     if not options.serve:  # while the page is made ready; what was kept is each user's own
         ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)
 
+    if options.serve:
+        load(AT_ONCE)
     from meaviz.app import TITLE, build
     from meaviz.projects.keeper import held
     from meaviz.session import Session
     from meaviz.session.places import Places
-    from meaviz.session.queue import Queue
+    from meaviz.session.queue import Queues
 
-    queue = Queue(options.jobs, options.jobs_each, options.memory and options.memory * 1e9) if options.serve else None
+    limit = options.memory and options.memory * 1e9
+    open_more_files()
+    queues = Queues.of(options.jobs, options.jobs_each, limit) if options.serve else None
 
     def app() -> Any:
         # of a session's headers the browser can make up those that Panel shows, but not the request itself
@@ -131,7 +137,7 @@ def _serve(options: argparse.Namespace) -> int:
             places=Places.at(options.root, results=results, writable=not options.read_only),
             user=user,
             home=home_of(folder_name(user)),
-            queue=queue,
+            queues=queues,
         )
         return build(options.data, session=session, ahead=ahead, keep=True, **reading)
 
@@ -163,6 +169,12 @@ def _serve(options: argparse.Namespace) -> int:
         forget_browser()
         end_jobs(ENDING)
     return 0
+
+
+def load(names: Sequence[str]) -> None:
+    """Load modules here, where nothing else is loaded: two threads that load one at once may find half of it."""
+    for name in names:
+        import_module(name)
 
 
 def _merge(target: Sequence[str], sources: Sequence[str]) -> int:

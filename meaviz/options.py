@@ -15,11 +15,11 @@ from urllib.parse import quote
 from meagraph.cache import data_home
 from meagraph.errors import MEAGraphError
 from meagraph.logs import state_folder
-from meaviz.serving.guard import Guard, new_token, of_this_machine
+from meaviz.serving.guard import TOKEN_VARIABLE, Guard, new_token, of_this_machine
 from meaviz.serving.passwords import NAME, Passwords, add_user
 from meaviz.serving.private import kept_secret
 
-TOKEN_VARIABLE = "MEAVIZ_TOKEN"  # not an option: every user of a machine sees command lines
+REDIRECT = "PANEL_OAUTH_REDIRECT_URI"  # Panel's own; without it people come back to the root of the host
 OAUTH = {"key": "MEAVIZ_OAUTH_KEY", "secret": "MEAVIZ_OAUTH_SECRET", "encryption_key": "MEAVIZ_OAUTH_ENCRYPTION"}
 
 
@@ -138,6 +138,11 @@ def serving(options: argparse.Namespace) -> Serving:
         raise MEAGraphError(
             f"--oauth: expected {' and '.join(missing)} in the environment, as the provider gave them (the last one: "
             "panel oauth-secret). Set them for this command alone."
+        )
+    if prefix and not os.environ.get(REDIRECT):
+        raise MEAGraphError(
+            f"--oauth with --prefix: expected {REDIRECT} in the environment, the address of the page as the provider "
+            f"has it, for example https://lab.example.org{prefix}: there it sends people back."
         )
     panel |= {
         "oauth_provider": options.oauth,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from meaviz.options import TOKEN_VARIABLE
-from meaviz.serving.guard import TOKEN, new_token
+from meaviz.serving.guard import TOKEN, TOKEN_VARIABLE, new_token
 
 PATIENCE = 120  # s to start, on a file system that many share
 

@@ -19,7 +19,7 @@ from meagraph.inspection.conditions import ExpressionError, evaluate
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.phases import PHASES
 from meagraph.inspection.property import Property
-from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.latent.clustering import Clusters
 from meagraph.latent.projection import Projection
 from meagraph.model.results import Embedding
 from meagraph.outliers import Outliers
@@ -213,7 +213,7 @@ def _of_phases(evidence: Evidence) -> dict[str, Entry]:
 
 
 def _named(clusters: Clusters, evidence: Evidence) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    return np.where(clusters.labels == NOISE, -1, clusters.labels), evidence.names(clusters)
+    return clusters.labels, evidence.names(clusters)
 
 
 def _numbered(names: Sequence[str]) -> tuple[str, ...]:
@@ -226,9 +226,7 @@ def _of_survey(survey: Surveyed, evidence: Evidence | None) -> dict[str, Entry]:
     clusters, outliers = survey.clusters, survey.outliers
     if clusters is not None:
         labels, names = clusters.labels, [str(number) for number in range(clusters.n_clusters)]
-        entries["cluster"] = Entry(
-            "Cluster", "", "environment", "category", lambda: (np.where(labels == NOISE, -1, labels), names)
-        )
+        entries["cluster"] = Entry("Cluster", "", "environment", "category", lambda: (labels, names))
     if clusters is not None and evidence is not None:
         entries[NAME] = Entry(
             "Name of the cluster",

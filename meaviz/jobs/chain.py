@@ -34,7 +34,8 @@ from meagraph.pruning.ranking import Ranking
 from meagraph.workers import Workers
 from meagraph.workers.clients import active_client, workers_of
 from meaviz.components.map import environment_map, hits
-from meaviz.jobs.shared import one_description, one_evidence, one_model, one_survey
+from meaviz.jobs.needs import of_analysis
+from meaviz.jobs.shared import one_description, one_evidence, one_model, one_quick, one_survey
 
 RANK = "rank"  # the step
 PATIENCE, SENDING = 2.0, 0.1  # s that computing waits for what is shown to be taken, and then to be sent
@@ -94,9 +95,12 @@ class Chain:
     quick: Sight | None = None
     learned: Learned | None = None  # None: the chain trains a model
     training: dict[str, Any] = field(default_factory=dict)  # goes to learn()
+    promise: Callable[[float, str], object] = lambda needs, what: None  # of memory; may refuse
 
     def run(self, progress: Progress) -> None:
         """Compute step by step. Raises what the steps raise; what was handed over before stays."""
+        n = self.dataset.n_environments
+        self.promise(of_analysis(self.dataset, self.config), f"the analysis of {n:,} environments")
         described = self if self._described else self._describe(progress)
         taught = described if described.learned is not None else described._learn(progress)
         taught._look(progress)
@@ -116,7 +120,7 @@ class Chain:
             self.dataset, self.config, self.training.get("model_path"), workers=_workers(), progress=progress
         )
         found = one_description(self.dataset, found)
-        quick = quick_sight(self.dataset, found, self.config)
+        quick = one_quick(self.dataset, found, quick_sight(self.dataset, found, self.config))
         hits.warm()
         self.hand.give(self.receiver.descriptors, found, quick)
         return replace(self, descriptors=found, quick=quick)

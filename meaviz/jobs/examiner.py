@@ -11,7 +11,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.inspection.findings import Findings, examine, examine_labels
 from meagraph.progress import Progress
 from meaviz.jobs.runner import JobRunner
-from meaviz.jobs.shared import shared
+from meaviz.projects.common import shared
 from meaviz.session import Session
 
 QUIET = 2000  # ms from a page, or data, that has appeared until looking begins: it would slow what is drawn first
@@ -22,7 +22,7 @@ class Examiner:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.runner = JobRunner(self.report)
+        self.runner = JobRunner(self.report, session.turns.short)
         self.at_work_on: AtomicDataset | None = None  # at work on this one
         self.first: Findings | None = None  # what is known of it so far
         self._stopped = False

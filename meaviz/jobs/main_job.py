@@ -18,7 +18,7 @@ class MainJob:
 
     def __init__(self, session: Session) -> None:
         self._activity = session.activity
-        self._runner = JobRunner(self._report, None if session.queue is None else session.queue.turn_of(session.user))
+        self._runner = JobRunner(self._report, session.turns.long)
         self._also: Callable[[], object] = lambda: None
         self._refused = ""  # why the session did not take a part of the running step's result
 

@@ -20,7 +20,7 @@ class NoveltyJob:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._runner = JobRunner(lambda fraction, message: None)
+        self._runner = JobRunner(lambda fraction, message: None, session.turns.short)
         session.data.param.watch(on_another_map(self._measure), "survey")
         session.planning.param.watch(self._follow, "plan")
         self._measure()

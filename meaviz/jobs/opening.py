@@ -22,7 +22,7 @@ from meagraph.progress import Progress, silent
 from meagraph.pruning.ranking import Ranking
 from meaviz.jobs.chain import get_ready
 from meaviz.jobs.kept import Kept, find_kept
-from meaviz.jobs.shared import one_analysis, one_evidence, open_dataset
+from meaviz.jobs.shared import one_analysis, one_evidence, one_quick, open_dataset
 from meaviz.projects import is_project
 
 POLL = 0.05  # s
@@ -87,6 +87,8 @@ def open_files(
     found = one_analysis(found)
     known = one_evidence(dataset, progress)
     quick = recall_quick(dataset, found.descriptors, found.config)
+    if quick is not None:
+        quick = one_quick(dataset, found.descriptors, quick)
     ranking = recall_shares(dataset, found.survey.ranking, seed=found.config.seed)
     return Opened(dataset, found, quick, known, None if ranking.chosen is None else ranking, notes=tuple(notes))
 

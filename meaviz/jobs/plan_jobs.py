@@ -10,7 +10,7 @@ from meagraph import compiling
 from meagraph.errors import MEAGraphError
 from meagraph.evaluation.against_random import PlanCost
 from meagraph.evaluation.coverage import Yardstick, measure, yardstick
-from meagraph.evaluation.equations import Prepared, prepare
+from meagraph.evaluation.equations import Prepared
 from meagraph.evaluation.error_curve import CostCurves, cost_curves
 from meagraph.evaluation.force_error import cost
 from meagraph.evaluation.quests import QuestsConfig
@@ -22,7 +22,9 @@ from meagraph.progress import Progress, part
 from meagraph.pruning.ranking import Ranking
 from meaviz.jobs.chain import RANK
 from meaviz.jobs.main_job import MainJob
+from meaviz.jobs.needs import of_cost
 from meaviz.jobs.runner import JobRunner
+from meaviz.jobs.shared import one_set_of_equations
 from meaviz.session import Session
 from meaviz.session.planning import PlanFigures
 
@@ -155,8 +157,9 @@ class PlanJobs:
             dataset, learned, seed = analysis.dataset, analysis.learned, analysis.config.seed
             equations = prepared
             if equations is None:
+                self.session.turns.promise(of_cost(dataset), "the cost of plans")
                 compiling.finish(*FORCE_FIELD, progress=part(progress, 0.0, 0.0))
-                equations = prepare(dataset, seed=seed, progress=part(progress, 0.0, 0.7))
+                equations = one_set_of_equations(dataset, seed, part(progress, 0.0, 0.7))
             measure_by = stick or yardstick(
                 dataset,
                 learned.points,

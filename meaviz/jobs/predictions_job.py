@@ -35,8 +35,8 @@ class PredictionsJob:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._runner = JobRunner(self._report)
-        self._later = JobRunner(lambda fraction, message: None)
+        self._runner = JobRunner(self._report, session.turns.short)
+        self._later = JobRunner(lambda fraction, message: None, session.turns.short)
         self._next: Read | None = None  # what follows once what is at work has ended
         session.data.param.watch(self._look, "dataset")
         session.data.param.watch(self._measure, ["errors", "survey", "novelty"])

@@ -13,7 +13,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,13 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.logs import log_in_use
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress
+from meaviz.session.queue import Turn
 
 POLL = 150  # ms
 DETAILS = "The log has the details"
 LAST = 1_000_000  # bytes of a log that are offered
 
 log = logging.getLogger(__name__)
-
-Turn = Callable[[Callable[[str], object]], AbstractContextManager[None]]
 
 
 def held(update: Callable[..., object]) -> Callable[..., None]:

@@ -6,56 +6,24 @@ nothing of it belongs to a user: selections, judgements and plans are the sessio
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from weakref import WeakValueDictionary
-
-import panel as pn
+from typing import Any
 
 from meagraph.cache import content_key
 from meagraph.datasets import AtomicDataset
 from meagraph.datasets.storage import stored_sha256
 from meagraph.descriptors import Descriptors
+from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
 from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
+from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
-
-T = TypeVar("T")
-
-
-class Shared:
-    """Objects by a key of their content, for as long as anything else holds them; safe to use from any thread."""
-
-    def __init__(self) -> None:
-        self._held: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
-        self._lock = threading.Lock()
-
-    def find(self, key: Hashable) -> Any:
-        """What is held under ``key``, or None."""
-        with self._lock:
-            return self._held.get(key)
-
-    def put(self, key: Hashable, value: object) -> None:
-        """Hold ``value`` under ``key``, whatever was there."""
-        with self._lock:
-            self._held[key] = value
-
-    def one(self, key: Hashable, value: T) -> T:
-        """The one object of this content: what is held under ``key``, else ``value``, which is held from now on."""
-        with self._lock:
-            found: T = self._held.setdefault(key, value)
-            return found
-
-
-def shared() -> Shared:
-    """What the sessions of this process share."""
-    return pn.state.as_cached("meaviz: results in common", Shared)
+from meaviz.projects.common import shared
 
 
 def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
@@ -96,6 +64,12 @@ def one_description(dataset: AtomicDataset, found: Descriptors) -> Descriptors:
     return shared().one(("descriptors", made_from, found.config), found)
 
 
+def one_quick(dataset: AtomicDataset, descriptors: Descriptors, found: Sight) -> Sight:
+    """The one quick map of these descriptors."""
+    made_from = content_key({"structures": dataset.structure_keys, "identity": descriptors.identity})
+    return shared().one(("quick", made_from, found.config), found)
+
+
 def one_model(found: Learned) -> Learned:
     """The one model of this training that came in this way."""
     return shared().one(("model", found.key, found.source, found.config), found)
@@ -114,3 +88,10 @@ def one_evidence(dataset: AtomicDataset, progress: Progress = silent) -> Evidenc
 def one_survey(dataset: AtomicDataset, learned: Learned, found: Survey) -> Survey:
     """The one survey of these structures and labels by this model with these settings."""
     return shared().one(("survey", dataset.fingerprint, learned.key, found.config), found)
+
+
+def one_set_of_equations(dataset: AtomicDataset, seed: int, progress: Progress = silent) -> Prepared:
+    """The equations of the quick force field, with the structures that ``seed`` holds out. Raises what making does."""
+    key = ("equations", dataset.fingerprint, seed)
+    known: Prepared | None = shared().find(key)
+    return known or shared().one(key, prepare(dataset, seed=seed, progress=progress))

@@ -31,7 +31,7 @@ class ShowJob:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.report: Callable[[float, str], object] = lambda fraction, message: None  # who shows how it goes sets it
-        self._runner = JobRunner(self._report)
+        self._runner = JobRunner(self._report, session.turns.short)
 
     def cancel(self) -> None:
         """Stop: nothing is left half-written."""

@@ -49,7 +49,7 @@ class Workflow:
         self._novelty = NoveltyJob(session)
         self.predictions = PredictionsJob(session)
         self.showing = ShowJob(session)
-        self._names = JobRunner(lambda fraction, message: None)
+        self._names = JobRunner(lambda fraction, message: None, session.turns.short)
 
     def open(
         self,
@@ -80,7 +80,7 @@ class Workflow:
         def go_on(found: Opened, progress: Progress) -> None:
             if found.analysis is None:
                 settings = config if found.kept is None else found.kept.shot.state.get("next_config", config)
-                Chain(found.dataset, settings, receiver, hand).run(progress)
+                Chain(found.dataset, settings, receiver, hand, promise=self.session.turns.promise).run(progress)
             elif found.ranking is None:
                 ask_for_shares(found.dataset, found.analysis.survey, receiver, hand, progress)
 
@@ -162,11 +162,8 @@ class Workflow:
         Raises MEAGraphError where there is no model or no path, for one outside the root, and for any other file in
         the way.
         """
-        dataset, learned, descriptors = (
-            self.session.data.dataset,
-            self.session.data.learned,
-            self.session.data.descriptors,
-        )
+        data = self.session.data
+        dataset, learned, descriptors = data.dataset, data.learned, data.descriptors
         if dataset is None or learned is None or descriptors is None:
             raise MEAGraphError("There is no model yet. Train one first.")
         if not path.strip():
@@ -306,6 +303,7 @@ class Workflow:
             quick=data.quick if "descriptors" in known else None,
             learned=data.learned if "model" in known else None,
             training=training,
+            promise=self.session.turns.promise,
         )
         self._start(step, chain.run, hand)
 

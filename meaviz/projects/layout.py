@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.files import atomic_path, from_json, read_array, read_bytes, read_json
+from meaviz.projects.common import shared
 from meaviz.projects.records import PLAIN, Decoder, Encoder
 
 SUFFIX = ".meaviz"
@@ -164,6 +165,7 @@ class Layout:
         return from_json(text)
 
     def _array(self, name: str) -> NDArray[Any]:
+        """The array of this name: one for all sessions of the server, for it is named by its content."""
         path = self.folder / ARRAYS / f"{_checked(name)}.npy"
         mapped = read_array(path)
         if mapped.dtype.kind not in PLAIN:
@@ -174,8 +176,11 @@ class Layout:
             array = np.array(mapped)
             if name_of(array, array.shape) != name:
                 raise ValueError(f"{path.name} is not what was written")
+            array = shared().one(("array", name), array)
         else:  # as from memory: compiled loops know arrays that can be written; changes never reach the file
-            array = np.asarray(read_array(path, "c"))
+            file = os.stat(path)  # what was not hashed is the same only where the file is
+            key = ("file", file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns)
+            array = shared().one(key, np.asarray(read_array(path, "c")))
         self._arrays[id(array)] = (array, name)
         return array
 

@@ -86,7 +86,9 @@ class Entrance(RequestHandler):
         elif guard.accounts and "user" in request.cookies:  # of the provider's, or of another time
             self._say(403, "This account is not among those that the server lets in.", form=True)
         elif guard.accounts and request.method == "GET" and request.path.rstrip("/") == self._prefix:
-            self.redirect(f"./{LOGIN}" if request.path.endswith("/") else f"{self._prefix}/{LOGIN}")
+            login = f"./{LOGIN}" if request.path.endswith("/") else f"{self._prefix}/{LOGIN}"
+            # the provider sends people back to the page itself, with what Panel asks for as ``next``
+            self.redirect(f"{login}?{urlencode({'next': request.uri})}" if request.query else login)
         else:
             wrong = (
                 "This is not the token of this server; it has a new one each time it starts."

@@ -19,6 +19,7 @@ from tornado.web import create_signed_value, decode_signed_value
 from meaviz.serving.passwords import Passwords
 
 TOKEN = "token"  # in the address, and before the token in the header Authorization
+TOKEN_VARIABLE = "MEAVIZ_TOKEN"  # gives one; not an option: every user of a machine sees command lines
 OWNER = ""  # whose token it is: who started the server
 DAYS = 7.0  # that a cookie holds; that of a token ends with the server, whose secret signs it
 UNSEEN = ("GET", "HEAD")  # ask for something and change nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -142,6 +143,15 @@ def free_port(preferred: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise OSError(f"no port of {ADDRESS} is free")
+
+
+def open_more_files() -> None:
+    """Let this process have as many files open as it may: each session keeps the arrays of its project open."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # another system, which counts otherwise
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _note(handler: Any) -> None:

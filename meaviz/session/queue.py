@@ -6,27 +6,29 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from meagraph.errors import MEAGraphError
-from meagraph.memory import free
+from meaviz.session.budget import Budget
 
 POLL = 0.2  # s between two looks at whether it is one's turn
-LEFT = 1e9  # bytes that a job must find free, or the whole server may be killed for what it takes
 MOST_WAITING = 5  # jobs of one user that wait
+SHORT = 2  # jobs of seconds at once, of one user, too: a page shows what several of them find
+
+Turn = Callable[[Callable[[str], object]], AbstractContextManager[None]]
 
 
 class Queue:
     """First come, first served, but no user has more than ``each`` jobs at work while others wait.
 
-    ``budget`` is how many bytes the server may hold: a job that finds less than LEFT of it, or of the machine, is
-    refused before it starts. One is shared by all sessions of a server.
+    A job that the ``budget`` has no memory for is refused before it starts.
     """
 
-    def __init__(self, total: int = 2, each: int = 1, budget: float | None = None) -> None:
+    def __init__(self, total: int = 2, each: int = 1, budget: Budget | None = None) -> None:
         if total < 1 or each < 1:
             raise MEAGraphError(f"Expected a job or more at once, got {total} of all and {each} a user.")
-        self.total, self.each, self.budget = total, each, budget
+        self.total, self.each, self.budget = total, each, budget or Budget()
         self._change = threading.Condition()
         self._waiting: list[tuple[object, str]] = []
         self._at_work: list[str] = []
@@ -54,16 +56,22 @@ class Queue:
             self._leave(ticket)
             raise
         try:
-            self._afford()
-            yield
+            with self.budget.job():
+                yield
         finally:
             with self._change:
                 self._at_work.remove(user)
                 self._change.notify_all()
 
-    def turn_of(self, user: str) -> Callable[[Callable[[str], object]], AbstractContextManager[None]]:
+    def turn_of(self, user: str) -> Turn:
         """:meth:`turn` of one user, for who is to know no other."""
         return partial(self.turn, user)
+
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """Whose jobs are at work."""
+        with self._change:
+            return tuple(self._at_work)
 
     def place(self, ticket: object) -> tuple[int, int]:
         """The place of a ticket among those that wait, from 1, and how many there are."""
@@ -88,25 +96,43 @@ class Queue:
             self._waiting = [one for one in self._waiting if one[0] is not ticket]
             self._change.notify_all()
 
-    def _afford(self) -> None:
-        held = resident()
-        left = free() if self.budget is None else min(free(), self.budget - held)
-        if left < LEFT:
-            limit = "this machine" if self.budget is None else f"its budget of {self.budget / 1e9:.1f} GB"
-            raise MEAGraphError(
-                f"The server holds {held / 1e9:.1f} GB, and of {limit} only {max(left, 0) / 1e9:.1f} GB are free: a "
-                f"job needs {LEFT / 1e9:.0f} GB at least. Wait until others have closed their pages, or "
-                "ask for a larger budget (--memory)."
-            )
+
+@dataclass(frozen=True, eq=False)
+class Queues:
+    """Those of a server, shared by all its sessions: of jobs of minutes, and of jobs of seconds beside them."""
+
+    long: Queue
+    short: Queue
+    budget: Budget
+
+    @classmethod
+    def of(cls, total: int = 2, each: int = 1, limit: float | None = None) -> Queues:
+        """``total`` jobs of minutes at once, ``each`` of one user, none that takes more than ``limit`` bytes in all.
+
+        Raises MEAGraphError for less than one job.
+        """
+        budget = Budget(limit)
+        return cls(Queue(total, each, budget), Queue(max(SHORT, total), max(SHORT, each), budget), budget)
 
 
-def resident() -> float:
-    """Bytes that this process holds; 0 where the system does not say."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as stream:
-            pages = int(stream.read().split()[1])
-        import resource
+@dataclass(frozen=True, eq=False)
+class Turns:
+    """What the jobs of one user's session wait for: nothing where there are no ``queues``."""
 
-        return float(pages * resource.getpagesize())
-    except (OSError, ValueError, ImportError):
-        return 0.0
+    user: str
+    queues: Queues | None = None
+
+    @property
+    def long(self) -> Turn | None:
+        """For a job of minutes."""
+        return None if self.queues is None else self.queues.long.turn_of(self.user)
+
+    @property
+    def short(self) -> Turn | None:
+        """For a job of seconds."""
+        return None if self.queues is None else self.queues.short.turn_of(self.user)
+
+    def promise(self, needs: float, what: str) -> None:
+        """Called in the thread of a job that needs so many bytes for ``what``. Raises MEAGraphError for too many."""
+        if self.queues is not None:
+            self.queues.budget.promise(needs, what)

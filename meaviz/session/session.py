@@ -33,7 +33,7 @@ from meaviz.session.keeping import Keeping
 from meaviz.session.past import Past
 from meaviz.session.places import Places
 from meaviz.session.planning import Planning
-from meaviz.session.queue import Queue
+from meaviz.session.queue import Queues, Turns
 from meaviz.session.runs import remember
 from meaviz.session.selection import Selection
 from meaviz.session.uploads import Uploads
@@ -43,7 +43,7 @@ class Session:
     """The state of the app in its parts. Replacing a result clears everything that was computed from it.
 
     Of a ``user`` of a shared server what is kept between sessions lies in a ``home`` of its own; what runs long waits
-    in the server's ``queue``.
+    in the server's ``queues``.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Session:
         places: Places | None = None,
         user: str = "",
         home: Path | None = None,
-        queue: Queue | None = None,
+        queues: Queues | None = None,
     ) -> None:
         self.places = places or Places.at(None)
-        self.user, self.home, self.queue = user, home, queue
+        self.user, self.home, self.turns = user, home, Turns(user, queues)
         self.uploads = Uploads()
         self.data = Data()
         self.selection = Selection(self.data)

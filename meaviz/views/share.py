@@ -15,7 +15,7 @@ from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.appearance import CLUSTER, GROUP
 from meaviz.style.page import HEAD_BUTTON
-from meaviz.style.text import TextPane, caption, markup
+from meaviz.style.text import TextPane, caption, markup, plain
 from meaviz.views.shared.feedback import alert
 
 ABOUT = (
@@ -140,7 +140,7 @@ class ShareView(pn.viewable.Viewer):
         self._progress.object = ""
         name, size = path.name, path.stat().st_size
         download = pmui.FileDownload(
-            file=str(path), filename=name, label=name, variant="outlined", size="small", margin=(4, 8, 4, 0)
+            file=str(path), filename=name, label=plain(name), variant="outlined", size="small", margin=(4, 8, 4, 0)
         )
         about = f"{size / 1e6:.2f} MB" if size > 1e5 else f"{size:,} bytes"
         said = TextPane(

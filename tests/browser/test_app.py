@@ -82,12 +82,31 @@ def fact(page: Page, name: str) -> Locator:
 
 def test_served_script_runs_and_has_roots() -> None:
     """``panel serve meaviz`` answers with a page; a status code alone would not show that."""
-    application = build_single_handler_application(str(ROOT / "meaviz"))
+    application = build_single_handler_application(str(ROOT / "meaviz"), ["--no-token"])
     session = generate_session(application)
     handler = application.handlers[0]
     assert not handler.failed, handler.error_detail
     assert session.document.roots
     wait_for_jobs(cancel=True)  # it has begun to compute the map of the demo
+
+
+def test_served_script_shows_nothing_without_its_token(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user of the machine reaches the port of ``panel serve meaviz``, too."""
+    monkeypatch.setattr("meaviz.app.build", lambda data, **how: pn.pane.Str("the app"))
+    application = build_single_handler_application(str(ROOT / "meaviz"))
+
+    def answer(**arguments: list[bytes]) -> str:
+        roots = generate_session(application, payload={"arguments": arguments}).document.roots
+        return "".join(str(root.text) for root in roots if hasattr(root, "text"))
+
+    pn.state.clear_caches()
+    assert "opens for its token" in answer()
+    token = capsys.readouterr().err.partition("?token=")[2].split()[0]
+    assert "opens for its token" in answer(token=[token[:-1].encode()])
+    assert "the app" in answer(token=[token.encode()])
+    assert capsys.readouterr().err == ""  # it is said once
 
 
 @pytest.mark.browser

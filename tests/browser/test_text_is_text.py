@@ -112,7 +112,7 @@ def whole(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setenv("MEAVIZ_DATA_HOME", str(folder / "home"))
         patch.setenv("MEAVIZ_CACHE", str(folder / "cache"))
         data = read_dataset(hostile_file(folder))
-        session = Session(author=NAME)
+        session = Session(author=NAME, user=NAME)
         descriptors, learned, survey = survey_by_hand(data, SCORES)
         for signal in survey.outliers.signals:
             object.__setattr__(signal, "template", EVIL + " {value:.3g}")
@@ -451,3 +451,30 @@ def test_costs_and_models(app: App) -> None:
     learned = replace(app.session.data.learned, source=f"{RUN}.safetensors", key="another")
     app.served.run(lambda: app.session.set_learned(learned))
     tab(app, "Models")
+
+
+@pytest.mark.browser
+def test_who_is_logged_in_the_project_and_what_is_shared(app: App, tmp_path: Path) -> None:
+    page, keeping = app.page, app.session.keeping
+    says(app, "header", f"{NAME}: log out")
+    told = {"message": EVIL, "missing": (f"/x/{EVIL}",), "notes": (f"{EVIL}!",)}
+    app.served.run(lambda: keeping.param.update(on=True, path=f"/x/{RUN}.meaviz", named=True, state="failed", **told))
+    says(app, "[role=alert]", EVIL)
+    for text in (f"Not found: /x/{EVIL}", f"{EVIL}!"):
+        says(app, "main", text)
+    page.get_by_role("button", name=f"{RUN} · NOT SAVED").click()
+    says(app, "[role=dialog]", f"/x/{RUN}.meaviz: NOT SAVED")
+    page.get_by_label("Merge the project of somebody else").fill(str(tmp_path / RUN))
+    page.get_by_role("button", name="Merge", exact=True).click()
+    says(app, "[role=dialog] [role=alert]", RUN)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Share", exact=True).click()
+    (tmp_path / "file").write_text("")
+    page.get_by_label("Page (where the app runs)").fill(str(tmp_path / "file" / RUN))
+    page.get_by_role("button", name="Write page").click()
+    says(app, "[role=dialog] [role=alert]", RUN)
+    page.get_by_label("Figure (where the app runs)").fill(str(tmp_path / RUN))
+    page.get_by_role("button", name="Write figure").click()
+    says(app, "[role=dialog] button", f"{RUN}.svg")
+    page.keyboard.press("Escape")
+    app.served.run(lambda: keeping.param.update(on=False, path="", named=False, state="off", message=""))

@@ -135,9 +135,10 @@ def test_a_group_is_served(tmp_path: Path, served: list[Any], monkeypatch: pytes
 def test_accounts_of_a_provider(tmp_path: Path, served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     base = ["--serve", "--oauth", "github", "--users", "ana, bo", "--root", str(tmp_path), "--read-only"]
     assert cli.main(base) == 1  # without what the provider gave
-    for name in ("KEY", "SECRET", "ENCRYPTION"):
-        monkeypatch.setenv(f"MEAVIZ_OAUTH_{name}", f"the {name}")
-    assert cli.main(base) == 0
+    for more, status in ((["--prefix", "meaviz"], 1), ([], 0)):  # under a prefix without the way back
+        for name in ("KEY", "SECRET", "ENCRYPTION"):
+            monkeypatch.setenv(f"MEAVIZ_OAUTH_{name}", f"the {name}")
+        assert cli.main([*base, *more]) == status
     [(guard, options)] = served
     assert (options["oauth_provider"], options["oauth_secret"]) == ("github", "the SECRET")
     assert guard.accounts is not None

@@ -175,7 +175,7 @@ class EnvironmentMap(pn.viewable.Viewer):
         values = np.asarray(values)
         if values.shape != (len(drawing.xy),):
             raise ValueError(f"The {what} has shape {values.shape}; expected ({len(drawing.xy)},), one a point.")
-        return drawing, values if kind is None else values.astype(kind)
+        return drawing, values if kind is None else values.astype(kind, copy=False)
 
     # ---- drawing
 

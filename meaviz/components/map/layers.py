@@ -7,6 +7,7 @@ order is a fixed random one, so that where points overlap no group hides another
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numba as nb
@@ -174,14 +175,13 @@ class RasterLayer:
 
     def place(self, xy: NDArray[np.float32], sizes: NDArray[np.uint8] | None) -> None:
         """Take other coordinates and size classes; aggregated with the next paint."""
-        self._shuffled = _shuffle(xy)
+        self._xy = xy
         self._sizes = sizes
         self._stale = True
 
     def arrange(self, level: NDArray[np.uint8]) -> None:
         """Sort the points by level; aggregated with the next paint."""
         self._level = level
-        self._points = _by_level(*self._shuffled, level, len(OPACITY))
         self._stale = True
 
     def look(self, view: View) -> bool:
@@ -192,8 +192,9 @@ class RasterLayer:
 
     def paint(self, rgba: NDArray[np.uint32], theme: Theme) -> None:
         """Send the image; only its colours are new if neither view nor levels changed."""
-        if self._stale:
-            self._rows, self._alpha = _aggregate(self._points, self._level, self._view, self._sizes)
+        if self._stale:  # the sorted points are not kept: each page on a server would hold its own
+            points = _by_level(*_shuffle(self._xy), self._level, len(OPACITY))
+            self._rows, self._alpha = _aggregate(points, self._level, self._view, self._sizes)
             self._stale = False
         image = _coloured(self._rows, self._alpha, rgba, self._level, theme)
         (x0, x1), (y0, y1) = self._view.x, self._view.y
@@ -233,9 +234,14 @@ def _coloured(
 
 def _shuffle(xy: NDArray[np.float32]) -> _Columns:
     """Columns x, y and row of the points (N, 2), in the same random order each time."""
-    rows = np.random.default_rng(0).permutation(len(xy)).astype(np.int32)
-    x, y = np.ascontiguousarray(xy[rows].T)
-    return x, y, rows
+    rows = _order(len(xy))
+    return xy[rows, 0], xy[rows, 1], rows
+
+
+@lru_cache(maxsize=2)
+def _order(n: int) -> NDArray[np.int32]:
+    """The rows of n points in their random order."""
+    return np.random.default_rng(0).permutation(n).astype(np.int32)
 
 
 @nb.njit(cache=True, nogil=True)

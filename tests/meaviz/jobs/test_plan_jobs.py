@@ -17,8 +17,10 @@ from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFi
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
 from meaviz.jobs import plan_jobs
+from meaviz.jobs import shared as in_common
 from meaviz.jobs.chain import RANK
 from meaviz.jobs.workflow import EXPORT, Workflow
+from meaviz.projects.common import Shared
 from meaviz.session import Session
 from meaviz.views.cost import CostView
 from tests.support.jobs import AtOnce, Held
@@ -105,13 +107,14 @@ def test_a_ranking_of_an_earlier_map_is_dropped(computed: Session) -> None:
 
 def test_the_equations_are_computed_once_a_dataset_and_seed(computed: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """The held-out structures are drawn by the seed of the map, as on the command line."""
-    prepare, seeds = plan_jobs.prepare, []
+    prepare, seeds, ours = in_common.prepare, [], Shared()
 
     def noted(dataset: AtomicDataset, *, seed: int, progress: Progress) -> Any:
         seeds.append(seed)
         return prepare(dataset, seed=seed, progress=progress)
 
-    monkeypatch.setattr(plan_jobs, "prepare", noted)
+    monkeypatch.setattr(in_common, "prepare", noted)
+    monkeypatch.setattr(in_common, "shared", lambda: ours)  # what earlier tests made is not known
     monkeypatch.setattr(plan_jobs, "JobRunner", lambda report: SimpleNamespace(busy=True))  # no figures beside
     workflow = Workflow(computed, AtOnce(computed))
     for seed in (0, 0, 5):

@@ -41,7 +41,7 @@ def held_runners(monkeypatch: pytest.MonkeyPatch) -> list[RunsWhenTold]:
     """The runners that are made from now on; the first of a job reads."""
     made: list[RunsWhenTold] = []
 
-    def make(report: Callable[[float, str], None]) -> RunsWhenTold:
+    def make(report: Callable[[float, str], None], turn: object) -> RunsWhenTold:
         made.append(RunsWhenTold(report))
         return made[-1]
 

@@ -237,6 +237,8 @@ def test_accounts_of_a_provider_are_let_in_by_name() -> None:
     try:
         to_login = ask(port)
         assert (to_login.status, to_login.headers["Location"]) == (302, "./login")
+        back = ask(port, "/?code=a&state=b%3D")  # from the provider: Panel finds both in ``next``
+        assert (back.status, back.headers["Location"]) == (302, "./login?next=%2F%3Fcode%3Da%26state%3Db%253D")
         assert ask(port, "/static/js/bokeh.min.js").status == 403
         assert not socket_opens(port)
         assert ask(port, cookie=cookie("ana")).status == 200

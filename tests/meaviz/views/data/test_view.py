@@ -13,8 +13,8 @@ from meagraph.errors import Cancelled
 from meagraph.inspection.findings import examine_labels
 from meaviz.jobs import examiner
 from meaviz.jobs.examiner import Examiner
-from meaviz.jobs.shared import Shared
 from meaviz.jobs.workflow import Workflow
+from meaviz.projects.common import Shared
 from meaviz.session import Session
 from meaviz.views.data.view import DataView
 from meaviz.views.histograms import HistogramsView
