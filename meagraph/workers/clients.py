@@ -12,8 +12,8 @@ from typing import Any
 
 from meagraph.errors import MEAGraphError
 from meagraph.workers.mapping import HERE, Workers
+from meagraph.workers.over_dask import OverDask
 
-RETRIES = 3  # of a task that fails by more than what it was given; those of workers that died do not count
 PATIENCE = 60  # seconds for a scheduler to answer
 INSTALL = "Install it: pip install 'meaviz[cluster]'"
 Client = Any
@@ -32,8 +32,8 @@ def workers_of(client: Client | None, *, cache: bool = True) -> Workers:
     if isinstance(client, Executor):
         return Workers(client, lambda: os.cpu_count() or 1)
     if hasattr(client, "get_executor"):
-        executor = client.get_executor(pure=False, retries=RETRIES)
-        return Workers(executor, lambda: max(sum(client.nthreads().values()), 1))
+        executor = OverDask(client)
+        return Workers(executor, executor.count)
     raise MEAGraphError(
         f"Expected a distributed.Client or a concurrent.futures.Executor as client, got {type(client).__name__}. Give "
         "one of these, or None to work in this process."
