@@ -92,6 +92,8 @@ class Coming(Generic[C, T]):
             except NotYet:
                 if self.future.done() and self.future.exception() is not None:  # the task's own error of this kind
                     raise
+                if self.task.place.is_file():  # its worker may have died since, and who coordinates does it again
+                    return InFile()
                 beat()
 
     def _judge(self, error: Exception) -> None:
