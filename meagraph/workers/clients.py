@@ -157,7 +157,7 @@ def _slurm(path: Path) -> Any:
         cluster.sync(cluster._correct_state)  # scale itself would not tell of jobs that Slurm refuses
     except (OSError, RuntimeError) as error:
         _end(cluster)
-        raise MEAGraphError(f"{path}: expected {jobs} jobs that Slurm takes, but it says: {error}") from error
+        raise MEAGraphError(f"{path}: expected jobs that Slurm takes, but it says: {error}") from error
     return cluster
 
 
