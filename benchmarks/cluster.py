@@ -5,7 +5,8 @@ into an empty cache, with the dataset read before; the workers have loaded and c
 apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20] [--every
 6]``: describe, condense and look at all pairs, run after run into an empty cache, while one of two workers, at work or
 still starting, is killed at random moments, every 6 seconds in the mean, until so many are dead; what comes out must
-equal what one process makes without them to the last bit. Seconds of a busy machine tell little; ratios of one run do.
+equal what one process makes without them to the last bit. ``python benchmarks/cluster.py deadly``: one of 40 chunks
+kills every worker that takes it; it alone must be named. Seconds of a busy machine tell little; ratios of one run do.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import condense_for
 from meagraph.pipeline.opening import open_data
 from meagraph.progress import Progress, silent
-from meagraph.workers import HERE, Workers
+from meagraph.workers import HERE, ChunkError, Workers, map_chunks
 from meagraph.workers.clients import connected, workers_of
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = PipelineConfig()
+DEADLY = 20  # the chunk that kills
 SMALL = (  # chunks of a small dataset, so that there are many at every stage
     (filling, "CHUNK", 64),
     (filling, "TOGETHER", 1),
@@ -182,11 +184,35 @@ def kills(path: str, wanted: int, *, every: float, seed: int = 0) -> dict[str, A
     return {"environments": dataset.n_environments, **row, "seconds": round(seconds, 1), "here": round(alone, 1)}
 
 
+def deadly(chunks: int = 40) -> dict[str, Any]:
+    """One chunk in the middle kills every worker that takes it: is it named, and nothing else."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, connected(workers=2) as client:
+        crew = workers_of(client)
+        here = Workers(crew.executor, crew.count, Path(folder))
+        began, done = time.perf_counter(), 0
+        try:
+            for _ in map_chunks(_dying, range(chunks), here, told="chunk {}".format):
+                done += 1
+        except ChunkError as error:
+            found = {"named": error.chunk, "said": str(error)}
+        found |= {"done_before": done, "seconds": round(time.perf_counter() - began, 1)}
+    print(found)
+    return found
+
+
+def _dying(number: int) -> np.ndarray:
+    time.sleep(0.2)
+    if number == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.array([number])
+
+
 def main() -> None:
     """Measure, print, and write the figures beside this script."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("speed", "kills"))
-    parser.add_argument("data")
+    parser.add_argument("what", choices=("speed", "kills", "deadly"))
+    parser.add_argument("data", nargs="?", default="")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--pairs", action="store_true", help="also look at all pairs of atoms, as outliers need it")
     parser.add_argument("--kills", type=int, default=20)
@@ -195,6 +221,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "speed":
         found: Any = speed(options.data, options.workers, pairs=options.pairs)
+    elif options.what == "deadly":
+        found = deadly()
     else:
         found = kills(options.data, options.kills, every=options.every)
     write_json(options.write or RESULTS / f"cluster-{options.what}.json", found)

@@ -58,7 +58,7 @@ class Workers:
             yield self
             return
         key = content_key({**depends, "tasks": VERSION})
-        folder = cache_directory("tasks", f"{stage}-{key}")
+        folder = cache_directory("tasks", f"{stage}-{key}").absolute()
         yield replace(self, folder=folder)
         shutil.rmtree(folder, ignore_errors=True)
 
