@@ -2,10 +2,11 @@
 
 ``python benchmarks/cluster.py speed FILE [--workers 1 2]``: describing and condensing by so many workers, each time
 into an empty cache, with the dataset read before; the workers have loaded and compiled what they need, which is told
-apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20]``:
-describe, condense and look at all pairs, while one of two workers is killed soon after a result has come, until so
-many are dead; what comes out must equal what one process makes without them. Seconds of a busy machine tell little;
-ratios of one run do.
+apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20] [--every
+6]``: describe, condense and look at all pairs, run after run into an empty cache, while one of two workers, at work or
+still starting, is killed at random moments, every 6 seconds in the mean, until so many are dead; what comes out must
+equal what one process makes without them to the last bit. ``python benchmarks/cluster.py deadly``: one of 40 chunks
+kills every worker that takes it; it alone must be named. Seconds of a busy machine tell little; ratios of one run do.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import condense_for
 from meagraph.pipeline.opening import open_data
 from meagraph.progress import Progress, silent
-from meagraph.workers import HERE, Workers
+from meagraph.workers import HERE, ChunkError, Workers, map_chunks
 from meagraph.workers.clients import connected, workers_of
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = PipelineConfig()
+DEADLY = 20  # the chunk that kills
 SMALL = (  # chunks of a small dataset, so that there are many at every stage
     (filling, "CHUNK", 64),
     (filling, "TOGETHER", 1),
@@ -135,70 +137,94 @@ def small_part(dataset: AtomicDataset) -> AtomicDataset:
     return from_atoms([dataset.structures[row] for row in range(min(60, dataset.n_structures))], allow_unlabelled=True)
 
 
-def kills(path: str, wanted: int, *, seed: int = 0) -> dict[str, Any]:
-    """Kill workers until ``wanted`` are dead; how many runs went through it with the right result."""
+def kills(path: str, wanted: int, *, every: float, seed: int = 0) -> dict[str, Any]:
+    """Kill workers at random moments until ``wanted`` are dead; how many runs went through it with the right result."""
     rng = random.Random(seed)
     for room, name, value in SMALL:
         setattr(room, name, value)
     with tempfile.TemporaryDirectory() as reading, connected(workers=2) as client:
         os.environ["MEAVIZ_CACHE"] = reading
         dataset = open_data(path)
+        began = time.perf_counter()
         expected, _ = stages(dataset, HERE, pairs=True)
-        dead, runs, right, told = 0, 0, 0, list[str]()
+        alone = time.perf_counter() - began
+        print({"environments": dataset.n_environments, "seconds_without": round(alone, 1)}, flush=True)
+        dead, working, runs, right, seconds, told = 0, 0, 0, 0, 0.0, list[str]()
         while dead < wanted:
-            done, moved = threading.Event(), threading.Event()
-            last: list[int] = []
-
-            def watch(at: int, total: int, message: str, moved: Any = moved, last: list[int] = last) -> None:
-                if at not in last:
-                    last.append(at)
-                    moved.set()
-
-            killed: list[int] = []
-
-            def kill(
-                done: threading.Event = done, killed: list[int] = killed, left: int = wanted - dead, moved: Any = moved
-            ) -> None:
-                while not done.wait(rng.uniform(0.0, 1.0)) and len(killed) < left:
-                    if not moved.wait(0.5):
-                        continue  # a worker that has done nothing since the last was killed may still be starting
-                    moved.clear()
-                    pids = [nanny.pid for nanny in client.cluster.workers.values() if nanny.pid]
-                    if pids:
-                        os.kill(rng.choice(pids), signal.SIGKILL)
-                        killed.append(1)
-
-            killer = threading.Thread(target=kill)
             with tempfile.TemporaryDirectory() as cache:
                 os.environ["MEAVIZ_CACHE"] = cache
+                stop = threading.Event()
+                hit: list[bool] = []
+
+                def kill(
+                    stop: threading.Event = stop, hit: list[bool] = hit, left: int = wanted - dead, cache: str = cache
+                ) -> None:
+                    while len(hit) < left and not stop.wait(rng.uniform(0.0, 2.0 * every)):
+                        pids = [nanny.pid for nanny in client.cluster.workers.values() if nanny.pid]
+                        if pids:
+                            pid = rng.choice(pids)
+                            os.kill(pid, signal.SIGKILL)
+                            hit.append(any(Path(cache).glob(f"tasks/*/*-{pid}.*.begun")))
+
+                killer = threading.Thread(target=kill)
                 killer.start()
+                began = time.perf_counter()
                 try:
-                    found, _ = stages(dataset, workers_of(client), pairs=True, progress=watch)
+                    found, _ = stages(dataset, workers_of(client), pairs=True)
                     right += equal(expected, found)
                 except MEAGraphError as error:
                     told.append(str(error))
                 finally:
-                    done.set()
+                    stop.set()
                     killer.join()
-            runs, dead = runs + 1, dead + len(killed)
-            print({"runs": runs, "right": right, "killed": dead, "told": told}, flush=True)
-    return {"environments": dataset.n_environments, "killed": dead, "runs": runs, "right": right, "told": told}
+            runs, dead, working = runs + 1, dead + len(hit), working + sum(hit)
+            seconds += time.perf_counter() - began
+            row = {"runs": runs, "right": right, "killed": dead, "while_working": working, "told": told}
+            print(row | {"seconds": round(seconds, 1)}, flush=True)
+    return {"environments": dataset.n_environments, **row, "seconds": round(seconds, 1), "here": round(alone, 1)}
+
+
+def deadly(chunks: int = 40) -> dict[str, Any]:
+    """One chunk in the middle kills every worker that takes it: is it named, and nothing else."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, connected(workers=2) as client:
+        crew = workers_of(client)
+        here = Workers(crew.executor, crew.count, Path(folder))
+        began, done = time.perf_counter(), 0
+        try:
+            for _ in map_chunks(_dying, range(chunks), here, told="chunk {}".format):
+                done += 1
+        except ChunkError as error:
+            found = {"named": error.chunk, "said": str(error)}
+        found |= {"done_before": done, "seconds": round(time.perf_counter() - began, 1)}
+    print(found)
+    return found
+
+
+def _dying(number: int) -> np.ndarray:
+    time.sleep(0.2)
+    if number == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.array([number])
 
 
 def main() -> None:
     """Measure, print, and write the figures beside this script."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("speed", "kills"))
-    parser.add_argument("data")
+    parser.add_argument("what", choices=("speed", "kills", "deadly"))
+    parser.add_argument("data", nargs="?", default="")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--pairs", action="store_true", help="also look at all pairs of atoms, as outliers need it")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--every", type=float, default=6.0, metavar="SECONDS", help="between two kills, in the mean")
     parser.add_argument("--write", type=Path, help="file of the figures (default: in results)")
     options = parser.parse_args()
     if options.what == "speed":
         found: Any = speed(options.data, options.workers, pairs=options.pairs)
+    elif options.what == "deadly":
+        found = deadly()
     else:
-        found = kills(options.data, options.kills)
+        found = kills(options.data, options.kills, every=options.every)
     write_json(options.write or RESULTS / f"cluster-{options.what}.json", found)
 
 

@@ -70,7 +70,7 @@ def read_parts(
     if workers.elsewhere:
         told = partial(_in_words, path)
         results = map_chunks(
-            task, parts, workers, told=told, progress=lambda done, total, message: progress(0, 1, path)
+            task, parts, workers, told=told, progress=lambda done, total, message: progress(0, 1, message or path)
         )
     else:
         results = Parallel(n_jobs=processes, return_as="generator")(delayed(task)(one) for one in parts)

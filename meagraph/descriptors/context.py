@@ -28,6 +28,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import array_from_text, text_of_array
 from meagraph.workers import Workers
 from meagraph.workers.sharing import Array
+from meagraph.workers.threads import one_thread
 
 COLUMNS = 64  # at most
 RICH = ((8, 6), (6, 4), (4, 3), (3, 3))  # n_max and l_max of SOAP, the first that is not too wide
@@ -79,7 +80,8 @@ class Frame:
 
     def turned(self, raw: NDArray[np.floating]) -> NDArray[np.float32]:
         """The context (n, k) from ``raw`` (n, 2 D), an environment's own columns and those of the mean."""
-        return np.asarray((raw / self.norms - self.centre) @ self.axes, dtype=np.float32)
+        with one_thread():
+            return np.asarray((raw / self.norms - self.centre) @ self.axes, dtype=np.float32)
 
     def as_text(self) -> dict[str, Any]:
         """For JSON."""

@@ -219,7 +219,7 @@ def _described(
         together,
         workers,
         told=lambda few: frames_in_words(dataset, np.concatenate(few)),
-        progress=lambda done, total, message: progress(0, 1, "descriptors"),
+        progress=lambda done, total, message: progress(0, 1, message or "descriptors"),
     )
     for few, rows in zip(together, results, strict=True):
         chunk = np.concatenate(few)

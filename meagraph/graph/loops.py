@@ -84,6 +84,9 @@ def farthest_first(
     nearly all distances need no computing. Stops when no squared distance exceeds ``least``.
     """
     width = points.shape[1]
+    places = np.empty((chosen.size, width), points.dtype)  # those chosen side by side, for every step goes over all
+    for c in range(count):
+        places[c] = points[chosen[c]]
     for _ in range(steps):
         best = 0
         for c in range(1, count):
@@ -93,11 +96,12 @@ def farthest_first(
             break
         new = far[best]
         chosen[count] = new
+        places[count] = points[new]
         head[count], radius[count], far[count] = -1, -1.0, -1
         for c in range(count):
             apart = 0.0
             for d in range(width):
-                gap = points[chosen[c], d] - points[new, d]
+                gap = places[c, d] - places[count, d]
                 apart += gap * gap
             quarter = 0.25 * apart * (1.0 - 1e-12)  # of the square: half of the distance, and safe from rounding
             if radius[c] <= quarter:
@@ -110,7 +114,7 @@ def farthest_first(
                 if distance[i] > quarter:
                     total = 0.0
                     for d in range(width):
-                        gap = points[i, d] - points[new, d]
+                        gap = points[i, d] - places[count, d]
                         total += gap * gap
                     taken = total < distance[i]
                     if taken:

@@ -24,12 +24,13 @@ from meagraph.graph.distinct import Shared
 from meagraph.progress import Progress, part, silent
 from meagraph.workers import Workers, map_chunks
 from meagraph.workers.sharing import Array
+from meagraph.workers.threads import one_thread
 
 ROWS = 2**18  # distinct rows in one net
 MERGED = 2**20  # rows chosen by chunks that one traversal takes
 KEPT = 256  # nearest other representatives of each that are looked up
 BLOCK = 128  # representatives whose distances to all are held at a time
-PART = 4096  # representatives of one task
+PART = 1024  # representatives of one task
 FEWER = 0.9  # of the rows that a level leaves at most, or no further level follows
 
 Found = tuple[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]], float, float]
@@ -116,7 +117,8 @@ def net_of_chunk(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """A task: which places (m,) of ``rows`` (u,) stand for them, ascending, and which of these for each (u,)."""
     most = len(rows) if epsilon is not None else min(most, len(rows))
-    (chosen, owner, _), *_ = traverse(points.load(), rows, epsilon, most, silent, relative=relative)
+    with one_thread():
+        (chosen, owner, _), *_ = traverse(points.load(), rows, epsilon, most, silent, relative=relative)
     order = np.argsort(chosen)
     return chosen[order], np.argsort(order)[owner].astype(np.int32)
 

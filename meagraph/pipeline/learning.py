@@ -70,7 +70,7 @@ def learn(
         return replace(known, start=begun)
     if trains:
         check_room(config, descriptors.own.shape[1], len(descriptors.parameters.get("species", ())))
-    with workers.within("condensed", _condensing(dataset, descriptors, config)) as here:
+    with workers.within("scaled", _condensing(dataset, descriptors, config)) as here:
         points = scaled_rows(descriptors.own, here)
     condensed = condense_for(
         dataset, descriptors, config, cache=cache, workers=workers, progress=part(progress, 0.0, 0.3)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
@@ -12,9 +14,12 @@ from typing import Any
 
 from meagraph.errors import MEAGraphError
 from meagraph.workers.mapping import HERE, Workers
+from meagraph.workers.over_dask import OverDask
 
-RETRIES = 3  # of a task that fails by more than what it was given; those of workers that died do not count
 PATIENCE = 60  # seconds for a scheduler to answer
+ENDING = 10  # seconds for it, and for workers, to end
+PROCESS = "Dask Worker process"  # how Dask calls those that it starts
+SETTINGS = {"distributed.deploy.lost-worker-timeout": "1 day"}  # else one slow to start again is given up after 15 s
 INSTALL = "Install it: pip install 'meaviz[cluster]'"
 Client = Any
 """A :class:`distributed.Client`, or an :class:`concurrent.futures.Executor`."""
@@ -32,8 +37,8 @@ def workers_of(client: Client | None, *, cache: bool = True) -> Workers:
     if isinstance(client, Executor):
         return Workers(client, lambda: os.cpu_count() or 1)
     if hasattr(client, "get_executor"):
-        executor = client.get_executor(pure=False, retries=RETRIES)
-        return Workers(executor, lambda: max(sum(client.nthreads().values()), 1))
+        executor = OverDask(client)
+        return Workers(executor, executor.count)
     raise MEAGraphError(
         f"Expected a distributed.Client or a concurrent.futures.Executor as client, got {type(client).__name__}. Give "
         "one of these, or None to work in this process."
@@ -62,12 +67,15 @@ def connected(
     if workers is not None and workers < 1:
         raise MEAGraphError(f"Expected at least 1 worker, got {workers}.")
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise MEAGraphError(f"--{given[0]} needs Dask, which is not installed. {INSTALL}.") from error
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            cluster = stack.enter_context(_local(workers) if workers is not None else _slurm(Path(slurm or "")))
+            stack.enter_context(dask.config.set(SETTINGS))
+            cluster = _local(workers) if workers is not None else _slurm(Path(slurm or ""))
+            stack.callback(_end, cluster)
         else:
             cluster = scheduler
         try:
@@ -77,7 +85,8 @@ def connected(
                 f"{scheduler or 'the cluster'}: expected a Dask scheduler that answers, but none did ({error}). Check "
                 "the address, as tcp://host:8786, and that 'dask scheduler' runs there."
             ) from error
-        yield stack.enter_context(client)
+        stack.callback(_leave, client)
+        yield client
 
 
 def active_client() -> Client | None:
@@ -96,12 +105,38 @@ def dashboard(client: Client | None) -> str:
     return str(getattr(client, "dashboard_link", None) or "")
 
 
+def _leave(client: Any) -> None:
+    """Close a client, also one whose scheduler is lost."""
+    with contextlib.suppress(Exception):  # what was asked for is done, or has failed by another error
+        client.close(timeout=ENDING)
+
+
+def _end(cluster: Any) -> None:
+    """End what was started here, also workers that do not answer."""
+    with contextlib.suppress(Exception):
+        cluster.close(timeout=ENDING)
+    for process in multiprocessing.active_children():
+        if process.name.startswith(PROCESS):
+            process.kill()
+
+
 def _local(count: int) -> Any:
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    )
+    try:
+        return LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            preload="meagraph.workers.undisturbed",
+        )
+    except (OSError, RuntimeError) as error:
+        raise MEAGraphError(
+            f"Expected {count} workers to start, but they did not ({error}). Ask for fewer, or do without; a script "
+            "that asks for them must do so below 'if __name__ == \"__main__\":'."
+        ) from error
 
 
 def _slurm(path: Path) -> Any:
@@ -110,12 +145,19 @@ def _slurm(path: Path) -> Any:
         from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise MEAGraphError(f"--slurm needs dask-jobqueue, which is not installed. {INSTALL}.") from error
+    if shutil.which("sbatch") is None:
+        raise MEAGraphError("--slurm expects the command 'sbatch' of Slurm, which is not here. Give --workers instead.")
     jobs = int(settings.pop("jobs", 1))
     try:
         cluster = SLURMCluster(**settings)
-        cluster.scale(jobs=jobs)
     except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise MEAGraphError(f"{path}: expected settings that SLURMCluster takes, but it says: {error}") from error
+    try:
+        cluster.scale(jobs=jobs)
+        cluster.sync(cluster._correct_state)  # scale itself would not tell of jobs that Slurm refuses
+    except (OSError, RuntimeError) as error:
+        _end(cluster)
+        raise MEAGraphError(f"{path}: expected jobs that Slurm takes, but it says: {error}") from error
     return cluster
 
 

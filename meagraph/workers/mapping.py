@@ -2,7 +2,7 @@
 
 Chunks are cut by the data alone and their results come in the order of the chunks, so that the figures are the same for
 any number of workers. A task gets small things by message and large arrays by their place in a folder that all workers
-see; what it returns may be kept there, so that a run that lost its workers goes on where it stopped.
+see, and leaves its own arrays there; they may be kept, so that a run that lost its workers goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,39 +10,28 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from meagraph.cache import cache_directory, content_key, read_cached
-from meagraph.errors import MEAGraphError
-from meagraph.files import read_arrays, write_arrays
-from meagraph.memory import ran_out
+from meagraph.cache import cache_directory, content_key
 from meagraph.progress import Progress, silent
+from meagraph.workers.coming import Coming, lost
 from meagraph.workers.sharing import Array, InMemory, on_disk, stored
+from meagraph.workers.tasks import Task
 
 AHEAD = 3  # chunks a worker that are on their way, so that none waits and few results do
-LOST = "CommClosedError"  # of Dask
-DIED = ("KilledWorker", "BrokenProcessPool")  # errors of Dask and of pools of processes
-VERSION = 1  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
-PATIENCE = 0.25  # seconds between two looks at whether the work was cancelled
+VERSION = 2  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
+NOBODY = "waiting for workers"
 
 C = TypeVar("C")
 T = TypeVar("T")
-
-
-class ChunkError(MEAGraphError, Generic[C]):
-    """A chunk failed, not by what it holds but with those who worked on it; the message names it."""
-
-    def __init__(self, message: str, chunk: C) -> None:
-        super().__init__(message)
-        self.chunk = chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +58,7 @@ class Workers:
             yield self
             return
         key = content_key({**depends, "tasks": VERSION})
-        folder = cache_directory("tasks", f"{stage}-{key}")
+        folder = cache_directory("tasks", f"{stage}-{key}").absolute()
         yield replace(self, folder=folder)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -97,103 +86,50 @@ def map_chunks(
     """What ``function`` makes of each of the ``chunks``, in their order; it is pure, and can be sent to workers.
 
     ``progress`` is told of ``total`` chunks with a ``message``, also while nothing comes, so that it may cancel: then,
-    as at an error, what is on its way is cancelled. With ``kept``, a name, results are tuples of arrays and stay in the
-    folder of the workers: a later run with the same folder finds them. Raises what ``function`` raises of
-    MEAGraphErrors, and :class:`ChunkError` with what ``told`` says of the chunk where a worker died of it or failed in
-    another way.
+    as at an error, what is on its way is cancelled. With ``kept``, a name, results, which are then arrays or tuples of
+    them, stay in the folder of the workers: a later run with the same folder finds them. A chunk whose worker died is
+    given to another. Raises what ``function`` raises of MEAGraphErrors, MEAGraphError where the workers are gone, and
+    :class:`meagraph.workers.coming.ChunkError` with what ``told`` says of the chunk where one worker after the other
+    died while it worked on it, or where it fails in another way again and again.
     """
     numbered = enumerate(chunks)
-    if workers.executor is None or workers.folder is None:
+    executor, folder = workers.executor, workers.folder
+    if executor is None or folder is None:
         for number, chunk in numbered:
             yield function(chunk)
             progress(number + 1, max(total, number + 1), message)
         return
-    waiting: deque[tuple[int, C, Future[T] | Path]] = deque()
+    run = uuid.uuid4().hex
+    waiting: deque[Coming[C, T]] = deque()
+    done = 0
+
+    def beat() -> None:
+        progress(done, max(total, done), message if _count(workers) else NOBODY)
+
     try:
         while True:
-            for number, chunk in itertools.islice(numbered, max(_ahead(workers) - len(waiting), 0)):
-                place = None if not kept else workers.folder / f"{kept}-{number}.npz"
-                known = place if place is not None and place.is_file() else None
-                waiting.append((number, chunk, known or _submitted(workers.executor, function, chunk)))
+            for number, chunk in itertools.islice(numbered, max(AHEAD * max(_count(workers), 1) - len(waiting), 0)):
+                task = Task(function, folder / f"{kept or run}-{number}.npz", f"{run}-{number}")
+                waiting.append(Coming(executor, chunk, task, told))
+                if not (kept and task.place.is_file()):
+                    waiting[-1].submit()
             if not waiting:
                 return
-            number, chunk, coming = waiting[0]
-
-            def beat(number: int = number) -> None:
-                progress(number, max(total, number), message)
-
-            result: Any = read_cached(coming, _read) if isinstance(coming, Path) else None
-            if result is None:
-                if isinstance(coming, Path):
-                    coming = _submitted(workers.executor, function, chunk)
-                result = _outcome(coming, chunk, told, beat)
-                if kept:
-                    write_arrays(workers.folder / f"{kept}-{number}.npz", {str(at): a for at, a in enumerate(result)})
+            result = waiting[0].result(beat)
+            if not kept:
+                waiting[0].task.place.unlink(missing_ok=True)
             waiting.popleft()
+            done += 1
             yield result
-            progress(number + 1, max(total, number + 1), message)
+            progress(done, max(total, done), message)
     finally:
-        for _, _, coming in waiting:
-            if isinstance(coming, Future):
-                with contextlib.suppress(OSError, RuntimeError):  # of a cluster that is gone
-                    coming.cancel()
+        for coming in waiting:
+            coming.cancel()
 
 
-def _read(path: Path) -> tuple[NDArray[Any], ...]:
-    arrays = read_arrays(path)
-    return tuple(arrays[str(at)] for at in range(len(arrays)))
-
-
-def _ahead(workers: Workers) -> int:
-    """How many chunks may be on their way."""
+def _count(workers: Workers) -> int:
+    """How many workers there are. Raises MEAGraphError where nobody knows."""
     try:
-        return AHEAD * workers.count()
+        return workers.count()
     except (OSError, RuntimeError) as error:  # Dask's own errors of a lost connection are OSErrors
-        raise _lost(error) from error
-
-
-def _submitted(executor: Executor, function: Callable[[C], T], chunk: C) -> Future[T]:
-    try:
-        return executor.submit(function, chunk)
-    except (OSError, RuntimeError) as error:  # it was shut down, or its processes are broken
-        raise _lost(error) from error
-
-
-def _outcome(future: Future[T], chunk: C, told: Callable[[C], str], beat: Callable[[], None]) -> T:
-    """What comes of a task; ``beat`` is called while it does not."""
-    while True:
-        try:
-            return future.result(timeout=PATIENCE)
-        except NotYet:
-            if future.done() and (error := future.exception()) is not None:  # the task's own error of this kind
-                raise _failed(chunk, told, error) from error
-            beat()
-        except MEAGraphError:
-            raise
-        except CancelledError as error:  # nobody here cancelled it
-            raise _lost(error) from error
-        except Exception as error:
-            if type(error).__name__ == LOST:
-                raise _lost(error) from error
-            raise _failed(chunk, told, error) from error
-
-
-def _lost(error: BaseException) -> MEAGraphError:
-    return MEAGraphError(
-        f"The workers are gone ({type(error).__name__}). Start them again, and give the same command: it goes on where "
-        "it stopped."
-    )
-
-
-def _failed(chunk: C, told: Callable[[C], str], error: BaseException) -> ChunkError[C]:
-    if ran_out(error):
-        what = "its worker ran out of memory"
-    elif type(error).__name__ in DIED:
-        what = "the workers that tried it died, as they do where memory runs out"
-    else:
-        what = f"{type(error).__name__}: {error}"
-    return ChunkError(
-        f"{told(chunk)}: expected the work on these to end, but it failed each time it was tried ({what}). Leave them "
-        "out (--on-error quarantine), give each worker more memory, or look for what is unusual in them.",
-        chunk,
-    )
+        raise lost(error) from error

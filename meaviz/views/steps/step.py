@@ -9,11 +9,12 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import escape
 
+from meagraph.workers.clients import active_client, dashboard
 from meaviz.jobs.time_left import TimeLeft, in_words
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import STEPS, Session
 from meaviz.style.page import PROGRESS_CSS
-from meaviz.style.text import TextPane, caption
+from meaviz.style.text import TextPane, caption, markup
 from meaviz.views.shared.feedback import alert, progress_bar
 
 COMPACT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (4, 0)}
@@ -32,9 +33,12 @@ class Step(pn.viewable.Viewer):
         self._message = caption(margin=0, sizing_mode="stretch_width")
         cancel = pmui.Button(label="Cancel", variant="text", size="small", color="error", margin=0, width=80)
         cancel.on_click(lambda event: workflow.cancel())
+        page = "" if session.user else dashboard(active_client())  # whoever sees that page sees all that workers do
+        link = markup('<a href="{}" target="_blank" rel="noopener" title="What Dask shows of them">Workers</a>', page)
+        shown = [TextPane(link, margin=(3, 6))] if page else []
         self._activity = pn.Column(
             self._bar,
-            pn.Row(self._message, cancel, margin=0, sizing_mode="stretch_width"),
+            pn.Row(self._message, *shown, cancel, margin=0, sizing_mode="stretch_width"),
             visible=False,
             margin=(0, 12, 4, 12),
             sizing_mode="stretch_width",

@@ -106,13 +106,14 @@ class Deadly(ThreadPoolExecutor):
 
     cell = niobium_structures()[4].cell.array
 
-    def submit(self, function: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
+    def submit(self, task: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
         def work(chunk: Any) -> Any:
+            function = task.function
             if function.func is filling.describe_chunks:
                 cells = function.args[0].structures.cells[np.concatenate(chunk)]
                 if np.isclose(cells, self.cell).all(axis=(1, 2)).any():
                     raise MemoryError
-            return function(chunk)
+            return task(chunk)
 
         return super().submit(work, chunk, **options)
 
