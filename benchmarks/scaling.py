@@ -31,6 +31,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from used import processor_seconds
 
 from meagraph.datasets import read_dataset
 from meagraph.files import write_json
@@ -66,7 +67,7 @@ class Moment(NamedTuple):
     def now() -> Moment:
         """The present."""
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return Moment(time.perf_counter(), sum(os.times()[:4]), peak / 1e6)
+        return Moment(time.perf_counter(), processor_seconds(), peak / 1e6)
 
 
 def make_file(source: str, size: int, target: Path, copies: int) -> None:

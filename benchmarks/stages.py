@@ -2,9 +2,8 @@
 
 ``python benchmarks/stages.py FILE --cache FOLDER [--limit 12] [--representatives 20000] [--stages read learn ...]``.
 Stages that are done come from the cache, so that a failure costs one stage. Each process may hold ``--limit`` GB of
-memory of its own; maps of files do not count there, and stand apart in the figures: pages of them are the system's to
-take back. Processor seconds are those of the process and its children, most of a stage where other work shares the
-machine; the memory of children is that of the largest one.
+memory of its own; maps of files do not count there, and stand apart in the figures: their pages are the system's to
+take back. Processor seconds are those of the process and its children; ``children_gb`` is what these hold together.
 """
 
 from __future__ import annotations
@@ -23,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from used import children_gb, processor_seconds
 
 from meagraph.files import read_json, write_json
 from meagraph.pipeline.analysis import Analysis, look, recall_analysis
@@ -59,8 +60,8 @@ class Watched:
     def __init__(self) -> None:
         self.parts: dict[str, dict[str, float]] = {}
         self.name = "begin"
-        self.began = (time.perf_counter(), _processor())
-        self.peak = {"own": 0.0, "maps": 0.0, "all": 0.0}
+        self.began = (time.perf_counter(), processor_seconds())
+        self.peak = {"own": 0.0, "maps": 0.0, "all": 0.0, "children": 0.0}
         self.largest = dict(self.peak)
         self.ends = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -75,6 +76,7 @@ class Watched:
         found = {line.split(":")[0]: int(line.split()[1]) / 1e6 for line in text if line.startswith("Rss")}
         now = {"own": found["RssAnon"], "maps": found["RssFile"] + found["RssShmem"]}
         now["all"] = now["own"] + now["maps"]
+        now["children"] = children_gb()
         for name, value in now.items():
             self.peak[name] = max(self.peak[name], value)
             self.largest[name] = max(self.largest[name], value)
@@ -88,7 +90,7 @@ class Watched:
     def next(self, name: str) -> None:
         """The part ``name`` begins."""
         self._look()
-        now = (time.perf_counter(), _processor())
+        now = (time.perf_counter(), processor_seconds())
         before = self.parts.setdefault(self.name, {"seconds": 0.0, "processor": 0.0, "own_gb": 0.0, "all_gb": 0.0})
         before["seconds"] = round(before["seconds"] + now[0] - self.began[0], 1)
         before["processor"] = round(before["processor"] + now[1] - self.began[1], 1)
@@ -98,25 +100,19 @@ class Watched:
         self.name, self.began, self.peak = name, now, dict.fromkeys(self.peak, 0.0)
 
 
-def _processor() -> float:
-    return sum(os.times()[:4])
-
-
 @contextmanager
 def watched() -> Iterator[tuple[Watched, dict[str, Any]]]:
     """Figures of what is done within."""
-    began = (time.perf_counter(), _processor())
+    began = (time.perf_counter(), processor_seconds())
     watch, figures = Watched(), dict[str, Any]()
     yield watch, figures
     watch.next("end")
     watch.ends.set()
     watch.thread.join()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     figures |= {
         "seconds": round(time.perf_counter() - began[0], 1),
-        "processor": round(_processor() - began[1], 1),
+        "processor": round(processor_seconds() - began[1], 1),
         **{f"{name}_gb": round(value, 2) for name, value in watch.largest.items()},
-        "largest_child_gb": round(children, 2),
         "parts": watch.parts,
     }
 
@@ -174,9 +170,9 @@ def _export(dataset: Any, config: PipelineConfig, watch: Watched) -> dict[str, A
 
 
 def _again(dataset: Any, config: PipelineConfig) -> dict[str, Any]:
-    began = (time.perf_counter(), _processor())
+    began = (time.perf_counter(), processor_seconds())
     found = recall_analysis(dataset, config)
-    took = (time.perf_counter() - began[0], _processor() - began[1])
+    took = (time.perf_counter() - began[0], processor_seconds() - began[1])
     return {"there": found is not None, "recalled_seconds": round(took[0], 2), "recalled_processor": round(took[1], 2)}
 
 
