@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from used import children_gb, processor_seconds
 
 from meagraph.files import read_json, write_json
@@ -31,6 +32,7 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe_for
 from meagraph.pipeline.learning import condense_for, learn
 from meagraph.pipeline.opening import open_data
+from meagraph.pipeline.phasing import phases
 from meagraph.pipeline.planning import export, prune
 from meagraph.progress import Progress
 
@@ -131,6 +133,7 @@ def stage(name: str, path: str, config: PipelineConfig) -> dict[str, Any]:
             "condense": lambda: _condense(dataset, config, progress),
             "learn": lambda: _learn(dataset, config, progress),
             "look": lambda: _look(dataset, config, progress),
+            "phases": lambda: {"phases": len(np.unique(phases(dataset, progress=progress).phase))},
             "export": lambda: _export(dataset, config, watch),
         }
         figures |= steps[name]()
@@ -176,7 +179,7 @@ def _again(dataset: Any, config: PipelineConfig) -> dict[str, Any]:
     return {"there": found is not None, "recalled_seconds": round(took[0], 2), "recalled_processor": round(took[1], 2)}
 
 
-STAGES = ("read", "describe", "condense", "learn", "look", "export", "again")
+STAGES = ("read", "describe", "condense", "learn", "look", "phases", "export", "again")
 
 
 def main() -> None:
