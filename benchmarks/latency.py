@@ -46,6 +46,7 @@ from tests.support.made_up import session_of
 
 NO_CARD = "a browser as it starts without a graphics card; else one whose card is played by software, pages and all"
 RESULTS = Path(__file__).parent / "results"
+SIZES = (10_000, 100_000, 1_000_000)
 GESTURES = ("lasso", "box", "recolour", "zoom", "level")
 COLOURS = ("energy", "group", "force", "cluster")
 # When the gesture ends, and when the first frame after new data of the map is there.
@@ -188,14 +189,15 @@ def run(
 def main() -> None:
     """Measure each size and write ``results/latency.json``."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sizes", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--data", nargs="*", default=[], metavar="FILE", help="datasets, after the made-up ones")
+    parser.add_argument("sizes", nargs="*", type=int, help=f"made up (default: {', '.join(map(str, SIZES))}, or DATA)")
+    parser.add_argument("--data", nargs="*", default=[], metavar="FILE", help="datasets, after the made-up ones if any")
     parser.add_argument("--gestures", nargs="+", choices=GESTURES, default=list(GESTURES))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--no-card", action="store_true", help=NO_CARD)
     options = parser.parse_args()
     arguments = (*CHROMIUM_ARGUMENTS, *(DRAWN_DIRECTLY if options.no_card else ()))
-    shown = [("made up", partial(session_of, n)) for n in options.sizes]
+    sizes = options.sizes or ([] if options.data else SIZES)
+    shown = [("made up", partial(session_of, n)) for n in sizes]
     shown += [(Path(path).stem, partial(session_with, path)) for path in options.data]
     file = RESULTS / "latency.json"
     known = {(one["data"], one["environments"], one.get("no_card", False)): one for one in json.loads(file.read_text())}

@@ -3,8 +3,8 @@
 ``python benchmarks/neighbours.py FILE [--sizes 20000 50000 100000] [--columns 64]``: environments drawn from the
 context of a dataset, as the nodes of clusters and map are; as many neighbours as these ask for. Exact are the products
 of matrices that the package takes from 17 columns on and SciPy's tree; approximate is pynndescent (Dong, Moses and Li,
-WWW 2011), which UMAP brings along. Recall is the share of the true neighbours among those found. Compiling is not
-counted.
+WWW 2011), which UMAP brings along; with ``--more faiss hnsw`` also faiss, which the package does not need. Recall is
+the share of the true neighbours among those found. Compiling is not counted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.opening import open_data
 
+USUAL = ("products", "tree", "pynndescent")
 RESULTS = Path(__file__).parent / "results"
 Found = NDArray[np.int32]
 
@@ -49,10 +50,33 @@ def by_descent(rows: NDArray[np.float32], count: int) -> Found:
     return found
 
 
+def by_faiss(rows: NDArray[np.float32], count: int) -> Found:
+    """Exact, by faiss's products of matrices."""
+    import faiss
+
+    index = faiss.IndexFlatL2(rows.shape[1])
+    index.add(rows)
+    found: Found = index.search(rows, count)[1].astype(np.int32)
+    return found
+
+
+def by_hnsw(rows: NDArray[np.float32], count: int) -> Found:
+    """faiss's graph of small worlds (Malkov and Yashunin, IEEE TPAMI 42, 824, 2020), 32 links a row."""
+    import faiss
+
+    index = faiss.IndexHNSWFlat(rows.shape[1], 32)
+    index.hnsw.efConstruction, index.hnsw.efSearch = 40, 2 * count
+    index.add(rows)
+    found: Found = index.search(rows, count)[1].astype(np.int32)
+    return found
+
+
 WAYS: dict[str, Callable[[NDArray[np.float32], int], Found]] = {
     "products": by_products,
     "tree": by_tree,
     "pynndescent": by_descent,
+    "faiss": by_faiss,
+    "hnsw": by_hnsw,
 }
 
 
@@ -67,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 50_000, 100_000])
+    parser.add_argument("--more", nargs="+", default=[], choices=["faiss", "hnsw"])
     parser.add_argument("--neighbours", type=int, help="of each (default: as clusters ask for)")
     parser.add_argument("--tree-up-to", type=int, default=20_000, help="rows for which the tree is tried")
     parser.add_argument("--write", type=Path, default=RESULTS / "neighbours.json")
@@ -74,14 +99,15 @@ def main() -> None:
     context = describe(open_data(options.data), DescriptorConfig(), context=True).context
     assert context is not None
     rng = np.random.default_rng(0)
-    for way in WAYS.values():
+    ways = {name: way for name, way in WAYS.items() if name in (*USUAL, *options.more)}
+    for way in ways.values():
         way(rng.normal(size=(5_000, context.shape[1])).astype(np.float32), 25)  # compiles
     found: list[dict[str, Any]] = []
     for size in options.sizes:
         rows = np.asarray(context[np.sort(rng.choice(len(context), size, replace=False))], dtype=np.float32)
         count = options.neighbours or neighbours_among(size)
         true: Found | None = None
-        for name, way in WAYS.items():
+        for name, way in ways.items():
             if name == "tree" and size > options.tree_up_to:
                 continue
             wall, processor = time.perf_counter(), time.process_time()

@@ -12,6 +12,8 @@ serve again.
 from __future__ import annotations
 
 import argparse
+import io
+import itertools
 import json
 import math
 import os
@@ -27,6 +29,9 @@ from typing import Any, NamedTuple
 
 import ase.io
 import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from used import processor_seconds
 
 from meagraph.datasets import read_dataset
 from meagraph.files import write_json
@@ -62,28 +67,35 @@ class Moment(NamedTuple):
     def now() -> Moment:
         """The present."""
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return Moment(time.perf_counter(), sum(os.times()[:4]), peak / 1e6)
+        return Moment(time.perf_counter(), processor_seconds(), peak / 1e6)
 
 
 def make_file(source: str, size: int, target: Path, copies: int) -> None:
     """Write at least ``size`` environments, ``copies`` times."""
     dataset = read_dataset(source)
     rng = np.random.default_rng(0)
+    frames = [_as_written(atoms) for atoms in dataset.structures]
     written = 0
     with open(target, "w", encoding="utf-8") as stream:
-        while written < size:
-            for structure in dataset.structures:
-                atoms = structure.copy()
-                atoms.calc = structure.calc
-                atoms.positions = atoms.positions + rng.normal(scale=DISPLACEMENT, size=(len(atoms), 3))
-                ase.io.write(stream, atoms, format="extxyz")
-                written += len(atoms)
-                if written >= size:
-                    break
+        for head, lines, positions in itertools.cycle(frames):
+            moved = positions + rng.normal(scale=DISPLACEMENT, size=positions.shape)
+            stream.write(head + lines % tuple(moved.ravel().tolist()))
+            written += len(positions)
+            if written >= size:
+                break
     once = target.read_bytes() if copies > 1 else b""
     with open(target, "ab") as more:
         for _ in range(copies - 1):
             more.write(once)
+
+
+def _as_written(atoms: Atoms) -> tuple[str, str, NDArray[np.float64]]:
+    """What ASE writes of a structure before its atoms, its atoms with places for their positions, and these."""
+    text = io.StringIO()
+    ase.io.write(text, atoms, format="extxyz")
+    count, comment, *rows = text.getvalue().splitlines()
+    lines = (re.sub(r"^(\S+\s*?)( +-?[\d.]+){3}(?= |$)", r"\1 %16.8f %16.8f %16.8f", row) for row in rows)
+    return f"{count}\n{comment}\n", "".join(f"{line}\n" for line in lines), atoms.positions
 
 
 def measure(path: str) -> None:

@@ -4,6 +4,7 @@
 waits until the page shows the dataset's size, a map (the quick one, where it is still to be trained) and the learned
 map. Cold: no cached result and no compiled kernel (both caches are new folders); the installed packages' own byte code
 is there, as after a first ``import``. Warm: the same command again. Without DATA it measures the embedded demo.
+With ``--results FOLDER``, a cache that has the results, all starts are warm.
 ``--before CHECKOUT`` runs the code of another checkout before each run, and gives the times as shares of its time to
 the map.
 """
@@ -111,9 +112,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], begun: float) -> None:
 
 def shares(now: dict[str, dict[str, float]], before: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Times of this code as shares of the other's time to its (only) map, cold and warm."""
-    return {
-        state: {name: round(now[state][name] / before[state]["map"], 3) for name in SEEN} for state in ("cold", "warm")
-    }
+    return {state: {name: round(now[state][name] / before[state]["map"], 3) for name in SEEN} for state in now}
 
 
 def main() -> None:
@@ -122,28 +121,33 @@ def main() -> None:
     parser.add_argument("data", nargs="*", help="files to open together (default: the demo)")
     parser.add_argument("--runs", type=int, default=3, help="cold starts, each followed by a warm one")
     parser.add_argument("--before", type=Path, help="another checkout, to compare with")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="a cache that has the results already")
     options = parser.parse_args()
     name = Path(options.data[0]).name.split(".")[0] if options.data else "demo"
     data = [str(Path(path).resolve()) for path in options.data]
     roots = {"before": options.before.resolve()} if options.before else {}
     roots["now"] = ROOT
-    runs: dict[str, dict[str, list[dict[str, Any]]]] = {code: {"cold": [], "warm": []} for code in roots}
+    states = ("warm",) if options.results else ("cold", "warm")
+    runs: dict[str, dict[str, list[dict[str, Any]]]] = {code: {state: [] for state in states} for code in roots}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(CHROMIUM_ARGUMENTS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         for _ in range(options.runs):
             for code, root in roots.items():
                 with tempfile.TemporaryDirectory() as folder:
-                    for state in ("cold", "warm"):
+                    if options.results:
+                        Path(folder, "results").symlink_to(options.results.resolve())
+                        Path(folder, "kernels").symlink_to(Path(os.environ["NUMBA_CACHE_DIR"]).resolve())
+                    for state in states:
                         runs[code][state].append(start_to_map(root, data, Path(folder), page))
                         print(name, code, state, runs[code][state][-1], flush=True)
         browser.close()
     median = {
         code: {
             state: {key: statistics.median(run[key] for run in found) for key in (*SEEN, "peak_memory_gb", "clusters")}
-            for state, found in states.items()
+            for state, found in by_state.items()
         }
-        for code, states in runs.items()
+        for code, by_state in runs.items()
     }
     result: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     if "before" in median:

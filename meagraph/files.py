@@ -6,9 +6,12 @@ import base64
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import stat
+import struct
+import time
 import tokenize
 import zipfile
 import zlib
@@ -24,6 +27,12 @@ from meagraph.limits import FREE, LARGEST, RATIO
 from meagraph.temporary import temporary_file, temporary_folder
 
 T = TypeVar("T")
+ALIGNED = 64  # bytes at a multiple of which an array in an archive begins
+MAPPED = 8_000_000  # bytes of an array in an archive from which it can be mapped
+_HEAD = struct.Struct("<4s22xHH")  # of a member of a zip: signature, and the lengths of name and extra field
+_SIGNATURE = b"PK\3\4"
+_LOCAL, _ZIP64 = _HEAD.size, 20  # bytes of it, and of the extra field that tells a large size
+_EXTRA, _PADDING = struct.Struct("<HH"), 0xD935  # an extra field's head, and the number that stands for padding
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*([.:].*)?", re.IGNORECASE)
 
 
@@ -88,7 +97,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
     """Write ``arrays``, among them such as are :class:`Stacked`, as one NumPy archive without pickles, atomically."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+            with archive.open(_aligned(archive, f"{name}.npy"), "w", force_zip64=True) as stream:
                 if isinstance(array, Stacked):
                     first = array.rows[0]
                     shape = (len(array.rows), *first.shape)
@@ -98,6 +107,14 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
                         stream.write(np.ascontiguousarray(row, dtype=first.dtype).data)
                 else:
                     np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+
+def _aligned(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """A member of an archive whose content will begin at a multiple of ALIGNED bytes, so that it can be mapped."""
+    member = zipfile.ZipInfo(name, time.localtime()[:6])
+    before = archive.start_dir + _LOCAL + len(member.filename.encode()) + _ZIP64 + _EXTRA.size
+    member.extra = _EXTRA.pack(_PADDING, room := -before % ALIGNED) + bytes(room)
+    return member
 
 
 def write_array(path: str | Path, array: NDArray[Any]) -> None:
@@ -116,18 +133,46 @@ class _Written:
         self.write = stream.write
 
 
-def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
-    """Read what :func:`write_arrays` wrote, by name.
+def read_arrays(path: str | Path, *, mapped: bool = False) -> dict[str, NDArray[Any]]:
+    """Read what :func:`write_arrays` wrote, by name; with ``mapped`` large arrays are memory-mapped, not read.
 
-    Raises OSError, ValueError or BadZipFile for what is no such file, or grows when read by more than the limit.
+    What is mapped can be changed in memory, and its checksum is not looked at. Raises OSError, ValueError or BadZipFile
+    for what is no such file, or grows when read by more than the limit.
     """
     _check_file(path)
     with _as_value_error(), zipfile.ZipFile(path) as packed:
         held = sum(member.file_size for member in packed.infolist())
         if held > max(FREE, RATIO.value * os.path.getsize(path)):
             raise ValueError(f"it grows more than {RATIO.value} times when read. {RATIO.remedy}")
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: np.asarray(stored[name]) for name in stored.files}
+        found = {}
+        for member in packed.infolist():
+            large = mapped and member.file_size >= MAPPED and member.compress_type == zipfile.ZIP_STORED
+            array = _mapped(path, member) if large else None
+            if array is None:
+                with packed.open(member) as stream:
+                    array = np.lib.format.read_array(stream, allow_pickle=False)
+            found[member.filename.removesuffix(".npy")] = array
+        return found
+
+
+def _mapped(path: str | Path, member: zipfile.ZipInfo) -> NDArray[Any] | None:
+    """The array that a member of an archive holds as it is, mapped; None where it does not begin as it must."""
+    with open(path, "rb") as stream:
+        stream.seek(member.header_offset)
+        signature, names, extra = _HEAD.unpack(stream.read(_LOCAL))
+        stream.seek(names + extra, os.SEEK_CUR)
+        if signature != _SIGNATURE or stream.tell() % ALIGNED:
+            return None
+        begin = stream.tell()
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            return None
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        start = stream.tell()
+    size = dtype.itemsize * math.prod(shape)
+    if dtype.hasobject or fortran or start - begin + size != member.file_size:
+        return None
+    return np.asarray(np.memmap(path, dtype, "c", start, shape))
 
 
 def read_array(path: str | Path, mode: Literal["r", "c"] = "r") -> NDArray[Any]:

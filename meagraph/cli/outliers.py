@@ -43,7 +43,7 @@ def _outliers(options: argparse.Namespace) -> None:
     import numpy as np
 
     from meagraph.graph.condensation import unit_columns
-    from meagraph.outliers import joined, linked_environments, places, prediction_signals, score_outliers
+    from meagraph.outliers import handed, joined, linked_environments, places, prediction_signals, score_outliers
     from meagraph.pipeline.predicting import errors_of
     from meagraph.progress import part
     from meagraph.step_files.tables import claim_table, write_table
@@ -66,7 +66,7 @@ def _outliers(options: argparse.Namespace) -> None:
             latent.condensed,
             clusters,
             dataset,
-            error=latent.error[latent.condensed.assignment],
+            error=handed(latent.error, latent.condensed.assignment),
             linked=linked_environments(latent.embedding, latent.condensed),
             progress=part(progress, 0.3, 0.9),
         )

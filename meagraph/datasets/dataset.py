@@ -20,6 +20,8 @@ from meagraph.datasets.names import LabelNames
 from meagraph.display.cards import ROWS, Facts, Shown, Table, counted, html_table
 from meagraph.errors import MEAGraphError
 
+BLOCK = 2**18  # labels hashed at a time
+
 
 class DatasetError(MEAGraphError):
     """A file or a frame cannot be used; the message says which, what was expected, what came, what to do."""
@@ -189,10 +191,9 @@ class AtomicDataset(Shown):
     def fingerprint(self) -> str:
         """Content hash of the whole dataset, labels and groups included, file names and paths not."""
         digest = hashlib.sha256("\n".join(self.structure_keys).encode())
-        digest.update(canonical(self.energy))
-        digest.update(canonical(self.forces))
-        if np.isfinite(self.stress).any():
-            digest.update(canonical(self.stress))
+        labels = [self.energy, self.forces, *([self.stress] if np.isfinite(self.stress).any() else [])]
+        for block in (one[start : start + BLOCK] for one in labels for start in range(0, len(one), BLOCK)):
+            digest.update(canonical(block))
         digest.update("\0".join(str(group) for group in self.groups).encode())
         if self.known.any():
             digest.update(self.known.tobytes())

@@ -87,16 +87,16 @@ def dataset_from_structures(
         raise DatasetError(f"{locate(row)}: {faults[row].rstrip('.')}.{more}{hint}")
     stress, described = np.full((count, 3, 3), np.nan), list(sources)
     for at, names in labels.names.items():
-        rows = np.flatnonzero(source_index == at)
-        atoms, _ = gathered(structures.offsets, rows)
-        stress[rows], note = in_usual_unit(
-            labels.stress[rows],
-            labels.energy[rows],
-            labels.forces[atoms],
-            structures.taken(rows),
-            names=names.stress,
-            unit=stress_unit,
-        )
+        rows, note = np.flatnonzero(source_index == at), ""
+        if np.isfinite(labels.stress[rows]).any():
+            stress[rows], note = in_usual_unit(
+                labels.stress[rows],
+                labels.energy[rows],
+                labels.forces[gathered(structures.offsets, rows)[0]],
+                structures.taken(rows),
+                names=names.stress,
+                unit=stress_unit,
+            )
         notes = (*sources[at].notes, note) if note else sources[at].notes
         described[at] = replace(sources[at], labels=names, notes=notes)
     kept = np.array([row not in faults for row in range(count)], dtype=bool)
@@ -119,7 +119,7 @@ def dataset_from_structures(
         frame_index=frame_index[kept],
         frame_span=frame_span[kept],
         energy=labels.energy[kept],
-        forces=labels.forces[np.repeat(kept, sizes)],
+        forces=labels.forces if kept.all() else labels.forces[np.repeat(kept, sizes)],
         stress=stress[kept],
         quarantined=tuple(sorted([*quarantined, *aside], key=lambda frame: (frame.path, frame.frame))),
     )

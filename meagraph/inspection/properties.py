@@ -243,9 +243,9 @@ def _of_survey(survey: Surveyed, evidence: Evidence | None) -> dict[str, Entry]:
         name = signal.name.replace(" ", "_").replace("-", "_")
         if signal.name in MEASURED:
             own, title, unit = MEASURED[signal.name]
-            entries[own] = Entry(title, unit, "environment", "number", constant(signal.value))
+            entries[own] = Entry(title, unit, "environment", "number", partial(np.asarray, signal.value))
         title = f"Suspicion: {signal.name}"
-        entries[f"by_{name}"] = Entry(title, "decades", "environment", "number", constant(signal.rarity))
+        entries[f"by_{name}"] = Entry(title, "decades", "environment", "number", partial(np.asarray, signal.rarity))
     return entries
 
 

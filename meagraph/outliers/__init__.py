@@ -3,6 +3,7 @@
 from meagraph.outliers.calibration import robust_deviation, tail_rarity
 from meagraph.outliers.explaining import Explanation, Fact, Reference, explain, ordinary_reference
 from meagraph.outliers.families import Family
+from meagraph.outliers.handed import handed
 from meagraph.outliers.novelty import linked_environments
 from meagraph.outliers.predicted import joined, prediction_signals
 from meagraph.outliers.scoring import score_outliers
@@ -17,6 +18,7 @@ __all__ = [
     "Reference",
     "Signal",
     "explain",
+    "handed",
     "joined",
     "linked_environments",
     "ordinary_reference",

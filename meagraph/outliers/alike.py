@@ -17,6 +17,7 @@ COMPONENTS = 10  # principal components of the descriptors
 REFERENCE = 5_000  # structures at most that others are compared with
 BLOCK = 1024
 ROWS = 512  # structures whose environments are averaged at a time
+SOME = 2**16  # rows multiplied with a matrix at a time
 ENVIRONMENTS = 16_384  # read at a time
 
 
@@ -64,6 +65,12 @@ def row_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(known > 0, 0.5 * (ordered[rows, low] + ordered[rows, high]), np.nan)
 
 
+def quadratic(rows: NDArray[np.float64], matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+    """x' A x (n,) of each of ``rows`` (n, F) with a ``matrix`` (F, F), SOME rows at a time."""
+    parts = (rows[start : start + SOME] for start in range(0, max(len(rows), 1), SOME))
+    return np.concatenate([((part @ matrix) * part).sum(axis=1) for part in parts])
+
+
 def per_structure(
     values: Points, dataset: AtomicDataset, of: Callable[[NDArray[np.float64]], NDArray[np.float64]] = np.asarray
 ) -> NDArray[np.float64]:
@@ -88,7 +95,10 @@ def main_components(points: Points) -> NDArray[np.float64]:
         centred = points[block] - mean
         gram += centred.T @ centred
     axes = np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS]
-    return np.concatenate([(points[block] - mean) @ axes for block in blocks])
+    main = np.empty((len(points), axes.shape[1]))
+    for block in blocks:
+        main[block] = (points[block] - mean) @ axes
+    return main
 
 
 def alike_structures(points: Points, dataset: AtomicDataset, *, seed: int = 0) -> Alike:

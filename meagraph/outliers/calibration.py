@@ -9,6 +9,7 @@ QUANTILES = (0.80, 0.90, 0.95, 0.98)  # between which the tail is followed: up t
 ALWAYS = 0.95  # the tail is followed to here at least: of few, up to a twentieth may be wrong
 BEYOND = 10  # deviations that must lie beyond any higher quantile, so that a few wrong ones do not move it
 SHARPEST = 0.25  # deviations by which a tail falls to 1/e at least: none is infinitely sharp
+BLOCK = 2**18  # deviations judged at a time
 LIMIT = 1e6  # deviations at most; keeps a division by nearly nothing finite
 
 
@@ -56,5 +57,9 @@ def tail_rarity(deviation: NDArray[np.float64], among: NDArray[np.float64] | Non
     lengths = np.maximum(np.diff(places) / np.diff(shares), SHARPEST * np.log(10.0))  # of a decade
     lengths = np.append(np.maximum.accumulate(lengths), lengths.max())
     steps = np.diff(np.append(places, np.inf))
-    beyond = np.clip(deviation[:, None] - places, 0.0, steps)
-    return np.where(deviation > places[0], shares[0] + (beyond / lengths).sum(axis=1), 0.0)
+    rarity = np.empty(len(deviation))
+    for start in range(0, len(deviation), BLOCK):
+        some = deviation[start : start + BLOCK]
+        beyond = np.clip(some[:, None] - places, 0.0, steps)
+        rarity[start : start + BLOCK] = np.where(some > places[0], shares[0] + (beyond / lengths).sum(axis=1), 0.0)
+    return rarity

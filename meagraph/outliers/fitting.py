@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
 from meagraph.graph.condensation import Points
-from meagraph.outliers.alike import Alike, per_structure
+from meagraph.outliers.alike import Alike, per_structure, quadratic
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
 FITTED = 20_000  # structures in the fit at most
@@ -52,17 +52,18 @@ def misfit(
     if known.sum() > 2:
         sizes = dataset.sizes
         shares = [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / sizes for z in dataset.species]
-        features = np.column_stack([*shares, per_structure(points, dataset)])
+        columns = [np.column_stack(shares), per_structure(points, dataset)]
         blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
             lambda: seen.features,
             lambda: _mean_products(alike.main, dataset),
         )
         for block in blocks:
             more = block()
-            if known.sum() > ENOUGH * (features.shape[1] + more.shape[1]):
-                features = np.column_stack([features, more])
-        features /= np.abs(features).max(axis=0) + np.finfo(float).tiny
-        found = left_out(features[known], target[known])
+            if known.sum() > ENOUGH * (sum(part.shape[1] for part in columns) + more.shape[1]):
+                columns.append(more)
+        features = np.hstack(columns)
+        features /= np.maximum(features.max(axis=0), -features.min(axis=0)) + np.finfo(float).tiny
+        found = left_out(features if known.all() else features[known], target[known])
         residual[known], doubt[known] = found.away, found.doubt
     return Misfit(residual, doubt)
 
@@ -102,7 +103,7 @@ def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed
         residual = (aim - some @ coefficients) / np.clip(1.0 - leverage, LEAST, None)
         limit = 3.0 * 1.4826 * np.median(np.abs(residual)) + np.finfo(float).tiny
         weight = 1.0 / np.maximum(1.0, np.abs(residual) / limit)
-    out, variance = target - features @ coefficients, 1.0 + ((features @ inverse) * features).sum(axis=1)
+    out, variance = target - features @ coefficients, 1.0 + quadratic(features, inverse)
     out[fitted] = residual
-    variance[fitted] = 1.0 + ((some @ inverse) * some).sum(axis=1) / np.clip(1.0 - leverage, LEAST, None)
+    variance[fitted] = 1.0 + quadratic(some, inverse) / np.clip(1.0 - leverage, LEAST, None)
     return Misfit(out, np.minimum(np.sqrt(variance), MOST))

@@ -19,7 +19,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
 from meagraph.graph.condensation import Points
 from meagraph.latent.clustering import turns
-from meagraph.outliers.alike import Alike, per_structure
+from meagraph.outliers.alike import Alike, per_structure, quadratic
 from meagraph.outliers.calibration import robust_spread
 from meagraph.outliers.levels import upper_level
 
@@ -46,7 +46,9 @@ class Basis:
     expected: NDArray[np.float64]  # (S,) eV/atom that the prior expects
 
     def among(self, structures: NDArray[np.int64]) -> Basis:
-        """The same for some ``structures``."""
+        """The same for some ``structures``, ascending, each once."""
+        if len(structures) == len(self.features):
+            return self
         return Basis(self.features[structures], self.precision, self.expected[structures])
 
 
@@ -98,7 +100,8 @@ def energy_bases(
     scale = np.where(scale > 0.0, scale, 1.0)
     gram = fitted.gram / np.outer(scale, scale)
     gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    features = np.column_stack([shares, seen.features / scale])
+    features = np.column_stack([shares, seen.features])
+    features[:, count:] /= scale
     bases = []
     for tempered in SCALES:
         precision = np.zeros((features.shape[1],) * 2)
@@ -188,7 +191,7 @@ def _held_out(
             seen = rows if last else part
             own = features[seen]
             misfit[seen] = aim[seen] - own @ coefficients
-            variance = np.maximum(((own @ inverse) * own).sum(axis=1), 0.0) + scatter[seen] ** 2
+            variance = np.maximum(quadratic(own, inverse), 0.0) + scatter[seen] ** 2
             spread[seen] = np.sqrt(variance)
             sure = 1.0 / variance
             offset[number] = weighted_median(misfit[seen], sure)
@@ -219,7 +222,7 @@ def _inside(
     values, unsure, upper = aim, scatter, np.zeros(len(aim), dtype=bool)
     for _ in range(SETTLING):
         inverse = np.linalg.inv(gram + (own * weight[:, None]).T @ own)
-        leverage = ((own @ inverse) * own).sum(axis=1) * weight
+        leverage = quadratic(own, inverse) * weight
         coefficients = inverse @ (sums + own.T @ (weight * (aim - raised)))
         left = (aim - raised - own @ coefficients) / np.clip(1.0 - leverage, LEAST, None)
         unsure = scatter / np.sqrt(np.clip(1.0 - leverage, LEAST, None))
@@ -235,7 +238,7 @@ def _inside(
     if not fitted.all():
         rest = features[~fitted]
         found[~fitted] = target[~fitted] - rest @ coefficients
-        spread[~fitted] = np.hypot(scatters[~fitted], np.sqrt(np.maximum(((rest @ inverse) * rest).sum(axis=1), 0.0)))
+        spread[~fitted] = np.hypot(scatters[~fitted], np.sqrt(np.maximum(quadratic(rest, inverse), 0.0)))
     return found, spread
 
 

@@ -10,6 +10,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.graph.condensation import Condensed, Points
 from meagraph.model.results import Embedding
 from meagraph.outliers.calibration import robust_deviation
+from meagraph.outliers.handed import handed, handed_by
 from meagraph.outliers.signals import Signal, own_signal
 
 NEIGHBOURS = 5
@@ -34,7 +35,7 @@ def isolation(points: Points, condensed: Condensed, dataset: AtomicDataset) -> l
     reach = np.maximum(distance[np.arange(len(rows)), enough], floor)[condensed.assignment]
     ratio = reach / np.median(reach)
     words = f"its {NEIGHBOURS} nearest environments lie within {{value:.3g}} times the usual distance"
-    alone = own_signal("isolation", ratio, robust_deviation(np.log(ratio)), words, dataset)
+    alone = own_signal("isolation", ratio, robust_deviation(np.log(ratio)), words, dataset, condensed.assignment)
 
     first, last = np.full(len(rows), dataset.n_structures), np.full(len(rows), -1)  # structures in each cell of the net
     np.minimum.at(first, condensed.assignment, dataset.structure_of)
@@ -49,12 +50,13 @@ def isolation(points: Points, condensed: Condensed, dataset: AtomicDataset) -> l
     return [alone, own_signal("distance to the net", ratio, robust_deviation(np.log(ratio)), words, dataset)]
 
 
-def reconstruction(error: NDArray[np.float64], dataset: AtomicDataset) -> Signal:
+def reconstruction(given: NDArray[np.floating], dataset: AtomicDataset) -> Signal:
     """Error (N,) of the decoded descriptors, in units of their root mean square."""
+    error, of = np.asarray(given, dtype=np.float64), handed_by(given)
     ratio = error / np.median(error) if np.median(error) > 0 else error
     deviation = robust_deviation(np.log(np.maximum(error, ERROR_NOISE)))
     words = "the autoencoder's error for it is {value:.3g} times the usual"
-    return own_signal("reconstruction", ratio, deviation, words, dataset)
+    return own_signal("reconstruction", ratio, deviation, words, dataset, of)
 
 
 def linked_environments(embedding: Embedding, condensed: Condensed) -> NDArray[np.float64]:
@@ -63,10 +65,11 @@ def linked_environments(embedding: Embedding, condensed: Condensed) -> NDArray[n
     other = source != target
     linked = condensed.multiplicity - 1.0
     linked += np.bincount(target[other], condensed.multiplicity[source[other]], minlength=condensed.size)
-    return np.asarray(linked[condensed.assignment])
+    return handed(linked, condensed.assignment)
 
 
-def latent_links(linked: NDArray[np.float64], dataset: AtomicDataset) -> Signal:
+def latent_links(given: NDArray[np.floating], dataset: AtomicDataset) -> Signal:
     """Number (N,) of environments that the pooled latent graph links to each."""
+    linked, of = np.asarray(given, dtype=np.float64), handed_by(given)
     words = "the latent graph links it to only {value:.0f} environments"
-    return own_signal("latent links", linked, robust_deviation(-np.log1p(linked)), words, dataset)
+    return own_signal("latent links", linked, robust_deviation(-np.log1p(linked)), words, dataset, of)

@@ -79,8 +79,8 @@ def score_seen(
     sound = ~np.isin(np.arange(dataset.n_structures), off(families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
         lambda: novelty.isolation(points, condensed, dataset),
-        lambda: [] if error is None else [novelty.reconstruction(np.asarray(error, dtype=np.float64), dataset)],
-        lambda: [] if linked is None else [novelty.latent_links(np.asarray(linked, dtype=np.float64), dataset)],
+        lambda: [] if error is None else [novelty.reconstruction(error, dataset)],
+        lambda: [] if linked is None else [novelty.latent_links(linked, dataset)],
         lambda: [
             geometry.short_distance(seen, alike, dataset),
             geometry.coordination(seen, alike, dataset),
@@ -96,7 +96,10 @@ def score_seen(
         for signal in step():
             signals.append(signal)
             progress(700 + 300 * done // len(steps), 1000, f"outliers: {signal.name}")
-    strongest = np.max([signal.rarity for signal in signals], axis=0) / ALARM
+    strongest = np.zeros(dataset.n_environments)  # no rarity is less
+    for signal in signals:
+        np.maximum(strongest, signal.rarity, out=strongest)
+    strongest /= ALARM
     for family in families:
         strongest[family.rows] = np.maximum(strongest[family.rows], family.score)
     first = dataset.offsets[:-1]

@@ -11,6 +11,7 @@ from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import ROWS, Facts, Shown, Table, html_table
 from meagraph.outliers.calibration import tail_rarity
 from meagraph.outliers.families import Family
+from meagraph.outliers.handed import handed
 
 ALARM = 7.0  # decades of improbability; at 6 sound datasets raise more than one structure in a thousand
 SHOWN = 3  # candidates that the text of a result names
@@ -113,14 +114,26 @@ def places(outliers: Outliers, dataset: AtomicDataset) -> NDArray[np.int64]:
 
 
 def own_signal(
-    name: str, value: NDArray[np.float64], deviation: NDArray[np.float64], words: str, dataset: AtomicDataset
+    name: str,
+    value: NDArray[np.float64],
+    deviation: NDArray[np.float64],
+    words: str,
+    dataset: AtomicDataset,
+    of: NDArray[np.integer] | None = None,
 ) -> Signal:
     """A signal that each environment has of its own (N,), judged by the tail of the structures' largest.
 
-    An atom of a large structure has more chances to be the one that stands out; this takes account of it.
+    An atom of a large structure has more chances to be the one that stands out; this takes account of it. With
+    ``of`` (N,), representatives, all environments of one have the same.
     """
     among = np.maximum.reduceat(deviation, dataset.offsets[:-1]) if dataset.n_structures >= FEW else deviation
-    return Signal(name, value, deviation, tail_rarity(deviation, among), words)
+    if of is None:
+        return Signal(name, value, deviation, tail_rarity(deviation, among), words)
+    place = np.empty(int(of.max()) + 1, dtype=np.int64)
+    place[of] = np.arange(len(of))
+    value, deviation = value[place], deviation[place]
+    rarity = tail_rarity(deviation, among)
+    return Signal(name, handed(value, of), handed(deviation, of), handed(rarity, of), words)
 
 
 def shared_signal(
@@ -134,5 +147,6 @@ def shared_signal(
 ) -> Signal:
     """A signal of structures (S,), handed on to their environments; ``among`` (S,) are those whose tail counts."""
     of = dataset.structure_of
-    rarity = tail_rarity(deviation, None if among is None else deviation[among])[of]
-    return Signal(name, value[of], deviation[of], rarity, words, None if partner is None else partner[of])
+    rarity = tail_rarity(deviation, None if among is None else deviation[among])
+    partners = None if partner is None else handed(partner, of)
+    return Signal(name, handed(value, of), handed(deviation, of), handed(rarity, of), words, partners)

@@ -24,7 +24,7 @@ from meagraph.latent.neighbours import Neighbours, nearest_neighbours
 from meagraph.latent.nodes import LatentOf, holding, nodes_arrays, nodes_from, population
 from meagraph.latent.projection import Projection, project
 from meagraph.model.results import Embedding
-from meagraph.outliers import Family, Outliers, Signal, linked_environments, score_outliers
+from meagraph.outliers import Family, Outliers, Signal, handed, linked_environments, score_outliers
 from meagraph.pipeline.compiled import FORCE_FIELD, LEARNING, RANKING
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.sight import OnPart, Sight
@@ -129,7 +129,7 @@ def survey(
         condensed,
         clusters,
         dataset,
-        error=reconstruction_errors(model, found, rate=config.pooling_rate)[condensed.assignment],
+        error=handed(reconstruction_errors(model, found, rate=config.pooling_rate), condensed.assignment),
         linked=linked_environments(embedding, condensed),
         workers=workers,
         progress=part(progress, 0.8, 0.9),
@@ -206,7 +206,7 @@ def _levels(tree: Hierarchy | None) -> dict[str, NDArray[Any]]:
 
 def read_survey(path: Path, config: PipelineConfig) -> Survey:
     """Read what :func:`write_survey` wrote; it was made by ``config``, which is the key to its place in the cache."""
-    data = read_arrays(path)
+    data = read_arrays(path, mapped=True)
     texts = from_json(data["texts"].tobytes())
     arrays = zip(data["signal_value"], data["signal_deviation"], data["signal_rarity"], strict=True)
     signals = tuple(

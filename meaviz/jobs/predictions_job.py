@@ -131,7 +131,7 @@ class PredictionsJob:
 
         def work(progress: Progress) -> tuple[dict[str, ErrorByNovelty], tuple[Suspect, ...]]:
             signals = prediction_signals(learned.points, errors.dataset, errors.energy, errors.force)
-            return {} if distance is None else answers(errors, distance), suspects(signals, errors.dataset)
+            return {} if distance is None else answers(errors, np.asarray(distance)), suspects(signals, errors.dataset)
 
         def take(found: tuple[dict[str, ErrorByNovelty], tuple[Suspect, ...]]) -> None:
             if data.errors is errors and data.learned is learned and thinness(self.session) is distance:

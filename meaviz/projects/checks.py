@@ -135,10 +135,10 @@ def _survey(survey: Survey, n: int, s: int, condensed: Condensed) -> None:
             {"N": n, "L": len(nodes.rows)},
         )
     for signal in outliers.signals:
-        arrays = {"value": signal.value, "deviation": signal.deviation, "rarity": signal.rarity}
+        arrays = {name: np.asarray(getattr(signal, name)) for name in ("value", "deviation", "rarity")}
         check_arrays(arrays, {name: real("N", finite=False) for name in arrays}, sizes)
         if signal.partner is not None:
-            check_arrays({"partner": signal.partner}, {"partner": whole("N", least=-1, below="S")}, sizes)
+            check_arrays({"partner": np.asarray(signal.partner)}, {"partner": whole("N", least=-1, below="S")}, sizes)
     for family in outliers.families:
         check_arrays(
             {"members": family.members, "rows": family.rows},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from meagraph import files
 from meagraph.files import Stacked, read_arrays, write_arrays
@@ -127,3 +130,46 @@ def test_a_file_is_known_by_any_name_and_by_the_archive_that_holds_it(tmp_path: 
     assert files.is_one_of(tmp_path / "link", [tmp_path / "gone", member])
     assert not files.is_one_of(other, [member])
     assert not files.is_one_of(tmp_path / "gone", [tmp_path / "gone"])
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, NDArray[Any]]]:
+    """An archive whose arrays of 200 bytes and more, headers included, are large."""
+    monkeypatch.setattr(files, "MAPPED", 200)
+    arrays: dict[str, NDArray[Any]] = {
+        "a name with é": np.arange(24.0).reshape(2, 3, 4),
+        "turned": np.arange(24.0).reshape(4, 6).T,
+        "few": np.arange(3, dtype=np.int8),
+        "codes": np.arange(40, dtype=np.int32),
+    }
+    write_arrays(tmp_path / "a.npz", arrays)
+    return tmp_path / "a.npz", arrays
+
+
+def test_large_arrays_are_mapped_where_they_lie(archive: tuple[Path, dict[str, NDArray[Any]]]) -> None:
+    path, arrays = archive
+    found = read_arrays(path, mapped=True)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+        assert found[name].flags.aligned
+    mapped = {name for name, array in found.items() if isinstance(array.base, np.memmap)}
+    assert mapped == {"a name with é", "codes"}
+    found["codes"][:] = -1  # in memory only
+    np.testing.assert_array_equal(read_arrays(path)["codes"], arrays["codes"])
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_archives_of_others_are_read(archive: tuple[Path, dict[str, NDArray[Any]]]) -> None:
+    path, arrays = archive
+    for write in (np.savez, np.savez_compressed):
+        write(path, **arrays)
+        for name, array in read_arrays(path, mapped=True).items():
+            np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_an_archive_cut_short_is_none(archive: tuple[Path, dict[str, NDArray[Any]]]) -> None:
+    path, _ = archive
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises((zipfile.BadZipFile, ValueError)):
+        read_arrays(path, mapped=True)
