@@ -22,6 +22,7 @@ from meaviz.components.map.layers import (
     shade,
 )
 from meaviz.components.map.legend import bar_ticks, legend_html, shorten
+from meaviz.components.map.pixels import topmost
 from meaviz.style.palette import DARK, LIGHT, NEUTRAL, Colouring, pack, palette, rgb24
 
 VIEW = View((0.0, 10.0), (0.0, 10.0), 100, 100)
@@ -115,7 +116,7 @@ def test_each_pixel_shows_its_last_point_and_counts_all():
     x, y = rng.uniform(-0.2, 1.2, (2, 500)).astype(np.float32)
     x[:4], y[:4], x[4] = (0.0, 1.0, 1.0, 0.5), (0.0, 1.0, 0.0, 1.0), np.nan  # the corners belong to the view
     rows = rng.permutation(500).astype(np.int32)
-    last, count = layers_of_map.topmost(x, y, rows, 0.0, 1.0, 0.0, 1.0, 7, 5)
+    last, count = topmost(x, y, rows, 0.0, 1.0, 0.0, 1.0, 7, 5)
     expected, latest = np.zeros((5, 7), int), np.full((5, 7), -1)
     for k in range(500):
         if 0 <= x[k] <= 1 and 0 <= y[k] <= 1:
