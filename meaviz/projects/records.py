@@ -23,6 +23,8 @@ from meagraph.descriptors import KINDS as KINDS_OF_DESCRIPTORS
 from meagraph.descriptors import DescriptorConfig
 from meagraph.files import array_from_text, text_of_array
 from meagraph.graph.condensation import ScaledRows
+from meagraph.outliers.handed import Handed, handed
+from meagraph.step_files.content import check_arrays, whole
 from meaviz.projects.kinds import APART, KINDS
 
 MADE = "class"  # which no field can be called
@@ -61,6 +63,8 @@ class Encoder:
                 return {"empty": [value.dtype.str, list(value.shape)]}
             case np.ndarray():
                 return {"small": text_of_array(value)} if value.nbytes <= SMALL else {"array": self._put(value)}
+            case Handed():
+                return {"handed": [self.text(value.each), self.text(value.of)]}
             case np.generic():
                 return self.text(value.item())
             case int():
@@ -137,6 +141,10 @@ class Decoder:
             return ODD[content]
         if form == "list":
             return [self.value(one) for one in content]
+        if form == "handed":
+            each, of = map(self.value, content)
+            check_arrays({"of": of}, {"of": whole("N", below="K")}, {"K": len(each)})
+            return handed(each, of)
         if form == "bytes":
             return self.value(content).astype(np.uint8, casting="safe").tobytes()
         if form == "mapping":
@@ -200,7 +208,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is None or hint is type(None):
         return value is None
     if origin is np.ndarray or hint is np.ndarray:
-        return isinstance(value, np.ndarray) and (not inner or _of_type(value, inner[1]))
+        return isinstance(value, np.ndarray | Handed) and (not inner or _of_type(value, inner[1]))
     if origin is tuple:
         if not isinstance(value, tuple):
             return False

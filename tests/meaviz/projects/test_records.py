@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from meagraph.latent.clustering import Clusters
+from meagraph.outliers.handed import Handed, handed
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pruning.settings import PruningConfig
 from meaviz.projects import layout
@@ -52,6 +53,15 @@ def test_values_come_back_as_they_were(tmp_path: Path, value: Any) -> None:
     found = there_and_back(tmp_path, value)
     assert found == value
     assert type(found) is type(value)
+
+
+def test_numbers_handed_on_come_back_so_and_never_from_beyond_their_end(tmp_path: Path) -> None:
+    given = handed(np.array([0.5, 2.0, np.nan]), np.arange(600) % 3)
+    found = there_and_back(tmp_path / "a", given)
+    assert isinstance(found, Handed)
+    np.testing.assert_array_equal(found, given)
+    with pytest.raises(ValueError, match="'of'"):
+        there_and_back(tmp_path / "b", handed(np.array([0.5]), np.array([0, 1])))
 
 
 def test_not_a_number_comes_back(tmp_path: Path) -> None:
