@@ -208,7 +208,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is None or hint is type(None):
         return value is None
     if origin is np.ndarray or hint is np.ndarray:
-        return isinstance(value, np.ndarray | Handed) and (not inner or _of_type(value, inner[1]))
+        return isinstance(value, np.ndarray | Handed) and (not inner or _of_type(value.dtype, inner[1]))
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
@@ -226,7 +226,7 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
-def _of_type(value: NDArray[Any], hint: Any) -> bool:
-    """Whether an array holds what ``np.dtype[hint]`` says."""
+def _of_type(dtype: np.dtype[Any], hint: Any) -> bool:
+    """Whether an array of ``dtype`` holds what ``np.dtype[hint]`` says."""
     wanted = get_args(hint)
-    return not wanted or not isinstance(wanted[0], type) or np.issubdtype(value.dtype, wanted[0])
+    return not wanted or not isinstance(wanted[0], type) or np.issubdtype(dtype, wanted[0])
