@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import sys
 import time
@@ -22,7 +23,9 @@ CALLS = {"fork", "killpg", "getuid", "geteuid", "getpgid", "setsid", "fchmod", "
 CODE = [path for package in ("meagraph", "meaviz") for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+@functools.cache
 def of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
