@@ -58,12 +58,19 @@ def merge_projects(target: str | Path, source: str | Path) -> Merged:
         count = adopt(Path(source) / LEDGER, project.path / LEDGER)
         label = Path(source).stem
         conflicts: list[str] = []
-        state["plans"], plans = _both(state["plans"], theirs.shot.state["plans"], label, _same_plan, conflicts, "plan")
+        state["plans"], plans = _both(
+            state.get("plans", {}), theirs.shot.state.get("plans", {}), label, _same_plan, conflicts, "plan"
+        )
         survey = mine.shot.results.get("survey")
         clusters = None if survey is None else survey.clusters
         state["plans"] = {name: _own(plan, dataset, clusters) for name, plan in state["plans"].items()}
         state["named"], named = _both(
-            state["named"], theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection"
+            state.get("named", {}),
+            theirs.shot.state.get("named", {}),
+            label,
+            lambda a, b: a == b,
+            conflicts,
+            "selection",
         )
         project.save(replace(mine.shot, state=state))
         after = read_judgements(dataset, project.path / LEDGER)
@@ -83,10 +90,10 @@ def merge_into_session(session: Session, source: str | Path) -> Merged:
     count = adopt(Path(source) / LEDGER, ledger_path())
     label = Path(source).stem
     conflicts: list[str] = []
-    plans, new = _both(planning.plans, theirs.shot.state["plans"], label, _same_plan, conflicts, "plan")
+    plans, new = _both(planning.plans, theirs.shot.state.get("plans", {}), label, _same_plan, conflicts, "plan")
     clusters = None if session.data.survey is None else session.data.survey.clusters
     named = {} if selection.named is None else {k: bits.tobytes() for k, bits in selection.named.packed.items()}
-    both, came = _both(named, theirs.shot.state["named"], label, lambda a, b: a == b, conflicts, "selection")
+    both, came = _both(named, theirs.shot.state.get("named", {}), label, lambda a, b: a == b, conflicts, "selection")
     with session.together():
         if new:
             planning.plans = {name: _own(plan, dataset, clusters) for name, plan in plans.items()}
