@@ -39,7 +39,7 @@ def model_files(path: str | Path) -> tuple[Path, Path]:
 def save_model(path: str | Path, model: MEAGraph, agreement: Agreement | None = None, **details: Any) -> Path:
     """Write weights to ``path`` (safetensors) and the model's shape with ``details`` to the .json beside it."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     added = {} if agreement is None else agreement.arrays()
     tensors = {PREFIX + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in added.items()}
@@ -48,7 +48,7 @@ def save_model(path: str | Path, model: MEAGraph, agreement: Agreement | None = 
     # the weights come last: whoever finds them finds the whole pair
     write_json(beside, {"format": FORMAT, "model": asdict(model.config), **details})
     with atomic_path(weights) as temporary:
-        save_file({**model.state_dict(), **tensors}, temporary)
+        temporary.write_bytes(save({**model.state_dict(), **tensors}))  # a full disk is an OSError so
     return weights
 
 
@@ -161,12 +161,12 @@ _PARTS = ("weights", "best", "moments")
 
 def save_training(path: Path, state: TrainingState) -> None:
     """Write ``state`` as one safetensors file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {f"{part}/{name}": value for part in _PARTS for name, value in getattr(state, part).items()}
     about = {"identity": state.identity, "history": [asdict(record) for record in state.history]}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": TRAINING_FORMAT, "training": json.dumps(about)})
+        temporary.write_bytes(save(tensors, {"format": TRAINING_FORMAT, "training": json.dumps(about)}))
 
 
 def read_training(path: Path) -> TrainingState:

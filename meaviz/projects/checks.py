@@ -12,11 +12,13 @@ from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
 from meagraph.step_files.content import check_arrays, real, truth, whole
 from meaviz.projects.snapshot import Snapshot
+from meaviz.projects.states import check_kinds, plans_in
 
 
 def check(shot: Snapshot) -> None:
     """Raise ValueError where arrays of a project have other sizes than its dataset, or point outside of it."""
     dataset = shot.dataset
+    check_kinds(shot.state, shot.results, 0 if dataset is None else dataset.n_environments)
     if dataset is None:
         return
     n, s = dataset.n_environments, dataset.n_structures
@@ -33,9 +35,8 @@ def check(shot: Snapshot) -> None:
         _survey(survey, n, s, shot.learned.condensed)
     for ranking in shot.results.get("rankings", ()):
         _ranking(ranking, n)
-    for plan in (*shot.state.get("plans", {}).values(), shot.state.get("plan")):
-        if plan is not None:
-            _plan(plan, n, s)
+    for plan in plans_in(shot.state):
+        _plan(plan, n, s)
     errors = shot.results.get("errors")
     if errors is not None:
         arrays = {"energy": errors.energy, "forces": errors.forces, "stress": errors.stress}

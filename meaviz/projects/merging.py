@@ -66,7 +66,12 @@ def merge_projects(target: str | Path, source: str | Path) -> Merged:
         state["plans"], plans = _both(state["plans"], offered, label, _plans_apart, conflicts, "plan")
         state["plans"] = {name: _own(plan, dataset, clusters) for name, plan in state["plans"].items()}
         state["named"], named = _both(
-            state["named"], theirs.shot.state["named"], label, _selections_apart, conflicts, "selection"
+            state.get("named", {}),
+            theirs.shot.state.get("named", {}),
+            label,
+            _selections_apart,
+            conflicts,
+            "selection",
         )
         project.save(replace(mine.shot, state=state))
         after = read_judgements(dataset, project.path / LEDGER)
@@ -90,7 +95,7 @@ def merge_into_session(session: Session, source: str | Path) -> Merged:
     offered = _of_these_clusters(theirs, clusters, conflicts)
     plans, new = _both(planning.plans, offered, label, _plans_apart, conflicts, "plan")
     named = {} if selection.named is None else {k: bits.tobytes() for k, bits in selection.named.packed.items()}
-    both, came = _both(named, theirs.shot.state["named"], label, _selections_apart, conflicts, "selection")
+    both, came = _both(named, theirs.shot.state.get("named", {}), label, _selections_apart, conflicts, "selection")
     with session.together():
         if new:
             planning.plans = {name: _own(plan, dataset, clusters) for name, plan in plans.items()}

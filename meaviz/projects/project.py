@@ -219,7 +219,9 @@ class Project:
     ) -> Read:
         data, parts, layout = state["data"], state["parts"], self._layout
         if data is None:
-            return Read(Snapshot(state=_values(layout, state["state"], {})))
+            shot = Snapshot(state=_values(layout, state["state"], {}))
+            check(shot)
+            return Read(shot)
         progress(0, 10, "looking for the files of the data")
         wanted = read_references(data["sources"])
         where = find(wanted, self.path, folders, within=within)

@@ -185,7 +185,7 @@ def _look(session: Session, state: Mapping[str, Any]) -> None:
         if known is not None:
             try:
                 shown = filters.mask(known)
-            except (MEAGraphError, KeyError):  # by what is not there any more
+            except (MEAGraphError, LookupError, TypeError):  # by what is not there any more, or is no category
                 filters = replace(filters, ranges=(), choices=(), condition="")
         selection.history.resume(*state.get("selections", ((bits,), 0)))
         selection.param.update(mask=unpack(bits, size), filters=filters, shown=shown)

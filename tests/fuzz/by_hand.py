@@ -176,7 +176,7 @@ def _lead(options: argparse.Namespace) -> int:
             bad[key] += 1
             if bad[key] <= 3:
                 print(json.dumps(outcome), flush=True)
-        if options.out and len(outcomes) % 200 == 0:
+        if options.out and len(outcomes) % 50 == 0:
             Path(options.out).write_text(json.dumps(outcomes))
     worker.process.kill()
     if options.out:

@@ -27,6 +27,7 @@ from tests.support.finished import finish
 from tests.support.fuzzing.killing import LOADED, SMALL, Starter, leftovers, starter
 from tests.support.fuzzing.of_projects import home, worked
 from tests.support.fuzzing.trial import unclear
+from tests.support.steps import DESCRIBE, TRAIN
 from tests.support.structures import niobium_structures
 
 SIZES = (4, 16, 32, 64, 128, 256, 512, 1024, 2048, 8192)  # KiB
@@ -52,7 +53,8 @@ class Trials:
             "plot png": ["plot", "composition", data, "-o", str(out / "map.png"), *SMALL],
             "convert": ["convert", data, str(out / "a.meadata")],
             "split": ["split", data, "--out", str(out / "parts")],
-            "describe": ["describe", data, "--n-max", "2", "--l-max", "2", "--out", str(out / "d.npy")],
+            "describe": ["describe", data, *DESCRIBE, "--out", str(out / "d.npy")],
+            "train": ["train", str(self.folder / "d.npy"), *TRAIN, "--out", str(out / "m.safetensors")],
         }
 
     def run(self, what: str, name: str, *, until: Callable[[], bool] | None = None) -> int:
@@ -109,6 +111,13 @@ def full(trials: Trials) -> None:
             with disk(trials.out, size):
                 if trials.run("full", name) == 0:
                     break
+    cache, aside = trials.folder / "cache", trials.folder / "cache-aside"
+    cache.rename(aside)
+    for size in SIZES:
+        with disk(cache, size), disk(trials.out, 100_000):
+            if trials.run("full cache", "run") == 0:
+                break
+    aside.rename(cache)
 
 
 def readonly(trials: Trials) -> None:
@@ -224,6 +233,7 @@ def main() -> int:
         with starter(folder, *LOADED) as ready:
             made = ["run", str(folder / "niobium.extxyz"), "--out", str(folder / "made"), *SMALL]
             assert ready.run([*made, "--to", "mace", "--to", "deepmd"]) == 0, ready.said.read_text()
+            assert ready.run(["describe", made[1], *DESCRIBE, "--out", str(folder / "d.npy")]) == 0
             trials = Trials(folder, ready)
             for fault in options.faults:
                 faults[fault](trials)

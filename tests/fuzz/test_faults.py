@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from meagraph.cache import tidy_cache
 from meagraph.datasets import read_dataset
+from meagraph.model.autoencoder import MEAGraph
+from meagraph.model.checkpoint import load_model, save_model
+from meagraph.model.settings import ModelConfig
 from meagraph.pipeline.analysis import recall_analysis
 from meagraph.step_files.descriptors import read_described
 from tests.support.finished import Finished
@@ -107,3 +111,17 @@ def test_times_of_files_mean_nothing(known: Finished, own_cache: Path, when: flo
     tidy_cache()
     assert recall_analysis(known.analysis.dataset, known.analysis.config) is not None
     assert {path for path in own_cache.rglob("*") if path.is_file()} >= before
+
+
+def test_a_model_that_finds_no_room(tmp_path: Path) -> None:
+    """The library of its format raises an error of its own there, which nobody takes for that of a disk."""
+    model, before = MEAGraph(ModelConfig(20, (16, 8))), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_model(tmp_path / "m.safetensors", model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
+    save_model(tmp_path / "m.safetensors", model)
+    assert load_model(tmp_path / "m.safetensors")[0].config == model.config

@@ -306,9 +306,19 @@ def spoil(state: dict, what: str) -> None:
         state["state"]["settings"]["seed"] = "five"
     elif what == "form":
         state["state"]["inspected"] = {"eval": "1"}
+    elif what == "history":
+        state["state"]["selections"] = [[None]]
+    elif what == "name":
+        state["state"]["plans"] = {"mapping": [["a" * 3000, state["state"]["plan"]]]}
+    elif what == "bits":
+        state["state"]["selected"] = {"bytes": {"small": {"type": "|u1", "shape": [1], "base64": "AA=="}}}
+    elif what == "looks":
+        state["state"]["looks"] = {"mapping": [["axes", 3]]}
+    elif what == "result":
+        state["parts"]["errors"] = state["parts"]["survey"]
 
 
-@pytest.mark.parametrize("what", ["path", "kind", "type", "form"])
+@pytest.mark.parametrize("what", ["path", "kind", "type", "form", "history", "name", "bits", "looks", "result"])
 def test_what_was_never_written_is_refused(shown: Shown, tmp_path: Path, what: str) -> None:
     saved(shown(), tmp_path / "a.meaviz")
     path = tmp_path / "a.meaviz" / "project.json"
