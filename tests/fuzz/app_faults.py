@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -123,6 +125,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     found = Counter[str]()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright, disk_at(Path(name) / "disk") as disk:
         folder = Path(name)
