@@ -152,7 +152,6 @@ class Rounds:
         server, page = self.starter.start(self.arguments), self.page
         try:
             page.goto(server.address())
-            page.evaluate(WATCH)
             self._wait_shown(page, server)
             page.wait_for_timeout(2000)
             if self.path is not None:
@@ -163,8 +162,7 @@ class Rounds:
                 page.keyboard.press("Escape")
                 self.arguments = [str(self.path)]
             page.wait_for_timeout(2000)
-            while not page.evaluate(READ)["said"].endswith("saved"):
-                page.wait_for_timeout(50)
+            Person(page, server.alive, []).wait_saved(0)
         finally:
             server.end()
         shot = Project(self.project()).read().shot
@@ -265,7 +263,6 @@ class Rounds:
 
     def open(self, page: Page, server: Server, person: Person) -> None:
         """Wait for what was there, and open what the person uses. Raises AssertionError where something is missing."""
-        page.evaluate(WATCH)
         self._wait_shown(page, server)
         for press, field in (
             (lambda: page.keyboard.press("8"), "Name of the plan"),
@@ -302,6 +299,7 @@ def opened_browser(playwright: Playwright) -> Iterator[Page]:
     context.set_default_timeout(30_000)
     context.add_init_script("try { localStorage['meaviz.tour'] ??= 'test' } catch {}")
     context.add_init_script(SOCKETS)
+    context.add_init_script(WATCH)
     try:
         yield context.new_page()
     finally:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 30.0  # s until what was done must be shown
 KIND = {"clear": "cluster"}  # what changes the same as another, and would be one step with it
 SETTLED = 0.3  # s after something is shown, from which "saved" is about it, too
-WATCH = """() => {
+WATCH = """(() => {
   const find = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.tagName === "BUTTON" && / · (saved|saving|NOT SAVED|not kept|elsewhere|only to look at)$/.test(
@@ -29,18 +29,21 @@ WATCH = """() => {
     }
     return null;
   };
-  let button = null, before = "";
+  let button = null, before = "", looked = 0;
   window.__saved = 0;
   window.__said = () => {
-    if (!button?.isConnected) button = find(document);
-    return button?.textContent.trim() ?? "";
+    if (!button?.isConnected && performance.now() - looked > 200) {
+      looked = performance.now();
+      button = find(document);
+    }
+    return button?.isConnected ? button.textContent.trim() : "";
   };
   setInterval(() => {
     const now = window.__said();
     if (now.endsWith("saved") && !before.endsWith("saved")) window.__saved += 1;
     before = now;
-  }, 15);
-}"""  # counts how often "saved" appeared
+  }, 25);
+})()"""  # in every document: counts how often "saved" appeared
 READ = """() => {
   const found = {said: window.__said?.() ?? "", saved: window.__saved ?? 0, count: "", banner: false};
   const walk = (root) => {
