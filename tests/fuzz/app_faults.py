@@ -130,7 +130,7 @@ def _unlike(page: Page, state: str, why: str) -> list[str]:
     """What the page says otherwise than this state, and ``why``, though it had some time."""
     end = time.monotonic() + SOON
     while not page.evaluate(READ)["said"].endswith(state) and time.monotonic() < end:
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(150)
     said, text = page.evaluate(READ)["said"], page.evaluate(ALL_TEXT)
     wrong = [] if said.endswith(state) else [f"the page says {said!r}, not {state!r}"]
     return wrong if why in text else [*wrong, f"the page does not say {why!r}"]

@@ -237,7 +237,7 @@ class Rounds:
             while page.evaluate(READ)["banner"] and not self._back(page):
                 if not server.alive():
                     raise Gone
-                page.wait_for_timeout(50)
+                page.wait_for_timeout(150)
             self.tally["connection lost"] += 1
             return
         self.do(page, person, save=self.draw.random() < 0.6)
@@ -288,7 +288,7 @@ class Rounds:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"the page does not show the map: {seen}")
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(150)
 
 
 @contextlib.contextmanager

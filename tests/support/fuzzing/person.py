@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-PATIENCE = 30.0  # s until what was done must be shown
+PATIENCE = 60.0  # s until what was done must be shown
 KIND = {"clear": "cluster"}  # what changes the same as another, and would be one step with it
 SETTLED = 0.3  # s after something is shown, from which "saved" is about it, too
 WATCH = """(() => {
@@ -32,7 +32,7 @@ WATCH = """(() => {
   let button = null, before = "", looked = 0;
   window.__saved = 0;
   window.__said = () => {
-    if (!button?.isConnected && performance.now() - looked > 200) {
+    if (!button?.isConnected && performance.now() - looked > 400) {
       looked = performance.now();
       button = find(document);
     }
@@ -190,7 +190,7 @@ class Person:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"the page does not show what was done: {wrong}")
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(100)
 
     def saved(self) -> int:
         """How often the page has said so."""
@@ -205,7 +205,7 @@ class Person:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"not saved: {seen}")
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(100)
 
 
 def names_of(options: Any) -> list[str]:
