@@ -156,7 +156,7 @@ class Rounds:
             page.wait_for_timeout(2000)
             if self.path is not None:
                 page.get_by_role("button", name=re.compile("^no name")).click()
-                page.get_by_role("textbox", name=re.compile("^Save as")).fill(str(self.path))
+                page.get_by_label(re.compile("^Save as")).fill(str(self.path))
                 page.get_by_role("button", name="Save", exact=True).click()
                 page.get_by_text("It is saved in").wait_for()
                 page.keyboard.press("Escape")
@@ -268,7 +268,7 @@ class Rounds:
             (lambda: page.keyboard.press("8"), "Name of the plan"),
             (page.get_by_role("button", name="Kept", exact=True).click, "Name of the selection"),
         ):
-            wanted = page.get_by_role("textbox", name=field)
+            wanted = page.get_by_label(field)
             while not wanted.is_visible():
                 press()
                 with contextlib.suppress(TimeoutError):

@@ -152,10 +152,10 @@ class Person:
         elif what == "share":
             page.get_by_role("slider", name=re.compile("^Keep fraction")).press("ArrowRight")
         elif what == "plan":
-            page.get_by_role("textbox", name="Name of the plan").fill(after.plans[-1])
+            page.get_by_label("Name of the plan").fill(after.plans[-1])
             page.locator(".tab-7").get_by_role("button", name="Keep", exact=True).click()
         elif what == "name":
-            field = page.get_by_role("textbox", name="Name of the selection")
+            field = page.get_by_label("Name of the selection")
             new = max(after.named)
             field.fill(new)
             field.press("Enter")
