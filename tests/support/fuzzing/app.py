@@ -25,7 +25,7 @@ from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, 
 from tests.support.fuzzing.done import Base, Steps, anew, found_again, on_disk, opened_again
 from tests.support.fuzzing.person import DROP, READ, SOCKETS, WATCH, Gone, Person
 
-LONGEST = 14.0  # s of use until the kill
+LONGEST = 10.0  # s of use until the kill
 OPENING = 0.15  # share of kills while the server starts and the page is opened
 ANEW, DROPPED = 0.06, 0.08  # chances of an action to be a page loaded anew, a connection lost
 READY = 120.0  # s
