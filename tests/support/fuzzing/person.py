@@ -49,7 +49,7 @@ READ = """() => {
   const walk = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) walk(node.shadowRoot);
-      if (node.classList.contains("count")) found.count = node.textContent;
+      if (node.classList.contains("count") && node.textContent.includes("selected")) found.count = node.textContent;
       if (node.classList.contains("lost")) found.banner = true;
     }
   };
