@@ -158,7 +158,7 @@ class Rounds:
                 page.get_by_role("button", name=re.compile("^no name")).click()
                 page.get_by_label(re.compile("^Save as")).fill(str(self.path))
                 page.get_by_role("button", name="Save", exact=True).click()
-                page.get_by_text("It is saved in").wait_for()
+                page.get_by_text(re.compile("^It is saved in")).wait_for()
                 page.keyboard.press("Escape")
                 self.arguments = [str(self.path)]
             page.wait_for_timeout(2000)
