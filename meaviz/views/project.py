@@ -83,6 +83,7 @@ class ProjectMenu(pn.viewable.Viewer):
         session.activity.param.watch(self._go_back, "running")
         self._show()
         self._offer()
+        pn.state.onload(self._say_again)
 
     def __panel__(self) -> pn.Column:
         """Return the dialog for Panel to lay out; it takes no room."""
@@ -211,6 +212,12 @@ class ProjectMenu(pn.viewable.Viewer):
         keeping = self.session.keeping
         name = Path(keeping.path).stem if keeping.named else "no name"
         self.button.label = plain(f"{name} · {STATES.get(keeping.state, OTHER)}") if keeping.on else "Project"
+
+    def _say_again(self) -> None:
+        """Say it to a page that is there now: what changed while it was on its way has not reached it."""
+        self.button.label = ""  # :func:`keep_state` sets all three back at once
+        for step in (self.undo, self.redo):
+            step.disabled = not step.disabled
 
     def _fill_strip(self) -> None:
         keeping = self.session.keeping

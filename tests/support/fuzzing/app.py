@@ -21,7 +21,7 @@ from playwright.sync_api import Error, Page, Playwright, TimeoutError
 
 from meaviz.projects.project import Project
 from tests.support import ROOT
-from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port, wait_idle
 from tests.support.fuzzing.done import Base, Steps, anew, found_again, on_disk, opened_again
 from tests.support.fuzzing.person import DROP, READ, SOCKETS, WATCH, Gone, Person
 
@@ -264,17 +264,20 @@ class Rounds:
     def open(self, page: Page, server: Server, person: Person) -> None:
         """Wait for what was there, and open what the person uses. Raises AssertionError where something is missing."""
         self._wait_shown(page, server)
+        wait_idle(page)
         for press, field in (
-            (lambda: page.keyboard.press("8"), "Name of the plan"),
+            (lambda: page.get_by_role("tab", name="Pruning", exact=True).click(), "Name of the plan"),
             (page.get_by_role("button", name="Kept", exact=True).click, "Name of the selection"),
         ):
-            wanted = page.get_by_label(field)
+            wanted, end = page.get_by_label(field), time.monotonic() + READY
             while not wanted.is_visible():
                 press()
                 with contextlib.suppress(TimeoutError):
-                    wanted.wait_for(timeout=3000)
+                    wanted.wait_for(timeout=5000)
                 if not server.alive():
                     raise Gone
+                if time.monotonic() > end:
+                    raise AssertionError(f"the field {field!r} does not appear")
         person.last, person.twins = "", self.twins
         disk = on_disk(self.project(), self.home)
         person.inspected, person.flagged = disk.inspected, disk.flagged
