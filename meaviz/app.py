@@ -14,7 +14,7 @@ import param
 from panel.util import edit_readonly
 
 from meaviz.components.connection import Connection
-from meaviz.components.shortcuts import Shortcuts
+from meaviz.components.shortcuts import Shortcuts, when_loaded
 from meaviz.components.splitter import Splitter, after, before
 from meaviz.components.tour import Stop, Tour
 from meaviz.demo import demo_path
@@ -309,8 +309,8 @@ def _tabs(session: Session, workflow: Workflow, shortcuts: Shortcuts) -> pn.Colu
         session.appearance.whole = False  # or what is asked for would lie under the map
         menu.active = index
 
-    opened = held(lambda event: show(event.new))
-    menu.param.watch(opened, "active")
+    opened = held(lambda: show(menu.active))
+    menu.param.watch(lambda event: when_loaded(opened), "active")
     for index, (key, (title, _)) in enumerate(zip(TAB_KEYS, TABS, strict=False)):
         shortcuts.add(key, f"The tab {title}", partial(bring, index), "Tabs")
     return pn.Column(menu, *places, **FILL)

@@ -84,8 +84,8 @@ class Shortcuts(pn.viewable.Viewer):
         self._notes.append((group, keys, title))
 
     def press(self, key: str) -> None:
-        """Do what ``key`` does."""
-        self._known[key].action()
+        """Do what ``key`` does, once the page is there: before, what changes does not reach it."""
+        when_loaded(self._known[key].action)
 
     def show(self) -> None:
         """Open the list."""
@@ -111,6 +111,18 @@ class Shortcuts(pn.viewable.Viewer):
             )
             for group, entries in groups.items()
         )
+
+
+def when_loaded(act: Callable[[], object]) -> None:
+    """Do something now, or as soon as the browser has the page."""
+
+    def late() -> None:
+        act()
+
+    if pn.state.loaded:
+        act()
+    else:
+        pn.state.onload(late)
 
 
 def shown(key: str) -> Markup:

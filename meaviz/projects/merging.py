@@ -63,7 +63,7 @@ def merge_projects(target: str | Path, source: str | Path) -> Merged:
         survey = mine.shot.results.get("survey")
         clusters = None if survey is None else survey.clusters
         offered = _of_these_clusters(theirs, clusters, conflicts)
-        state["plans"], plans = _both(state["plans"], offered, label, _plans_apart, conflicts, "plan")
+        state["plans"], plans = _both(state.get("plans", {}), offered, label, _plans_apart, conflicts, "plan")
         state["plans"] = {name: _own(plan, dataset, clusters) for name, plan in state["plans"].items()}
         state["named"], named = _both(
             state.get("named", {}),
@@ -185,7 +185,7 @@ def _of_these_clusters(theirs: Read, mine: Clusters | None, conflicts: list[str]
     """The plans of ``theirs`` that can be understood here; the others are told."""
     survey = theirs.shot.results.get("survey")
     same = survey is not None and mine is not None and np.array_equal(survey.clusters.labels, mine.labels)
-    plans = theirs.shot.state["plans"]
+    plans = theirs.shot.state.get("plans", {})
     conflicts.extend(
         f"The plan {name!r} stays in their project: it sets shares of clusters, and these are other ones here."
         for name, plan in plans.items()

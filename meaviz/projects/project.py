@@ -33,9 +33,11 @@ from meaviz.projects.references import asked_for, find, open_referred, read_refe
 from meaviz.projects.snapshot import Snapshot
 from meaviz.session.data import Asked
 
-FORMAT, VERSION = "meaviz-project", 1
+FORMAT, VERSION = "meaviz-project", 2
 LOCK, OWNER, RECIPE = "lock", "owner.json", "recipe.yaml"
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda state: {**state, "version": 2},  # without what single views show, and judgements taken back
+}
 """By version: what makes a state of the next one of it."""
 PROBLEMS = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError, RuntimeError)
 TRIES = 3  # to read while another writes

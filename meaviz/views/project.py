@@ -21,10 +21,11 @@ from meaviz.session import Session
 from meaviz.style.page import HEAD_BUTTON
 from meaviz.style.text import TextPane, caption, plain
 from meaviz.views.shared.buttons import small_button
-from meaviz.views.shared.feedback import alert
+from meaviz.views.shared.feedback import alert, keep_state
 from meaviz.views.shared.paths import path_field
 
 STATES = {"off": "not kept", "saving": "saving", "saved": "saved", "failed": "NOT SAVED", "elsewhere": "elsewhere"}
+OTHER = "only to look at"
 ABOUT = (
     "Everything that you do is saved by itself, a moment after you did it. Under a name it is saved in a folder that "
     "you choose, which opens again with: meaviz NAME.meaviz"
@@ -75,11 +76,14 @@ class ProjectMenu(pn.viewable.Viewer):
         self._layout = pn.Column(self.dialog, self.memory, width=0, height=0, margin=0)
         session.keeping.param.watch(held(self._show), ["path", "named", "state", "message", "missing", "notes"])
         session.past.watch(held(self._offer))
+        keep_state(self._name, self.button, what="label")  # or "saving" might stay though all is saved
+        keep_state(self._offer, self.undo, self.redo)
         self._striped: tuple[Any, ...] = ("", False, (), ())  # what the strip says
         self._waits = ""  # to be opened once nothing runs
         session.activity.param.watch(self._go_back, "running")
         self._show()
         self._offer()
+        pn.state.onload(self._say_again)
 
     def __panel__(self) -> pn.Column:
         """Return the dialog for Panel to lay out; it takes no room."""
@@ -191,16 +195,15 @@ class ProjectMenu(pn.viewable.Viewer):
         else:
             self._waits = path
 
-    def _offer(self) -> None:
+    def _offer(self, *events: object) -> None:
         self.undo.disabled, self.redo.disabled = not self.session.past.can_undo, not self.session.past.can_redo
 
     def _show(self, *events: object) -> None:
         keeping = self.session.keeping
         if keeping.path and keeping.state != "elsewhere":
             self.memory.value = keeping.path
-        name = Path(keeping.path).stem if keeping.named else "no name"
-        state = STATES.get(keeping.state, "only to look at")
-        self.button.label = plain(f"{name} · {state}") if keeping.on else "Project"
+        self._name()
+        state = STATES.get(keeping.state, OTHER)
         self.where.object = (
             f"{keeping.path or 'Nothing is open'}: {state}" if keeping.named else f"Work without a name: {state}."
         )
@@ -208,6 +211,17 @@ class ProjectMenu(pn.viewable.Viewer):
         if what != self._striped:
             self._striped = what
             self._fill_strip()
+
+    def _name(self, *events: object) -> None:
+        keeping = self.session.keeping
+        name = Path(keeping.path).stem if keeping.named else "no name"
+        self.button.label = plain(f"{name} · {STATES.get(keeping.state, OTHER)}") if keeping.on else "Project"
+
+    def _say_again(self) -> None:
+        """Say it to a page that is there now: what changed while it was on its way has not reached it."""
+        self.button.label = ""  # :func:`keep_state` sets all three back at once
+        for step in (self.undo, self.redo):
+            step.disabled = not step.disabled
 
     def _fill_strip(self) -> None:
         keeping = self.session.keeping

@@ -16,6 +16,10 @@ from tests.support.browser import Served, wait_figure, wait_until
 from tests.support.finished import Finished
 from tests.support.projects import save, session_that_shows
 
+PREVENTED = """() => addEventListener("keydown", (event) => setTimeout(() => {
+  window.__prevented = event.defaultPrevented;
+}), true)"""
+
 
 @pytest.fixture
 def project(known: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -52,3 +56,6 @@ def test_a_page_goes_on_where_it_was(
     expect(page.get_by_text("Undone: selection")).to_be_visible()
     page.keyboard.press("Control+Shift+z")
     wait_until(page, lambda: sessions[1].selection.any, what="and done again")
+    page.evaluate(PREVENTED)
+    page.get_by_role("textbox", name="Search").press("Control+s")  # is not the browser's own while somebody types
+    page.wait_for_function("() => window.__prevented === true")

@@ -1,8 +1,9 @@
-"""The disk of a project fills, or becomes read-only, while the app saves: ``python -m tests.fuzz.app_faults DATA``.
+"""The disk of a project fills while the app saves, or is read-only: ``python -m tests.fuzz.app_faults DATA``.
 
-The real command ``meaviz`` serves a project on a file system of its own (tmpfs: for root), somebody uses its page, and
-the disk fails at random. The page must say so, what it had shown as saved must be whole on the disk, and once the disk
-works again all that was done must be saved; where the server is killed meanwhile, what was saved must be shown again.
+The real command ``meaviz`` serves a project on a file system of its own (tmpfs: for root), and somebody uses its page.
+Where the disk fills, the page must say so, what it had shown as saved must be whole on the disk, and once there is room
+all that was done must be saved; where the server is killed meanwhile, what was saved must be shown again. A project
+that cannot be written is shown, and it is said that nothing of what is done is saved in it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.support.browser import ALL_TEXT
 from tests.support.fuzzing.app import Rounds, opened_browser
@@ -26,8 +29,9 @@ from tests.support.fuzzing.done import found_again, on_disk
 from tests.support.fuzzing.person import READ, Person
 
 ROOM = 96  # MB of the file system
+GOOD = "nothing lost, and said"
 SOON = 15.0  # s until the page says that it cannot save, or can again
-WORDS = {"full": "No space left on device", "read-only": "Read-only file system"}
+FULL, LOCKED = "No space left on device", "Read-only file system"
 
 
 class Disk:
@@ -41,17 +45,16 @@ class Disk:
     def _mount(self, options: str) -> None:
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.place)], check=True)
 
-    def fail(self, kind: str) -> None:
-        """Be full, or read-only."""
-        if kind == "full":
-            with contextlib.suppress(OSError), open(self.place / "filler", "wb", buffering=0) as stream:
+    def fill(self) -> None:
+        """Have no room any more."""
+        for name, piece in (("filler", b"0" * 65536), ("rest", b"0")):
+            with contextlib.suppress(OSError), open(self.place / name, "wb", buffering=0) as stream:
                 while True:
-                    stream.write(b"0" * 65536)
-            with contextlib.suppress(OSError), open(self.place / "rest", "wb", buffering=0) as stream:
-                while True:
-                    stream.write(b"0")
-        else:
-            self._remount("ro")
+                    stream.write(piece)
+
+    def lock(self) -> None:
+        """Be read-only; nobody may have a file open."""
+        self._remount("ro")
 
     def work(self) -> None:
         """Work again."""
@@ -77,8 +80,8 @@ def disk_at(place: Path) -> Iterator[Disk]:
         disk.end()
 
 
-def fault(rounds: Rounds, disk: Disk, kind: str, *, kill: bool) -> str:
-    """What came of one fault: nothing but its kind where all is as it must be."""
+def filled(rounds: Rounds, disk: Disk, *, kill: bool) -> str:
+    """What came of a disk that was full for a while."""
     page, wrong = rounds.page, []
     server = rounds.starter.start(rounds.arguments)
     person = Person(page, server.alive, rounds.sizes)
@@ -86,18 +89,11 @@ def fault(rounds: Rounds, disk: Disk, kind: str, *, kill: bool) -> str:
         page.goto(server.address())
         rounds.open(page, server, person)
         rounds.do(page, person, save=True)
-        disk.fail(kind)
+        disk.fill()
         try:
             for _ in range(rounds.draw.randint(1, 3)):
                 rounds.do(page, person, save=False)
-            end = time.monotonic() + SOON
-            while not page.evaluate(READ)["said"].endswith("NOT SAVED") and time.monotonic() < end:
-                page.wait_for_timeout(50)
-            said, text = page.evaluate(READ)["said"], page.evaluate(ALL_TEXT)
-            if not said.endswith("NOT SAVED"):
-                wrong.append(f"the page says {said!r}")
-            if WORDS[kind] not in text or "cannot be written" not in text:
-                wrong.append("the page does not say why")
+            wrong += _unlike(page, "NOT SAVED", FULL)
             if found_again(on_disk(rounds.project(), rounds.home), rounds.allowed, rounds.base) is None:
                 wrong.append("what was saved is not on the disk")
             if kill:
@@ -105,15 +101,43 @@ def fault(rounds: Rounds, disk: Disk, kind: str, *, kill: bool) -> str:
         finally:
             disk.work()
         if not kill:
-            end = time.monotonic() + SOON
-            while not page.evaluate(READ)["said"].endswith(" saved") and time.monotonic() < end:
-                page.wait_for_timeout(50)
+            wrong += _unlike(page, " saved", "")
             rounds.allowed = rounds.allowed[-1:]
-            if found_again(on_disk(rounds.project(), rounds.home), rounds.allowed, rounds.base) is None:
-                wrong.append(f"not saved though the disk works: {page.evaluate(READ)['said']}")
     finally:
         server.end()
-    return ", ".join(wrong or [f"{kind}, {'killed' if kill else 'went on'}: nothing lost, and said"]) + rounds.settle()
+    return _words("full, " + ("killed" if kill else "room again"), [*wrong, rounds.settle()])
+
+
+def locked(rounds: Rounds, disk: Disk) -> str:
+    """What came of a project that cannot be written."""
+    page, wrong = rounds.page, []
+    disk.lock()
+    server = rounds.starter.start(rounds.arguments)
+    person = Person(page, server.alive, rounds.sizes)
+    try:
+        page.goto(server.address())
+        rounds.open(page, server, person)
+        wrong += _unlike(page, "only to look at", LOCKED)
+        rounds.do(page, person, save=False)
+        wrong += _unlike(page, "only to look at", LOCKED)
+    finally:
+        server.end()
+        disk.work()
+    return _words("read-only", [*wrong, rounds.settle()])
+
+
+def _unlike(page: Page, state: str, why: str) -> list[str]:
+    """What the page says otherwise than this state, and ``why``, though it had some time."""
+    end = time.monotonic() + SOON
+    while not page.evaluate(READ)["said"].endswith(state) and time.monotonic() < end:
+        page.wait_for_timeout(150)
+    said, text = page.evaluate(READ)["said"], page.evaluate(ALL_TEXT)
+    wrong = [] if said.endswith(state) else [f"the page says {said!r}, not {state!r}"]
+    return wrong if why in text else [*wrong, f"the page does not say {why!r}"]
+
+
+def _words(kind: str, wrong: list[str]) -> str:
+    return f"{kind}: " + (", ".join(filter(None, wrong)) or GOOD)
 
 
 def main() -> int:
@@ -123,6 +147,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     found = Counter[str]()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright, disk_at(Path(name) / "disk") as disk:
         folder = Path(name)
@@ -133,12 +158,12 @@ def main() -> int:
             rounds = Rounds(page, folder, data, disk.place / "work.meaviz", draw)
             rounds.begin()
             for number in range(options.count):
-                came = fault(rounds, disk, ("full", "read-only")[number % 2], kill=draw.random() < 0.5)
+                came = locked(rounds, disk) if number % 3 == 2 else filled(rounds, disk, kill=number % 2 == 1)
                 found[came] += 1
                 print(number, came, flush=True)
             rounds.starter.end()
     print(dict(found))
-    return int(any("nothing lost, and said" not in came for came in found))
+    return int(any(not came.endswith(GOOD) for came in found))
 
 
 if __name__ == "__main__":

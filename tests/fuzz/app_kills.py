@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -33,6 +35,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="no further kill after these")
     parser.add_argument("--named", action="store_true", help="under a name; else in the unnamed project")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     found = Counter[str]()
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)

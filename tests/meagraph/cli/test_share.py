@@ -32,7 +32,9 @@ def test_a_page_with_a_plan_of_a_file(finished: Finished, tmp_path: Path, capsys
     text = page.read_text(encoding="utf-8")
     assert "T &lt;i&gt;" in text
     assert f"<b>{plan.n_structures}</b>of 12 structures kept" in text
-    assert main(["share", *given]) == 0  # over one of ours
+    assert "predictions are off" not in text
+    assert main(["share", *given, "--predicted-file", str(finished.path)]) == 0  # over one of ours
+    assert "predictions are off" in page.read_text(encoding="utf-8")
 
 
 def test_a_figure_and_the_plan_in_it(finished: Finished, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ def test_a_key_does_what_it_was_given_for_and_is_listed() -> None:
     assert "<kbd>Ctrl</kbd> + <kbd>Shift</kbd> + <kbd>Z</kbd>" in text
     assert "Redo &lt;all&gt;" in text
     assert set(keys.keyboard.keys) == {"?", "Ctrl+Shift+z"}
+    keys.add("Ctrl+s", "Save", lambda: pressed.append("save"), in_fields=True)
+    assert keys.keyboard.in_fields == ["Ctrl+s"]
 
 
 def test_only_known_keys_come_through() -> None:

@@ -297,6 +297,23 @@ def test_an_older_version_is_brought_up_and_a_newer_one_refused(shown: Shown, tm
         Project(tmp_path / "a.meaviz").read()
 
 
+def test_a_project_of_the_first_version_opens(shown: Shown, tmp_path: Path) -> None:
+    session = shown()
+    session.selection.select_rows([3])
+    saved(session, tmp_path / "a.meaviz")
+    path = tmp_path / "a.meaviz" / "project.json"
+    state = json.loads(path.read_text())
+    for name in ("views", "undone"):
+        del state["state"][name]
+    for moment in state["state"]["past"][0]:
+        del moment["views"]
+    path.write_text(json.dumps({**state, "version": 1}))
+    again = Session(author="ada")
+    restore(again, Project(tmp_path / "a.meaviz").read().shot)
+    assert again.past.can_undo
+    assert np.flatnonzero(again.selection.mask).tolist() == [3]
+
+
 def spoil(state: dict, what: str) -> None:
     if what == "path":
         state["parts"]["survey"]["record"] = "../../secret"

@@ -38,6 +38,8 @@ def test_the_menu_saves_undoes_and_merges(known: Finished, tmp_path: Path, monke
     assert menu.button.label == "no name · saving"
     loop.turn()
     assert menu.button.label == "no name · saved"
+    menu.button.label = "no name · saving"  # the browser's late word of what it showed
+    assert menu.button.label == "no name · saved"
     menu.move(-1)
     assert not session.selection.any
     assert menu.said.object == "Undone: selection"

@@ -21,11 +21,11 @@ from playwright.sync_api import Error, Page, Playwright, TimeoutError
 
 from meaviz.projects.project import Project
 from tests.support import ROOT
-from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port
+from tests.support.browser import ALL_TEXT, CHROMIUM_ARGUMENTS, DRAWN_DIRECTLY, find_chromium, free_port, wait_idle
 from tests.support.fuzzing.done import Base, Steps, anew, found_again, on_disk, opened_again
 from tests.support.fuzzing.person import DROP, READ, SOCKETS, WATCH, Gone, Person
 
-LONGEST = 14.0  # s of use until the kill
+LONGEST = 10.0  # s of use until the kill
 OPENING = 0.15  # share of kills while the server starts and the page is opened
 ANEW, DROPPED = 0.06, 0.08  # chances of an action to be a page loaded anew, a connection lost
 READY = 120.0  # s
@@ -152,19 +152,17 @@ class Rounds:
         server, page = self.starter.start(self.arguments), self.page
         try:
             page.goto(server.address())
-            page.evaluate(WATCH)
             self._wait_shown(page, server)
             page.wait_for_timeout(2000)
             if self.path is not None:
                 page.get_by_role("button", name=re.compile("^no name")).click()
-                page.get_by_role("textbox", name=re.compile("^Save as")).fill(str(self.path))
+                page.get_by_label(re.compile("^Save as")).fill(str(self.path))
                 page.get_by_role("button", name="Save", exact=True).click()
-                page.get_by_text("It is saved in").wait_for()
+                page.get_by_text(re.compile("^It is saved in")).wait_for()
                 page.keyboard.press("Escape")
                 self.arguments = [str(self.path)]
             page.wait_for_timeout(2000)
-            while not page.evaluate(READ)["said"].endswith("saved"):
-                page.wait_for_timeout(50)
+            Person(page, server.alive, []).wait_saved(0)
         finally:
             server.end()
         shot = Project(self.project()).read().shot
@@ -239,7 +237,7 @@ class Rounds:
             while page.evaluate(READ)["banner"] and not self._back(page):
                 if not server.alive():
                     raise Gone
-                page.wait_for_timeout(50)
+                page.wait_for_timeout(150)
             self.tally["connection lost"] += 1
             return
         self.do(page, person, save=self.draw.random() < 0.6)
@@ -265,19 +263,21 @@ class Rounds:
 
     def open(self, page: Page, server: Server, person: Person) -> None:
         """Wait for what was there, and open what the person uses. Raises AssertionError where something is missing."""
-        page.evaluate(WATCH)
         self._wait_shown(page, server)
+        wait_idle(page)
         for press, field in (
-            (lambda: page.keyboard.press("8"), "Name of the plan"),
+            (lambda: page.get_by_role("tab", name="Pruning", exact=True).click(), "Name of the plan"),
             (page.get_by_role("button", name="Kept", exact=True).click, "Name of the selection"),
         ):
-            wanted = page.get_by_role("textbox", name=field)
+            wanted, end = page.get_by_label(field), time.monotonic() + READY
             while not wanted.is_visible():
                 press()
                 with contextlib.suppress(TimeoutError):
-                    wanted.wait_for(timeout=3000)
+                    wanted.wait_for(timeout=5000)
                 if not server.alive():
                     raise Gone
+                if time.monotonic() > end:
+                    raise AssertionError(f"the field {field!r} does not appear")
         person.last, person.twins = "", self.twins
         disk = on_disk(self.project(), self.home)
         person.inspected, person.flagged = disk.inspected, disk.flagged
@@ -291,7 +291,7 @@ class Rounds:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"the page does not show the map: {seen}")
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(150)
 
 
 @contextlib.contextmanager
@@ -302,6 +302,7 @@ def opened_browser(playwright: Playwright) -> Iterator[Page]:
     context.set_default_timeout(30_000)
     context.add_init_script("try { localStorage['meaviz.tour'] ??= 'test' } catch {}")
     context.add_init_script(SOCKETS)
+    context.add_init_script(WATCH)
     try:
         yield context.new_page()
     finally:

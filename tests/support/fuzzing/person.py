@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-PATIENCE = 30.0  # s until what was done must be shown
+PATIENCE = 60.0  # s until what was done must be shown
 KIND = {"clear": "cluster"}  # what changes the same as another, and would be one step with it
 SETTLED = 0.3  # s after something is shown, from which "saved" is about it, too
-WATCH = """() => {
+WATCH = """(() => {
   const find = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.tagName === "BUTTON" && / · (saved|saving|NOT SAVED|not kept|elsewhere|only to look at)$/.test(
@@ -29,24 +29,27 @@ WATCH = """() => {
     }
     return null;
   };
-  let button = null, before = "";
+  let button = null, before = "", looked = 0;
   window.__saved = 0;
   window.__said = () => {
-    if (!button?.isConnected) button = find(document);
-    return button?.textContent.trim() ?? "";
+    if (!button?.isConnected && performance.now() - looked > 400) {
+      looked = performance.now();
+      button = find(document);
+    }
+    return button?.isConnected ? button.textContent.trim() : "";
   };
   setInterval(() => {
     const now = window.__said();
     if (now.endsWith("saved") && !before.endsWith("saved")) window.__saved += 1;
     before = now;
-  }, 15);
-}"""  # counts how often "saved" appeared
+  }, 25);
+})()"""  # in every document: counts how often "saved" appeared
 READ = """() => {
   const found = {said: window.__said?.() ?? "", saved: window.__saved ?? 0, count: "", banner: false};
   const walk = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) walk(node.shadowRoot);
-      if (node.classList.contains("count")) found.count = node.textContent;
+      if (node.classList.contains("count") && node.textContent.includes("selected")) found.count = node.textContent;
       if (node.classList.contains("lost")) found.banner = true;
     }
   };
@@ -149,10 +152,10 @@ class Person:
         elif what == "share":
             page.get_by_role("slider", name=re.compile("^Keep fraction")).press("ArrowRight")
         elif what == "plan":
-            page.get_by_role("textbox", name="Name of the plan").fill(after.plans[-1])
+            page.get_by_label("Name of the plan").fill(after.plans[-1])
             page.locator(".tab-7").get_by_role("button", name="Keep", exact=True).click()
         elif what == "name":
-            field = page.get_by_role("textbox", name="Name of the selection")
+            field = page.get_by_label("Name of the selection")
             new = max(after.named)
             field.fill(new)
             field.press("Enter")
@@ -187,7 +190,7 @@ class Person:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"the page does not show what was done: {wrong}")
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(100)
 
     def saved(self) -> int:
         """How often the page has said so."""
@@ -202,7 +205,7 @@ class Person:
                 raise Gone
             if time.monotonic() > end:
                 raise AssertionError(f"not saved: {seen}")
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(100)
 
 
 def names_of(options: Any) -> list[str]:
