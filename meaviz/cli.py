@@ -23,7 +23,7 @@ from meaviz.serving.private import forget_browser, open_browser
 from meaviz.serving.server import address_of, free_port, make, named_for, open_more_files
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
-AT_ONCE = ("torch", "vesin", "datashader")  # by the jobs of several sessions
+AT_ONCE = ("torch", "vesin", "datashader")  # what the jobs of two sessions may load at once
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,7 @@ def _serve(options: argparse.Namespace) -> int:
         ahead = Ahead(options.data or [demo_path()], resume=True, within=root, **reading)
 
     if options.serve:
+        open_more_files()
         load(AT_ONCE)
     from meaviz.app import TITLE, build
     from meaviz.projects.keeper import held
@@ -124,7 +125,6 @@ def _serve(options: argparse.Namespace) -> int:
     from meaviz.session.queue import Queues
 
     limit = options.memory and options.memory * 1e9
-    open_more_files()
     queues = Queues.of(options.jobs, options.jobs_each, limit) if options.serve else None
 
     def app() -> Any:

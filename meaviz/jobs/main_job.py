@@ -18,7 +18,7 @@ class MainJob:
 
     def __init__(self, session: Session) -> None:
         self._activity = session.activity
-        self._runner = JobRunner(self._report, session.turns.long)
+        self._runner, self._turns = JobRunner(self._report), session.turns
         self._also: Callable[[], object] = lambda: None
         self._refused = ""  # why the session did not take a part of the running step's result
 
@@ -34,13 +34,18 @@ class MainJob:
         take: Callable[[T], object],
         *,
         meanwhile: Callable[[], object] = lambda: None,
+        waits: bool = True,
     ) -> None:
         """Compute ``step``: ``work`` in a thread, then ``take(result)``, which may be refused, on the session's loop.
 
         ``work`` must look at nothing that the session may change: it is given what it needs before. ``meanwhile`` is
         called on the loop with each report of progress, and before it is said that the work failed; what it refuses
-        ends the work.
+        ends the work. It ``waits`` for a turn among the jobs of minutes, unless the work itself waits for its turns.
         """
+
+        def in_turn(progress: Progress) -> T:
+            with self._turns.hold(progress):
+                return work(progress)
 
         def done(result: T) -> None:
             try:
@@ -57,7 +62,7 @@ class MainJob:
             self._activity.param.update(running="", progress=(0.0, ""), problem=(now, refused or message))
 
         try:
-            self._runner.start(work, done, failed)
+            self._runner.start(in_turn if waits else work, done, failed)
         except MEAGraphError as error:
             self.fail(step, explain(error))
             return

@@ -1,4 +1,4 @@
-"""How much memory a job will take, before it takes it: from what was measured (docs/serving.md), rounded up."""
+"""How much memory a job will take, before it takes it: from the peaks that benchmarks/scaling.py measured."""
 
 from __future__ import annotations
 

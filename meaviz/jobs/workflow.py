@@ -65,7 +65,7 @@ class Workflow:
         Of what is being opened ``ahead`` the result is taken, at once where it is there. A project is opened as it was
         saved; its data is looked for in ``folders``, too.
         """
-        keeper, places = self.keeper, self.session.places
+        keeper, places, turns = self.keeper, self.session.places, self.session.turns
         within = places.root if places.confined else None
         if keeper is not None and not self._job.busy:
             keeper.let_go(paths, reading)
@@ -78,26 +78,22 @@ class Workflow:
                 data.labels = table
 
         def go_on(found: Opened, progress: Progress) -> None:
-            if found.analysis is None:
+            if found.analysis is not None and found.ranking is not None:
+                return
+            with turns.hold(progress):
+                if found.analysis is not None:
+                    ask_for_shares(found.dataset, found.analysis.survey, receiver, hand, progress)
+                    return
                 settings = config if found.kept is None else found.kept.shot.state.get("next_config", config)
-                Chain(found.dataset, settings, receiver, hand, promise=self.session.turns.promise).run(progress)
-            elif found.ranking is None:
-                ask_for_shares(found.dataset, found.analysis.survey, receiver, hand, progress)
+                Chain(found.dataset, settings, receiver, hand, promise=turns.promise).run(progress)
 
         def work(progress: Progress) -> None:
             if ahead is None:
                 tell = partial(hand.give, take_names)
-                found = open_files(
-                    paths,
-                    config,
-                    progress,
-                    on_labels=tell,
-                    resume=keeper is not None,
-                    home=self.session.home,
-                    folders=folders,
-                    within=within,
-                    **reading,
-                )
+                kept: dict[str, Any] = {"resume": keeper is not None, "home": self.session.home}
+                kept |= {"folders": folders, "within": within}
+                with turns.hold(progress, short=True):  # what is computed waits for another
+                    found = open_files(paths, config, progress, on_labels=tell, **kept, **reading)
             else:
                 found = ahead.result(progress)
             hand.give(self._take, found, asked)
@@ -106,7 +102,7 @@ class Workflow:
         if not self._job.busy and not is_project(paths[0]):
             data.param.update(asked=asked, labels=None)
         if ahead is None or not ahead.ready:
-            self._start("data", work, hand)
+            self._start("data", work, hand, waits=False)
             return
         try:
             found = ahead.result()
@@ -116,7 +112,7 @@ class Workflow:
             return
         if found.analysis is None or found.ranking is None:
             first = "descriptors" if found.analysis is None else RANK
-            self._start(first, lambda progress: go_on(found, progress), hand)
+            self._start(first, lambda progress: go_on(found, progress), hand, waits=False)
 
     def list_labels(self) -> None:
         """Find out which names the frames of the dataset carry; beside whatever else runs."""
@@ -343,6 +339,6 @@ class Workflow:
             if found.ranking is not None:
                 session.planning.know(found.ranking)
 
-    def _start(self, step: str, work: Callable[[Progress], None], hand: Hand) -> None:
+    def _start(self, step: str, work: Callable[[Progress], None], hand: Hand, *, waits: bool = True) -> None:
         """Do ``work`` as the session's one job; what it gives ``hand`` is taken as it comes."""
-        self._job.start(step, work, lambda result: hand.take(), meanwhile=hand.take)
+        self._job.start(step, work, lambda result: hand.take(), meanwhile=hand.take, waits=waits)

@@ -22,8 +22,8 @@ class Budget:
 
     @contextmanager
     def job(self) -> Iterator[None]:
-        """A job in this thread, which needs no more than LEFT unless it says so. Raises what :meth:`promise` does."""
-        self.promise(LEFT, "a job")
+        """A job in this thread, which needs little unless it says so. Raises what :meth:`promise` does."""
+        self.promise(0.0, "a job")
         try:
             yield
         finally:

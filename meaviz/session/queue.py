@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from meagraph.errors import MEAGraphError
+from meagraph.progress import Progress
 from meaviz.session.budget import Budget
 
 POLL = 0.2  # s between two looks at whether it is one's turn
@@ -131,6 +132,19 @@ class Turns:
     def short(self) -> Turn | None:
         """For a job of seconds."""
         return None if self.queues is None else self.queues.short.turn_of(self.user)
+
+    @contextmanager
+    def hold(self, progress: Progress, *, short: bool = False) -> Iterator[None]:
+        """Wait for a turn for a job of minutes, or of seconds, and hold it; ``progress`` is told the place.
+
+        Raises what it raises, and MEAGraphError where the job is refused.
+        """
+        turn = self.short if short else self.long
+        if turn is None:
+            yield
+            return
+        with turn(lambda words: progress(0, 1, words)):
+            yield
 
     def promise(self, needs: float, what: str) -> None:
         """Called in the thread of a job that needs so many bytes for ``what``. Raises MEAGraphError for too many."""

@@ -29,6 +29,7 @@ class AtOnce(MainJob):
         take: Callable[[Any], object],
         *,
         meanwhile: Callable[[], object] = lambda: None,
+        waits: bool = True,
     ) -> None:
         try:
             take(work(self.progress))
@@ -54,6 +55,7 @@ class Held(MainJob):
         take: Callable[[Any], object],
         *,
         meanwhile: Callable[[], object] = lambda: None,
+        waits: bool = True,
     ) -> None:
         if self.busy:
             self.fail(step, "Another step is being computed. Wait for it, or cancel it.")

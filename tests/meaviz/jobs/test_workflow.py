@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from meagraph.datasets import AtomicDataset, read_dataset
-from meagraph.errors import MEAGraphError
+from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph.similarity import GraphConfig
 from meagraph.latent.clustering import ClusteringConfig
 from meagraph.latent.projection import ProjectionConfig
@@ -25,13 +25,16 @@ from meagraph.pipeline.config import PipelineConfig
 from meagraph.progress import silent
 from meaviz.jobs import chain, opening
 from meaviz.jobs import workflow as steps
+from meaviz.jobs.opening import Opened
 from meaviz.jobs.workflow import Workflow
 from meaviz.session import Session
 from meaviz.session.places import Places
+from meaviz.session.queue import Queues
 from meaviz.views.models import RunsView
 from meaviz.views.pooling_rate import StabilityView
 from meaviz.views.steps.training import DescriptorStep, MapStep, ModelStep
-from tests.support.jobs import Held
+from tests.support.jobs import AtOnce, Held
+from tests.support.made_up import session_of
 
 MADE_BY = PipelineConfig(
     graph=GraphConfig(lower=0.91, neighbours=7),
@@ -335,3 +338,25 @@ def test_other_parts_are_written_as_they_are_shown(
     assert len(files.parts["the third"].read_text().splitlines()) == dataset.sizes[2] + 2
     workflow.export_parts(str(tmp_path / "out"), ["flagged"], overwrite=False)
     assert session.activity.problem == ("export", "Nothing is flagged. There are: kept, dropped, selected, the third.")
+
+
+def test_what_is_known_opens_while_others_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must be computed waits for its turn, with the dataset shown and the place said."""
+    queues, made, said = Queues.of(total=1), session_of(400, 20).data, list[str]()
+    known = Opened(made.dataset, made.found, evidence=made.evidence, ranking=made.found.survey.ranking)
+
+    def told(done: int, total: int, message: str) -> None:
+        said.append(message)
+        if message.startswith("waiting"):
+            raise Cancelled
+
+    for opened in (known, Opened(made.dataset)):
+        session = Session(user="ana", queues=queues)
+        job = AtOnce(session)
+        job.progress = told
+        monkeypatch.setattr(steps, "open_files", lambda *given, opened=opened, **options: opened)
+        with queues.long.turn("bo", lambda words: None):
+            Workflow(session, job).open(["x.extxyz"])
+        assert session.data.survey is (None if opened.analysis is None else made.survey)
+        assert said == ([] if opened.analysis is not None else ["waiting: place 1 of 1 in the queue"])
+    assert queues.long.at_work == queues.short.at_work == ()
