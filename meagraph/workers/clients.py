@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import shutil
@@ -130,6 +131,7 @@ def _local(count: int) -> Any:
             processes=True,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
             preload="meagraph.workers.undisturbed",
         )
     except (OSError, RuntimeError) as error:
