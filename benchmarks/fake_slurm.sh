@@ -22,7 +22,7 @@ for number; do kill -- -"$(cat "$jobs/$number.pid")"; echo "$number" >> "$jobs/c
 X
 printf '#!/usr/bin/env bash\nls "$(dirname "$(dirname "$0")")/jobs"\n' > bin/squeue
 chmod +x bin/*
-run() { MEAVIZ_CACHE="$place/cache-$1" timeout 400 python -m meagraph.cli run "$data" --epochs 20 --out "$@" 2>&1 | tail -n 4; }
+run() { MEAVIZ_CACHE="$place/cache-$1" timeout 600 python -m meagraph.cli run "$data" --epochs 10 --out "$@" 2>&1 | tail -n 4; }
 write() { printf '%s\n' "jobs: 2" "cores: 1" "processes: 1" "memory: 2GB" "interface: lo" "$@"; }
 write > good.yaml
 write "queue: none" > refused.yaml

@@ -1,9 +1,9 @@
 """A Dask scheduler killed in the middle of ``meagraph run``: how soon the command ends, and what the next one saves.
 
 ``python benchmarks/lost_scheduler.py FILE [run's options]``: a scheduler and two workers of this machine, as processes
-of their own, and the command without faults; then, into an empty cache, the scheduler killed (SIGKILL) as soon as
-descriptors have been kept, the same command with a new scheduler, killed as soon as it has looked at some pairs, and
-the command a third time. The exported bytes are compared with those of the command without workers.
+of their own, and the command into an empty cache. The scheduler is killed (SIGKILL) as soon as descriptors have been
+kept; the same command with a new scheduler, which is killed as soon as some pairs of atoms have been looked at; and the
+command a third time. The exported bytes are compared with those of the command without workers and faults.
 """
 
 from __future__ import annotations
@@ -96,28 +96,21 @@ def main() -> None:
     data = str(Path(options.data).absolute())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        caches = [folder / f"cache{number}" for number in range(3)]
-        outs = [folder / f"out{number}" for number in range(3)]
+        at, outs = folder / "cache", [folder / "without", folder / "out"]
         found: dict[str, Any] = {"data": Path(data).name}
         began = time.perf_counter()
-        process = command(data, outs[0], caches[0], more)
+        process = command(data, outs[0], folder / "other", more)
         print(process.communicate()[0][-300:])
         found["seconds_without_workers"] = round(time.perf_counter() - began, 1)
-        with cluster(folder, caches[1]) as (_, address):
-            began = time.perf_counter()
-            process = command(data, outs[1], caches[1], ["--scheduler", address, *more])
-            print(process.communicate()[0][-300:])
-            found["seconds_without_faults"] = round(time.perf_counter() - began, 1)
-        at = caches[2]
         for name, when in (
             ("killed_while_describing", lambda: described(at)["structures_described"] > 0),
             ("killed_while_looking_at_pairs", lambda: described(at)["chunks_seen"] > 0),
         ):
-            found[name] = killed(data, outs[2], at, folder, more, when)
+            found[name] = killed(data, outs[1], at, folder, more, when)
             print(name, found[name], flush=True)
         with cluster(folder, at) as (_, address):
             began = time.perf_counter()
-            process = command(data, outs[2], at, ["--scheduler", address, *more])
+            process = command(data, outs[1], at, ["--scheduler", address, *more])
             print(process.communicate()[0][-300:])
             found["seconds_of_the_last"] = round(time.perf_counter() - began, 1)
             found["status_of_the_last"] = process.returncode

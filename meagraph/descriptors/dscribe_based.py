@@ -16,6 +16,7 @@ from meagraph.datasets.cells import compact
 from meagraph.descriptors.batches import batched
 from meagraph.descriptors.elements import Compression, compression, sum_over_partners
 from meagraph.descriptors.settings import DescriptorConfig, Maker
+from meagraph.workers.threads import one_thread
 
 TAIL = 4.0  # Å beyond SOAP's cutoff where an atom still counts: its Gaussian of 1 Å down to a thousandth, rounded up
 TOGETHER = 32_000_000  # values of descriptors before they are compressed: 256 MB
@@ -29,7 +30,11 @@ def _dscribe(
     No atom farther than ``reach`` Å changes the descriptor of another. ``pressed`` makes rows of fewer columns from the
     ``width`` of the calculator.
     """
-    calculator = functools.cache(build)
+
+    @functools.cache
+    def calculator() -> Any:
+        with one_thread():  # the radial functions are made orthogonal
+            return build()
 
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
         near = [compact(atoms, reach) for atoms in structures]  # dscribe looks for images around the cell alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import shutil
@@ -130,6 +131,7 @@ def _local(count: int) -> Any:
             processes=True,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
             preload="meagraph.workers.undisturbed",
         )
     except (OSError, RuntimeError) as error:
@@ -152,9 +154,14 @@ def _slurm(path: Path) -> Any:
         cluster = SLURMCluster(**settings)
     except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise MEAGraphError(f"{path}: expected settings that SLURMCluster takes, but it says: {error}") from error
+
+    async def submitted() -> None:  # as cluster.scale does, which says nothing of jobs that Slurm refuses
+        while len(cluster.worker_spec) < jobs:
+            cluster.worker_spec.update(cluster.new_worker_spec())
+        await cluster._correct_state()
+
     try:
-        cluster.scale(jobs=jobs)
-        cluster.sync(cluster._correct_state)  # scale itself would not tell of jobs that Slurm refuses
+        cluster.sync(submitted)
     except (OSError, RuntimeError) as error:
         _end(cluster)
         raise MEAGraphError(f"{path}: expected jobs that Slurm takes, but it says: {error}") from error

@@ -15,7 +15,9 @@ from meagraph.memory import ran_out
 from meagraph.workers.tasks import InFile, Task, deaths, read_result, read_when_seen
 
 RETRIES = 3  # of a task that fails by more than what it was given
-DEATHS = 4  # workers that may die of a chunk while it is all that they work on; thrice as many with others beside it
+DEATHS = 6  # workers that died while a chunk was all that they worked on, for it to be the cause
+ELSEWHERE = 2  # such deaths more for each of another chunk: who kills at random hits others too
+AT_MOST = 30  # deaths of workers while they worked on a chunk, beside others or not
 LOST = "CommClosedError"  # of Dask
 DIED = ("KilledWorker", "BrokenProcessPool")  # errors of Dask and of pools of processes
 PATIENCE = 0.25  # seconds between two looks at whether the work was cancelled
@@ -48,7 +50,7 @@ class Coming(Generic[C, T]):
         try:
             self.future = self.executor.submit(self.task, self.chunk)
         except BrokenExecutor as error:  # a pool does not get over the death of a process
-            raise (self._named(error) if sum(self._deaths()) else lost(error)) from error
+            raise (self._named(error) if self._deaths()[-1] else lost(error)) from error
         except (OSError, RuntimeError) as error:  # it was shut down
             raise lost(error) from error
 
@@ -99,15 +101,15 @@ class Coming(Generic[C, T]):
     def _judge(self, error: Exception) -> None:
         """Raise what is to be said of a chunk that has failed, unless it may be tried again."""
         if type(error).__name__ in DIED:
-            alone, together = self._deaths()
-            if alone >= DEATHS or together >= 3 * DEATHS:
+            alone, others, all_of_it = self._deaths()
+            if alone >= DEATHS + ELSEWHERE * others or all_of_it >= AT_MOST:
                 raise self._named(error) from error
             return
         self.failed += 1
         if self.failed > RETRIES:
             raise self._named(error) from error
 
-    def _deaths(self) -> tuple[int, int]:
+    def _deaths(self) -> tuple[int, int, int]:
         return deaths(self.task.place.parent, self.task.mark)
 
     def _named(self, error: BaseException) -> ChunkError[C]:

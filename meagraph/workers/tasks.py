@@ -90,13 +90,18 @@ def read_when_seen(path: Path) -> Any:
     return read_result(path)
 
 
-def deaths(folder: Path, mark: str) -> tuple[int, int]:
-    """How many processes died while they worked on the chunk of ``mark``: on it alone, and in all."""
+def deaths(folder: Path, mark: str) -> tuple[int, int, int]:
+    """How many processes died while all they worked on was the chunk of ``mark``; another one; while it was among it.
+
+    Of a process that worked on several chunks, in threads, nobody knows which it died of.
+    """
     run = mark.rpartition("-")[0]
-    left = [path.name.split(".") for path in folder.glob(f"{run}-*{SUFFIX}")]
-    together = Counter(process for _, process in {(name[0], ".".join(name[1:-2])) for name in left})
-    own = [".".join(name[1:-2]) for name in left if name[0] == mark]
-    return sum(together[process] == 1 for process in own), len(own)
+    work: dict[str, list[str]] = {}
+    for path in folder.glob(f"{run}-*{SUFFIX}"):
+        chunk, *process, _, _ = path.name.split(".")
+        work.setdefault(".".join(process), []).append(chunk)
+    alone = Counter(chunks[0] for chunks in work.values() if len(chunks) == 1)
+    return alone[mark], alone.total() - alone[mark], sum(mark in chunks for chunks in work.values())
 
 
 def _not_shared(path: Path, why: str) -> MEAGraphError:

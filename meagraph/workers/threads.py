@@ -15,6 +15,7 @@ def one_thread() -> AbstractContextManager[Any]:
 
 @functools.cache
 def _libraries() -> Any:
+    import scipy.linalg  # noqa: F401 - with a library of its own, which must be there to be found
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -35,7 +35,7 @@ class Step(pn.viewable.Viewer):
         cancel.on_click(lambda event: workflow.cancel())
         page = "" if session.user else dashboard(active_client())  # whoever sees that page sees all that workers do
         link = markup('<a href="{}" target="_blank" rel="noopener" title="What Dask shows of them">Workers</a>', page)
-        shown = [TextPane(link, margin=(3, 6))] if page else []
+        shown = [TextPane(link, margin=(7, 6), styles={"font-size": "12px"})] if page else []
         self._activity = pn.Column(
             self._bar,
             pn.Row(self._message, *shown, cancel, margin=0, sizing_mode="stretch_width"),

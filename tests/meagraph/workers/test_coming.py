@@ -13,7 +13,7 @@ import pytest
 
 from meagraph.errors import MEAGraphError
 from meagraph.workers import ChunkError, Workers, map_chunks, tasks
-from meagraph.workers.coming import DEATHS, RETRIES
+from meagraph.workers.coming import AT_MOST, DEATHS, ELSEWHERE, RETRIES
 from meagraph.workers.over_dask import OverDask
 
 
@@ -65,13 +65,20 @@ def test_a_chunk_that_waited_where_another_killed_the_worker_is_done_however_oft
     assert not list(tmp_path.iterdir()), "neither results nor marks stay"
 
 
-@pytest.mark.parametrize(("beside", "deaths"), [(False, DEATHS), (True, 3 * DEATHS)])
-def test_a_chunk_is_named_after_so_many_workers_died_of_it(tmp_path: Path, *, beside: bool, deaths: int) -> None:
+@pytest.mark.parametrize(
+    ("beside", "elsewhere", "deaths"),
+    [(0, 0, DEATHS), (0, 2, DEATHS + 2 * ELSEWHERE), (0, 99, AT_MOST), (1, 0, AT_MOST)],
+)
+def test_a_chunk_is_named_after_so_many_workers_died_of_it(
+    tmp_path: Path, beside: int, elsewhere: int, deaths: int
+) -> None:
     def fate(task: Any, chunk: int, nth: int) -> None:
         if chunk == 3:
             mark(task, f"node.of.many-{nth}")
             if beside:  # the same process worked on another one too
                 (tmp_path / f"{task.mark[:-1]}4.node.of.many-{nth}.{nth}{tasks.SUFFIX}").touch()
+            if nth <= elsewhere:  # another one worked on another
+                (tmp_path / f"{task.mark[:-1]}5.node-{1000 + nth}.{nth}{tasks.SUFFIX}").touch()
             raise KilledWorker
 
     executor = Fates(fate)
