@@ -21,6 +21,7 @@ from scipy.spatial import KDTree
 
 from meagraph.descriptors import DescriptorConfig
 from meagraph.files import write_json
+from meagraph.graph.condensation import column_norms
 from meagraph.latent.communities import neighbours_among
 from meagraph.latent.neighbours import nearest_neighbours
 from meagraph.pipeline.describing import describe
@@ -91,13 +92,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 50_000, 100_000])
+    parser.add_argument("--own", action="store_true", help="rows of the descriptor, as outliers are told by")
     parser.add_argument("--more", nargs="+", default=[], choices=["faiss", "hnsw"])
     parser.add_argument("--neighbours", type=int, help="of each (default: as clusters ask for)")
     parser.add_argument("--tree-up-to", type=int, default=20_000, help="rows for which the tree is tried")
     parser.add_argument("--write", type=Path, default=RESULTS / "neighbours.json")
     options = parser.parse_args()
-    context = describe(open_data(options.data), DescriptorConfig(), context=True).context
+    described = describe(open_data(options.data), DescriptorConfig(), context=True)
+    context = described.context
     assert context is not None
+    if options.own:
+        context = (described.own / column_norms(described.own)).astype(np.float32)
     rng = np.random.default_rng(0)
     ways = {name: way for name, way in WAYS.items() if name in (*USUAL, *options.more)}
     for way in ways.values():

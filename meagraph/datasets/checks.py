@@ -34,17 +34,15 @@ def faults_of(structures: Structures, *, max_atoms: int = sys.maxsize) -> dict[i
     if not structures:
         return found
     sizes = np.diff(structures.offsets)
-    row_of = np.repeat(np.arange(len(structures)), sizes)
-    first = structures.offsets[:-1]
     for row in np.flatnonzero((sizes == 0) | (sizes > max_atoms)).tolist():
         found[row] = str(count_fault(int(sizes[row]), max_atoms))
-    for row, atom in _first_of_each(np.flatnonzero(structures.numbers < 1), row_of, first):
+    for row, atom in _first_of_each(np.flatnonzero(structures.numbers < 1), structures.offsets):
         found[row] = (
             f"expected chemical elements, but atom {atom} is the dummy species 'X'. Remove such atoms or name their "
             "elements."
         )
-    lost = np.flatnonzero(~np.isfinite(structures.positions).all(axis=1))
-    for row, atom in _first_of_each(lost, row_of, first):
+    lost = np.flatnonzero(~np.isfinite(structures.positions).ravel()) // 3
+    for row, atom in _first_of_each(lost, structures.offsets):
         found[row] = f"expected finite positions, but atom {atom} lies at NaN or infinity. Remove or repair the frame."
     cells, periodic = structures.cells, structures.pbc
     for row in np.flatnonzero(_degenerate(cells, periodic)).tolist():
@@ -57,10 +55,10 @@ def faults_of(structures: Structures, *, max_atoms: int = sys.maxsize) -> dict[i
     return found
 
 
-def _first_of_each(places: np.ndarray, row_of: np.ndarray, first: np.ndarray) -> list[tuple[int, int]]:
+def _first_of_each(places: np.ndarray, offsets: np.ndarray) -> list[tuple[int, int]]:
     """Structure and atom of the first in each structure of the atoms at ``places``, ascending."""
-    rows, at = np.unique(row_of[places], return_index=True)
-    return [(int(row), int(places[place] - first[row])) for row, place in zip(rows, at, strict=True)]
+    rows, at = np.unique(np.searchsorted(offsets, places, side="right") - 1, return_index=True)
+    return [(int(row), int(places[place] - offsets[row])) for row, place in zip(rows, at, strict=True)]
 
 
 def _degenerate(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:

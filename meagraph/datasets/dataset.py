@@ -340,9 +340,9 @@ def _check_labels(dataset: AtomicDataset) -> None:
             f"{dataset.locate(int(np.argmax(infinite)))}: expected a finite energy, but it is infinite. "
             "Remove or repair the frame."
         )
-    infinite = np.isinf(dataset.forces).any(axis=1)
+    infinite = np.isinf(dataset.forces)
     if infinite.any():
-        row = int(np.argmax(infinite))
+        row = int(np.argmax(infinite)) // 3
         raise DatasetError(
             f"{dataset.locate(int(dataset.structure_of[row]))}: expected finite forces, but that on atom "
             f"{dataset.atom_of[row]} is infinite. Remove or repair the frame."
