@@ -8,8 +8,7 @@ cat > bin/sbatch <<'X'
 #!/usr/bin/env bash
 if grep -q '^#SBATCH -p none$' "$1"; then echo "sbatch: error: invalid partition specified: none" >&2; exit 1; fi
 jobs=$(dirname "$(dirname "$0")")/jobs
-cp "$1" "$jobs/script"
-number=$((100 + $(ls "$jobs" | wc -l)))
+number=$$
 cp "$1" "$jobs/$number.sh"
 setsid bash "$jobs/$number.sh" > "$jobs/$number.log" 2>&1 < /dev/null &
 echo $! > "$jobs/$number.pid"
@@ -33,6 +32,6 @@ echo "== refused by Slurm"; PATH=$PWD/bin:$PATH run refused --slurm refused.yaml
 echo "== no Slurm"; run none --slurm good.yaml
 echo "== two jobs"; PATH=$PWD/bin:$PATH run out --slurm good.yaml
 for file in plain/*-kept.*; do cmp "$file" "out/${file##*/}" && echo "same bytes: ${file##*/}"; done
-cat jobs/script; sleep 2
+cat jobs/*.sh | head -n 10; sleep 2
 for file in jobs/*.pid; do kill -0 "$(cat "$file")" 2>/dev/null && echo "still runs: $file"; done
 echo "cancelled: $(tr '\n' ' ' < jobs/cancelled)"
