@@ -12,13 +12,12 @@ from meagraph.pruning.plan import PruningPlan
 from meagraph.pruning.ranking import Ranking
 from meagraph.step_files.content import check_arrays, real, truth, whole
 from meaviz.projects.snapshot import Snapshot
-from meaviz.projects.states import check_kinds, plans_in
+from meaviz.projects.states import plans_in
 
 
 def check(shot: Snapshot) -> None:
     """Raise ValueError where arrays of a project have other sizes than its dataset, or point outside of it."""
     dataset = shot.dataset
-    check_kinds(shot.state, shot.results, 0 if dataset is None else dataset.n_environments)
     if dataset is None:
         return
     n, s = dataset.n_environments, dataset.n_structures

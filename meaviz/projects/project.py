@@ -31,6 +31,7 @@ from meaviz.projects.models import Models
 from meaviz.projects.places import files_of
 from meaviz.projects.references import asked_for, find, open_referred, read_references, referred
 from meaviz.projects.snapshot import Snapshot
+from meaviz.projects.states import check_kinds, of_these
 from meaviz.session.data import Asked
 
 FORMAT, VERSION = "meaviz-project", 2
@@ -221,9 +222,9 @@ class Project:
     ) -> Read:
         data, parts, layout = state["data"], state["parts"], self._layout
         if data is None:
-            shot = Snapshot(state=_values(layout, state["state"], {}))
-            check(shot)
-            return Read(shot)
+            values = _values(layout, state["state"], {})
+            check_kinds(values, {}, 0)
+            return Read(Snapshot(state=values))
         progress(0, 10, "looking for the files of the data")
         wanted = read_references(data["sources"])
         where = find(wanted, self.path, folders, within=within)
@@ -237,7 +238,10 @@ class Project:
         results = {
             name: layout.get(text["record"], known) for name, text in parts.items() if name not in self._models.parts
         }
-        shot = Snapshot(asked, dataset, descriptors, learned, runs, results, _values(layout, state["state"], known))
+        n, s = dataset.n_environments, dataset.n_structures
+        values = _values(layout, state["state"], known)
+        check_kinds(values, results, n)
+        shot = Snapshot(asked, dataset, descriptors, learned, runs, results, of_these(values, n, s))
         progress(8, 10, "checking what was read")
         check(shot)
         layout.end_reading()

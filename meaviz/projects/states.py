@@ -82,15 +82,27 @@ def check_kinds(state: Mapping[str, Any], results: Mapping[str, Any], n: int) ->
         for name, value in given.items():
             if name in kinds and not fits(value, kinds[name]):
                 raise ValueError(f"its {name!r} is {type(value).__name__}, not {kinds[name]}")
-    moments = state.get("past", ((), 0))[0]
-    for moment in moments:
-        if not fits(moment.looks, tuple[tuple(OF_LOOKS[name] for name in LOOKS)]):  # type: ignore[misc]
-            raise ValueError("colours and axes of an earlier moment that are none")
-    if any(bits is not None and len(bits) != -(-n // 8) for bits in _selections(state)):
+    wanted = tuple[tuple(OF_LOOKS[name] for name in LOOKS)]  # type: ignore[misc]
+    if not all(fits(moment.looks, wanted) for moment in _moments(state)):
+        raise ValueError("colours and axes of an earlier moment that are none")
+    if any(len(bits) != _bytes(n) for bits in state.get("named", {}).values()):
         raise ValueError("a selection of other environments")
     for name in (*state.get("named", {}), *state.get("plans", {})):
         if not name.strip() or len(name) > LONGEST_NAME:
             raise ValueError(f"a name of {len(name):,} characters")
+
+
+def of_these(state: Mapping[str, Any], n: int, s: int) -> dict[str, Any]:
+    """The same, but what can be undone begins anew where it is of other data than ``s`` structures of ``n`` atoms."""
+    found = dict(state)
+    if any(bits is not None and len(bits) != _bytes(n) for bits in state.get("selections", ((), 0))[0]):
+        del found["selections"]
+    for moment in _moments(state):
+        bits = [packed for _, packed in moment.named] + [moment.selected] * bool(moment.selected)
+        plans = [(len(plan.keep), len(plan.structures)) for _, plan in moment.plans]
+        if any(len(packed) != _bytes(n) for packed in bits) or any(sizes != (n, s) for sizes in plans):
+            return {name: value for name, value in found.items() if name != "past"}
+    return found
 
 
 def plans_in(state: Mapping[str, Any]) -> Iterator[PruningPlan]:
@@ -98,14 +110,15 @@ def plans_in(state: Mapping[str, Any]) -> Iterator[PruningPlan]:
     yield from state.get("plans", {}).values()
     if state.get("plan") is not None:
         yield state["plan"]
-    for moment in state.get("past", ((), 0))[0]:
+    for moment in _moments(state):
         yield from (plan for _, plan in moment.plans)
 
 
-def _selections(state: Mapping[str, Any]) -> Iterator[bytes | None]:
-    yield state.get("selected")
-    yield from state.get("named", {}).values()
-    yield from state.get("selections", ((), 0))[0]
-    for moment in state.get("past", ((), 0))[0]:
-        yield moment.selected or None
-        yield from (bits for _, bits in moment.named)
+def _moments(state: Mapping[str, Any]) -> tuple[Moment, ...]:
+    found: tuple[Moment, ...] = state.get("past", ((), 0))[0]
+    return found
+
+
+def _bytes(n: int) -> int:
+    """Of a mask of ``n`` environments."""
+    return -(-n // 8)

@@ -221,7 +221,7 @@ class Past:
             size = len(selection.mask)
             try:
                 shown = moment.filters.mask(self._data.properties)
-            except (MEAGraphError, KeyError):  # by a property that is there no more
+            except (MEAGraphError, LookupError, TypeError):  # by a property that is there no more, or no category
                 shown = None
             mask = unpacked(np.frombuffer(moment.selected, np.uint8), size)
             selection.param.update(filters=moment.filters if shown is not None else Filters(), shown=shown, mask=mask)

@@ -168,6 +168,7 @@ def test_a_single_representative(copies: int) -> None:
         ({"lower": -0.1}, "got lower=-0.1"),
         ({"lower": float("nan")}, "got lower=nan"),
         ({"neighbours": 0}, "neighbours must be at least 1 or None, got 0"),
+        ({"neighbours": float("nan")}, "neighbours must be a whole number or None, got nan"),
     ],
 )
 def test_bad_settings(options: dict, message: str) -> None:

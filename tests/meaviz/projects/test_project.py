@@ -328,7 +328,7 @@ def spoil(state: dict, what: str) -> None:
     elif what == "name":
         state["state"]["plans"] = {"mapping": [["a" * 3000, state["state"]["plan"]]]}
     elif what == "bits":
-        state["state"]["selected"] = {"bytes": {"small": {"type": "|u1", "shape": [1], "base64": "AA=="}}}
+        state["state"]["named"]["mapping"][0][1] = {"bytes": {"small": {"type": "|u1", "shape": [1], "base64": "AA=="}}}
     elif what == "looks":
         state["state"]["looks"] = {"mapping": [["axes", 3]]}
     elif what == "result":
@@ -337,7 +337,10 @@ def spoil(state: dict, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["path", "kind", "type", "form", "history", "name", "bits", "looks", "result"])
 def test_what_was_never_written_is_refused(shown: Shown, tmp_path: Path, what: str) -> None:
-    saved(shown(), tmp_path / "a.meaviz")
+    session = shown()
+    session.selection.select_rows([0, 1])
+    session.selection.keep("mine")
+    saved(session, tmp_path / "a.meaviz")
     path = tmp_path / "a.meaviz" / "project.json"
     state = json.loads(path.read_text())
     spoil(state, what)
