@@ -259,6 +259,7 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
 
     monkeypatch.setattr(chain, "describe_for", describing)
     monkeypatch.setattr(chain, "quick_sight", lambda dataset, descriptors, config: None)
+    monkeypatch.setattr(chain, "one_quick", lambda dataset, descriptors, found: found)
     monkeypatch.setattr(chain, "learn", learning)
     monkeypatch.setattr(chain, "look", looking)
     monkeypatch.setattr(chain, "get_ready", lambda n, progress: None)
