@@ -31,6 +31,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Guard, dict[str, Any]]
         return SimpleNamespace(io_loop=loop, start=lambda: None)
 
     monkeypatch.setattr(cli, "make", make)
+    monkeypatch.setattr(cli, "load", lambda names: None)  # takes seconds
     monkeypatch.setattr("meagraph.compiling.begin", lambda *names: None)
     return calls
 

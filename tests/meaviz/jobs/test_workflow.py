@@ -259,6 +259,7 @@ def test_a_chain_keeps_the_settings_that_it_began_with(
 
     monkeypatch.setattr(chain, "describe_for", describing)
     monkeypatch.setattr(chain, "quick_sight", lambda dataset, descriptors, config: None)
+    monkeypatch.setattr(chain, "one_quick", lambda dataset, descriptors, found: found)
     monkeypatch.setattr(chain, "learn", learning)
     monkeypatch.setattr(chain, "look", looking)
     monkeypatch.setattr(chain, "get_ready", lambda n, progress: None)
@@ -346,8 +347,8 @@ def test_what_is_known_opens_while_others_compute(monkeypatch: pytest.MonkeyPatc
     known = Opened(made.dataset, made.found, evidence=made.evidence, ranking=made.found.survey.ranking)
 
     def told(done: int, total: int, message: str) -> None:
-        said.append(message)
         if message.startswith("waiting"):
+            said.append(message)
             raise Cancelled
 
     for opened in (known, Opened(made.dataset)):

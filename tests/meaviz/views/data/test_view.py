@@ -28,7 +28,7 @@ class AtOnceRunner:
 
     hold = False
 
-    def __init__(self, on_progress: object) -> None:
+    def __init__(self, on_progress: object, turn: object) -> None:
         self.busy, self.work = False, None
 
     def start(self, work, on_done, on_failed) -> None:
