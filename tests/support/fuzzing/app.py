@@ -28,6 +28,7 @@ from tests.support.fuzzing.person import DROP, READ, SOCKETS, WATCH, Gone, Perso
 LONGEST = 10.0  # s of use until the kill
 OPENING = 0.15  # share of kills while the server starts and the page is opened
 ANEW, DROPPED = 0.06, 0.08  # chances of an action to be a page loaded anew, a connection lost
+LOCAL = ("colour", "leave out")  # what the browser shows before the server has heard of it
 READY = 120.0  # s
 
 
@@ -246,6 +247,8 @@ class Rounds:
         """One act of the person, shown on the page; with ``save`` until the page says that it is saved."""
         self.tally["sent"] += 1
         what, after = person.choose(self.allowed[-1], self.draw, self.tally["sent"])
+        if save and what in LOCAL:
+            person.wait_saved(-1)  # what came before it, or "saved" might be said of that
         self.allowed = (*self.allowed, after)
         before = person.saved()
         person.act(what, after.now)
