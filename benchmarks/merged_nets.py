@@ -1,7 +1,8 @@
 """What nets of chunks that are merged change in clusters, outliers and plans, beside what another seed changes anyway.
 
-``python benchmarks/merged_nets.py FILE ... [--chunks 4 16] [--seeds 0 1 2] [--keep 0.1]``: each dataset is condensed in
-one traversal, as all below 262,144 environments are, for each seed, and by so many chunks for the first. All else is
+``python benchmarks/merged_nets.py FILE ... [--chunks 4 16] [--seeds 0 1 2] [--budget 2000] [--keep 0.1]``: each
+dataset is condensed in one traversal, as all below 262,144 environments are, for each seed, and by so many chunks for
+the first. Chunks must hold several times the budget, or all of their rows are chosen and nothing is merged. All else is
 by the defaults, but that no network is trained: clusters and map hang on the agreement of neighbours. So outliers are
 scored without what a model says, and plans have the usual shares. Against one traversal with the first seed:
 the AMI of the clusters, and that of either with the groups; the candidates that both have over those that either has;
@@ -129,12 +130,13 @@ def main() -> None:
     parser.add_argument("data", nargs="+")
     parser.add_argument("--chunks", type=int, nargs="+", default=[4, 16])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budget", type=int, default=2000, help="representatives (default: %(default)s)")
     parser.add_argument("--keep", type=float, default=0.1)
     parser.add_argument("--write", type=Path, default=RESULTS / "merged_nets.json")
     options = parser.parse_args()
     found: list[dict[str, Any]] = []
     for path in options.data:
-        usual = PipelineConfig()
+        usual = PipelineConfig(budget=options.budget)
         dataset = open_data(path)
         descriptors = describe_for(dataset, usual, None)
         seen, prepared = observe(dataset), prepare(dataset)
