@@ -253,3 +253,10 @@ PLAN_1 = {
     "fractions": (),
     "fewest": "atoms",
 }
+
+
+@pytest.mark.parametrize("text", ["- " * 20_000, "[" * 100_000, "{a: " * 20_000, "? " * 20_000])
+def test_parts_within_parts_without_end(text: str) -> None:
+    """They would end the process."""
+    with pytest.raises(MEAGraphError, match=r"at most 50 deep|expected YAML"):
+        Recipe.from_yaml(text)
