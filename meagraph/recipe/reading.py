@@ -49,7 +49,15 @@ def fields_in(content: str, path: str) -> dict[str, Any]:
         )
     try:
         given, lines = _parsed(content, path)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         cause = getattr(error, "problem", None) or f"it nests too deep or holds what is none ({type(error).__name__})"
