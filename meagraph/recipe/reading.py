@@ -31,6 +31,7 @@ from meagraph.recipe.settings import Where, Wrong, items, mapping, number, setti
 
 LARGEST = 64 * 2**20  # characters of a recipe
 DEEPEST = 50  # parts within parts
+MOST_ATOMS = 1_000_000  # of a structure: ranges of them are written out
 MOST_DRAWS = 10_000  # random selections that a plan stands beside
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
@@ -185,7 +186,7 @@ def _judged(given: object, where: Where) -> Judged:
 
 def _atoms(value: object, where: Where) -> tuple[int, ...]:
     try:
-        atoms = numbers_of(text(value, where))
+        atoms = numbers_of(text(value, where), MOST_ATOMS)
     except MEAGraphError as error:
         raise Wrong(where, "atoms such as 0-15 20", value) from error
     if not atoms:
