@@ -30,6 +30,8 @@ from meagraph.recipe.parts import (
 from meagraph.recipe.settings import Where, Wrong, items, mapping, number, settings_of, text, yes_or_no
 
 LARGEST = 64 * 2**20  # characters of a recipe
+DEEPEST = 50  # parts within parts
+MOST_ATOMS = 1_000_000  # of a structure: ranges of them are written out
 MOST_DRAWS = 10_000  # random selections that a plan stands beside
 KEYS = (
     *("recipe", "made_with", "dataset", "data", "opened", "known", "known_opened", "reading", "others", "analysis"),
@@ -48,7 +50,15 @@ def fields_in(content: str, path: str) -> dict[str, Any]:
         )
     try:
         given, lines = _parsed(content, path)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         cause = getattr(error, "problem", None) or f"it nests too deep or holds what is none ({type(error).__name__})"
@@ -176,7 +186,7 @@ def _judged(given: object, where: Where) -> Judged:
 
 def _atoms(value: object, where: Where) -> tuple[int, ...]:
     try:
-        atoms = numbers_of(text(value, where))
+        atoms = numbers_of(text(value, where), MOST_ATOMS)
     except MEAGraphError as error:
         raise Wrong(where, "atoms such as 0-15 20", value) from error
     if not atoms:
@@ -227,6 +237,7 @@ def _parsed(content: str, path: str) -> tuple[Any, dict[Where, int]]:
     for last, kind in enumerate(kinds, 1):  # the fast one refuses names of files that are no text
         loader = kind(content)
         try:
+            _check_depth(content, kind, path)
             node = loader.get_single_node()
             lines = _lines(node, path)
             return (None if node is None else loader.construct_document(node)), lines
@@ -236,6 +247,18 @@ def _parsed(content: str, path: str) -> tuple[Any, dict[Where, int]]:
         finally:
             loader.dispose()
     raise AssertionError
+
+
+def _check_depth(content: str, kind: Any, path: str) -> None:
+    """Refuse parts within parts without end: what makes nodes of them in C has no bound, and ends the process."""
+    depth = 0
+    for event in yaml.parse(content, Loader=kind):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise MEAGraphError(
+                f"{path}, line {event.start_mark.line + 1}: expected parts within parts at most {DEEPEST} deep, but "
+                "there are more. Mend the line, or write the recipe anew."
+            )
 
 
 def _lines(node: Any, path: str) -> dict[Where, int]:

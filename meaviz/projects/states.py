@@ -82,9 +82,9 @@ def check_kinds(state: Mapping[str, Any], results: Mapping[str, Any], n: int) ->
         for name, value in given.items():
             if name in kinds and not fits(value, kinds[name]):
                 raise ValueError(f"its {name!r} is {type(value).__name__}, not {kinds[name]}")
-    wanted = tuple[tuple(OF_LOOKS[name] for name in LOOKS)]  # type: ignore[misc]
-    if not all(fits(moment.looks, wanted) for moment in _moments(state)):
-        raise ValueError("colours and axes of an earlier moment that are none")
+    for moment in _moments(state):
+        if not all(fits(value, OF_LOOKS[name]) for name, value in zip(LOOKS, moment.looks, strict=True)):
+            raise ValueError("colours and axes of an earlier moment that are none")
     if any(len(bits) != _bytes(n) for bits in state.get("named", {}).values()):
         raise ValueError("a selection of other environments")
     for name in (*state.get("named", {}), *state.get("plans", {})):

@@ -253,3 +253,12 @@ PLAN_1 = {
     "fractions": (),
     "fewest": "atoms",
 }
+
+
+@pytest.mark.parametrize(
+    "text", ["recipe: !!timestamp x", "- " * 20_000, "[" * 100_000, "{a: " * 20_000, "? " * 20_000]
+)
+def test_what_yaml_itself_stumbles_over(text: str) -> None:
+    """Deep ones would end the process."""
+    with pytest.raises(MEAGraphError, match=r"at most 50 deep|expected YAML"):
+        Recipe.from_yaml(text)
