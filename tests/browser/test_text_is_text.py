@@ -392,8 +392,6 @@ def test_a_candidate_and_what_people_said_of_it(app: App) -> None:
     says(app, where, EVIL)  # the reasons, in the list
     app.served.run(lambda: setattr(app.session.judging, "candidate", 20))
     says(app, "h4", str(app.session.data.dataset.groups[1]))
-    page.get_by_label("Your name").fill(NAME)
-    page.get_by_label("Your name").press("Enter")
     page.get_by_label("Reason").fill(EVIL + "!")
     page.get_by_label("Note").fill(EVIL + "?")
     page.get_by_role("button", name="Outlier (A)").click()
@@ -454,7 +452,7 @@ def test_costs_and_models(app: App) -> None:
 
 
 @pytest.mark.browser
-def test_who_is_logged_in_the_project_and_what_is_shared(app: App, tmp_path: Path) -> None:
+def test_who_is_logged_in_and_the_project(app: App, tmp_path: Path) -> None:
     page, keeping = app.page, app.session.keeping
     says(app, "header", f"{NAME}: log out")
     told = {"message": EVIL, "missing": (f"/x/{EVIL}",), "notes": (f"{EVIL}!",)}
@@ -466,15 +464,6 @@ def test_who_is_logged_in_the_project_and_what_is_shared(app: App, tmp_path: Pat
     says(app, "[role=dialog]", f"/x/{RUN}.meaviz: NOT SAVED")
     page.get_by_label("Merge the project of somebody else").fill(str(tmp_path / RUN))
     page.get_by_role("button", name="Merge", exact=True).click()
-    says(app, "[role=dialog] [role=alert]", RUN)
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Share", exact=True).click()
-    (tmp_path / "file").write_text("")
-    page.get_by_label("Page (where the app runs)").fill(str(tmp_path / "file" / RUN))
-    page.get_by_role("button", name="Write page").click()
-    says(app, "[role=dialog] [role=alert]", RUN)
-    page.get_by_label("Figure (where the app runs)").fill(str(tmp_path / RUN))
-    page.get_by_role("button", name="Write figure").click()
-    says(app, "[role=dialog] button", f"{RUN}.svg")
+    says(app, "[role=alert]", str(tmp_path / RUN))
     page.keyboard.press("Escape")
     app.served.run(lambda: keeping.param.update(on=False, path="", named=False, state="off", message=""))

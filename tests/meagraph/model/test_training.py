@@ -529,7 +529,7 @@ def test_a_write_that_fails_leaves_nothing_that_blocks(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
-    for target in ("safetensors.torch.save_file", "meagraph.model.checkpoint.write_json"):
+    for target in ("safetensors.torch.save", "meagraph.model.checkpoint.write_json"):
         with monkeypatch.context() as broken:
             broken.setattr(target, fail)
             with pytest.raises(OSError, match="no space"):
