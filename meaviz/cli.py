@@ -23,7 +23,7 @@ from meaviz.serving.private import forget_browser, open_browser
 from meaviz.serving.server import address_of, free_port, make, named_for, open_more_files
 
 ENDING = 20.0  # s that computing may go on after the end: it stops at its next report
-AT_ONCE = ("torch", "vesin", "datashader")  # what the jobs of two sessions may load at once
+AT_ONCE = ("torch", "vesin")  # what the jobs of two sessions may load at once
 SWITCH = 0.001  # s after which a thread that computes lets the page answer; Python's own is five times that
 
 log = logging.getLogger(__name__)

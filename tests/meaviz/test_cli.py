@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from meaviz.proxy import setup
 from meaviz.serving.guard import Guard
 from meaviz.serving.passwords import add_user
 from meaviz.serving.private import open_browser
+from tests.support import ROOT
 
 ALLOWED = ("127.0.0.1", "localhost", "::1", "127.0.0.2")
 OTHERS = ("0.0.0.0", "::", "", "192.168.0.1", "example.org", "127.0.0.1.example.org", "1270.0.1")
@@ -179,3 +181,9 @@ def test_the_token_of_the_environment_is_taken(served: list[Any], monkeypatch: p
     assert cli.main(["--no-browser", "--port", "0"]) == 0
     assert served[0][0].token == "t" * 43
     assert "MEAVIZ_TOKEN" not in os.environ
+
+
+def test_what_a_server_loads_at_once_comes_with_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
+    assert set(cli.AT_ONCE) <= declared
