@@ -17,18 +17,18 @@ from typing import Protocol
 import numpy as np
 from ase import Atoms
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.shared import Found, frames_in_words, handed, shared
+from meagraph.datasets.shared import Found, Handed, frames_in_words, handed, shared
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers.beside import beside
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
 TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
@@ -237,19 +237,22 @@ def _described(
 def _beside(
     dataset: AtomicDataset, chunks: Sequence[NDArray[np.intp]], made: Made, processes: int
 ) -> Iterator[tuple[NDArray[np.intp], Iterable[NDArray[np.floating]]]]:
-    """The same of ``chunks``, by ``processes`` beside this one, which is told the few atoms of each."""
+    """The same of ``chunks``, by ``processes`` beside this one, which are told the few atoms of each."""
     done = 0
     while done < len(chunks):
-        found = Parallel(n_jobs=processes, return_as="generator")(
-            delayed(describe_chunks)(handed(dataset, chunk), made, [np.arange(len(chunk))]) for chunk in chunks[done:]
-        )
+        few = (handed(dataset, chunk) for chunk in chunks[done:])
         try:
-            for rows in found:
+            for rows in beside(functools.partial(describe_handed, made), few, processes):
                 yield chunks[done], np.split(rows, np.cumsum(dataset.sizes[chunks[done]])[:-1])
                 done += 1
         except BrokenExecutor:  # a process died, as where memory runs out: by itself here, a chunk may have enough
             yield chunks[done], compute(dataset, chunks[done], made.maker())
             done += 1
+
+
+def describe_handed(made: Made, few: Handed) -> NDArray[np.float32]:
+    """Descriptors (n, D) of a ``few`` structures."""
+    return describe_chunks(few, made, [np.arange(len(few.structures))])
 
 
 def describe_chunks(found: Found, made: Made, chunks: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
