@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.progress import silent
 
 FATEFUL = 8  # atoms of the structure on which it happens, and of no other
-HAPPENS: dict[str, Callable[[], Any]] = {"dies": lambda: os._exit(1), "fails": lambda: 1 // 0}
+HAPPENS: dict[str, Callable[[], Any]] = {"dies": lambda: os.kill(os.getpid(), signal.SIGKILL), "fails": lambda: 1 // 0}
 
 
 @dataclass(frozen=True)
