@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from meagraph.datasets.columnar import Packing, Structures
@@ -18,6 +17,7 @@ from meagraph.datasets.dataset import DatasetError
 from meagraph.datasets.frames import FrameSpan, read_frames, scan_frames
 from meagraph.progress import Progress
 from meagraph.workers import Workers, map_chunks
+from meagraph.workers.beside import beside
 
 FROM = 20_000_000  # bytes from which processes repay their start
 PART = 8_000_000  # bytes of a part, cut between frames
@@ -73,7 +73,7 @@ def read_parts(
             task, parts, workers, told=told, progress=lambda done, total, message: progress(0, 1, message or path)
         )
     else:
-        results = Parallel(n_jobs=processes, return_as="generator")(delayed(task)(one) for one in parts)
+        results = beside(task, parts, processes)
     found: list[Frames] = []
     count = 0
     for one, frames in zip(parts, results, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,24 @@ class Stored:
         header = json.loads(Path(self.folder, HEADER).read_text(encoding="utf-8"))
         source, frame = (int(_array(self.folder, name)[structure]) for name in ("source_index", "frame_index"))
         return describe_frame(header["sources"][source]["path"] or header["name"], frame)
+
+
+@dataclass(frozen=True, eq=False)
+class Handed:
+    """A few structures that a task is handed, numbered from 0."""
+
+    structures: Structures  # without what frames carry beside atoms and cell
+    where: tuple[str, ...]  # each came from
+
+    def locate(self, structure: int) -> str:
+        """As :meth:`AtomicDataset.locate`."""
+        return self.where[structure]
+
+
+def handed(dataset: AtomicDataset, structures: NDArray[np.integer]) -> Handed:
+    """The ``structures`` of ``dataset`` with these numbers, small enough to send to another process."""
+    few = replace(dataset.structures, layouts=(), columns=()).taken(structures)
+    return Handed(few, tuple(dataset.locate(int(index)) for index in structures))
 
 
 def shared(dataset: AtomicDataset, workers: Workers) -> Found:

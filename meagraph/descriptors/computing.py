@@ -153,12 +153,13 @@ def compute_descriptors(
         return _ready_made(dataset, config, context, like)
     parameters, _ = recipe(dataset, config, species)
     made = Making(config, tuple(species or dataset.species))
-    many = dataset.n_environments > KINDS[config.method].parallel_above
-    processes = (os.cpu_count() or 1) if many and not workers.elsewhere else 1
+    kind = KINDS[config.method]
+    processes = (os.cpu_count() or 1) if dataset.n_environments > kind.parallel_above and not workers.elsewhere else 1
+    beside, within = (1, processes) if kind.within else (processes, 1)
     if into is None:
         if context:
             made = _with_context(dataset, made, like, progress)
-        values = filling.fill(dataset, made, progress, processes=processes, workers=workers)
+        values = filling.fill(dataset, made, progress, processes=beside, within=within, workers=workers)
         return _finished(dataset, Descriptors(values, config.method, parameters, config, made.frame))
     with filling.alone(into, progress):
         known = recall_values(into, dataset, config, parameters, context)
@@ -166,7 +167,7 @@ def compute_descriptors(
             return known
         if context:
             made = _with_context(dataset, made, like, progress)
-        filling.fill_file(into, dataset, made, progress, processes=processes, workers=workers)
+        filling.fill_file(into, dataset, made, progress, processes=beside, within=within, workers=workers)
         values = read_array(into)
         found = _finished(dataset, Descriptors(values, config.method, parameters, config, made.frame))
         write_json(into.with_suffix(".json"), {**found.identity, "dataset": dataset.name, **context_texts(found)})

@@ -39,7 +39,7 @@ def _dscribe(
     def make(structures: Sequence[Atoms], workers: int) -> Iterator[NDArray[np.floating]]:
         near = [compact(atoms, reach) for atoms in structures]  # dscribe looks for images around the cell alone
         for few in batched(near, TOGETHER // width):
-            found = calculator().create(few, n_jobs=min(workers, len(few)))
+            found = calculator().create(few)
             if isinstance(found, np.ndarray) and found.ndim == 2:  # one structure comes without a list around it
                 found = [found]
             yield from (pressed(np.asarray(rows)) for rows in found)

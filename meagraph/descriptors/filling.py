@@ -9,6 +9,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,13 +21,14 @@ from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.shared import Found, frames_in_words, shared
+from meagraph.datasets.shared import Found, Handed, frames_in_words, handed, shared
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers.beside import beside
 
 CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
 TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
@@ -125,6 +127,7 @@ def fill_file(
     progress: Progress,
     *,
     processes: int = 1,
+    within: int = 1,
     workers: Workers = HERE,
 ) -> None:
     """Write the descriptors of ``dataset`` to ``target``, continuing what a killed or cancelled run has left.
@@ -134,7 +137,7 @@ def fill_file(
     _sweep(target.parent)
     partial = Partial(target)
     try:
-        fill(dataset, made, progress, partial, processes=processes, workers=workers)
+        fill(dataset, made, progress, partial, processes=processes, within=within, workers=workers)
     except Cancelled:
         raise
     except Exception:
@@ -163,18 +166,20 @@ def fill(
     partial: Partial | None = None,
     *,
     processes: int = 1,
+    within: int = 1,
     workers: Workers = HERE,
 ) -> NDArray[np.float32]:
     """Descriptors (N, D) of all environments, in memory or in the file of ``partial``.
 
-    Structures of equal content are described once and copied. In this process a chunk is shared out to ``processes``;
-    ``workers`` elsewhere take TOGETHER chunks at a time. Raises MEAGraphError naming the frame that fails.
+    Structures of equal content are described once and copied. So many ``processes`` of this machine take a chunk each,
+    or the maker shares one out to those ``within``; ``workers`` elsewhere take TOGETHER chunks at a time. Raises
+    MEAGraphError naming the frame that fails.
     """
     distinct, origin = np.unique(dataset.first_equal, return_inverse=True)
     rows = [slice(first, last) for first, last in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)]
     known = np.cumsum(np.bincount(origin, weights=dataset.sizes)).astype(int)  # environments, copies too
     values, done = (None, 0) if partial is None else partial.resume(dataset.n_environments)
-    for chunk, found in _described(dataset, distinct[done:], made, processes, workers, progress):
+    for chunk, found in _described(dataset, distinct[done:], made, processes, within, workers, progress):
         heard = math.inf
         for index, computed in zip(chunk, found, strict=True):
             if values is None:
@@ -202,17 +207,20 @@ def _described(
     indices: NDArray[np.intp],
     made: Sendable,
     processes: int,
+    within: int,
     workers: Workers,
     progress: Progress,
 ) -> Iterator[tuple[NDArray[np.intp], Iterable[NDArray[np.floating]]]]:
     """The structures ``indices`` chunk by chunk, and their descriptors."""
-    chunks = _chunks(indices, dataset.sizes)
+    each = list(_chunks(indices, dataset.sizes))
     if not workers.elsewhere:
+        if processes > 1:
+            yield from _beside(dataset, each, made, processes)
+            return
         maker = made.maker()
-        for chunk in chunks:
-            yield chunk, compute(dataset, chunk, maker, processes=processes)
+        for chunk in each:
+            yield chunk, compute(dataset, chunk, maker, processes=within)
         return
-    each = list(chunks)
     together = [each[start : start + TOGETHER] for start in range(0, len(each), TOGETHER)]
     results = map_chunks(
         functools.partial(describe_chunks, shared(dataset, workers), made.shared(workers)),
@@ -224,6 +232,27 @@ def _described(
     for few, rows in zip(together, results, strict=True):
         chunk = np.concatenate(few)
         yield chunk, np.split(rows, np.cumsum(dataset.sizes[chunk])[:-1])
+
+
+def _beside(
+    dataset: AtomicDataset, chunks: Sequence[NDArray[np.intp]], made: Made, processes: int
+) -> Iterator[tuple[NDArray[np.intp], Iterable[NDArray[np.floating]]]]:
+    """The same of ``chunks``, by ``processes`` beside this one, which are told the few atoms of each."""
+    done = 0
+    while done < len(chunks):
+        few = (handed(dataset, chunk) for chunk in chunks[done:])
+        try:
+            for rows in beside(functools.partial(describe_handed, made), few, processes):
+                yield chunks[done], np.split(rows, np.cumsum(dataset.sizes[chunks[done]])[:-1])
+                done += 1
+        except BrokenExecutor:  # a process died, as where memory runs out: by itself here, a chunk may have enough
+            yield chunks[done], compute(dataset, chunks[done], made.maker())
+            done += 1
+
+
+def describe_handed(made: Made, few: Handed) -> NDArray[np.float32]:
+    """Descriptors (n, D) of a ``few`` structures."""
+    return describe_chunks(few, made, [np.arange(len(few.structures))])
 
 
 def describe_chunks(found: Found, made: Made, chunks: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from meagraph.errors import MEAGraphError
 FARTHEST = 50.0  # Å; the neighbours within grow with its cube
 MOST = 50  # radial functions
 Maker = Callable[[Sequence[Atoms], int], Iterable[NDArray[np.floating]]]
-"""Structures and a number of processes to one (n, D) array each."""
+"""Structures, and a number of processes that it may share them out to, to one (n, D) array each."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,17 @@ class Kind:
     settings: tuple[str, ...] = ()  # the numbers of DescriptorConfig that it heeds
     source: str = ""  # what DescriptorConfig.source names for it; empty where it needs none
     parallel_above: int = 30_000  # environments; starting processes takes seconds
+    within: bool = False  # its maker shares a chunk out to processes, for what they must load is large
 
 
 KINDS: dict[str, Kind] = {
     "soap": Kind("SOAP", ("r_cut", "n_max", "l_max")),
     "acsf": Kind("ACSF", ("r_cut", "n_max", "l_max")),
     "snap": Kind("SNAP", ("r_cut", "l_max")),
-    "mace": Kind("MACE", source="the path of a MACE model", parallel_above=100_000),  # they gain little, threads do
-    "chgnet": Kind("CHGNet"),
+    "mace": Kind(
+        "MACE", source="the path of a MACE model", parallel_above=100_000, within=True
+    ),  # they gain little, threads do
+    "chgnet": Kind("CHGNet", within=True),
     "array": Kind("Array in the file", source="the name of a per-atom array"),
     "npy": Kind("NumPy file", source="the path of a .npy file"),
 }

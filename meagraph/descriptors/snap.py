@@ -44,17 +44,7 @@ def snap(config: DescriptorConfig, species: tuple[int, ...]) -> tuple[dict[str, 
 
     def make(structures: Sequence[Atoms], workers: int) -> list[NDArray[np.floating]]:
         near = [compact(atoms, config.r_cut) for atoms in structures]
-        if min(workers, len(near)) == 1:
-            return _describe(near, species, config.r_cut, 2 * config.l_max)
-        from joblib import Parallel, delayed
-
-        ends = np.cumsum([len(atoms) for atoms in near])
-        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, workers) / workers)  # equal numbers of atoms
-        pieces = [piece for piece in np.split(np.arange(len(near)), cuts) if len(piece)]
-        found = Parallel(n_jobs=workers)(
-            delayed(_describe)([near[i] for i in piece], species, config.r_cut, 2 * config.l_max) for piece in pieces
-        )
-        return [rows for part in found for rows in part]
+        return _describe(near, species, config.r_cut, 2 * config.l_max)
 
     return {**basis, "chem": len(species) > 1, "implementation": implementation}, make
 
