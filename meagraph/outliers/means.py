@@ -87,7 +87,8 @@ def structure_means(
     descriptors, main, products = np.split(found, [width, width + axes.shape[1]], axis=1)
     squares = products[:, first == second].copy()
     spread = np.sqrt(np.maximum(size, 0.0) / count)
-    spread = np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
+    rounding = 16.0 * np.finfo(float).eps * np.linalg.norm(centre)
+    spread = np.where(spread > rounding, spread, 1.0)  # all alike: that must not be blown up
     products /= spread[first] * spread[second]
     return Means(descriptors, main, squares, products, centre, axes)
 
