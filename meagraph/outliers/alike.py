@@ -21,7 +21,7 @@ COUNT = 20  # alike structures of each
 REFERENCE = 5_000  # structures at most that others are compared with
 BLOCK = 128  # structures whose distances to those are held at a time
 CHUNK = 8192  # structures of a task
-SOME = 2**16  # rows multiplied with a matrix at a time
+SOME = 2**11  # rows multiplied with a matrix at a time, as the nearest cache of a processor holds
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from meagraph.workers.threads import one_thread
 
 COMPONENTS = 10  # principal components of the descriptors
 CHUNK = 2**17  # environments of a task, and whole structures
-ENVIRONMENTS = 16_384  # read at a time
+ENVIRONMENTS = 2048  # of them read at a time, as the nearest cache of a processor holds
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Of n rows: their number (), their mean (D,), and the products (D, D) of what is left without it, summed."""
