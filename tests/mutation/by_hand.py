@@ -4,7 +4,9 @@
 
 Everything is imported once. Each fault (:mod:`tests.support.mutating`) is put into a copy of the process, which runs
 the tests of its room that reach the line, quickest first, and then all others of the files in which these stand. What
-came of each is printed; ``--again`` tries those of an earlier run that no test noticed. Compiled loops run as Python.
+came of each is printed: noticed by a test that fails, timed out (the tests take over three times as long and
+PROCESSOR more), survived, or not reached by any test. ``--again`` tries those of an earlier run that no test noticed.
+Compiled loops run as Python.
 """
 
 from __future__ import annotations
@@ -179,7 +181,7 @@ def _without_fault(
 
 
 def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]], seconds: dict[str, float]) -> str:
-    """What became of a fault: noticed, survived, or not reached by any test."""
+    """What became of a fault: noticed, timed out, survived, or not reached by any test."""
     lines = reached[mutant.path]
     first = sorted(lines.get(str(mutant.line), []), key=lambda name: seconds[name])
     if not first:
@@ -203,11 +205,13 @@ def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]],
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
+            if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                return "timed out"
             return {0: "survived", 1: "noticed", 2: "broken"}.get(code, "noticed")
         time.sleep(0.02)
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    return "noticed"
+    return "timed out"
 
 
 if __name__ == "__main__":
