@@ -25,10 +25,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.mutating import Mutant, leave, mutants, put_in
+from tests.support.mutating import Mutant, functions_of, leave, mutants, put_in
 
 PROCESSOR = 20  # s that a fault may take beyond three times what its tests take without it
 WALL = 600.0  # s
@@ -105,16 +106,17 @@ def main() -> int:
     chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
     if options.again:
         earlier = [one for one in json.loads(options.again.read_text("utf-8")) if one["came"] in UNSEEN]
-        known = {(one["path"], one["line"], one["before"], one["after"]) for one in earlier}
-        chosen = [one for one in every if (one.path, one.line, one.before, one.after) in known]
+        again = {(one["path"], one["line"], one["before"], one["after"]) for one in earlier}
+        chosen = [one for one in every if (one.path, one.line, one.before, one.after) in again]
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         os.environ |= {"PYTEST_XDIST_WORKER": "gw0", "OMP_NUM_THREADS": "1", "MUTATION": folder}
         _pytest(Path(folder, "collected"), ["--collect-only", *tests])  # imports all
+        known = functions_of(ROOT)
         reached, seconds = _without_fault(Path(folder), tests, paths)
         found = []
         for mutant in chosen:
             begun = time.monotonic()
-            came = _try(Path(folder), mutant, reached, seconds)
+            came = _try(Path(folder), mutant, known, reached, seconds)
             print(f"{time.monotonic() - begun:6.1f} s {came:12} {mutant}", flush=True)
             found.append(asdict(mutant) | {"came": came})
             if options.out:
@@ -180,7 +182,13 @@ def _without_fault(
     return reached, seconds
 
 
-def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]], seconds: dict[str, float]) -> str:
+def _try(
+    folder: Path,
+    mutant: Mutant,
+    known: Sequence[FunctionType],
+    reached: dict[str, dict[str, list[str]]],
+    seconds: dict[str, float],
+) -> str:
     """What became of a fault: noticed, timed out, survived, or not reached by any test."""
     lines = reached[mutant.path]
     first = sorted(lines.get(str(mutant.line), []), key=lambda name: seconds[name])
@@ -196,7 +204,7 @@ def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]],
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
             resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            if put_in(mutant, ROOT):
+            if put_in(mutant, ROOT, known):
                 status = 1 if _pytest(folder / "fault", files, _Tests(first)) else 0
         finally:
             leave(status)
