@@ -4,7 +4,7 @@
 
 Everything is imported once. Each fault (:mod:`tests.support.mutating`) is put into a copy of the process, which runs
 the tests of its room that reach the line, quickest first, and then all others of the files in which these stand. What
-came of each is printed: noticed by a test that fails, timed out (the tests take over three times as long and
+came of each is printed: noticed by a test that fails, timed out (a test takes over three times as long and
 PROCESSOR more), survived, or not reached by any test. ``--again`` tries those of an earlier run that no test noticed.
 Compiled loops run as Python.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import resource
@@ -31,7 +32,7 @@ from typing import Any
 from tests.support import ROOT
 from tests.support.mutating import Mutant, functions_of, leave, mutants, put_in
 
-PROCESSOR = 20  # s that a fault may take beyond three times what its tests take without it
+PROCESSOR = 10  # s that a test may take beyond three times what it takes without a fault
 WALL = 600.0  # s
 ROOM = 8 * 2**30  # bytes
 UNSEEN = ("survived", "not reached")
@@ -65,11 +66,12 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class _Tests:
-    """A plug-in: which test is at work and how long it takes; or in which order they come."""
+    """A plug-in: which test is at work and how long it takes; or in which order they come, and how long each may."""
 
-    def __init__(self, first: Sequence[str] = (), cover: Any = None) -> None:
+    def __init__(self, first: Sequence[str] = (), cover: Any = None, usual: dict[str, float] | None = None) -> None:
         self.place = {name: number for number, name in enumerate(first)}
         self.cover = cover
+        self.usual = usual
         self.seconds: dict[str, float] = {}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -79,6 +81,8 @@ class _Tests:
         self.seconds[nodeid] = time.process_time()
         if self.cover is not None:
             self.cover.switch_context(nodeid)
+        if self.usual is not None:
+            _may_take(PROCESSOR + 3 * self.usual.get(nodeid, 0.0))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.seconds[nodeid] = time.process_time() - self.seconds[nodeid]
@@ -195,17 +199,15 @@ def _try(
     if not first:
         return "not reached"
     files = sorted({name.split("::")[0] for name in first})
-    own = sum(spent for name, spent in seconds.items() if name.split("::")[0] in files)
     process = os.fork()
     if not process:
         status = 2
         try:
-            limit = int(PROCESSOR + 3 * own + time.process_time())
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
+            _may_take(PROCESSOR)  # before the first test
             resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             if put_in(mutant, ROOT, known):
-                status = 1 if _pytest(folder / "fault", files, _Tests(first)) else 0
+                status = 1 if _pytest(folder / "fault", files, _Tests(first, usual=seconds)) else 0
         finally:
             leave(status)
     deadline = time.monotonic() + WALL
@@ -220,6 +222,12 @@ def _try(
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
     return "timed out"
+
+
+def _may_take(seconds: float) -> None:
+    """End this process when it has worked for so much longer."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 if __name__ == "__main__":
