@@ -232,6 +232,14 @@ def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
 
 
+def test_diameter_of_more_candidates_than_one_block_compares() -> None:
+    """A thin shell, of which some thousands of rows could be an end; those farthest in need no comparison any more."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(6000, 3))
+    points *= (rng.uniform(0.9985, 1.0, 6000) / np.linalg.norm(points, axis=1))[:, None]
+    assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
+
+
 def test_unit_columns_with_weights_equal_repeated_rows() -> None:
     rng = np.random.default_rng(0)
     values, times = rng.normal(size=(5, 3)), np.array([1, 4, 2, 1, 3])
