@@ -16,7 +16,16 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph import condensation, loops
-from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
+from meagraph.graph.condensation import (
+    RELATIVE_EPSILON,
+    Condensed,
+    condense,
+    diameter,
+    read_condensed,
+    scaled_rows,
+    unit_columns,
+    write_condensed,
+)
 from meagraph.progress import silent
 from tests.support.structures import real_data
 
@@ -177,15 +186,21 @@ def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:
     assert (net.size, net.epsilon) == (20, 0.5)
 
 
-def test_by_hand() -> None:
-    points = np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
-    net = condense(points, epsilon=1.0)
+@pytest.mark.parametrize("scale", [1.0, 0.25, 4.0])
+def test_by_hand(scale: float, tmp_path: Path) -> None:
+    points = scale * np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
+    net = condense(points, epsilon=scale)
     # 5 is farthest from the mean, 0 from 5, 2.05 from both; 0.9 and 1.1 then lie within 1 of 0 and of 2.05
     np.testing.assert_array_equal(net.representatives, [0, 3, 5])
     np.testing.assert_array_equal(net.assignment, [0, 0, 2, 1, 0, 2])
-    np.testing.assert_allclose(net.distance, [0, 0.9, 0.95, 0, 0, 0])
+    np.testing.assert_allclose(net.distance, scale * np.array([0, 0.9, 0.95, 0, 0, 0]))
     np.testing.assert_array_equal(net.multiplicity, [3, 1, 2])
-    assert net.diameter == 5.0
+    np.testing.assert_array_equal(net.first, [0, 3, 2])
+    assert net.diameter == 5.0 * scale
+    write_condensed(tmp_path / "net.npz", net)
+    again = read_condensed(tmp_path / "net.npz")
+    for name in ("representatives", "assignment", "distance", "multiplicity", "epsilon", "diameter"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(net, name))
 
 
 @pytest.mark.parametrize("seed", range(4))
