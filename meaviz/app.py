@@ -32,7 +32,7 @@ from meaviz.views import STEP_VIEWS, TABS, MapView, ProjectMenu, ShareView, Stru
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
-DRAWN = 1000  # ms from a page that has loaded until what its tabs need is loaded: it would slow what is drawn first
+DRAWN = 4000  # ms from a page that has loaded until what its tabs need is loaded: it would slow what is drawn first
 TAB_KEYS = "1234567890-=;'"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
