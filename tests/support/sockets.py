@@ -40,7 +40,7 @@ class PageSocket:
     token: str = ""
     document: dict[str, Any] = field(default_factory=dict, repr=False)
     bytes: int = 0  # that came
-    _patches: list[str] = field(default_factory=list, repr=False)  # that brought another map
+    patches: list[str] = field(default_factory=list, repr=False)  # that brought another map
     _socket: WebSocketClientConnection | None = None
     _reader: asyncio.Task[None] | None = None
     _said: dict[str, float] = field(default_factory=dict)  # when a text of _wanted came
@@ -85,7 +85,7 @@ class PageSocket:
 
     def named(self, name: str) -> str:
         """The id of the model that callbacks of the browser call ``name``: of a figure that was exchanged, the last."""
-        for content in reversed(self._patches):
+        for content in reversed(self.patches):
             with suppress(KeyError):
                 return _argument(json.loads(content), name)
         return _argument(self.document, name)
@@ -153,7 +153,7 @@ class PageSocket:
             while True:
                 kind, content = await self._message()
                 if kind == "PATCH-DOC" and '"gesture"' in content:
-                    self._patches.append(content)
+                    self.patches.append(content)
                 if self._wanted is not None and self._wanted.search(content):
                     self._said["at"], self._wanted = time.monotonic(), None
                     self._seen.set()

@@ -120,7 +120,7 @@ def test_a_clock_that_is_set(days: float, known: bool, tmp_path: Path, monkeypat
 def test_a_page_socket_names_the_figure_that_came_last() -> None:
     page = PageSocket("", "", document={"args": ["gesture", {"id": "first"}]})
     assert page.named("gesture") == "first"
-    page._patches += [json.dumps(["gesture", {"type": "object", "id": "second"}]), '["no gesture"]']
+    page.patches += [json.dumps(["gesture", {"type": "object", "id": "second"}]), '["no gesture"]']
     assert page.named("gesture") == "second"
     with pytest.raises(KeyError):
         page.named("nothing")
