@@ -128,9 +128,10 @@ def test_the_same_for_any_number_of_workers(
     assert not list(tmp_path.glob("tasks/*"))
 
 
-def test_progress_goes_from_nothing_to_all_without_a_step_back() -> None:
+@pytest.mark.parametrize("budget", [50, 4])  # one level of chunks, and several
+def test_progress_goes_from_nothing_to_all_without_a_step_back(budget: int) -> None:
     shares: list[float] = []
-    condense(clusters(3, 600), budget=50, progress=lambda done, total, message: shares.append(done / total))
+    condense(clusters(3, 600), budget=budget, progress=lambda done, total, message: shares.append(done / total))
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] < 0.1
     assert shares[-1] == pytest.approx(1.0)
