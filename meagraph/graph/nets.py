@@ -81,7 +81,7 @@ def net_of_chunks(
             message="chunks with representatives",
             told=in_words,
             kept=f"net-{level}",
-            progress=part(progress, *(0.6 * (1.0 - LATER**number) for number in (level, level + 1))),
+            progress=part(progress, 0.6 * (1.0 - LATER**level), 0.6 * (1.0 - LATER ** (level + 1))),
         )
         chosen, owner = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
         count = before = 0

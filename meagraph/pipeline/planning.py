@@ -25,6 +25,7 @@ from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
 from meagraph.latent.exemplars import extremes
 from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.provenance import describe_settings
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
 from meagraph.pipeline.tabulating import table_of
@@ -324,33 +325,3 @@ def check_plan(plan: PruningPlan, dataset: AtomicDataset) -> None:
             f"Expected a plan of {dataset.name!r}, but it was made for {made_for}, whose structures or labels differ. "
             "Prune this analysis."
         )
-
-
-def describe_settings(analysis: Analysis) -> dict[str, Any]:
-    """Every setting and seed that led to an analysis, JSON-like, for the manifest of an export."""
-    learned, survey = analysis.learned, analysis.survey
-    trained, config = learned.config, survey.config
-    return {
-        "descriptors": analysis.descriptors.identity,
-        "condensation": {
-            "budget": trained.budget,
-            "epsilon": learned.condensed.epsilon,
-            "representatives": learned.condensed.size,
-        },
-        "graph": asdict(config.graph),
-        "model": {"source": learned.origin, "key": learned.key, **asdict(learned.shape)},
-        "training": {
-            **asdict(trained.training),
-            "latent": trained.latent,
-            "graph": asdict(trained.graph),
-            "seed": trained.seed,
-        },
-        "pooling_rate": config.pooling_rate,
-        "clustering": {
-            "method": survey.clusters.method,
-            **survey.clusters.settings,
-            "clusters": survey.clusters.n_clusters,
-        },
-        "projection": {**asdict(config.projection), "seed": config.seed},
-        "seed": config.seed,
-    }

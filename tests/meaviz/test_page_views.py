@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,8 @@ def test_tabs_are_loaded_soon_after_a_page(monkeypatch: pytest.MonkeyPatch, tmp_
     with served(lambda: build(session=session_of(200, 20))) as server:
         get(server)
         assert not loaded.is_set()
-        asyncio.run(view(server.url))
+        with ThreadPoolExecutor(1) as apart:  # this thread may have a loop of a browser test before
+            apart.submit(asyncio.run, view(server.url)).result()
     assert loaded.is_set()
 
 

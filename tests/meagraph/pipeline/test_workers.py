@@ -111,9 +111,15 @@ def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers_and_where_t
         return [found.values, *net, seen.features, scored.score, *rarities]
 
     here = stages(None, "0")
-    for executor in (ThreadPoolExecutor(1), ThreadPoolExecutor(2), ThreadPoolExecutor(3), Mortal(2)):
+    crews = {
+        "one": ThreadPoolExecutor(1),
+        "two": ThreadPoolExecutor(2),
+        "three": ThreadPoolExecutor(3),
+        "die": Mortal(2),
+    }
+    for name, executor in crews.items():
         with executor:
-            for one, two in zip(here, stages(executor, f"{type(executor)}-{executor._max_workers}"), strict=True):
+            for one, two in zip(here, stages(executor, name), strict=True):
                 np.testing.assert_array_equal(two, one)
             if isinstance(executor, Mortal):
                 assert executor.died == {means.moments_of, means.means_of, alike.nearest_sampled}
