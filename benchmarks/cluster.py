@@ -2,10 +2,12 @@
 
 ``python benchmarks/cluster.py speed FILE [--workers 1 2]``: describing and condensing by so many workers, each time
 into an empty cache, with the dataset read before; the workers have loaded and compiled what they need, which is told
-apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py kills FILE [--kills 20] [--every
-6]``: describe, condense and look at all pairs, run after run into an empty cache, while one of two workers, at work or
-still starting, is killed at random moments, every 6 seconds in the mean, until so many are dead; what comes out must
-equal what one process makes without them to the last bit. ``python benchmarks/cluster.py deadly``: one of 40 chunks
+apart. Memory is that of each worker at its highest. ``python benchmarks/cluster.py outliers FILE [--workers 0 1 2]``:
+outlier scores, pairs of atoms before, in processor seconds of the command and of its workers, which a busy machine
+hardly changes. ``python benchmarks/cluster.py kills FILE [--kills 20] [--every 6]``: describe, condense, look at all
+pairs and score, run after run into an empty cache, while one of two workers, at work or still starting, is killed at
+random moments, every 6 seconds in the mean, until so many are dead; what comes out must equal what one process makes
+without them to the last bit. ``python benchmarks/cluster.py deadly``: one of 40 chunks
 kills every worker that takes it; it alone must be named. Seconds of a busy machine tell little; ratios of one run do.
 """
 
@@ -29,8 +31,12 @@ from meagraph.descriptors import filling
 from meagraph.errors import MEAGraphError
 from meagraph.files import write_json
 from meagraph.force_field import observing
-from meagraph.force_field.observing import observe
+from meagraph.force_field.observing import Observed, observe
 from meagraph.graph import distinct, nets
+from meagraph.graph.condensation import Condensed, Points, scaled_rows
+from meagraph.latent.clustering import Clusters
+from meagraph.outliers import alike, means
+from meagraph.outliers.scoring import score_seen
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.describing import describe
 from meagraph.pipeline.learning import condense_for
@@ -49,6 +55,8 @@ SMALL = (  # chunks of a small dataset, so that there are many at every stage
     (observing, "REPORT", 64),
     (distinct, "CHUNK", 200),
     (nets, "ROWS", 200),
+    (means, "CHUNK", 200),
+    (alike, "CHUNK", 16),
 )
 
 
@@ -79,7 +87,20 @@ def stages(
             seen = observe(dataset, workers=here, progress=progress)
         taken["pairs"] = time.perf_counter() - began
         found |= {"nearest": seen.nearest, "forces": seen.forces, "features": seen.features}
+        began = time.perf_counter()
+        found |= scores(dataset, scaled_rows(descriptors.own), condensed, seen, crew, progress)
+        taken["scores"] = time.perf_counter() - began
     return found, taken
+
+
+def scores(
+    dataset: AtomicDataset, points: Points, condensed: Condensed, seen: Observed, crew: Workers, progress: Progress
+) -> dict[str, np.ndarray]:
+    """Score and rarities of all signals but those of a trained model; everything is one cluster."""
+    one = Clusters(np.zeros(len(points), dtype=np.int64), np.array([len(points)]), "")
+    with crew.within("survey", {"of": "a benchmark", "at": time.perf_counter()}) as here:
+        outliers = score_seen(points, condensed, one, dataset, seen, workers=here, progress=progress)
+    return {"score": outliers.score, **{signal.name: np.asarray(signal.rarity) for signal in outliers.signals}}
 
 
 def equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
@@ -128,6 +149,61 @@ def speed(path: str, counts: list[int], *, pairs: bool) -> list[dict[str, Any]]:
         one = results[counts.index(1)]
         print({count: round(one / total, 2) for count, total in zip(counts, results, strict=True) if count})
     return found
+
+
+def scoring(path: str, counts: list[int]) -> list[dict[str, Any]]:
+    """The figures of outlier scores with each number of workers; 0 is this process alone."""
+    rows, first = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("MEAVIZ_CACHE", folder)
+        dataset = open_data(path)
+        descriptors = describe(dataset, CONFIG.descriptors, context=True)
+        condensed, points = condense_for(dataset, descriptors, CONFIG), scaled_rows(descriptors.own)
+        seen = observe(dataset)
+        for count in counts:
+            with connected(workers=count or None) as client:
+                crew = workers_of(client)
+                before = {} if client is None else client.run(_cpu)
+                began, own, wall = Watched(), _cpu(), time.perf_counter()
+                found = scores(dataset, points, condensed, seen, crew, silent)
+                row = {"environments": len(points), "workers": count, "command_cpu": round(_cpu() - own, 2)}
+                row |= {"seconds": round(time.perf_counter() - wall, 1), "command_gb_more": round(began.end(), 3)}
+                if client is not None:
+                    row["workers_cpu"] = [round(cpu - before[at], 2) for at, cpu in client.run(_cpu).items()]
+                    row["workers_gb"] = [round(gb, 2) for gb in client.run(peak).values()]
+            first = first or found
+            rows.append(row | {"same": equal(first, found)})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def _cpu() -> float:
+    """Processor seconds of this process alone."""
+    return time.process_time()
+
+
+class Watched:
+    """Memory of this process alone, without maps of files, at its highest above where it began."""
+
+    def __init__(self) -> None:
+        self.began = self.most = self._now()
+        self.ends = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def end(self) -> float:
+        """GB more than when it began."""
+        self.ends.set()
+        self.thread.join()
+        return self.most - self.began
+
+    def _watch(self) -> None:
+        while not self.ends.wait(0.02):
+            self.most = max(self.most, self._now())
+
+    def _now(self) -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1e6 for line in lines if line.startswith("RssAnon"))
 
 
 def small_part(dataset: AtomicDataset) -> AtomicDataset:
@@ -211,7 +287,7 @@ def _dying(number: int) -> np.ndarray:
 def main() -> None:
     """Measure, print, and write the figures beside this script."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("speed", "kills", "deadly"))
+    parser.add_argument("what", choices=("speed", "outliers", "kills", "deadly"))
     parser.add_argument("data", nargs="?", default="")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--pairs", action="store_true", help="also look at all pairs of atoms, as outliers need it")
@@ -221,6 +297,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "speed":
         found: Any = speed(options.data, options.workers, pairs=options.pairs)
+    elif options.what == "outliers":
+        found = scoring(options.data, options.workers)
     elif options.what == "deadly":
         found = deadly()
     else:

@@ -21,6 +21,7 @@ from meaviz import app
 from meaviz.jobs.workflow import Workflow
 
 CHECK = 0.25  # s between two looks
+LARGE = 50_000  # bytes of what is listed by itself
 SETTLED = 8.0  # s after the end of the last session: by then memory has been handed back
 
 
@@ -146,18 +147,36 @@ def where(user: str) -> dict[str, Any]:
 
 
 def sizes(count: str = "25") -> dict[str, Any]:
-    """What there is most of among the arrays and the objects, by type; for looking, not for a table."""
+    """What there is most of, for looking, not for a table: objects by type; arrays, texts and bytes by who holds them.
+
+    Arrays and texts count once each, with all bytes of those of one holder in MB, the pages of mapped files left out.
+    """
     import numpy as np
 
     kinds: Counter[str] = Counter()
-    arrays: Counter[str] = Counter()
+    number: Counter[str] = Counter()
+    room: Counter[str] = Counter()
+    seen: set[int] = set()
     for thing in gc.get_objects():
         kinds[f"{type(thing).__module__}.{type(thing).__name__}"] += 1
-        values = thing.values() if isinstance(thing, dict) else getattr(thing, "__dict__", {}).values()
-        for value in list(values):
-            if isinstance(value, np.ndarray) and value.base is None and value.nbytes > 100_000:
-                arrays[f"{type(thing).__name__} {value.dtype} {value.shape}"] += 1
-    return {"kinds": kinds.most_common(int(count)), "arrays": arrays.most_common(int(count))}
+        held = thing.items() if type(thing) is dict else [("", one) for one in gc.get_referents(thing)]
+        for name, value in list(held):
+            while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
+                value = value.base
+            if not isinstance(value, np.ndarray | str | bytes) or id(value) in seen or isinstance(value, np.memmap):
+                continue
+            size = value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value)
+            if size < LARGE:
+                continue
+            seen.add(id(value))
+            what = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else f"{value[:40]!r}"
+            holder = f"{type(thing).__name__} {str(name)[:40]}: {what}"
+            number[holder] += 1
+            room[holder] += size
+    return {
+        "kinds": kinds.most_common(int(count)),
+        "held": [(holder, number[holder], round(size / 1e6, 2)) for holder, size in room.most_common(int(count))],
+    }
 
 
 def answer() -> None:

@@ -40,8 +40,8 @@ from meagraph.force_field.observing import Observed, observe
 from meagraph.graph.condensation import condense, unit_columns
 from meagraph.latent.clustering import Clusters
 from meagraph.outliers import ALARM, Outliers, novelty, places, scoring
-from meagraph.outliers.alike import per_structure
 from meagraph.outliers.fitting import left_out
+from meagraph.outliers.means import structure_means
 from meagraph.outliers.scoring import score_seen
 from meaviz.demo import demo_path
 from tests.support.made_sets import SETS, made_set
@@ -165,7 +165,7 @@ def figures(name: str, folder: str, seeds: int, known: dict[str, Any] | None = N
     """Everything that is measured on one dataset; baselines are those ``known`` of the same draws where given."""
     dataset, sound = opened(name, folder)
     points = unit_columns(compute_descriptors(dataset).values)
-    condensed, mean, plain = condense(points), per_structure(points, dataset), observe(dataset)
+    condensed, mean, plain = condense(points), structure_means(points, dataset).descriptors, observe(dataset)
     size = dataset.n_environments
     nobody = Clusters(np.zeros(size, dtype=np.int64), np.array([size]), "one")
     alone = novelty.isolation(points, condensed, dataset)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
 import param
@@ -27,11 +27,12 @@ from meaviz.session import Session
 from meaviz.session.places import Places
 from meaviz.style.page import FILL, HEAD_BUTTON, WHOLE_CSS, page_theme
 from meaviz.style.text import TextPane, markup
-from meaviz.views import STEP_VIEWS, TABS, MapView, ProjectMenu, ShareView, StructureView
+from meaviz.views import STEP_VIEWS, TABS, MapView, ProjectMenu, ShareView, StructureView, load_tabs
 
 TITLE = "MEAViz"
 COLUMNS, ROWS = 60.0, 60.0  # per cent of the width for the map, of the height for map and 3D view
 SIDE = {"initial": 330, "low": 260, "high": 600}  # pixels
+DRAWN = 4000  # ms from a page that has loaded until what its tabs need is loaded: it would slow what is drawn first
 TAB_KEYS = "1234567890-=;'"
 ROOM = {"padding": "8px 8px 8px 0", "box-sizing": "border-box"}
 
@@ -129,7 +130,6 @@ def build(
     is saved by itself, and goes on where it was left.
     """
     pn.extension("tabulator", notifications=False)
-    hv.extension("bokeh")
     session = session or Session(places=Places.at(root))
     keeper = Keeper(session) if keep else None
     workflow = Workflow(session, keeper=keeper)
@@ -142,6 +142,9 @@ def build(
     if session.data.dataset is None and not at_once:
         workflow.open(paths, ahead=mine, **reading)
     if pn.state.curdoc is not None:
+        ahead_of_tabs = threading.Thread(target=load_tabs, daemon=True)
+        document = pn.state.curdoc
+        pn.state.onload(lambda: document.add_timeout_callback(ahead_of_tabs.start, DRAWN))
 
         def end(context: Any) -> None:
             workflow.end()

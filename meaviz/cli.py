@@ -123,7 +123,10 @@ def _serve(options: argparse.Namespace) -> int:
     from meaviz.session import Session
     from meaviz.session.places import Places
     from meaviz.session.queue import Queues
+    from meaviz.views import load_tabs
 
+    if options.serve:
+        load_tabs()
     limit = options.memory and options.memory * 1e9
     queues = Queues.of(options.jobs, options.jobs_each, limit) if options.serve else None
 

@@ -33,7 +33,7 @@ STOREYS = (
     {"cli"},
 )
 APP_STOREYS = (
-    {"demo", "serving"},
+    {"demo", "serving", "common"},
     {"style", "judgements"},
     {"components"},
     {"session"},

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.display.cards import Facts, Shown
+from meagraph.exports.frames import write_structures
 from meagraph.exports.manifest import jsonable, versions_used
 from meagraph.exports.target import ExportError, StandsAlreadyError, check_files, check_same, standing, stem_of
-from meagraph.exports.writing import write_structures
 from meagraph.files import atomic_path, sha256_file, writable_text, write_json
 from meagraph.progress import Progress, silent
 

@@ -25,6 +25,7 @@ from meagraph.latent.projection import Projection
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
+from meagraph.workers import HERE, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,7 @@ def export_with_report(
     table: Callable[[Weights | None], pd.DataFrame] | None = None,
     recipe: str | None = None,
     overwrite: bool = False,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write what ``plan`` keeps and a page about it: :func:`export_plan` with :func:`report_html`.
@@ -58,8 +60,8 @@ def export_with_report(
     Figures of another plan are left out. ``families`` are structures that are off together, ``central`` (C + 1,) the
     most central environment of each cluster, shown with what lies within ``cutoff`` Å. ``formats`` are written
     beside; ``weights`` is a name of :data:`meagraph.exports.weights.SCHEMES`, and ``table`` makes the table of all
-    environments of them, which is made once. ``recipe`` is the text of one, for a file of its own. Raises as
-    :func:`meagraph.exports.writing.export_plan`.
+    environments of them, which is made once. ``recipe`` is the text of one, for a file of its own; ``workers`` copy the
+    frames. Raises as :func:`meagraph.exports.writing.export_plan`.
     """
     check_formats(dataset, directory, formats, weights=weights, overwrite=overwrite)
     weighed = None if weights is None else weights_of(weights, dataset, clusters, plan)
@@ -90,5 +92,6 @@ def export_with_report(
         table=None if table is None else cache(partial(table, weighed)),
         recipe=recipe,
         overwrite=overwrite,
+        workers=workers,
         progress=progress,
     )

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.storage import SourceTexts
-from meagraph.datasets.writing import format_frame
 from meagraph.exports.formats import check_formats, written_formats
 from meagraph.exports.formats.kept import Kept
+from meagraph.exports.frames import write_structures, written_anew
 from meagraph.exports.manifest import MANIFEST_KIND, describe_export
 from meagraph.exports.target import ExportedFiles, ExportError, StandsAlreadyError, check_same, check_target, standing
 from meagraph.exports.weights import Weights
-from meagraph.files import atomic_path, sha256_file, stored_in, write_text
+from meagraph.files import atomic_path, sha256_file, write_text
 from meagraph.outliers.families import Family
 from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from meagraph.pruning.plan import PruningPlan
 
 INDEX_COLUMNS = ("source", "frame", "structure", "group", "kept", "n_atoms", "n_kept", "kept_atoms")
-REPORT_FRAMES = 200
 
 
 def export_plan(
@@ -47,6 +45,7 @@ def export_plan(
     table: Callable[[], pd.DataFrame] | None = None,
     recipe: str | None = None,
     overwrite: bool = False,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the structures that a plan keeps, in their original order, with an index and a manifest.
@@ -69,6 +68,7 @@ def export_plan(
         table: makes the table of all environments, for the formats that are one.
         recipe: how all of it was done, to be written beside it (see :class:`meagraph.recipe.Recipe`).
         overwrite: replace files of an earlier export, see :func:`meagraph.exports.target.check_target`.
+        workers: copy the frames, see :func:`meagraph.exports.frames.write_structures`.
         progress: called with the number of structures done.
 
     Raises:
@@ -98,7 +98,7 @@ def export_plan(
                     write_text(page, text)
                     written.append((target, page))
             with open(structures, "wb") as stream:
-                lost = write_structures(stream, dataset, plan.structures, progress=own)
+                lost = write_structures(stream, dataset, plan.structures, workers=workers, progress=own)
             _write_index(index, dataset, plan)
             outputs = [
                 {"file": target.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
@@ -150,66 +150,6 @@ def _check_plan(dataset: AtomicDataset, plan: PruningPlan) -> None:
             f"{dataset.name}: expected a plan that keeps structures, but it drops all. Keep a larger share, "
             "or choose a more lenient rule for structures."
         )
-
-
-def written_anew(dataset: AtomicDataset) -> set[int]:
-    """The sources whose file is gone while a folder of arrays stands for it."""
-    return {index for index, source in enumerate(dataset.sources) if source.stored and stored_in(source.path) is None}
-
-
-def write_structures(
-    stream: IO[bytes],
-    dataset: AtomicDataset,
-    kept: np.ndarray,
-    *,
-    entries: Sequence[str] | None = None,
-    progress: Progress = silent,
-) -> list[str]:
-    """Write the ``kept`` (S,) structures as extended XYZ; return the names of entries that this could not hold.
-
-    Frames of extended XYZ are copied byte for byte; with ``entries`` (S,), such as ``split=train``, one stands at the
-    end of each frame's second line. Raises ExportError where a source has changed since it was read.
-    """
-    anew = written_anew(dataset)
-    lost: set[str] = set()
-    loaded, text = -1, b""
-    frame = b"\n"
-    rows = np.flatnonzero(kept)
-    with SourceTexts(max_bytes=sys.maxsize) as texts:  # they were read already, within the limits of the reader
-        for done, row in enumerate(rows):
-            if done % REPORT_FRAMES == 0:
-                progress(done, len(rows), f"{done:,} of {len(rows):,} structures written")
-            if not frame.endswith(b"\n"):  # the last frame of a file may lack its line break
-                stream.write(b"\n")
-            start, end = dataset.frame_span[row]
-            if start < 0 or dataset.source_index[row] in anew:
-                frame, missing = format_frame(dataset.structures[row])
-                lost.update(missing)
-            else:
-                source = dataset.sources[dataset.source_index[row]]
-                if loaded != dataset.source_index[row]:
-                    loaded, text = dataset.source_index[row], _unchanged_text(texts, source.path, source.sha256)
-                frame = text[start:end]
-            stream.write(frame if entries is None else _with_entry(frame, entries[int(row)]))
-    progress(len(rows), len(rows), f"{len(rows):,} structures written")
-    return sorted(lost)
-
-
-def _with_entry(frame: bytes, entry: str) -> bytes:
-    """A frame of extended XYZ with one more entry in its second line."""
-    count, comment, rest = frame.split(b"\n", 2)
-    end = b"\r" if comment.endswith(b"\r") else b""
-    return b"\n".join([count, comment.removesuffix(end) + b" " + entry.encode() + end, rest])
-
-
-def _unchanged_text(texts: SourceTexts, path: str, sha256: str) -> bytes:
-    text, now = texts.read(path)
-    if now != sha256:
-        raise ExportError(
-            f"{path}: expected the file as it was read (SHA-256 {sha256[:12]}...), but it changed since "
-            f"({now[:12]}...). Read it again and repeat the pruning, or restore the file."
-        )
-    return text
 
 
 def _write_index(path: Path, dataset: AtomicDataset, plan: PruningPlan) -> None:

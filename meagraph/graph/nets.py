@@ -27,6 +27,7 @@ from meagraph.workers.sharing import Array
 from meagraph.workers.threads import one_thread
 
 ROWS = 2**18  # distinct rows in one net
+LATER = 0.1  # of the work of a level, on the next
 MERGED = 2**20  # rows chosen by chunks that one traversal takes
 KEPT = 256  # nearest other representatives of each that are looked up
 BLOCK = 128  # representatives whose distances to all are held at a time
@@ -80,7 +81,7 @@ def net_of_chunks(
             message="chunks with representatives",
             told=in_words,
             kept=f"net-{level}",
-            progress=part(progress, 0.0, 0.6),
+            progress=part(progress, 0.6 * (1.0 - LATER**level), 0.6 * (1.0 - LATER ** (level + 1))),
         )
         chosen, owner = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
         count = before = 0

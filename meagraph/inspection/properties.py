@@ -98,6 +98,10 @@ class Properties(Mapping[str, Property]):
             name: entry for name, entry in of_files(dataset).items() if name not in self._entries
         }  # our names first: theirs may mean anything
         self._made: dict[str, Property] = {}
+        maps = {} if quick is None else {"pca": quick}
+        if survey is not None and not survey.quick:
+            maps["umap"] = survey.projection
+        self._maps = {(f"{name}_1", f"{name}_2"): found.xy for name, found in maps.items()}
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self._entries, *self._live))
@@ -146,7 +150,9 @@ class Properties(Mapping[str, Property]):
         return {self.title_of(name): name for name in self if self.kind_of(name) == kind}
 
     def plane(self, x: str, y: str) -> NDArray[np.float32]:
-        """Two properties of numbers as coordinates (N, 2)."""
+        """Two properties of numbers as coordinates (N, 2), not to be changed: those of a map are the map's own."""
+        if (x, y) in self._maps:
+            return self._maps[x, y]
         return np.stack([self[x].values, self[y].values], axis=1).astype(np.float32)
 
     def find(self, text: str) -> NDArray[np.bool_]:

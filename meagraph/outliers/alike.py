@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.graph.condensation import Points
 from meagraph.outliers.calibration import at_least_zero
+from meagraph.outliers.means import Means, structure_means
+from meagraph.progress import Progress, part, silent
+from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers.sharing import Array
+from meagraph.workers.threads import one_thread
 
 COUNT = 20  # alike structures of each
-COMPONENTS = 10  # principal components of the descriptors
 REFERENCE = 5_000  # structures at most that others are compared with
-BLOCK = 1024
-ROWS = 512  # structures whose environments are averaged at a time
-SOME = 2**16  # rows multiplied with a matrix at a time
-ENVIRONMENTS = 16_384  # read at a time
+BLOCK = 128  # structures whose distances to those are held at a time
+CHUNK = 8192  # structures of a task
+SOME = 2**11  # rows multiplied with a matrix at a time, as the nearest cache of a processor holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,8 @@ class Alike:
 
     near: NDArray[np.int64]  # (S, K) structures; of a large dataset, of a random sample
     offsets: NDArray[np.int64]  # (S + 1,) of the dataset
-    main: NDArray[np.float64]  # (N, C) main components of the environments' descriptors
-    shape: NDArray[np.float64]  # (S, 2 C) mean and spread of them, on comparable scales
+    shape: NDArray[np.float64]  # (S, 2 C) mean and spread of their main components, on comparable scales
+    means: Means
 
     def usual(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Median (S,) and robust spread (S,) of ``values`` (S,) among the alike structures; NaN where unknown."""
@@ -71,51 +74,25 @@ def quadratic(rows: NDArray[np.float64], matrix: NDArray[np.floating]) -> NDArra
     return np.concatenate([((part @ matrix) * part).sum(axis=1) for part in parts])
 
 
-def per_structure(
-    values: Points, dataset: AtomicDataset, of: Callable[[NDArray[np.float64]], NDArray[np.float64]] = np.asarray
-) -> NDArray[np.float64]:
-    """Mean of what ``of`` makes of the rows of ``values`` (N, D) over the environments of each structure: (S, ...).
-
-    Made ROWS structures at a time: of a large dataset nothing of its size need be in memory.
-    """
-    parts = []
-    for start in range(0, dataset.n_structures, ROWS):
-        bounds = dataset.offsets[start : start + ROWS + 1]
-        rows = of(values[int(bounds[0]) : int(bounds[-1])])
-        parts.append(np.add.reduceat(rows, bounds[:-1] - bounds[0], axis=0) / np.diff(bounds)[:, None])
-    return np.concatenate(parts)
-
-
-def main_components(points: Points) -> NDArray[np.float64]:
-    """The main components (N, C) of ``points`` (N, D), read in blocks."""
-    blocks = [slice(start, start + ENVIRONMENTS) for start in range(0, len(points), ENVIRONMENTS)]
-    mean = np.sum([points[block].sum(axis=0) for block in blocks], axis=0) / len(points)
-    gram = np.zeros((points.shape[1],) * 2)
-    for block in blocks:
-        centred = points[block] - mean
-        gram += centred.T @ centred
-    axes = np.linalg.eigh(gram)[1][:, ::-1][:, :COMPONENTS]
-    main = np.empty((len(points), axes.shape[1]))
-    for block in blocks:
-        main[block] = (points[block] - mean) @ axes
-    return main
-
-
-def alike_structures(points: Points, dataset: AtomicDataset, *, seed: int = 0) -> Alike:
+def alike_structures(
+    points: Points, dataset: AtomicDataset, *, seed: int = 0, workers: Workers = HERE, progress: Progress = silent
+) -> Alike:
     """Find the alike structures of each; ``points`` (N, D) are the descriptors with columns of unit norm."""
-    main = main_components(points)
-    mean = per_structure(main, dataset)
-    spread = np.sqrt(np.maximum(per_structure(main, dataset, np.square) - mean**2, 0.0))
-    shape = np.column_stack([mean, spread])
+    means = structure_means(points, dataset, workers=workers, progress=part(progress, 0.0, 0.5))
+    spread = np.sqrt(np.maximum(means.squares - means.main**2, 0.0))
+    shape = np.column_stack([means.main, spread])
     away = np.abs(shape - np.median(shape, axis=0))
     scale = np.quantile(away, 0.68, axis=0) + 1e-3 * shape.std(axis=0) + np.finfo(float).tiny
     shape = np.arcsinh(shape / scale)  # far out only the order of magnitude counts
     alike = np.isclose(shape, shape[dataset.first_equal]).all(axis=1)  # descriptors from a file may differ
     first_equal = np.where(alike, dataset.first_equal, np.arange(len(shape)))
-    return Alike(_nearest(shape, first_equal, seed), dataset.offsets, main, shape)
+    near = _nearest(shape, first_equal, seed, workers, part(progress, 0.5, 1.0))
+    return Alike(near, dataset.offsets, shape, means)
 
 
-def _nearest(shape: NDArray[np.float64], first_equal: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def _nearest(
+    shape: NDArray[np.float64], first_equal: NDArray[np.int64], seed: int, workers: Workers, progress: Progress
+) -> NDArray[np.int64]:
     """The COUNT nearest other rows of each row of ``shape`` (S, F), of a sample of REFERENCE rows: (S, K).
 
     Of rows of equal content (``first_equal``, (S,)) outside the sample the first is looked at, the others have what it
@@ -128,17 +105,42 @@ def _nearest(shape: NDArray[np.float64], first_equal: NDArray[np.int64], seed: i
     count = min(COUNT, len(sample) - 1)
     if count == 0:
         return np.empty((total, 0), dtype=np.int64)
-    place = np.full(total, -1)
-    place[sample] = np.arange(len(sample))
-    content = np.where(place < 0, first_equal, total + np.arange(total))
+    sampled = np.zeros(total, dtype=bool)
+    sampled[sample] = True
+    content = np.where(sampled, total + np.arange(total), first_equal)
     _, first, same = np.unique(content, return_index=True, return_inverse=True)
     looked = np.sort(first)
-    near = np.empty((len(looked), count), dtype=np.int64)
-    squares = (shape[sample] ** 2).sum(axis=1)
-    for start in range(0, len(looked), BLOCK):
-        rows = looked[start : start + BLOCK]
-        distance = squares - 2.0 * shape[rows] @ shape[sample].T
-        own = np.flatnonzero(place[rows] >= 0)
-        distance[own, place[rows[own]]] = np.inf
-        near[start : start + BLOCK] = sample[np.argpartition(distance, count - 1, axis=1)[:, :count]]
-    return near[np.searchsorted(looked, first[same])]
+    chunks = [looked[start : start + CHUNK] for start in range(0, len(looked), CHUNK)]
+    found = map_chunks(
+        partial(nearest_sampled, workers.share("shape", shape), workers.share("sampled", sample), count),
+        chunks,
+        workers,
+        total=len(chunks),
+        message="outliers: alike structures",
+        told=lambda rows: f"structures {rows[0]:,} to {rows[-1]:,} (counting from 0)",
+        kept="alike",
+        progress=progress,
+    )
+    return np.concatenate(list(found))[np.searchsorted(looked, first[same])]
+
+
+def nearest_sampled(shape: Array, sample: Array, count: int, structures: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A task: the ``count`` nearest rows (s, count) of the ``sample`` to those of some ``structures``, themselves not.
+
+    The rows (S, F) are those of ``shape``.
+    """
+    rows, among = shape.load(), sample.load()
+    reference = rows[among]
+    squares = (reference**2).sum(axis=1)
+    turned = np.ascontiguousarray(-2.0 * reference.T)
+    near = np.empty((len(structures), count), dtype=np.int64)
+    with one_thread():
+        for start in range(0, len(structures), BLOCK):
+            some = structures[start : start + BLOCK]
+            distance = rows[some] @ turned
+            distance += squares
+            place = np.minimum(np.searchsorted(among, some), len(among) - 1)
+            own = np.flatnonzero(among[place] == some)
+            distance[own, place[own]] = np.inf
+            near[start : start + BLOCK] = among[np.argpartition(distance, count - 1, axis=1)[:, :count]]
+    return near

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
-from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.calibration import at_least_zero
 from meagraph.outliers.fitting import Misfit, misfit
@@ -38,12 +37,12 @@ def energy(
     ]
 
 
-def pressure(points: Points, seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
+def pressure(seen: Observed, alike: Alike, dataset: AtomicDataset) -> Signal:
     """Pressure of the labelled stress against a fit, and how far the misfit is from that of alike structures.
 
     A stress of the wrong sign or in another unit is one, too, that does not go with its structure.
     """
-    residual = misfit(dataset.pressures, points, seen, alike, dataset)
+    residual = misfit(dataset.pressures, seen, alike, dataset)
     words = "the pressure of its structure is {value:+.3g} GPa away from what alike structures suggest"
     return _against_alike("stress", residual, PRESSURE_NOISE, words, alike, dataset)
 

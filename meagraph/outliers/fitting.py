@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
-from meagraph.graph.condensation import Points
-from meagraph.outliers.alike import Alike, per_structure, quadratic
+from meagraph.outliers.alike import Alike, quadratic
 
 ENOUGH = 5  # structures for each coefficient that a further block of features would bring
 FITTED = 20_000  # structures in the fit at most
@@ -37,7 +35,6 @@ class Misfit:
 
 def misfit(
     target: NDArray[np.float64],
-    points: Points,
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
@@ -52,13 +49,8 @@ def misfit(
     if known.sum() > 2:
         sizes = dataset.sizes
         shares = [np.add.reduceat(dataset.numbers == z, dataset.offsets[:-1]) / sizes for z in dataset.species]
-        columns = [np.column_stack(shares), per_structure(points, dataset)]
-        blocks: tuple[Callable[[], NDArray[np.float64]], ...] = (
-            lambda: seen.features,
-            lambda: _mean_products(alike.main, dataset),
-        )
-        for block in blocks:
-            more = block()
+        columns = [np.column_stack(shares), alike.means.descriptors]
+        for more in (seen.features, alike.means.products):
             if known.sum() > ENOUGH * (sum(part.shape[1] for part in columns) + more.shape[1]):
                 columns.append(more)
         features = np.hstack(columns)
@@ -66,19 +58,6 @@ def misfit(
         found = left_out(features if known.all() else features[known], target[known])
         residual[known], doubt[known] = found.away, found.doubt
     return Misfit(residual, doubt)
-
-
-def _mean_products(main: NDArray[np.float64], dataset: AtomicDataset) -> NDArray[np.float64]:
-    """Mean products (S, C (C + 1) / 2) of the main components (N, C) of each structure's descriptors."""
-    spread = main.std(axis=0)
-    spread = np.where(spread > 0.0, spread, 1.0)  # all alike: rounding must not be blown up
-    first, second = np.triu_indices(main.shape[1])
-
-    def products(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        scaled = rows / spread
-        return np.asarray(scaled[:, first] * scaled[:, second])
-
-    return per_structure(main, dataset, products)
 
 
 def left_out(features: NDArray[np.float64], target: NDArray[np.float64], *, seed: int = 0) -> Misfit:

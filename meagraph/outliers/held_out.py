@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
-from meagraph.graph.condensation import Points
 from meagraph.latent.clustering import turns
-from meagraph.outliers.alike import Alike, per_structure, quadratic
+from meagraph.outliers.alike import Alike, quadratic
 from meagraph.outliers.calibration import robust_spread
 from meagraph.outliers.levels import upper_level
 
@@ -80,9 +79,7 @@ class HeldOut:
         return np.asarray(sure @ basis.features[structures] / sure.sum())
 
 
-def energy_bases(
-    points: Points, seen: Observed, alike: Alike, dataset: AtomicDataset
-) -> tuple[tuple[Basis, ...], NDArray[np.float64]]:
+def energy_bases(seen: Observed, alike: Alike, dataset: AtomicDataset) -> tuple[tuple[Basis, ...], NDArray[np.float64]]:
     """One basis for each of SCALES, and how far (S,) in eV/atom energies may scatter.
 
     Without forces: composition, and main components of the descriptors and of the field's features.
@@ -92,7 +89,7 @@ def energy_bases(
     )
     fitted, count = seen.fitted, len(dataset.species)
     if fitted is None:
-        main = _main(np.column_stack([per_structure(points, dataset), alike.shape, seen.features]))
+        main = _main(np.column_stack([alike.means.descriptors, alike.shape, seen.features]))
         features = np.column_stack([shares, main])
         precision = np.diag(np.r_[np.full(count, REFERENCE**-2), np.full(main.shape[1], FREE**-2)])
         return (Basis(features, precision, np.zeros(len(shares))),), np.full(len(shares), NOISE)

@@ -55,7 +55,7 @@ def prediction_signals(
     alike = alike_structures(points, dataset) if alike is None else alike
     signals = []
     if np.isfinite(force).any():
-        signals += _forces(force, alike, dataset, seed)
+        signals += _forces(force, points, alike, dataset, seed)
     if np.isfinite(energy).any():
         signals.append(_energy(energy, alike, dataset))
     return signals
@@ -73,10 +73,12 @@ def joined(outliers: Outliers, signals: Sequence[Signal]) -> Outliers:
     return replace(outliers, score=score, signals=(*outliers.signals, *signals))
 
 
-def _forces(force: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, seed: int) -> list[Signal]:
+def _forces(
+    force: NDArray[np.float64], points: Points, alike: Alike, dataset: AtomicDataset, seed: int
+) -> list[Signal]:
     usual = float(np.median(force[np.isfinite(force)]))
     size = np.log(np.maximum(force, max(SMALL * usual, LEAST)))
-    median, spread, away = _neighbours(size, alike, dataset, seed)
+    median, spread, away = _neighbours(size, alike.means.components(points), dataset, seed)
     beyond = size - median
     own = "the model is {value:.3g} eV/Å off the force on it, far more than on alike atoms of other structures"
     deviation = at_least_zero(beyond / np.hypot(spread, SPREAD * away))
@@ -133,12 +135,12 @@ def thinness(reach: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _neighbours(
-    size: NDArray[np.float64], alike: Alike, dataset: AtomicDataset, seed: int
+    size: NDArray[np.float64], main: NDArray[np.float64], dataset: AtomicDataset, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Median and robust spread (N,) of ``size`` (N,) among the neighbours of each environment, and how far they are.
 
-    Neighbours are of the same element in other structures; the distance (N,) is the mean one over that which is usual
-    for the element, by :func:`thinness`. NaN where there are none.
+    Neighbours by the components ``main`` (N, C) are of the same element in other structures; the distance (N,) is the
+    mean one over that which is usual for the element, by :func:`thinness`. NaN where there are none.
     """
     median, spread, away = (np.full(len(size), np.nan) for _ in range(3))
     rng = np.random.default_rng(seed)
@@ -150,7 +152,7 @@ def _neighbours(
             continue
         sample = known if len(known) <= REFERENCE else np.sort(rng.choice(known, REFERENCE, replace=False))
         count = min(LOOKED, len(sample))
-        distance, near = KDTree(alike.main[sample]).query(alike.main[known], k=[*range(1, count + 1)], workers=-1)
+        distance, near = KDTree(main[sample]).query(main[known], k=[*range(1, count + 1)], workers=-1)
         others = of[sample[near]] != of[known][:, None]
         others &= np.cumsum(others, axis=1) <= NEIGHBOURS
         around = np.where(others, size[sample[near]], np.nan)

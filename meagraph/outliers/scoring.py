@@ -56,7 +56,9 @@ def score_outliers(
                 f"{np.shape(values)} or holds NaN. Take it from the model that embedded this dataset, or leave it out."
             )
     seen = observe(dataset, workers=workers, progress=part(progress, 0.05, 0.7))
-    return score_seen(points, condensed, clusters, dataset, seen, error=error, linked=linked, progress=progress)
+    return score_seen(
+        points, condensed, clusters, dataset, seen, error=error, linked=linked, workers=workers, progress=progress
+    )
 
 
 def score_seen(
@@ -68,14 +70,15 @@ def score_seen(
     *,
     error: NDArray[np.floating] | None = None,
     linked: NDArray[np.floating] | None = None,
+    workers: Workers = HERE,
     progress: Progress = silent,
 ) -> Outliers:
     """The same with what the quick field has ``seen``, which other energies leave as it is."""
-    alike = alike_structures(points, dataset)
-    residual = misfit(dataset.energy / dataset.sizes, points, seen, alike, dataset)
+    alike = alike_structures(points, dataset, workers=workers, progress=part(progress, 0.7, 0.75))
+    residual = misfit(dataset.energy / dataset.sizes, seen, alike, dataset)
     cluster = clusters_of_structures(clusters, dataset)
-    families = off_together(points, seen, alike, dataset, residual.away, cluster)
-    progress(700, 1000, "outliers: families")
+    families = off_together(seen, alike, dataset, residual.away, cluster)
+    progress(750, 1000, "outliers: families")
     sound = ~np.isin(np.arange(dataset.n_structures), off(families))
     steps: tuple[Callable[[], Sequence[Signal]], ...] = (
         lambda: novelty.isolation(points, condensed, dataset),
@@ -88,14 +91,14 @@ def score_seen(
         ],
         lambda: forces.forces(seen, alike, dataset),
         lambda: energies.energy(residual, alike, dataset, sound),
-        lambda: [energies.pressure(points, seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
+        lambda: [energies.pressure(seen, alike, dataset)] if np.isfinite(dataset.stress).any() else [],
         lambda: twins.disagreement(alike, dataset, residual.away, sound),
     )
     signals: list[Signal] = []
     for done, step in enumerate(steps, 1):
         for signal in step():
             signals.append(signal)
-            progress(700 + 300 * done // len(steps), 1000, f"outliers: {signal.name}")
+            progress(750 + 250 * done // len(steps), 1000, f"outliers: {signal.name}")
     strongest = np.zeros(dataset.n_environments)  # no rarity is less
     for signal in signals:
         np.maximum(strongest, signal.rarity, out=strongest)

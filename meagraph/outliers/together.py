@@ -10,7 +10,6 @@ from scipy.cluster.vq import kmeans2
 
 from meagraph.datasets import AtomicDataset
 from meagraph.force_field.observing import Observed
-from meagraph.graph.condensation import Points
 from meagraph.outliers.alike import Alike
 from meagraph.outliers.families import Family, Kind, kinds_of, new_family, told_apart
 from meagraph.outliers.held_out import HeldOut, energy_bases, held_out, weighted_median
@@ -36,7 +35,6 @@ SHARE = 0.15  # of those that tell in a family whose forces must be off
 
 
 def off_together(
-    points: Points,
     seen: Observed,
     alike: Alike,
     dataset: AtomicDataset,
@@ -53,7 +51,7 @@ def off_together(
     known = np.flatnonzero(np.isfinite(dataset.energy))
     if len(known) < 2 * FEWEST:
         return told_apart(wrong_forces)
-    bases, scatter = energy_bases(points, seen, alike, dataset)
+    bases, scatter = energy_bases(seen, alike, dataset)
     bases = tuple(basis.among(known) for basis in bases)
     energy = (dataset.energy / dataset.sizes)[known]
     few = [kind.among(known) for kind in kinds]

@@ -25,6 +25,7 @@ from meagraph.exports import ExportedFiles
 from meagraph.exports.whole import export_with_report
 from meagraph.latent.exemplars import extremes
 from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.provenance import describe_settings
 from meagraph.pipeline.quests import measure_quests, measure_surprise
 from meagraph.pipeline.sharing import ask, asks
 from meagraph.pipeline.tabulating import table_of
@@ -35,6 +36,7 @@ from meagraph.pruning.plan import PruningPlan, rank_for
 from meagraph.pruning.plan import prune as plan_of
 from meagraph.pruning.ranking import Ranking
 from meagraph.pruning.settings import UNITS, PruningConfig
+from meagraph.workers.clients import Client, workers_of
 
 KEEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)  # of the new, along the curve of novelty
 
@@ -255,6 +257,7 @@ def export(
     flags: NDArray[np.bool_] | None = None,
     recipe: str | None = None,
     overwrite: bool = False,
+    client: Client | None = None,
     progress: Progress = silent,
 ) -> ExportedFiles:
     """Write the kept structures, an index of all, a manifest with every setting, and a report, into ``directory``.
@@ -264,34 +267,38 @@ def export(
     :class:`meagraph.recipe.Recipe`, into a file of its own. ``formats`` are names of
     :data:`meagraph.exports.formats.FORMATS`: the kept structures, or a table of all environments, in each of them, read
     back and compared before anything appears; ``weights`` of :data:`meagraph.exports.weights.SCHEMES` for those that
-    hold some; ``flags`` (N,) are environments judged to be outliers, a column of the table. Raises as
+    hold some; ``flags`` (N,) are environments judged to be outliers, a column of the table. A ``client``, as that of
+    :func:`meagraph.pipeline.analysis.analyse`, has frames copied by its processes or machines. Raises as
     :func:`meagraph.exports.writing.export_plan`, and MEAGraphError for a plan of another dataset.
     """
     check_plan(plan, analysis.dataset)
     if flags is not None:
         _check_mask("flags", flags, analysis.dataset)
-    return export_with_report(
-        analysis.dataset,
-        analysis.survey.clusters,
-        analysis.survey.projection,
-        plan,
-        directory,
-        names=analysis.cluster_names,
-        settings={**describe_settings(analysis), **(details or {})},
-        measures=measures,
-        cost=cost,
-        curves=curves,
-        quests=quests,
-        families=analysis.survey.outliers.off_together,
-        central=central_of(analysis),
-        cutoff=analysis.descriptors.cutoff,
-        formats=formats,
-        weights=weights,
-        table=partial(table_of, analysis, plan, flags),
-        recipe=recipe,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    made = {"of": analysis.dataset.fingerprint, "into": str(Path(directory).absolute())}
+    with workers_of(client).within("export", made) as workers:
+        return export_with_report(
+            analysis.dataset,
+            analysis.survey.clusters,
+            analysis.survey.projection,
+            plan,
+            directory,
+            names=analysis.cluster_names,
+            settings={**describe_settings(analysis), **(details or {})},
+            measures=measures,
+            cost=cost,
+            curves=curves,
+            quests=quests,
+            families=analysis.survey.outliers.off_together,
+            central=central_of(analysis),
+            cutoff=analysis.descriptors.cutoff,
+            formats=formats,
+            weights=weights,
+            table=partial(table_of, analysis, plan, flags),
+            recipe=recipe,
+            overwrite=overwrite,
+            workers=workers,
+            progress=progress,
+        )
 
 
 def central_of(analysis: Analysis) -> NDArray[np.int64]:
@@ -318,33 +325,3 @@ def check_plan(plan: PruningPlan, dataset: AtomicDataset) -> None:
             f"Expected a plan of {dataset.name!r}, but it was made for {made_for}, whose structures or labels differ. "
             "Prune this analysis."
         )
-
-
-def describe_settings(analysis: Analysis) -> dict[str, Any]:
-    """Every setting and seed that led to an analysis, JSON-like, for the manifest of an export."""
-    learned, survey = analysis.learned, analysis.survey
-    trained, config = learned.config, survey.config
-    return {
-        "descriptors": analysis.descriptors.identity,
-        "condensation": {
-            "budget": trained.budget,
-            "epsilon": learned.condensed.epsilon,
-            "representatives": learned.condensed.size,
-        },
-        "graph": asdict(config.graph),
-        "model": {"source": learned.origin, "key": learned.key, **asdict(learned.shape)},
-        "training": {
-            **asdict(trained.training),
-            "latent": trained.latent,
-            "graph": asdict(trained.graph),
-            "seed": trained.seed,
-        },
-        "pooling_rate": config.pooling_rate,
-        "clustering": {
-            "method": survey.clusters.method,
-            **survey.clusters.settings,
-            "clusters": survey.clusters.n_clusters,
-        },
-        "projection": {**asdict(config.projection), "seed": config.seed},
-        "seed": config.seed,
-    }

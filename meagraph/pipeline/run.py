@@ -92,7 +92,8 @@ def run(
     What is ``known`` already is beside it as in :func:`meagraph.pipeline.analysis.analyse`, and is not exported.
     ``predictions``, the arguments ``family`` or ``other`` of :func:`meagraph.pipeline.predicting.errors_of`, name a
     model whose error the shares of clusters grow with, too. ``model_path``, ``fine_tune`` and ``device`` go to
-    :func:`meagraph.pipeline.learning.learn`, ``client`` to :func:`meagraph.pipeline.analysis.analyse`, ``reading`` to
+    :func:`meagraph.pipeline.learning.learn`, ``client`` to :func:`meagraph.pipeline.analysis.analyse` and
+    :func:`meagraph.pipeline.planning.export`, ``reading`` to
     :func:`meagraph.datasets.read_dataset`. With ``drop_duplicates``, a kind of :data:`meagraph.duplicates.KINDS`,
     repeats of this kind and those before it leave, near ones within ``distance`` Å: see
     :func:`meagraph.duplicates.dropping.find_dropped`. ``recipe`` gives the text of the recipe that is written beside
@@ -131,7 +132,7 @@ def run(
     )
     files = None
     if directory is not None:
-        wanted: dict[str, Any] = {"formats": formats, "weights": weights, "overwrite": overwrite}
+        wanted: dict[str, Any] = {"formats": formats, "weights": weights, "overwrite": overwrite, "client": client}
         text = None if recipe is None else recipe(found)
         files = export(found, plan, directory, details=details, recipe=text, **wanted)
     progress(1, 1, "done")

@@ -19,7 +19,8 @@ from meagraph.pages.content import Shot
 from meagraph.pages.page import MARK, page_html
 from meagraph.pages.sampling import POINTS, sample, structures_held
 from meagraph.pipeline.analysis import Analysis
-from meagraph.pipeline.planning import Evaluation, central_of, check_plan, describe_settings
+from meagraph.pipeline.planning import Evaluation, central_of, check_plan
+from meagraph.pipeline.provenance import describe_settings
 from meagraph.predictions import Errors
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan

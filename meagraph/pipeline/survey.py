@@ -37,7 +37,7 @@ from meagraph.workers import HERE, Workers
 if TYPE_CHECKING:
     from meagraph.model.autoencoder import MEAGraph
 
-SURVEY_VERSION = 6  # of what the cache keeps; models stay valid
+SURVEY_VERSION = 7  # of what the cache keeps; models stay valid
 
 
 @dataclass(frozen=True, eq=False, repr=False)

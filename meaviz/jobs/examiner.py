@@ -10,8 +10,8 @@ from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.inspection.findings import Findings, examine, examine_labels
 from meagraph.progress import Progress
+from meaviz.common import shared
 from meaviz.jobs.runner import JobRunner
-from meaviz.projects.common import shared
 from meaviz.session import Session
 
 QUIET = 2000  # ms from a page, or data, that has appeared until looking begins: it would slow what is drawn first

@@ -22,7 +22,14 @@ from meagraph.progress import Progress, silent
 from meagraph.pruning.ranking import Ranking
 from meaviz.jobs.chain import get_ready
 from meaviz.jobs.kept import Kept, find_kept
-from meaviz.jobs.shared import one_analysis, one_evidence, one_quick, open_dataset
+from meaviz.jobs.shared import (
+    known_analysis,
+    one_analysis,
+    one_evidence,
+    one_quick,
+    open_dataset,
+    remember_analysis,
+)
 from meaviz.projects import is_project
 
 POLL = 0.05  # s
@@ -80,11 +87,14 @@ def open_files(
         if table is not None:
             on_labels(table)
         raise
-    found = recall_analysis(dataset, config)
+    found = known_analysis(dataset, config)
     if found is None:
-        return Opened(dataset, notes=tuple(notes))
+        found = recall_analysis(dataset, config)
+        if found is None:
+            return Opened(dataset, notes=tuple(notes))
+        found = one_analysis(found)
+        remember_analysis(config, found)
     get_ready(dataset.n_environments, progress)
-    found = one_analysis(found)
     known = one_evidence(dataset, progress)
     quick = recall_quick(dataset, found.descriptors, found.config)
     if quick is not None:

@@ -17,13 +17,16 @@ from meagraph.descriptors import Descriptors
 from meagraph.evaluation.equations import Prepared, prepare
 from meagraph.inspection.naming import Evidence
 from meagraph.pipeline.analysis import Analysis
+from meagraph.pipeline.config import PipelineConfig
 from meagraph.pipeline.learned import Learned
 from meagraph.pipeline.opening import open_with_known
 from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
-from meaviz.projects.common import shared
+from meaviz.common import shared
+
+PARTS = ("recalled descriptors", "recalled model", "recalled survey")
 
 
 def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **reading: Any) -> AtomicDataset:
@@ -48,6 +51,18 @@ def open_dataset(paths: Sequence[str | Path], *, progress: Progress = silent, **
 def _unchanged(dataset: AtomicDataset) -> bool:
     """Its files are there and hold what was read."""
     return all(stored_sha256(one.path, one.format) == one.sha256 for one in dataset.sources)
+
+
+def known_analysis(dataset: AtomicDataset, config: PipelineConfig) -> Analysis | None:
+    """What :func:`remember_analysis` was told of this dataset, while sessions show all of it; else None."""
+    found = [shared().find((part, dataset.fingerprint, config)) for part in PARTS]
+    return None if any(part is None for part in found) else Analysis(dataset, *found)
+
+
+def remember_analysis(config: PipelineConfig, found: Analysis) -> None:
+    """The next session that asks for what the cache knows of this dataset by ``config`` need not read it again."""
+    for part, one in zip(PARTS, (found.descriptors, found.learned, found.survey), strict=True):
+        shared().put((part, found.dataset.fingerprint, config), one)
 
 
 def one_analysis(found: Analysis) -> Analysis:

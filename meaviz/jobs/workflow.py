@@ -20,6 +20,7 @@ from meagraph.pipeline.selecting import write_selections
 from meagraph.progress import Progress
 from meagraph.recipe.judged import flag_details
 from meagraph.step_files.checks import claim
+from meagraph.workers.clients import active_client
 from meaviz.jobs.chain import RANK, Chain, Hand, Receiver, ask_for_shares
 from meaviz.jobs.main_job import MainJob
 from meaviz.jobs.novelty_job import NoveltyJob
@@ -207,6 +208,7 @@ class Workflow:
             "flags": flags if flags.any() else None,
             "details": flag_details(analysis.dataset, flags, left_out=planning.leave_out_flagged),
             "recipe": recipe,
+            "client": active_client(),
         }
         self._job.start(
             EXPORT,

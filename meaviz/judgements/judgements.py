@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from meagraph.datasets import AtomicDataset
 from meagraph.errors import MEAGraphError
 from meagraph.files import atomic_path
+from meaviz.common import shared
 from meaviz.judgements.ledger import (
     TIME,
     VERDICTS,
@@ -114,7 +115,9 @@ def read_judgements(dataset: AtomicDataset, path: Path | None = None) -> Judgeme
     """Everything that the ledger holds on ``dataset``."""
     places: dict[str, int] = {}
     first_of = np.array([places.setdefault(key, index) for index, key in enumerate(dataset.structure_keys)])
-    twin = dataset.offsets[first_of[dataset.structure_of]] + dataset.atom_of
+    twin: NDArray[np.int64] = shared().one(
+        ("twin", dataset.fingerprint), dataset.offsets[first_of[dataset.structure_of]] + dataset.atom_of
+    )
     distinct = np.fromiter(places.values(), dtype=np.int64)
     nothing = np.empty(0, dtype=np.int64)
     empty = Judgements(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.files import atomic_path, from_json, read_array, read_bytes, read_json
-from meaviz.projects.common import shared
+from meaviz.common import shared
 from meaviz.projects.records import PLAIN, Decoder, Encoder
 
 SUFFIX = ".meaviz"

@@ -34,6 +34,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Guard, dict[str, Any]]
 
     monkeypatch.setattr(cli, "make", make)
     monkeypatch.setattr(cli, "load", lambda names: None)  # takes seconds
+    monkeypatch.setattr("meaviz.views.load_tabs", lambda: None)
     monkeypatch.setattr("meagraph.compiling.begin", lambda *names: None)
     return calls
 

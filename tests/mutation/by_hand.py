@@ -4,7 +4,9 @@
 
 Everything is imported once. Each fault (:mod:`tests.support.mutating`) is put into a copy of the process, which runs
 the tests of its room that reach the line, quickest first, and then all others of the files in which these stand. What
-came of each is printed; ``--again`` tries those of an earlier run that no test noticed. Compiled loops run as Python.
+came of each is printed: noticed by a test that fails, timed out (a test takes over three times as long and
+PROCESSOR more), survived, or not reached by any test. ``--again`` tries those of an earlier run that no test noticed.
+Compiled loops run as Python.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import resource
@@ -23,12 +26,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from tests.support import ROOT
-from tests.support.mutating import Mutant, leave, mutants, put_in
+from tests.support.mutating import Mutant, functions_of, leave, mutants, put_in
 
-PROCESSOR = 20  # s that a fault may take beyond three times what its tests take without it
+PROCESSOR = 10  # s that a test may take beyond three times what it takes without a fault
 WALL = 600.0  # s
 ROOM = 8 * 2**30  # bytes
 UNSEEN = ("survived", "not reached")
@@ -62,11 +66,12 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class _Tests:
-    """A plug-in: which test is at work and how long it takes; or in which order they come."""
+    """A plug-in: which test is at work and how long it takes; or in which order they come, and how long each may."""
 
-    def __init__(self, first: Sequence[str] = (), cover: Any = None) -> None:
+    def __init__(self, first: Sequence[str] = (), cover: Any = None, usual: dict[str, float] | None = None) -> None:
         self.place = {name: number for number, name in enumerate(first)}
         self.cover = cover
+        self.usual = usual
         self.seconds: dict[str, float] = {}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -76,6 +81,8 @@ class _Tests:
         self.seconds[nodeid] = time.process_time()
         if self.cover is not None:
             self.cover.switch_context(nodeid)
+        if self.usual is not None:
+            _may_take(PROCESSOR + 3 * self.usual.get(nodeid, 0.0))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.seconds[nodeid] = time.process_time() - self.seconds[nodeid]
@@ -103,16 +110,17 @@ def main() -> int:
     chosen = random.Random(options.seed).sample(every, min(options.count, len(every)))
     if options.again:
         earlier = [one for one in json.loads(options.again.read_text("utf-8")) if one["came"] in UNSEEN]
-        known = {(one["path"], one["line"], one["before"], one["after"]) for one in earlier}
-        chosen = [one for one in every if (one.path, one.line, one.before, one.after) in known]
+        again = {(one["path"], one["line"], one["before"], one["after"]) for one in earlier}
+        chosen = [one for one in every if (one.path, one.line, one.before, one.after) in again]
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         os.environ |= {"PYTEST_XDIST_WORKER": "gw0", "OMP_NUM_THREADS": "1", "MUTATION": folder}
         _pytest(Path(folder, "collected"), ["--collect-only", *tests])  # imports all
+        known = functions_of(ROOT)
         reached, seconds = _without_fault(Path(folder), tests, paths)
         found = []
         for mutant in chosen:
             begun = time.monotonic()
-            came = _try(Path(folder), mutant, reached, seconds)
+            came = _try(Path(folder), mutant, known, reached, seconds)
             print(f"{time.monotonic() - begun:6.1f} s {came:12} {mutant}", flush=True)
             found.append(asdict(mutant) | {"came": came})
             if options.out:
@@ -178,24 +186,28 @@ def _without_fault(
     return reached, seconds
 
 
-def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]], seconds: dict[str, float]) -> str:
-    """What became of a fault: noticed, survived, or not reached by any test."""
+def _try(
+    folder: Path,
+    mutant: Mutant,
+    known: Sequence[FunctionType],
+    reached: dict[str, dict[str, list[str]]],
+    seconds: dict[str, float],
+) -> str:
+    """What became of a fault: noticed, timed out, survived, or not reached by any test."""
     lines = reached[mutant.path]
     first = sorted(lines.get(str(mutant.line), []), key=lambda name: seconds[name])
     if not first:
         return "not reached"
     files = sorted({name.split("::")[0] for name in first})
-    own = sum(spent for name, spent in seconds.items() if name.split("::")[0] in files)
     process = os.fork()
     if not process:
         status = 2
         try:
-            limit = int(PROCESSOR + 3 * own + time.process_time())
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
+            _may_take(PROCESSOR)  # before the first test
             resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            if put_in(mutant, ROOT):
-                status = 1 if _pytest(folder / "fault", files, _Tests(first)) else 0
+            if put_in(mutant, ROOT, known):
+                status = 1 if _pytest(folder / "fault", files, _Tests(first, usual=seconds)) else 0
         finally:
             leave(status)
     deadline = time.monotonic() + WALL
@@ -203,11 +215,19 @@ def _try(folder: Path, mutant: Mutant, reached: dict[str, dict[str, list[str]]],
         done, status = os.waitpid(process, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
+            if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                return "timed out"
             return {0: "survived", 1: "noticed", 2: "broken"}.get(code, "noticed")
         time.sleep(0.02)
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    return "noticed"
+    return "timed out"
+
+
+def _may_take(seconds: float) -> None:
+    """End this process when it has worked for so much longer."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 if __name__ == "__main__":

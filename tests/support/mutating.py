@@ -6,7 +6,7 @@ import ast
 import copy
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -96,8 +96,24 @@ def mutants(path: Path, root: Path) -> list[Mutant]:
     ]
 
 
-def put_in(mutant: Mutant, root: Path) -> int:
-    """Let this process run the faulty function wherever it is known already; return how many there were."""
+def functions_of(root: Path) -> list[FunctionType]:
+    """All functions that this process knows and that were made from files under ``root``."""
+    gc.unfreeze()  # what is frozen is not listed
+    found = [
+        one
+        for one in gc.get_objects()
+        if type(one) is FunctionType and Path(one.__code__.co_filename).is_relative_to(root)
+    ]
+    gc.freeze()
+    return found
+
+
+def put_in(mutant: Mutant, root: Path, known: Sequence[FunctionType] | None = None) -> int:
+    """Let this process run the faulty function wherever it is known already; return how many there were.
+
+    ``known`` are the functions among which it is: looking for them touches all objects, of which a copy of a process
+    then has copies of its own.
+    """
     path = root / mutant.path
     tree = ast.parse(path.read_text(encoding="utf-8"))
     list(_sites(tree))[mutant.number].put()
@@ -106,14 +122,13 @@ def put_in(mutant: Mutant, root: Path) -> int:
         for code in _codes(compile(ast.fix_missing_locations(tree), str(path), "exec"))
         if (code.co_qualname, code.co_firstlineno) == (mutant.function, mutant.begins)
     ]
-    gc.unfreeze()  # what is frozen is not listed
     count = 0
-    for one in gc.get_objects():
-        if type(one) is FunctionType and Path(one.__code__.co_filename) == path:
-            code = one.__code__
-            if (code.co_qualname, code.co_firstlineno) == (mutant.function, mutant.begins):
-                one.__code__ = made[0]
-                count += 1
+    for one in functions_of(root) if known is None else known:
+        code = one.__code__
+        here = (code.co_qualname, code.co_firstlineno) == (mutant.function, mutant.begins)
+        if here and Path(code.co_filename) == path:
+            one.__code__ = made[0]
+            count += 1
     return count
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
@@ -39,6 +40,7 @@ class PageSocket:
     token: str = ""
     document: dict[str, Any] = field(default_factory=dict, repr=False)
     bytes: int = 0  # that came
+    patches: list[str] = field(default_factory=list, repr=False)  # that brought another map
     _socket: WebSocketClientConnection | None = None
     _reader: asyncio.Task[None] | None = None
     _said: dict[str, float] = field(default_factory=dict)  # when a text of _wanted came
@@ -82,7 +84,10 @@ class PageSocket:
             self._socket.close()
 
     def named(self, name: str) -> str:
-        """The id of the model that callbacks of the browser call ``name``."""
+        """The id of the model that callbacks of the browser call ``name``: of a figure that was exchanged, the last."""
+        for content in reversed(self.patches):
+            with suppress(KeyError):
+                return _argument(json.loads(content), name)
         return _argument(self.document, name)
 
     async def event(self, name: str) -> None:
@@ -146,7 +151,9 @@ class PageSocket:
     async def _read(self) -> None:
         try:
             while True:
-                _, content = await self._message()
+                kind, content = await self._message()
+                if kind == "PATCH-DOC" and '"gesture"' in content:
+                    self.patches.append(content)
                 if self._wanted is not None and self._wanted.search(content):
                     self._said["at"], self._wanted = time.monotonic(), None
                     self._seen.set()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mutating import mutants, put_in
+from tests.support.mutating import functions_of, mutants, put_in
 
 CODE = '''"""Sums."""
 
@@ -54,6 +54,17 @@ def test_the_function_that_is_known_already_has_the_fault(module: Path) -> None:
     twice = importlib.import_module("made_of_sums").twice
     assert twice(4) == 8
     fault = next(one for one in mutants(module, module.parent) if one.after == "3")
-    assert put_in(fault, module.parent) == 1
+    known = functions_of(module.parent)
+    assert known == [twice]
+    assert put_in(fault, module.parent, []) == 0
+    assert twice(4) == 8
+    assert put_in(fault, module.parent, known) == 1
     assert twice(4) == 12
     assert twice(1) == 3
+
+
+def test_where_nobody_says_which_functions_there_are_they_are_looked_for(module: Path) -> None:
+    twice = importlib.import_module("made_of_sums").twice
+    fault = next(one for one in mutants(module, module.parent) if one.after == "3")
+    assert put_in(fault, module.parent) == 1
+    assert twice(4) == 12

@@ -15,6 +15,8 @@ from panel.io import hold
 
 from meaviz.style.palette import Theme, theme
 
+hv.extension("bokeh")  # once, for all charts of this process: it loads what draws them
+
 
 class Content(Protocol):
     """What a chart shows."""

@@ -222,14 +222,14 @@ def picture(
 
 def _coloured(
     rows: NDArray[np.int32],
-    alpha: NDArray[np.float32],
+    alpha: NDArray[np.uint8],
     rgba: NDArray[np.uint32],
     level: NDArray[np.uint8],
     theme: Theme,
 ) -> NDArray[np.uint32]:
     drawn = rows >= 0
     image = np.zeros(rows.shape, dtype=np.uint32)
-    image[drawn] = shade(rgba[rows[drawn]], level[rows[drawn]], theme, alpha[drawn])
+    image[drawn] = shade(rgba[rows[drawn]], level[rows[drawn]], theme, alpha[drawn] / 255.0)
     return image
 
 
@@ -262,8 +262,8 @@ def _by_level(x: Any, y: Any, rows: Any, level: Any, n_levels: int) -> Any:
 
 def _aggregate(
     columns: _Columns, level: NDArray[np.uint8], view: View, sizes: NDArray[np.uint8] | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity.
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Row (height, width) of the point seen at each pixel, -1 for none, and its opacity in parts of 255.
 
     Of the points in ``columns``, later ones lie above earlier ones; ``level`` and ``sizes`` (N,) go by row.
     """
@@ -274,7 +274,8 @@ def _aggregate(
     offsets, cover = (np.concatenate(parts) for parts in zip(*discs, strict=True))
     classes = np.zeros(1, dtype=np.uint8) if sizes is None else sizes
     opacity = np.asarray(OPACITY, dtype=np.float32)
-    return stamp(last, count, level, classes, start, offsets, cover, opacity)
+    rows, alpha = stamp(last, count, level, classes, start, offsets, cover, opacity)
+    return rows, np.round(255.0 * alpha).astype(np.uint8)  # as drawn: each page on a server holds its own
 
 
 def warm(n: int) -> None:

@@ -74,4 +74,4 @@ def stamp(rows: Any, count: Any, level: Any, classes: Any, start: Any, offsets: 
                 if rank > best[a, b]:
                     best[a, b] = rank
                     top[a, b] = row
-    return top, 1.0 - clear
+    return top, np.float32(1.0) - clear

@@ -6,6 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import shutil
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from ase import Atoms
 from meagraph.datasets import DatasetError, read_dataset
 from meagraph.datasets.storage import source_text, stored_sha256
 from meagraph.exports import export_plan, verify
+from meagraph.limits import MEMBERS
 from meagraph.pruning.settings import PruningConfig
 
 zstandard = pytest.importorskip("zstandard")
@@ -271,3 +274,27 @@ def test_a_folder_of_other_formats(tmp_path: Path) -> None:
     data = read_dataset(tmp_path, allow_unlabelled=True)
     assert [source.format for source in data.sources] == ["traj"]
     assert "b.cif" in data.sources[0].notes[0]
+
+
+def test_names_that_are_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.xyz").write_text(frame(1))
+    with pytest.raises(DatasetError, match=r"inner\.xyz: expected a file, but it does not exist: .*a\.xyz is no archi"):
+        read_dataset(tmp_path / "a.xyz" / "inner.xyz")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(DatasetError, match=r"pipe: expected a file, but it is a device or a pipe\. Name a file"):
+            read_dataset(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+def test_an_archive_of_too_many_files(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MEMBERS.variable, "2")
+    for name in ("packed", "few"):
+        folder(tmp_path / name)
+    (tmp_path / "few" / "b.extxyz").unlink()
+    few, many = (
+        Path(shutil.make_archive(str(tmp_path / name), suffix[1:], tmp_path / name)) for name in ("few", "packed")
+    )
+    assert read_dataset(few).n_structures == 3
+    with pytest.raises(DatasetError, match=r"expected at most 2 files in an archive, .*MEAVIZ_MAX_MEMBERS\), or unpac"):
+        read_dataset(many)

@@ -71,7 +71,16 @@ def test_a_choice_offers_what_fits_only() -> None:
     found = label_table(frames())
     assert set(found.names("energy_key")) == {"energy", "E_pbe"}
     assert set(found.names("forces_key")) == {"forces", "F_pbe"}
+    assert set(found.names("stress_key")) == {"stress"}
     assert set(found.names("group_key")) == {"config_type", "E_pbe", "ok"}
+
+
+def test_a_tensor_serves_as_stress_in_any_of_its_shapes() -> None:
+    made = frames()
+    for atoms in made:
+        atoms.info |= {"S33": np.zeros((3, 3)), "S6": np.zeros(6), "S9": np.zeros(9), "S4": np.zeros(4)}
+        atoms.arrays["of_atoms"] = np.zeros((2, 6))
+    assert set(label_table(made).names("stress_key")) == {"stress", "S33", "S6", "S9"}
 
 
 def test_names_of_one_family_serve() -> None:
@@ -104,6 +113,10 @@ def test_the_table_is_text() -> None:
         (np.zeros((4, 3, 3)), 4, "number per atom, 4 × 3 × 3"),
         (np.zeros((3, 3)), 4, "number, 3 × 3"),
         (np.zeros(1), 1, "number per atom"),
+        (np.zeros(1), 2, "number"),
+        (-1.5, 1, "number"),
+        (np.zeros((1, 1)), 2, "number, 1 × 1"),
+        ([[1], [2, 3]], 2, "other"),
         (np.array(["a", "b"]), 2, "text per atom"),
         ({"a": 1}, 2, "other"),
     ],

@@ -14,8 +14,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from meagraph.datasets import DatasetError, dataset_from_structures, read_dataset
 from meagraph.datasets.names import by_family, label_of
-from meagraph.datasets.strains import small_steps
-from meagraph.datasets.stress import UNITS, fitting, stress_of, ways
+from meagraph.datasets.strains import Steps, small_steps
+from meagraph.datasets.stress import UNITS, Way, fitting, stress_of, ways
 from tests.support.structures import real_data
 
 
@@ -216,6 +216,34 @@ def test_too_few_strains_and_strains_that_do_not_agree_say_nothing() -> None:
     rng = np.random.default_rng(0)
     noise = dataset_from_structures(sheared(lambda stress, volume: rng.normal(size=(3, 3))))
     assert noise.sources[0].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "told", "words"),
+    [
+        (5, 1.0, "eV/A^3"),
+        (4, 1.0, None),
+        (5, 1.39, "eV/A^3"),
+        (5, 1.41, None),
+        (5, 1.0 / UNITS["kbar"], "kbar"),
+        (5, -1.39 / UNITS["kbar"], "kbar with the sign turned (it was positive in compression)"),
+        (5, 1.41 / UNITS["kbar"], None),
+    ],
+)
+def test_a_unit_is_told_by_five_steps_that_agree_within_two_fifths(count: int, told: float, words: str | None) -> None:
+    """Each step takes 1 eV, of which the stress tells ``told``: it does volume times 3 per cent of it."""
+    steps = Steps(*(np.arange(count),) * 2, np.tile(0.01 * np.eye(3), (count, 1, 1)), np.ones(count))
+    stress = np.tile(told / 0.03 * np.eye(3), (count, 1, 1))
+    found = fitting(steps, stress, np.ones(count), ways(virial=False)[:8])
+    assert (None if found is None else found.words) == words
+
+
+@pytest.mark.parametrize(("other", "told"), [(0.75, True), (0.85, False)])
+def test_a_way_must_fit_twice_as_well_as_the_next(other: float, told: bool) -> None:
+    steps = Steps(*(np.arange(9),) * 2, np.tile(0.01 * np.eye(3), (9, 1, 1)), np.ones(9))
+    stress = np.tile(1 / 0.03 * np.eye(3), (9, 1, 1))
+    known = [Way("far", 0.0), Way("near", 0.9), Way("next", other)]
+    assert fitting(steps, stress, np.ones(9), known) == (known[1] if told else None)
 
 
 def test_virials_and_units_in_names() -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -25,8 +26,9 @@ from hypothesis import strategies as st
 from meagraph.datasets import AtomicDataset, DatasetError, dataset_from_structures, read_dataset
 from meagraph.datasets.writing import format_frame
 from meagraph.errors import Cancelled
-from meagraph.exports import ExportedFiles, ExportError, check_target, export_plan, verify
+from meagraph.exports import ExportedFiles, ExportError, check_target, export_plan, frames, verify
 from meagraph.files import leads_out
+from meagraph.workers import Workers
 from tests.support.structures import real_data
 
 # Frames that any rewriting would change: key order, quoting, leading zeros, digits, spacing, trailing spaces.
@@ -131,16 +133,48 @@ def test_several_sources_one_compressed(tmp_path: Path) -> None:
     assert [source["frames_kept"] for source in sources] == [1, 2]
 
 
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("chunk", [1, 500, frames.CHUNK])
+def test_workers_copy_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, seen: bool) -> None:
+    """Whether or not they see the files: they may lie on the machine of the command alone."""
+    monkeypatch.setattr(frames, "CHUNK", chunk)
+    texts = [ODD[0] + ODD[1], "".join(ODD).rstrip("\n"), "".join(ODD[::-1])]
+    paths = [write(tmp_path / f"{name}.xyz", text) for name, text in zip("abc", texts, strict=True)]
+    paths.insert(1, write(tmp_path / "p.xyz.gz", gzip.compress(ODD[1].encode())))
+    dataset = read_dataset(paths)
+    kept = [0, 1, 2, 4, 5, 6, 8]
+    here = export(dataset, kept, tmp_path / "here")
+    if not seen:
+        monkeypatch.setattr(frames, "copied", lambda piece: None)
+        monkeypatch.setattr(frames, "checksum", lambda file: None)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    told: list[str] = []
+    with ThreadPoolExecutor(3) as executor:
+        workers = Workers(executor, lambda: 3, shared)
+        there = export(
+            dataset, kept, tmp_path / "there", workers=workers, progress=lambda *state: told.append(state[-1])
+        )
+        assert there.structures.read_bytes() == here.structures.read_bytes()
+        assert told[0] == "0 of 7 structures written"
+        assert told[-1] == "7 structures written"
+        write(paths[0], texts[0].replace("-4", "-5"))
+        with pytest.raises(ExportError, match=r"a\.xyz.*changed since"):
+            export(dataset, kept, tmp_path / "changed", workers=workers)
+    assert list((tmp_path / "changed").iterdir()) == []
+    assert list(shared.iterdir()) == []
+
+
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(ODD), min_size=2, max_size=12), st.data())
 def test_any_choice_of_any_frames(
-    tmp_path_factory: pytest.TempPathFactory, frames: list[str], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    kept = data.draw(st.lists(st.integers(0, len(frames) - 1), min_size=1, unique=True).map(sorted))
-    dataset = read_dataset(write(folder / "any.xyz", "".join(frames)))
+    kept = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, unique=True).map(sorted))
+    dataset = read_dataset(write(folder / "any.xyz", "".join(texts)))
     files = export(dataset, kept, folder / "out")
-    assert files.structures.read_text() == "".join(frames[k] for k in kept)
+    assert files.structures.read_text() == "".join(texts[k] for k in kept)
     assert verify(files.manifest) == []
     shutil.rmtree(folder)
 

@@ -16,7 +16,16 @@ from meagraph.datasets import read_dataset
 from meagraph.descriptors import compute_descriptors
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.graph import condensation, loops
-from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, diameter, scaled_rows, unit_columns
+from meagraph.graph.condensation import (
+    RELATIVE_EPSILON,
+    Condensed,
+    condense,
+    diameter,
+    read_condensed,
+    scaled_rows,
+    unit_columns,
+    write_condensed,
+)
 from meagraph.progress import silent
 from tests.support.structures import real_data
 
@@ -177,15 +186,21 @@ def test_a_given_epsilon_is_kept_whatever_the_budget() -> None:
     assert (net.size, net.epsilon) == (20, 0.5)
 
 
-def test_by_hand() -> None:
-    points = np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
-    net = condense(points, epsilon=1.0)
+@pytest.mark.parametrize("scale", [1.0, 0.25, 4.0])
+def test_by_hand(scale: float, tmp_path: Path) -> None:
+    points = scale * np.array([[0.0], [0.9], [1.1], [5.0], [0.0], [2.05]])
+    net = condense(points, epsilon=scale)
     # 5 is farthest from the mean, 0 from 5, 2.05 from both; 0.9 and 1.1 then lie within 1 of 0 and of 2.05
     np.testing.assert_array_equal(net.representatives, [0, 3, 5])
     np.testing.assert_array_equal(net.assignment, [0, 0, 2, 1, 0, 2])
-    np.testing.assert_allclose(net.distance, [0, 0.9, 0.95, 0, 0, 0])
+    np.testing.assert_allclose(net.distance, scale * np.array([0, 0.9, 0.95, 0, 0, 0]))
     np.testing.assert_array_equal(net.multiplicity, [3, 1, 2])
-    assert net.diameter == 5.0
+    np.testing.assert_array_equal(net.first, [0, 3, 2])
+    assert net.diameter == 5.0 * scale
+    write_condensed(tmp_path / "net.npz", net)
+    again = read_condensed(tmp_path / "net.npz")
+    for name in ("representatives", "assignment", "distance", "multiplicity", "epsilon", "diameter"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(net, name))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -229,6 +244,14 @@ def test_diameter_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     angles = np.linspace(0, 2 * np.pi, 301)[:-1] ** 1.01
     points = np.column_stack([np.cos(angles), np.sin(angles)])
     monkeypatch.setattr("meagraph.graph.distinct.BLOCK", 7)
+    assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
+
+
+def test_diameter_of_more_candidates_than_one_block_compares() -> None:
+    """A thin shell, of which some thousands of rows could be an end; those farthest in need no comparison any more."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(6000, 3))
+    points *= (rng.uniform(0.9985, 1.0, 6000) / np.linalg.norm(points, axis=1))[:, None]
     assert diameter(points) == pytest.approx(brute_diameter(points), rel=1e-14)
 
 

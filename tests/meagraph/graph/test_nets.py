@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist, pdist
 
 from meagraph.graph import nets
-from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed, condense, scaled_rows
-from meagraph.workers import Workers
+from meagraph.graph.condensation import (
+    RELATIVE_EPSILON,
+    Condensed,
+    condense,
+    farthest_first,
+    scaled_rows,
+    share_points,
+)
+from meagraph.progress import silent
+from meagraph.workers import HERE, Workers
 
 POINTS = arrays(
     np.float64,
@@ -117,3 +126,50 @@ def test_the_same_for_any_number_of_workers(
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert not list(tmp_path.glob("tasks/*"))
+
+
+@pytest.mark.parametrize("budget", [50, 4])  # one level of chunks, and several
+def test_progress_goes_from_nothing_to_all_without_a_step_back(budget: int) -> None:
+    shares: list[float] = []
+    condense(clusters(3, 600), budget=budget, progress=lambda done, total, message: shares.append(done / total))
+    assert shares == sorted(shares)
+    assert 0.0 <= shares[0] < 0.1
+    assert shares[-1] == pytest.approx(1.0)
+    assert len({share for share in shares if share > 0.85}) > 20  # while each row gets its nearest
+
+
+def test_chunks_are_never_larger_than_one_traversal_takes() -> None:
+    """Neither those of the rows, nor what is left at the end: memory and time of a traversal hang on it."""
+    sizes: list[int] = []
+
+    def traverse(points: np.ndarray, rows: np.ndarray, *others: Any, **more: Any) -> Any:
+        sizes.append(len(rows))
+        return farthest_first(points, rows, *others, **more)
+
+    for count in (8, 9, 12, 13, 60):
+        points = np.random.default_rng(count).normal(size=(count, 3))
+        options: dict[str, Any] = {"relative": 1e-4, "most": 4, "workers": HERE, "progress": silent}
+        shared = share_points(points, HERE)
+        nets.net_of_chunks(shared, np.arange(count), traverse, epsilon=None, **options)
+        assert max(sizes[:-1], default=0) <= 8
+        assert sizes[-1] <= 12
+        assert (len(sizes) > 1) == (count > 8)
+        sizes.clear()
+
+
+def test_what_the_levels_hand_on_lies_within_epsilon_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each row gets its nearest: by that the few distances that are computed then are enough."""
+    seen: list[tuple[np.ndarray, ...]] = []
+    nearest = nets.nearest_chosen
+
+    def look(points: Any, rows: np.ndarray, chosen: np.ndarray, begin: np.ndarray, *others: Any) -> Any:
+        seen.append((rows, chosen, begin))
+        return nearest(points, rows, chosen, begin, *others)
+
+    monkeypatch.setattr(nets, "nearest_chosen", look)
+    points = clusters(4)
+    net = condense(points, epsilon=0.3)
+    ((rows, chosen, begin),) = seen
+    assert 1 < net.size < 100
+    away = np.linalg.norm(points[rows] - points[rows[chosen[begin]]], axis=1)
+    assert away.max() <= 0.3 * (1 + SLACK)

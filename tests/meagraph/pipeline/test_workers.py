@@ -13,10 +13,15 @@ import pytest
 
 import meagraph as mg
 from meagraph.descriptors import filling
+from meagraph.exports import frames
 from meagraph.force_field import observing
 from meagraph.force_field.observing import observe
 from meagraph.graph import distinct, nets
+from meagraph.graph.condensation import scaled_rows
 from meagraph.latent import nodes
+from meagraph.latent.clustering import NOISE, Clusters
+from meagraph.outliers import alike, means
+from meagraph.outliers.scoring import score_seen
 from meagraph.pipeline.describing import describe_for, describe_usable
 from meagraph.pipeline.learning import condense_for
 from meagraph.workers.clients import workers_of
@@ -37,6 +42,11 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         (nets, "MERGED", 40),
         (nodes, "BLOCK", 20),
         (nodes, "DRAWN", 30),
+        (means, "CHUNK", 25),
+        (means, "ENVIRONMENTS", 10),
+        (alike, "CHUNK", 4),
+        (alike, "BLOCK", 3),
+        (frames, "CHUNK", 1500),
     ):
         monkeypatch.setattr(room, name, value)
 
@@ -46,7 +56,7 @@ def outcome(path: Path, folder: Path, client: Any, monkeypatch: pytest.MonkeyPat
     config = replace(CONFIG, budget=20)
     found = mg.analyse(path, config=config, client=client)
     plan = mg.prune(found, keep=0.4)
-    mg.export(found, plan, folder / "out")
+    mg.export(found, plan, folder / "out", client=client)
     assert not list((folder / "cache" / "tasks").glob("*")), "what was shared is removed"
     survey = found.survey
     return {
@@ -59,6 +69,7 @@ def outcome(path: Path, folder: Path, client: Any, monkeypatch: pytest.MonkeyPat
         "map": survey.projection.xy,
         "scores": survey.outliers.score,
         "signals": np.stack([signal.value for signal in survey.outliers.signals]),
+        "rarities": np.stack([signal.rarity for signal in survey.outliers.signals]),
         "kept": plan.keep,
         "exported": (folder / "out" / "niobium-kept.extxyz").read_bytes(),
     }
@@ -73,14 +84,15 @@ def test_the_same_analysis_for_any_number_of_workers(tmp_path: Path, monkeypatch
     here = outcome(path, tmp_path / "0", None, monkeypatch)
     assert len(here["representatives"]) == 20
     assert len(here["nodes"])  # the representatives are a coarse net, as of a large dataset
-    with ThreadPoolExecutor(3) as executor:
-        there = outcome(path, tmp_path / "3", executor, monkeypatch)
-    for name, value in here.items():
-        np.testing.assert_array_equal(there[name], value, err_msg=name)
+    for count in (1, 3):
+        with ThreadPoolExecutor(count) as executor:
+            there = outcome(path, tmp_path / str(count), executor, monkeypatch)
+        for name, value in here.items():
+            np.testing.assert_array_equal(there[name], value, err_msg=name)
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers(
+def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers_and_where_they_die(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = mg.from_atoms(niobium_structures())
@@ -90,15 +102,48 @@ def test_the_heavy_stages_are_the_same_for_one_two_and_three_workers(
         crew = workers_of(client)
         found = describe_for(dataset, CONFIG, None, workers=crew)
         condensed = condense_for(dataset, found, replace(CONFIG, budget=20), workers=crew)
+        nobody = Clusters(np.full(dataset.n_environments, NOISE), np.zeros(0, dtype=np.int64), "")
         with crew.within("survey", {}) as workers:
             seen = observe(dataset, workers=workers)
-        return [found.values, condensed.representatives, condensed.assignment, condensed.distance, seen.features]
+            scored = score_seen(scaled_rows(found.own), condensed, nobody, dataset, seen, workers=workers)
+        rarities = [np.asarray(signal.rarity) for signal in scored.signals]
+        net = [condensed.representatives, condensed.assignment, condensed.distance]
+        return [found.values, *net, seen.features, scored.score, *rarities]
 
     here = stages(None, "0")
-    for count in (1, 2, 3):
-        with ThreadPoolExecutor(count) as executor:
-            for one, two in zip(here, stages(executor, str(count)), strict=True):
+    crews = {
+        "one": ThreadPoolExecutor(1),
+        "two": ThreadPoolExecutor(2),
+        "three": ThreadPoolExecutor(3),
+        "die": Mortal(2),
+    }
+    for name, executor in crews.items():
+        with executor:
+            for one, two in zip(here, stages(executor, name), strict=True):
                 np.testing.assert_array_equal(two, one)
+            if isinstance(executor, Mortal):
+                assert executor.died == {means.moments_of, means.means_of, alike.nearest_sampled}
+
+
+class KilledWorker(Exception):
+    """As Dask calls it."""
+
+
+class Mortal(ThreadPoolExecutor):
+    """Workers that die of the first chunk of each function of the outliers, and of no other."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.died = set[Any]()
+
+    def submit(self, task: Any, /, chunk: Any, **options: Any) -> Future[Any]:  # type: ignore[override]
+        function = task.function.func
+        if function.__module__.startswith("meagraph.outliers") and function not in self.died:
+            self.died.add(function)
+            future: Future[Any] = Future()
+            future.set_exception(KilledWorker())
+            return future
+        return super().submit(task, chunk, **options)
 
 
 class Deadly(ThreadPoolExecutor):

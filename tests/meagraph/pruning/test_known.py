@@ -68,6 +68,13 @@ def test_direct_takes_first_from_where_nothing_is_known():
     assert {2, 3} <= set(order[2:])
 
 
+def test_direct_begins_with_the_half_of_which_nothing_is_known():
+    """Without what is known it would begin nearest to the mean of all, at 2."""
+    points = np.array([0.0, 1.0, 2.0, 10.0, 11.0])[:, None]
+    assert order_of("direct", points, np.arange(5) < 0)[0] == 2
+    assert order_of("direct", points, np.arange(5) < 1)[0] in (3, 4)
+
+
 def test_a_split_adds_nothing_where_both_halves_have_one():
     centres = np.array([0.0, 1.0, 10.0, 11.0])[:, None]
     alike = np.ones(4, dtype=np.int64)

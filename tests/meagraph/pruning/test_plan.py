@@ -445,3 +445,18 @@ def test_progress_can_cancel() -> None:
     _, clusters, points = random_case(0)
     with pytest.raises(Cancelled):
         ranked(clusters, points, progress=cancel)
+
+
+@pytest.mark.parametrize(
+    ("unit", "number", "share"),
+    [
+        ("environments", 5, 0.05),
+        ("structures", 5, 0.25),
+        ("atoms", 5, 0.05),
+        ("structures", 30, 1.0),
+        ("atoms", 200, 1.0),
+    ],
+)
+def test_a_number_is_a_share_of_what_it_counts_and_never_more_than_all(unit: str, number: int, share: float) -> None:
+    """Of 100 environments in 20 structures."""
+    assert PruningConfig(unit=unit, number=number).fraction(100, 20) == share

@@ -175,6 +175,13 @@ def test_split_order_takes_what_is_nearest_to_the_mean_of_a_half() -> None:
     assert heavy[:2].tolist() == [3, 1]  # the means are 141 / 15 and 1
 
 
+def test_direct_tells_spots_apart_that_lie_close_for_the_spread_of_all() -> None:
+    """64 pairs along a line, the two of a pair a thousandth as far from each other as the pairs."""
+    points = (np.arange(64.0)[:, None] + [0.0, 1e-3]).reshape(-1, 1)
+    order = order_of("direct", points)
+    assert sorted(row // 2 for row in order[:64]) == list(range(64))
+
+
 def test_direct_visits_every_planted_blob_first() -> None:
     rng = np.random.default_rng(1)
     centres = rng.normal(size=(8, 4))
@@ -247,4 +254,5 @@ def test_bandwidth_is_the_distance_to_the_eighth_neighbour() -> None:
     assert bandwidth(line) == NEIGHBOUR / 2  # four on either side
     assert bandwidth(line[:3]) == 2.0  # the farthest of two others: 2, 1, 2
     assert bandwidth(line[:1]) == 1.0
+    assert bandwidth(np.zeros((9, 2))) == 1.0
     assert bandwidth(np.arange(30_000.0)[:, None]) == NEIGHBOUR / 2

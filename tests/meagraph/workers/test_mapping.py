@@ -74,7 +74,7 @@ def test_what_is_kept_is_not_done_again(two: Workers) -> None:
     again = Counting()
     found = [int(value[0]) for (value,) in map_chunks(again, range(5), two, kept="squares")]
     assert found == [0, 1, 4, 9, 16]
-    assert again.seen == [3]  # the last was done before the run failed
+    assert set(again.seen) in ({3}, {3, 4})  # the last may have been done before the run failed
 
 
 def test_the_error_of_a_chunk_has_the_chunk(two: Workers) -> None:

@@ -16,11 +16,11 @@ from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.evaluation.quests import SETS, QuestsConfig, QuestsMeasures, SetFigures
 from meagraph.progress import Progress, silent
 from meagraph.pruning.plan import PruningPlan
+from meaviz.common import Shared
 from meaviz.jobs import plan_jobs
 from meaviz.jobs import shared as in_common
 from meaviz.jobs.chain import RANK
 from meaviz.jobs.workflow import EXPORT, Workflow
-from meaviz.projects.common import Shared
 from meaviz.session import Session
 from meaviz.views.cost import CostView
 from tests.support.jobs import AtOnce, Held

@@ -108,3 +108,30 @@ def test_results_of_other_settings_are_others(niobium: AtomicDataset) -> None:
     kept = one_analysis(replace(second, survey=other))
     assert kept.survey is other
     assert kept.learned is first.learned
+
+
+def test_what_sessions_show_is_not_read_from_the_cache_again(
+    write_dataset: Callable[..., Path],
+    structures: tuple[Atoms, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """But for other settings it is, and once no session shows it any more."""
+    asked: list[PipelineConfig] = []
+
+    def recall(dataset: AtomicDataset, config: PipelineConfig) -> Analysis:
+        asked.append(config)
+        return analysis(dataset)
+
+    monkeypatch.setenv("MEAVIZ_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(opening, "recall_analysis", recall)
+    path, other = write_dataset(structures), PipelineConfig(seed=7)
+    sessions = [opened(path), opened(path)]
+    assert asked == [PipelineConfig()]
+    assert sessions[0].data.survey is sessions[1].data.survey is not None
+    opening.open_files([path], other, lambda *at: None)
+    assert asked == [PipelineConfig(), other]
+    sessions.clear()
+    gc.collect()
+    sessions.append(opened(path))
+    assert asked[2:] == [PipelineConfig()]

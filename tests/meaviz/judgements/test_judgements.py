@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -457,3 +459,15 @@ def test_numbers_of_acts_take_no_memory(data: AtomicDataset) -> None:
     assert np.flatnonzero(found.outlier).tolist() == [0]
     assert np.flatnonzero(found.disputed).tolist() == [2]
     assert [act.author for act in found.of(2)] == ["Bob", "Ana"]
+
+
+def test_who_looks_at_equal_content_shares_what_is_equal_in_it() -> None:
+    """Of all environments, which each session of a server would hold; judgements themselves are not shared."""
+    first, second, other = (read_judgements(dataset_of(places)) for places in ((0, 1, 0), (0, 1, 0), (0, 1, 2)))
+    assert first.twin is second.twin
+    assert first.twin.tolist() == [0, 1, 2, 3, 0]
+    assert other.twin.tolist() == [0, 1, 2, 3, 4, 5]
+    known = weakref.ref(first.twin)
+    del first, second
+    gc.collect()
+    assert known() is None

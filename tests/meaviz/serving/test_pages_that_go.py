@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -114,3 +115,12 @@ def test_a_clock_that_is_set(days: float, known: bool, tmp_path: Path, monkeypat
     monkeypatch.setattr(time, "time", lambda: now + days * DAY)
     assert (guard.user(HTTPServerRequest(headers=cookie, start_line=line)) == "ana") == known
     assert 0 < guard.passwords.wait("ana") <= 1.0
+
+
+def test_a_page_socket_names_the_figure_that_came_last() -> None:
+    page = PageSocket("", "", document={"args": ["gesture", {"id": "first"}]})
+    assert page.named("gesture") == "first"
+    page.patches += [json.dumps(["gesture", {"type": "object", "id": "second"}]), '["no gesture"]']
+    assert page.named("gesture") == "second"
+    with pytest.raises(KeyError):
+        page.named("nothing")

@@ -200,3 +200,16 @@ def test_next_place_by_hand() -> None:
     assert [next_place(shown, place, 1) for place in (-1, 1, 2, 6, 9)] == [1, 4, 4, 1, 1]
     assert [next_place(shown, place, -1) for place in (9, 6, 5, 1, 0)] == [6, 4, 4, 6, 6]
     assert next_place(np.empty(0, dtype=int), 3, 1) == -1
+
+
+def test_the_places_of_a_map_are_the_maps_own(open_session: Callable[..., Session]) -> None:
+    """Each page on a server would hold a copy of them, and one of each coordinate."""
+    first, second = open_session(), open_session()
+    planes = []
+    for session in (first, second):
+        assert session.data.properties is not None
+        planes.append(session.data.properties.plane("umap_1", "umap_2"))
+        turned = session.data.properties.plane("umap_2", "umap_1")
+        assert turned.tolist() == planes[0][:, ::-1].tolist()
+    assert first.data.survey is not None
+    assert planes[0] is planes[1] is first.data.survey.projection.xy

@@ -137,6 +137,18 @@ def test_recolouring_needs_no_new_aggregation(monkeypatch):
     assert layer.look(VIEW)
 
 
+def test_a_raster_holds_five_bytes_a_pixel_beside_its_image():
+    """Each page on a server holds its own: the point that a pixel shows and its opacity, and nothing as long as N."""
+    xy = np.random.default_rng(0).uniform(0, 10, (3000, 2)).astype(np.float32)
+    layer = RasterLayer(figure(), xy, VIEW)
+    level = levels(len(xy), None, None)
+    layer.arrange(level)
+    layer.paint(np.full(len(xy), RED), LIGHT)
+    held = [value for value in vars(layer).values() if isinstance(value, np.ndarray)]
+    own = [value for value in held if value is not xy and value is not level]
+    assert sum(value.nbytes for value in own) <= 5 * VIEW.width * VIEW.height
+
+
 def test_scatter_keeps_rows_and_colours_together():
     xy = np.arange(20, dtype=np.float32).reshape(10, 2)
     rgba = pack([f"#{i:06X}" for i in range(10)])

@@ -11,10 +11,10 @@ from meagraph.datasets import AtomicDataset, from_atoms
 from meagraph.descriptors import Descriptors
 from meagraph.errors import Cancelled
 from meagraph.inspection.findings import examine_labels
+from meaviz.common import Shared
 from meaviz.jobs import examiner
 from meaviz.jobs.examiner import Examiner
 from meaviz.jobs.workflow import Workflow
-from meaviz.projects.common import Shared
 from meaviz.session import Session
 from meaviz.views.data.view import DataView
 from meaviz.views.histograms import HistogramsView
