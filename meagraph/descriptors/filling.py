@@ -30,7 +30,7 @@ from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
 from meagraph.workers.beside import beside
 
-CHUNK = 2048  # environments between two reports of progress, and at most lost by a kill
+CHUNK = 2048  # environments between two reports of progress; a kill loses those chunks that are worked on
 TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
 SILENCE = 2.0  # seconds after which a slow descriptor reports within a chunk
 STALE = 7 * 86_400  # seconds after which what a killed run has left is thrown away

@@ -58,25 +58,18 @@ def structure_means(
     def told(chunk: slice) -> str:
         return frames_in_words(dataset, range(chunk.start, chunk.stop))
 
-    moments = map_chunks(
+    over_chunks = partial(map_chunks, chunks=chunks, workers=workers, total=len(chunks), told=told)
+    moments = over_chunks(
         partial(moments_of, shared, offsets),
-        chunks,
-        workers,
-        total=len(chunks),
         message="outliers: main components",
-        told=told,
         kept="moments",
         progress=part(progress, 0.0, 0.4),
     )
     count, centre, gram = merged(list(moments))
     size, axes = (np.ascontiguousarray(found[..., ::-1][..., :COMPONENTS]) for found in np.linalg.eigh(gram))
-    parts = map_chunks(
+    parts = over_chunks(
         partial(means_of, shared, offsets, centre, axes),
-        chunks,
-        workers,
-        total=len(chunks),
         message="outliers: means of structures",
-        told=told,
         kept="means",
         progress=part(progress, 0.4, 1.0),
     )
