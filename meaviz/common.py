@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import panel as pn
 
 T = TypeVar("T")
+KEY = "meaviz: results in common"  # of what :func:`shared` gives, in Panel's cache of the process
 
 
 class Shared:
@@ -38,4 +39,4 @@ class Shared:
 
 def shared() -> Shared:
     """What the sessions of this process share."""
-    return pn.state.as_cached("meaviz: results in common", Shared)
+    return pn.state.as_cached(KEY, Shared)

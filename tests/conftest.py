@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import gc
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -41,10 +42,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test has an empty cache and log, never the user's; no job of the app goes on when it has ended."""
+    """Every test has an empty cache and log, never the user's; no job of the app goes on when it has ended.
+
+    Nor does one find what a session of an earlier one holds that nobody has collected yet.
+    """
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEAVIZ_CACHE", str(folder))
     monkeypatch.setenv("MEAVIZ_STATE", str(tmp_path / "state"))
+    if (common := sys.modules.get("meaviz.common")) is not None:
+        common.pn.state.cache.pop((common.KEY,), None)
     yield folder
     wait_for_jobs()
 
