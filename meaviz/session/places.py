@@ -52,7 +52,7 @@ class Places:
     def at(cls, root: str | Path | None, *, results: str | Path | None = None, writable: bool = True) -> Places:
         """Confined to ``root``; with None free, and starting at the current folder. Raises MEAGraphError.
 
-        The folder for ``results`` is made where it is missing.
+        Where the current folder is gone it is the user's own. The folder for ``results`` is made where it is missing.
         """
         if results is not None:
             try:
@@ -64,7 +64,7 @@ class Places:
                 ) from error
             results = Path(results).expanduser().resolve()
         if root is None:
-            return cls(Path.cwd(), results=results, writable=writable)
+            return cls(_here(), results=results, writable=writable)
         folder = Path(root).expanduser()
         if not folder.is_dir():
             raise MEAGraphError(f"{root}: expected a folder to open files from, but it is none. Name another (--root).")
@@ -189,6 +189,14 @@ class Places:
         if stat.S_ISDIR(status.st_mode):
             return Entry(path.name, str(path), True, 0)
         return Entry(path.name, str(path), False, status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+
+def _here() -> Path:
+    """The current folder; the user's own where that has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path.home()
 
 
 def missing(paths: Sequence[str]) -> bool:

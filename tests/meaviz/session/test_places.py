@@ -84,6 +84,18 @@ def test_without_a_root_everything_may_be_opened(root: Path, monkeypatch: pytest
     assert places.path_of("/etc") == Path("/etc")
 
 
+def test_a_session_begins_at_home_where_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Places.at(None).root == tmp_path
+    monkeypatch.chdir(tmp_path)
+
+
 def test_a_root_must_be_a_folder(root: Path) -> None:
     for wrong in ("b.extxyz", "nowhere"):
         with pytest.raises(MEAGraphError, match="expected a folder"):
