@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 import param
 from panel.util import edit_readonly
 
+from meaviz.components import scripted  # noqa: F401 -- what tabs bring later must be known when the page is served
 from meaviz.components.connection import Connection
 from meaviz.components.shortcuts import Shortcuts, when_loaded
 from meaviz.components.splitter import Splitter, after, before

@@ -24,6 +24,7 @@ from meagraph.errors import Cancelled
 from meagraph.progress import Progress
 from meaviz import app
 from meaviz.app import build
+from meaviz.components.scripted import SCRIPTED
 from meaviz.jobs import ending, opening
 from meaviz.session import Session
 from meaviz.views import TABS
@@ -119,6 +120,28 @@ def test_a_page_comes_without_what_only_its_tabs_and_jobs_need() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_a_page_is_told_of_all_components_before_their_tabs_are_loaded() -> None:
+    """Bokeh tells a page of them when it is served; what it is not told of then it cannot show. One of HoloViews, of
+    rasters that are looked up on the server, is used nowhere here.
+    """
+    script = (
+        "import meaviz.app\n"
+        "from bokeh.model import DataModel, Model\n"
+        "from meaviz.views import load_tabs\n"
+        "def known():\n"
+        "    kinds = Model.model_class_reverse_map.items()\n"
+        "    return {name for name, kind in kinds if issubclass(kind, DataModel) and 'holoviews' not in name}\n"
+        "before = known()\n"
+        "load_tabs()\n"
+        "print(len(before), *(known() - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    count, *late = done.stdout.split()
+    assert int(count) >= len(SCRIPTED)
+    assert late == []
 
 
 def test_tabs_are_loaded_soon_after_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
