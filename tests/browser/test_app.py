@@ -17,6 +17,7 @@ from bokeh.command.util import build_single_handler_application
 from panel.io.session import generate_session
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from meagraph.model.settings import TrainingConfig
 from meagraph.pipeline.config import PipelineConfig
 from meagraph.recipe import replay
 from meaviz.app import build
@@ -112,7 +113,7 @@ def test_served_script_shows_nothing_without_its_token(
 @pytest.mark.browser
 def test_the_main_job_on_the_demo(open_app: Callable[..., Session], page: Page, tmp_path: Path) -> None:
     """Open the demo, lasso, inspect, flag, prune, export, and read the export back."""
-    session = open_app()
+    session = open_app(config=PipelineConfig(training=TrainingConfig(epochs=4)))  # by default 12, which take a minute
     wait_map(page, session)
     data, survey = session.data.dataset, session.data.survey
     assert data.n_environments >= 10_000
