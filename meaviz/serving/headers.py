@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from typing import Any
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 
 HOST = re.compile(r"[\w.:\[\]-]+")
 SCRIPT = re.compile(rb"<script(?=[\s>])")
+COOKIE_SECURE = re.compile(r";\s*secure\s*(;|$)", re.IGNORECASE)
 FIXED = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",  # with none at all, the door's own form would come from nowhere
@@ -19,11 +21,21 @@ FIXED = {
 }
 
 
+class SecureCookies(HTTPHeaders):
+    """Headers whose cookies travel by https alone, whoever sets them: those of an account come from Panel, without."""
+
+    def add(self, name: str, value: str, **how: Any) -> None:
+        """Add a header of this ``name``."""
+        if name.lower() == "set-cookie" and not COOKIE_SECURE.search(value):
+            value += "; Secure"
+        super().add(name, value, **how)
+
+
 class Headers(OutputTransform):
     """Adds the headers to an answer. ``framed``: pages of others may show it in a frame of theirs."""
 
     def __init__(self, request: HTTPServerRequest, *, framed: bool = False) -> None:
-        self._host, self._framed = request.host, framed
+        self._host, self._framed, self._secure = request.host, framed, request.protocol == "https"
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -42,7 +54,7 @@ class Headers(OutputTransform):
         headers["Content-Security-Policy"] = policy(self._host, nonce=nonce, framed=self._framed)
         if "Server" in headers:
             del headers["Server"]
-        return status_code, headers, chunk
+        return status_code, SecureCookies(headers) if self._secure else headers, chunk
 
 
 def policy(host: str, *, nonce: str = "", framed: bool = False) -> str:

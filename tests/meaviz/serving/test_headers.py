@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from meaviz.serving.headers import FIXED, Headers, policy
@@ -11,9 +12,10 @@ from meaviz.serving.headers import FIXED, Headers, policy
 PAGE = b"<html><script>one()</script><script\n src='x.js'></script><script type='json'>{}</script><scripted></scripted>"
 
 
-def answer(chunk: bytes, kind: str, *, framed: bool = False) -> tuple[HTTPHeaders, bytes]:
+def answer(chunk: bytes, kind: str, *, framed: bool = False, protocol: str = "http") -> tuple[HTTPHeaders, bytes]:
     line = RequestStartLine("GET", "/", "HTTP/1.1")
     request = HTTPServerRequest(headers=HTTPHeaders({"Host": "localhost:5006"}), start_line=line)
+    request.protocol = protocol
     headers = HTTPHeaders({"Content-Type": kind, "Content-Length": str(len(chunk)), "Server": "TornadoServer/6"})
     status, headers, chunk = Headers(request, framed=framed).transform_first_chunk(200, headers, chunk, True)
     assert status == 200
@@ -56,3 +58,14 @@ def test_a_frame_of_another_page() -> None:
     headers, _ = answer(PAGE, "text/html", framed=True)
     assert "X-Frame-Options" not in headers
     assert "frame-ancestors" not in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(("protocol", "added"), [("http", ""), ("https", "; Secure")])
+def test_cookies_of_a_page_by_https_travel_by_it_alone(protocol: str, added: str) -> None:
+    headers, _ = answer(PAGE, "text/html", protocol=protocol)
+    for cookie in ("a=1", "b=2; Path=/x; secure"):  # Tornado adds them last
+        headers.add("Set-Cookie", cookie)
+    headers.add("X-Other", "a=1")
+    assert headers.get_list("Set-Cookie") == ["a=1" + added, "b=2; Path=/x; secure"]
+    assert headers.get_list("X-Other") == ["a=1"]
+    assert headers["Content-Type"] == "text/html"
