@@ -17,7 +17,7 @@ from meagraph.workers import HERE, Workers
 from meagraph.workers.beside import processes_for
 
 CHUNK = 8192  # environments of a task, seconds of work; structures of equal content are looked at once
-ALONE = 50_000  # environments up to which this process is done before others have started
+ALONE = 200_000  # environments up to which this process is done before others have started
 REPORT = 2048  # the same where this process works, which is to hear of a cancellation soon
 
 

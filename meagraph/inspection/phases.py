@@ -39,7 +39,7 @@ PHASES = (
 )
 MOST = 18  # nearest atoms that are looked at
 CHUNK = 20_000  # environments at a time, or one structure
-ALONE = 100_000  # environments up to which this process is done before others have started
+ALONE = 300_000  # environments up to which this process is done before others have started
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,8 +95,8 @@ def test_a_chunk_on_which_a_process_died_is_done_here(niobium: AtomicDataset, ch
 
 
 def test_errors_come_from_there(niobium: AtomicDataset, chunks: list[np.ndarray]) -> None:
-    frame = int(np.flatnonzero(niobium.sizes == FATEFUL)[0])
-    with pytest.raises(MEAGraphError, match=rf"frame {frame}.*no way"):
+    frames = "|".join(map(str, np.flatnonzero(niobium.sizes == FATEFUL)))  # whichever comes first
+    with pytest.raises(MEAGraphError, match=rf"frame ({frames}) .*no way"):
         list(by_processes(niobium, chunks, "says"))
     with pytest.raises(ZeroDivisionError):
         list(by_processes(niobium, chunks, "fails"))
