@@ -74,7 +74,8 @@ def bare(found: Found, structures: NDArray[np.integer]) -> Structures:
     The arrays are the caller's own, whatever those that they come from are mapped from.
     """
     few = replace(found.structures, layouts=(), columns=()).taken(structures)
-    return replace(few, **{name: np.array(getattr(few, name)) for name in BARE})
+    own: dict[str, Any] = {name: np.array(getattr(few, name)) for name in BARE}
+    return replace(few, **own)
 
 
 def shared(dataset: AtomicDataset, workers: Workers) -> Found:

@@ -25,7 +25,7 @@ def reach_of(atoms: Atoms) -> float:
 
 def completed(cells: Floats) -> Floats:
     """The ``cells`` (s, 3, 3) with unit vectors at right angles in the place of those that are zero."""
-    missing = np.flatnonzero(~cells.any(axis=2).all(axis=1))
+    missing = np.flatnonzero((cells == 0.0).all(axis=2).any(axis=1))
     if len(missing):
         cells = cells.copy()
         cells[missing] = [complete_cell(cells[row]) for row in missing]
