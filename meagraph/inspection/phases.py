@@ -111,7 +111,7 @@ def _pairs(
 
     from meagraph.inspection.reach import completed, reaches
 
-    cells = completed(few.cells)
+    cells = completed(few.cells, few.pbc)
     finders, parts = [], []
     for row, reach in enumerate(reaches(few.positions, few.offsets, cells, few.pbc).tolist()):
         finders.append(NeighborList(cutoff=reach, full_list=False))  # each holds what it found

@@ -8,6 +8,8 @@ from ase import Atoms
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
+from meagraph.datasets.checks import DEGENERATE
+
 EXPECTED = 40  # atoms within reach of one in the bulk; half of them at a surface
 ROOM = 3.0  # Å that atoms take up beyond the outermost centres
 
@@ -20,11 +22,25 @@ def reach_of(atoms: Atoms) -> float:
     The widest empty gap along each vector of the cell is no part of it, so vacuum does not count.
     """
     offsets = np.array([0, len(atoms)])
-    return float(reaches(atoms.positions, offsets, completed(atoms.cell.array[None]), atoms.pbc[None])[0])
+    cells = completed(atoms.cell.array[None], atoms.pbc[None])
+    return float(reaches(atoms.positions, offsets, cells, atoms.pbc[None])[0])
 
 
-def completed(cells: Floats) -> Floats:
-    """The ``cells`` (s, 3, 3) with unit vectors at right angles in the place of those that are zero."""
+def completed(cells: Floats, periodic: NDArray[np.bool_]) -> Floats:
+    """The ``cells`` (s, 3, 3) with unit vectors at right angles in the place of those that are zero.
+
+    Of a cell without volume all vectors along which nothing repeats are taken for such.
+    """
+    whole = _without_zeros(cells)
+    edges = np.linalg.norm(whole, axis=2).prod(axis=1)
+    flat = np.flatnonzero((np.abs(np.linalg.det(whole)) <= DEGENERATE * edges) & ~periodic.all(axis=1))
+    if len(flat):
+        whole = whole.copy()
+        whole[flat] = _without_zeros(np.where(periodic[flat][:, :, None], whole[flat], 0.0))
+    return whole
+
+
+def _without_zeros(cells: Floats) -> Floats:
     missing = np.flatnonzero((cells == 0.0).all(axis=2).any(axis=1))
     if len(missing):
         cells = cells.copy()

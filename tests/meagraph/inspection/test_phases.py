@@ -173,13 +173,9 @@ def test_the_reach_of_many_follows_from_what_each_fills(seed: int) -> None:
         places = rng.normal(scale=4.0, size=(rng.integers(1, 9), 3))
         structures.append(Atoms("Nb" * len(places), places, cell=cell if seed % 2 else cell[::-1], pbc=periodic))
     offsets = np.cumsum([0, *map(len, structures)])
-    cells = completed(np.array([atoms.cell.array for atoms in structures]))
-    found = reaches(
-        np.concatenate([atoms.positions for atoms in structures]),
-        offsets,
-        cells,
-        np.array([atoms.pbc for atoms in structures]),
-    )
+    periodic = np.array([atoms.pbc for atoms in structures])
+    cells = completed(np.array([atoms.cell.array for atoms in structures]), periodic)
+    found = reaches(np.concatenate([atoms.positions for atoms in structures]), offsets, cells, periodic)
     for atoms, reach in zip(structures, found, strict=True):
         cell = atoms.cell.complete()
         filled = cell.volume
@@ -192,6 +188,14 @@ def test_the_reach_of_many_follows_from_what_each_fills(seed: int) -> None:
                 filled *= np.ptp(places) + room
         assert reach == pytest.approx((3 * EXPECTED / (4 * np.pi) * filled / len(atoms)) ** (1 / 3), rel=1e-9)
         assert reach == reach_of(atoms)
+
+
+def test_a_molecule_in_a_cell_without_volume_is_looked_at_as_without_a_cell() -> None:
+    methane = Atoms("CH4", [[0, 0, 0], *(0.63 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]))])
+    flat = methane.copy()
+    flat.cell = [[5.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 5.0]]
+    assert reach_of(flat) == reach_of(methane)
+    assert phases(flat).coordination.tolist() == [4, 1, 1, 1, 1]
 
 
 def test_it_can_be_stopped() -> None:
