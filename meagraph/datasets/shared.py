@@ -17,6 +17,8 @@ from meagraph.datasets.dataset import AtomicDataset, describe_frame
 from meagraph.datasets.store import HEADER, SUFFIX, write_store
 from meagraph.workers import Workers
 
+BARE = ("offsets", "numbers", "positions", "cells", "pbc")
+
 
 class Found(Protocol):
     """What a task needs of a dataset."""
@@ -63,8 +65,17 @@ class Handed:
 
 def handed(dataset: AtomicDataset, structures: NDArray[np.integer]) -> Handed:
     """The ``structures`` of ``dataset`` with these numbers, small enough to send to another process."""
-    few = replace(dataset.structures, layouts=(), columns=()).taken(structures)
-    return Handed(few, tuple(dataset.locate(int(index)) for index in structures))
+    return Handed(bare(dataset, structures), tuple(dataset.locate(int(index)) for index in structures))
+
+
+def bare(found: Found, structures: NDArray[np.integer]) -> Structures:
+    """Nothing but atoms, cells and periodicity of the ``structures`` with these ascending numbers, one after the other.
+
+    The arrays are the caller's own, whatever those that they come from are mapped from.
+    """
+    few = replace(found.structures, layouts=(), columns=()).taken(structures)
+    own: dict[str, Any] = {name: np.array(getattr(few, name)) for name in BARE}
+    return replace(few, **own)
 
 
 def shared(dataset: AtomicDataset, workers: Workers) -> Found:
@@ -95,9 +106,7 @@ def frames_in_words(dataset: AtomicDataset, structures: Sequence[int] | NDArray[
 
 @functools.lru_cache(maxsize=4)
 def _structures(folder: str) -> Structures:
-    offsets, numbers, positions, cells, pbc, layout = (
-        _array(folder, name) for name in ("offsets", "numbers", "positions", "cells", "pbc", "layout")
-    )
+    offsets, numbers, positions, cells, pbc, layout = (_array(folder, name) for name in (*BARE, "layout"))
     return Structures(offsets, numbers, positions, cells, pbc, layout, layouts=(), columns=())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +38,7 @@ from meagraph.errors import MEAGraphError
 from meagraph.files import array_from_text, read_array, text_of_array, write_json
 from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers
+from meagraph.workers.beside import processes_for
 
 METHODS: dict[str, Callable[[DescriptorConfig, tuple[int, ...]], tuple[dict[str, Any], Maker]]] = {
     "soap": soap,
@@ -154,7 +154,7 @@ def compute_descriptors(
     parameters, _ = recipe(dataset, config, species)
     made = Making(config, tuple(species or dataset.species))
     kind = KINDS[config.method]
-    processes = (os.cpu_count() or 1) if dataset.n_environments > kind.parallel_above and not workers.elsewhere else 1
+    processes = 1 if workers.elsewhere else processes_for(dataset.n_environments, kind.parallel_above)
     beside, within = (1, processes) if kind.within else (processes, 1)
     if into is None:
         if context:

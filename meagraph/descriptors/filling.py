@@ -9,7 +9,6 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 
 from meagraph.cache import read_cached
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.shared import Found, Handed, frames_in_words, handed, shared
+from meagraph.datasets.chunks import by_processes
+from meagraph.datasets.shared import Found, frames_in_words, shared
 from meagraph.descriptors.settings import Maker
 from meagraph.errors import Cancelled, MEAGraphError
 from meagraph.files import write_json
 from meagraph.memory import ran_out, shortage
 from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
-from meagraph.workers.beside import beside
 
 CHUNK = 2048  # environments between two reports of progress; a kill loses those chunks that are worked on
 TOGETHER = 4  # chunks of a task: a second of work, a few megabytes of result
@@ -215,7 +214,9 @@ def _described(
     each = list(_chunks(indices, dataset.sizes))
     if not workers.elsewhere:
         if processes > 1:
-            yield from _beside(dataset, each, made, processes)
+            found = by_processes(functools.partial(describe_chunk, made), dataset, each, processes)
+            for chunk, rows in zip(each, found, strict=True):
+                yield chunk, np.split(rows, np.cumsum(dataset.sizes[chunk])[:-1])
             return
         maker = made.maker()
         for chunk in each:
@@ -234,33 +235,17 @@ def _described(
         yield chunk, np.split(rows, np.cumsum(dataset.sizes[chunk])[:-1])
 
 
-def _beside(
-    dataset: AtomicDataset, chunks: Sequence[NDArray[np.intp]], made: Made, processes: int
-) -> Iterator[tuple[NDArray[np.intp], Iterable[NDArray[np.floating]]]]:
-    """The same of ``chunks``, by ``processes`` beside this one, which are told the few atoms of each."""
-    done = 0
-    while done < len(chunks):
-        few = (handed(dataset, chunk) for chunk in chunks[done:])
-        try:
-            for rows in beside(functools.partial(describe_handed, made), few, processes):
-                yield chunks[done], np.split(rows, np.cumsum(dataset.sizes[chunks[done]])[:-1])
-                done += 1
-        except BrokenExecutor:  # a process died, as where memory runs out: by itself here, a chunk may have enough
-            yield chunks[done], compute(dataset, chunks[done], made.maker())
-            done += 1
-
-
-def describe_handed(made: Made, few: Handed) -> NDArray[np.float32]:
-    """Descriptors (n, D) of a ``few`` structures."""
-    return describe_chunks(few, made, [np.arange(len(few.structures))])
-
-
 def describe_chunks(found: Found, made: Made, chunks: Sequence[NDArray[np.intp]]) -> NDArray[np.float32]:
     """A task: descriptors (n, D) of all structures in a few ``chunks``, one after the other."""
     maker = made.maker()
     return np.concatenate(
         [np.asarray(rows, dtype=np.float32) for chunk in chunks for rows in compute(found, chunk, maker)]
     )
+
+
+def describe_chunk(made: Made, found: Found, structures: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The same of one chunk."""
+    return describe_chunks(found, made, [structures])
 
 
 def _chunks(indices: NDArray[np.intp], sizes: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
-from meagraph.datasets.shared import Found, frames_in_words, shared
+from meagraph.datasets.chunks import cut, over_chunks
+from meagraph.datasets.shared import Found
 from meagraph.force_field.field import Fitted, fit_roughly, new_field, pair_slopes, usual_distance
 from meagraph.progress import Progress, part, silent
-from meagraph.workers import HERE, Workers, map_chunks
+from meagraph.workers import HERE, Workers
+from meagraph.workers.beside import processes_for
 
 CHUNK = 8192  # environments of a task, seconds of work; structures of equal content are looked at once
+ALONE = 200_000  # environments up to which this process is done before others have started
 REPORT = 2048  # the same where this process works, which is to hear of a cancellation soon
 
 
@@ -34,7 +36,8 @@ class Observed:
 def observe(dataset: AtomicDataset, *, seed: int = 0, workers: Workers = HERE, progress: Progress = silent) -> Observed:
     """Fit the quick field to a sample of the dataset's own forces and look at all neighbourhoods with it.
 
-    Structures of equal content are looked at once, chunk by chunk, by ``workers``.
+    Structures of equal content are looked at once, chunk by chunk, by ``workers`` where these are elsewhere; else of
+    more than ALONE environments by processes of this machine.
     """
     order = np.random.default_rng(seed).permutation(dataset.n_structures)
     usual = usual_distance(dataset, order)
@@ -47,16 +50,16 @@ def observe(dataset: AtomicDataset, *, seed: int = 0, workers: Workers = HERE, p
     nearest, shell = np.empty(dataset.n_environments), np.empty(dataset.n_environments)
     forces = np.full_like(dataset.forces, np.nan)
     features = np.empty((dataset.n_structures, field.width))
-    distinct = np.unique(dataset.first_equal)
-    chunks = list(_chunks(distinct, dataset.sizes, CHUNK if workers.elsewhere else REPORT))
-    seeing = Seeing(dataset.species, usual, None if fitted is None else fitted.coefficients)
-    looks = map_chunks(
-        functools.partial(look, shared(dataset, workers), seeing),
+    processes = processes_for(dataset.n_environments, ALONE)
+    most = CHUNK if workers.elsewhere or processes > 1 else REPORT
+    chunks = cut(np.unique(dataset.first_equal), dataset.sizes, most)
+    looks = over_chunks(
+        functools.partial(look, Seeing(dataset.species, usual, None if fitted is None else fitted.coefficients)),
+        dataset,
         chunks,
         workers,
-        total=len(chunks),
+        processes=processes,
         message="outliers: quick force field",
-        told=lambda chunk: frames_in_words(dataset, chunk),
         kept="seen",
         progress=part(progress, 0.3, 1.0),
     )
@@ -82,7 +85,7 @@ class Seeing:
 
 
 def look(
-    found: Found, seeing: Seeing, structures: NDArray[np.int64]
+    seeing: Seeing, found: Found, structures: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """A task: nearest atom (n,), coordination (n,), forces (n, 3) and features (s, W) of some ``structures`` (s,).
 
@@ -101,9 +104,3 @@ def look(
         if fitted is not None and slopes is not None:
             forces.append(around.forces(field, fitted, slopes))
     return np.concatenate(nearest), np.concatenate(shell), np.concatenate(forces), np.array(features)
-
-
-def _chunks(indices: NDArray[np.int64], sizes: NDArray[np.int64], most: int) -> Iterator[NDArray[np.int64]]:
-    """Pieces of ``indices`` of about ``most`` environments and at least one structure."""
-    place = (np.cumsum(sizes[indices]) - sizes[indices]) // most
-    return (piece for piece in np.split(indices, np.flatnonzero(np.diff(place)) + 1))

@@ -17,6 +17,7 @@ MOST = 18  # nearest atoms that are looked at: the two shells of the simple cubi
 AROUND = 14  # nearest atoms that say how dense and how one-sided a place is
 ENOUGH = 3  # neighbours of known Frank-Kasper polyhedra, at least, that tell one of their phases
 CLEAR = 0.9  # share of them that must fit it
+SIZES = 64  # of distances between neighbours, by which these are counted
 UNRESOLVED, FCC, HCP, BCC, SC, DIAMOND, HEXAGONAL, A15, LAVES, FRANK_KASPER, ICOSAHEDRAL = range(11)
 # (common neighbours, bonds among them, bonds in the longest chain of these) as one number
 FCC_BOND, HCP_BOND, FOUR, FIVE, SIX, SC_NEAR, SC_FAR = 40201, 40202, 40404, 50505, 60606, 81212, 60707
@@ -85,26 +86,72 @@ def around_rank(values: Floats, count: int) -> tuple[float, float]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _bond(points: Floats, k: int, bonds: int, joined: Indices, squares: Floats) -> float:
-    """Bond the ``bonds`` nearest pairs of ``k`` points: bits into ``joined``; the gap in Å to the pair after them."""
-    m = 0
+def squares_between(points: Floats, k: int, out: Floats) -> None:
+    """Squares of the distances between the first ``k`` of ``points`` into ``out``, infinite on its diagonal."""
     for a in range(k):
-        for b in range(a + 1, k):
+        out[a, a] = np.inf
+        for b in range(a):
             x, y, z = points[a, 0] - points[b, 0], points[a, 1] - points[b, 1], points[a, 2] - points[b, 2]
-            squares[m] = x * x + y * y + z * z
-            m += 1
-    low, high = around_rank(squares[:m].copy(), bonds)
-    low, high = np.sqrt(low), np.sqrt(high)
-    limit = (0.5 * (low + high)) ** 2
-    joined[:k] = 0
-    m = 0
+            out[a, b] = out[b, a] = x * x + y * y + z * z
+
+
+@numba.njit(cache=True, nogil=True)
+def around_bond(squares: Floats, k: int, bonds: int, per: float, count: Indices, room: Floats) -> tuple[float, float]:
+    """The largest of the ``bonds`` smallest squares between ``k`` points, and the smallest of the others.
+
+    They are counted by their size first, in ``per`` parts of 1 Å², so that only those about the rank must be compared;
+    ``count`` and ``room`` are for that.
+    """
+    last = count.size - 1.0
+    count[:] = 0
     for a in range(k):
-        for b in range(a + 1, k):
-            if squares[m] < limit:
-                joined[a] |= 1 << b
-                joined[b] |= 1 << a
-            m += 1
-    return float(high - low)
+        for b in range(a):
+            count[int(min(squares[a, b] * per, last))] += 1
+    left, size = bonds, 0
+    while count[size] < left:
+        left -= count[size]
+        size += 1
+    found, beyond = 0, np.inf
+    for a in range(k):
+        for b in range(a):
+            own = int(min(squares[a, b] * per, last))
+            if own == size:
+                room[found] = squares[a, b]
+                found += 1
+            beyond = min(beyond, squares[a, b] if own > size else np.inf)
+    if left == found:
+        return room[:found].max(), beyond
+    return around_rank(room[:found], left)
+
+
+@numba.njit(cache=True, nogil=True)
+def _bond(squares: Floats, k: int, bonds: int, far: float, count: Indices, room: Floats) -> tuple[float, float]:
+    """Behind the ``bonds`` nearest pairs of ``k`` points, most of them within ``far``: the gap to the next in Å.
+
+    With it comes the square of its middle.
+    """
+    per = count.size / max(4.0 * far * far, 1e-300)
+    low, high = around_bond(squares, k, bonds, per, count, room)
+    low, high = np.sqrt(low), np.sqrt(high)
+    return high - low, (0.5 * (low + high)) ** 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _joined(squares: Floats, k: int, limit: float, one: int, other: int, joined: Indices) -> bool:
+    """Which of ``k`` points are nearer to each other than the root of the ``limit``: bits of each into ``joined``.
+
+    False, and no more of them, once one has other numbers than the signatures ``one`` and ``other`` have in common.
+    """
+    for a in range(k):
+        bits, common = 0, 0
+        for b in range(k):
+            near = int(squares[a, b] < limit)
+            bits |= near << b
+            common += near
+        if common != one // 10000 and common != other // 10000:
+            return False
+        joined[a] = bits
+    return True
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,10 +182,6 @@ def _signature(joined: Indices, a: int, k: int) -> int:
 @numba.njit(cache=True, nogil=True)
 def _made_of(joined: Indices, k: int, one: int, count: int, other: int) -> bool:
     """``count`` of ``k`` bonds have the signature ``one``, the rest the signature ``other``."""
-    for a in range(k):  # told without the chains
-        common = _set_bits(joined[a])
-        if common != one // 10000 and common != other // 10000:
-            return False
     found = 0
     for a in range(k):
         signature = _signature(joined, a, k)
@@ -150,7 +193,9 @@ def _made_of(joined: Indices, k: int, one: int, count: int, other: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _close_packed(joined: Indices) -> int:
+def _close_packed(squares: Floats, limit: float, joined: Indices) -> int:
+    if not _joined(squares, 12, limit, FCC_BOND, HCP_BOND, joined):
+        return UNRESOLVED
     if _made_of(joined, 12, FCC_BOND, 12, FCC_BOND):
         return FCC
     return HCP if _made_of(joined, 12, FCC_BOND, 6, HCP_BOND) else UNRESOLVED
@@ -183,43 +228,46 @@ def classify(index: Indices, distance: Floats, to: Floats) -> tuple[Codes, Codes
     """
     n = len(index)
     phase, polyhedron = np.zeros(n, np.int8), np.zeros(n, np.int8)
-    squares, joined = np.empty(MOST * (MOST - 1) // 2), np.zeros(MOST, np.int64)
+    squares, joined = np.empty((MOST, MOST)), np.zeros(MOST, np.int64)
+    count, room = np.zeros(SIZES, np.int64), np.empty(MOST * MOST)
     shell = np.empty((12, 3))
     for i in range(n):
-        best, around = 0.0, to[i]
+        best = 0.0
         far = distance[i, 3]
         if 0.0 < far < np.inf and _second_shell(i, index, distance, to, shell):
-            gap = _bond(shell, 12, 24, joined, squares) / far * 0.61  # the second shell lies 1.63 times as far
-            lattice = _close_packed(joined)
-            if gap > best and lattice != UNRESOLVED:
-                best, phase[i] = gap, DIAMOND if lattice == FCC else HEXAGONAL
-        far = distance[i, 11]
-        if 0.0 < far < np.inf:
-            gap = _bond(around, 12, 24, joined, squares) / far
-            lattice = _close_packed(joined)
-            if gap > best and lattice != UNRESOLVED:
-                best, phase[i] = gap, lattice
-            gap = _bond(around, 12, 30, joined, squares) / far
-            if gap > best and _made_of(joined, 12, FIVE, 12, FIVE):
-                best, phase[i], polyhedron[i] = gap, ICOSAHEDRAL, 12
-        far = distance[i, 13]
-        if 0.0 < far < np.inf:
-            gap = _bond(around, 14, 36, joined, squares) / far
-            if gap > best and _made_of(joined, 14, FOUR, 6, SIX):
-                best, phase[i], polyhedron[i] = gap, BCC, 0
-            elif gap > best and _made_of(joined, 14, FIVE, 12, SIX):
-                best, phase[i], polyhedron[i] = gap, FRANK_KASPER, 14
-        for k in (15, 16):
+            squares_between(shell, 12, squares)
+            gap, limit = _bond(squares, 12, 24, 2.0 * far, count, room)
+            gap = gap / far * 0.61  # the second shell lies 1.63 times as far
+            if gap > best:
+                lattice = _close_packed(squares, limit, joined)
+                if lattice != UNRESOLVED:
+                    best, phase[i] = gap, DIAMOND if lattice == FCC else HEXAGONAL
+        known = 0
+        while known < MOST and distance[i, known] < np.inf:
+            known += 1
+        squares_between(to[i], known, squares)
+        for k, bonds in ((12, 24), (12, 30), (14, 36), (15, 39), (16, 42), (18, 60)):
             far = distance[i, k - 1]
-            if 0.0 < far < np.inf:
-                gap = _bond(around, k, 3 * k - 6, joined, squares) / far
-                if gap > best and _made_of(joined, k, FIVE, 12, SIX):
-                    best, phase[i], polyhedron[i] = gap, FRANK_KASPER, k
-        far = distance[i, MOST - 1]
-        if 0.0 < far < np.inf:
-            gap = _bond(around, MOST, 60, joined, squares) / far
-            if gap > best and _made_of(joined, MOST, SC_NEAR, 6, SC_FAR):
-                best, phase[i], polyhedron[i] = gap, SC, 0
+            if not 0.0 < far < np.inf:
+                continue
+            gap, limit = _bond(squares, k, bonds, far, count, room)
+            gap /= far
+            if not gap > best:
+                continue
+            if bonds == 24:
+                lattice = _close_packed(squares, limit, joined)
+                if lattice != UNRESOLVED:
+                    best, phase[i] = gap, lattice
+            elif k == 12:
+                if _joined(squares, 12, limit, FIVE, FIVE, joined) and _made_of(joined, 12, FIVE, 12, FIVE):
+                    best, phase[i], polyhedron[i] = gap, ICOSAHEDRAL, 12
+            elif k == 14 and _joined(squares, 14, limit, FOUR, SIX, joined) and _made_of(joined, 14, FOUR, 6, SIX):
+                best, phase[i], polyhedron[i] = gap, BCC, 0
+            elif k == 18:
+                if _joined(squares, 18, limit, SC_NEAR, SC_FAR, joined) and _made_of(joined, 18, SC_NEAR, 6, SC_FAR):
+                    best, phase[i], polyhedron[i] = gap, SC, 0
+            elif _joined(squares, k, limit, FIVE, SIX, joined) and _made_of(joined, k, FIVE, 12, SIX):
+                best, phase[i], polyhedron[i] = gap, FRANK_KASPER, k
     return phase, polyhedron
 
 

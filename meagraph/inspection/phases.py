@@ -9,17 +9,20 @@ are told by the second shell (Maras et al., Comput. Phys. Commun. 205, 13, 2016)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from meagraph.datasets import AtomicDataset
+from meagraph.datasets.chunks import cut, over_chunks
+from meagraph.datasets.columnar import Structures
+from meagraph.datasets.shared import Found, bare
 from meagraph.inspection.findings.thresholds import BOND
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers
+from meagraph.workers.beside import processes_for
 
 PHASES = (
     "unresolved",
@@ -36,8 +39,7 @@ PHASES = (
 )
 MOST = 18  # nearest atoms that are looked at
 CHUNK = 20_000  # environments at a time, or one structure
-EXPECTED = 40  # atoms within reach of one in the bulk; half of them at a surface
-ROOM = 3.0  # Å that atoms take up beyond the outermost centres
+ALONE = 300_000  # environments up to which this process is done before others have started
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,84 +54,77 @@ class Phases:
     coordination: NDArray[np.int8]  # (N,) atoms within BOND times the sum of covalent radii, 18 at most
 
 
-def find_phases(dataset: AtomicDataset, *, progress: Progress = silent) -> Phases:
+def find_phases(dataset: AtomicDataset, *, workers: Workers = HERE, progress: Progress = silent) -> Phases:
     """Look at the 18 nearest atoms of every environment, CHUNK environments at a time.
 
-    ``progress`` may raise to stop. Structures of equal content are looked at once.
+    Chunks go to ``workers`` where these are elsewhere, of more than ALONE environments else to processes of this
+    machine. ``progress`` may raise to stop. Structures of equal content are looked at once.
     """
-    from meagraph.inspection.phase_loops import classify, nearest, surroundings, tell_polyhedra
-
-    n, offsets, first_equal = dataset.n_environments, dataset.offsets, dataset.first_equal
-    phase, polyhedron = np.zeros(n, np.int8), np.zeros(n, np.int8)
-    around = np.full((n, 3), np.nan, dtype=np.float32)
-    coordination = np.zeros(n, np.int8)
-    radii = covalent_radii[dataset.numbers]
-    for chunk in _chunks(dataset):
-        rows = np.concatenate([np.arange(offsets[one], offsets[one + 1]) for one in chunk])
-        near = nearest(*_pairs([dataset.structures.plain(one) for one in chunk]), len(rows))
-        phase[rows], polyhedron[rows] = classify(*near)
-        found, corners = phase[rows], polyhedron[rows]
-        tell_polyhedra(found, corners, near[0])
-        made = np.empty((len(rows), 3), dtype=np.float32)
-        surroundings(found, *near, made)
-        index, distance, _ = near
-        own = radii[rows]
-        coordination[rows] = (distance < BOND * (own[:, None] + own[index])).sum(axis=1)
-        phase[rows], around[rows] = found, made
-        progress(int(rows[-1]) + 1, n, "phases")
-    for structure in np.flatnonzero(first_equal != np.arange(dataset.n_structures)).tolist():
-        to, of = dataset.rows_of(structure), dataset.rows_of(int(first_equal[structure]))
+    n = dataset.n_environments
+    phase, polyhedron, coordination = (np.zeros(n, np.int8) for _ in range(3))
+    around = np.empty((n, 3), dtype=np.float32)
+    chunks = cut(np.unique(dataset.first_equal), dataset.sizes, CHUNK)
+    found = over_chunks(
+        look_around,
+        dataset,
+        chunks,
+        workers,
+        processes=processes_for(n, ALONE),
+        message="phases",
+        kept="phases",
+        progress=progress,
+    )
+    for chunk, columns in zip(chunks, found, strict=True):
+        rows = np.concatenate([np.arange(dataset.offsets[one], dataset.offsets[one + 1]) for one in chunk])
+        phase[rows], polyhedron[rows], around[rows], coordination[rows] = columns
+    for structure in np.flatnonzero(dataset.first_equal != np.arange(dataset.n_structures)).tolist():
+        to, of = dataset.rows_of(structure), dataset.rows_of(int(dataset.first_equal[structure]))
         for column in (phase, polyhedron, around, coordination):
             column[to] = column[of]
     spacing, lopsided, ordered = (np.ascontiguousarray(column) for column in around.T)
     return Phases(phase, polyhedron, spacing, lopsided, ordered, coordination)
 
 
-def _chunks(dataset: AtomicDataset) -> Iterator[list[int]]:
-    """Structures that repeat none before, in runs of CHUNK environments, or a single larger one."""
-    run: list[int] = []
-    size = 0
-    for structure in np.flatnonzero(dataset.first_equal == np.arange(dataset.n_structures)).tolist():
-        atoms = int(dataset.sizes[structure])
-        if run and size + atoms > CHUNK:
-            yield run
-            run, size = [], 0
-        run.append(structure)
-        size += atoms
-    yield run
+def look_around(
+    found: Found, structures: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.float32], NDArray[np.int8]]:
+    """A task: phase, polyhedron, (spacing, lopsided, ordered) and coordination of each atom of some ``structures``."""
+    from meagraph.inspection.phase_loops import classify, nearest, surroundings, tell_polyhedra
+
+    few = bare(found, structures)
+    near = nearest(*_pairs(few), len(few.numbers))
+    phase, polyhedron = classify(*near)
+    tell_polyhedra(phase, polyhedron, near[0])
+    around = np.empty((len(phase), 3), dtype=np.float32)
+    surroundings(phase, *near, around)
+    index, distance, _ = near
+    own = covalent_radii[few.numbers]
+    coordination = (distance < BOND * (own[:, None] + own[index])).sum(axis=1).astype(np.int8)
+    return phase, polyhedron, around, coordination
 
 
 def _pairs(
-    structures: list[Atoms],
+    few: Structures,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Two rows, distance and vector from the first to the second, of each pair once."""
+    """Two rows, distance and vector from the first to the second, of each pair of atoms of one structure once."""
     from vesin import NeighborList
 
-    parts, offset = [], 0
-    for atoms in structures:
-        first, second, away, vector = NeighborList(cutoff=reach_of(atoms), full_list=False).compute(
-            points=atoms.positions, box=atoms.cell.complete().array, periodic=atoms.pbc, quantities="ijdD"
+    from meagraph.inspection.reach import completed, reaches
+
+    cells = completed(few.cells, few.pbc)
+    finders, parts = [], []
+    for row, reach in enumerate(reaches(few.positions, few.offsets, cells, few.pbc).tolist()):
+        finders.append(NeighborList(cutoff=reach, full_list=False))  # each holds what it found
+        parts.append(
+            finders[-1].compute(
+                points=few.positions[few.rows_of(row)],
+                box=cells[row],
+                periodic=few.pbc[row],
+                quantities="PdD",
+                copy=False,
+            )
         )
-        parts.append((first.astype(np.int64) + offset, second.astype(np.int64) + offset, away, vector))
-        offset += len(atoms)
-    first, second, away, vector = (np.concatenate(column) for column in zip(*parts, strict=True))
+    pairs, away, vector = (np.concatenate(column) for column in zip(*parts, strict=True))
+    begin = np.repeat(few.offsets[:-1], [len(part[1]) for part in parts])
+    first, second = np.ascontiguousarray(pairs.T, dtype=np.int64) + begin
     return first, second, away, vector
-
-
-def reach_of(atoms: Atoms) -> float:
-    """Å within which EXPECTED atoms lie around one, from the density of the part of the cell that atoms fill.
-
-    The widest empty gap along each vector of the cell is no part of it, so vacuum does not count.
-    """
-    cell = atoms.cell.complete().array
-    volume = abs(np.linalg.det(cell))
-    heights = volume / np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
-    filled = volume
-    for axis, places in enumerate(atoms.positions @ np.linalg.inv(cell)[:, axis] for axis in range(3)):
-        if atoms.pbc[axis]:
-            places = np.sort(places % 1.0)
-            share = 1.0 - np.diff(places, append=places[0] + 1.0).max()
-            filled *= min(share + ROOM / heights[axis], 1.0)
-        else:
-            filled *= np.ptp(places) + ROOM / heights[axis]
-    return float((3 * EXPECTED / (4 * np.pi) * filled / len(atoms)) ** (1 / 3))

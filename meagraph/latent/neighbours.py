@@ -75,19 +75,6 @@ def _nearest(
     return index, distance
 
 
-def nearest_one(rows: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The nearest of ``known`` (M, H) to each of ``rows`` (F, H), the first of several: (F,), to single precision."""
-    centre = known.mean(axis=0)
-    others = known - centre
-    shifted = np.vstack([-2.0 * others.T, (others * others).sum(axis=1)[None, :]]).astype(np.float32)
-    step = max(1, BLOCK_VALUES // len(known))
-    found = np.empty(len(rows), dtype=np.int64)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step] - centre
-        found[start : start + step] = (np.column_stack([part, np.ones(len(part), np.float32)]) @ shifted).argmin(axis=1)
-    return found
-
-
 def _directions(values: NDArray[np.floating]) -> NDArray[np.float32]:
     length = np.linalg.norm(values, axis=1, keepdims=True)
     return np.asarray(values / np.where(length > 0, length, 1.0), dtype=np.float32)

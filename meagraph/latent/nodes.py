@@ -8,6 +8,7 @@ the drawn one does that is nearest to it in the latent space, and lies beside it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meagraph.graph.condensation import RELATIVE_EPSILON, Condensed
-from meagraph.latent.neighbours import nearest_one
+from meagraph.latent.nearest import Boxes, boxes_of
 from meagraph.model.results import Embedding, Nodes
 from meagraph.progress import Progress, silent
 from meagraph.workers import HERE, Workers, map_chunks
 from meagraph.workers.sharing import Array
+from meagraph.workers.threads import one_thread
 
 DRAWN = 20_000
-BLOCK = 20_000  # environments whose latent values are held at a time
+BLOCK = 100_000  # environments of a task, a second of work or two
+ROWS = 4096  # of them whose latent values are held at a time, as a cache of the processor does
 
 LatentOf = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Latent values (n, H) of the environments (n,)."""
@@ -86,7 +89,7 @@ def draw_nodes(
 ) -> Nodes:
     """``count`` of the ``environments``, of several with equal values one, and the nearest of them to each.
 
-    That is found by ``workers``, BLOCK environments at a time.
+    BLOCK environments at a time go to ``workers`` where these are elsewhere, else to threads of this process.
     """
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(environments, min(count, environments), replace=False))
@@ -94,24 +97,29 @@ def draw_nodes(
     kept = np.sort(np.unique(values, axis=0, return_index=True)[1])
     rows, values = rows[kept], values[kept]
     blocks = [(start, min(start + BLOCK, environments)) for start in range(0, environments, BLOCK)]
+    boxes = {name: workers.share(f"drawn-{name}", array) for name, array in vars(boxes_of(values)).items()}
     each = map_chunks(
-        partial(nearest_drawn, latent, workers.share("drawn", values)),
+        partial(nearest_drawn, latent, boxes),
         blocks,
         workers,
         total=len(blocks),
         message="environments among those drawn",
         told=lambda block: f"environments {block[0]:,} to {block[1] - 1:,} (counting from 0)",
         kept="drawn",
+        threads=os.cpu_count() or 1,
         progress=progress,
     )
     nearest = np.concatenate([of for (of,) in each])
-    nearest[rows] = np.arange(len(rows))  # also where another one is as near, to single precision
+    nearest[rows] = np.arange(len(rows))  # also where the last bit of a value depends on those that are made with it
     return Nodes(rows, values, nearest)
 
 
-def nearest_drawn(latent: LatentOf, drawn: Array, block: tuple[int, int]) -> tuple[NDArray[np.int32]]:
-    """A task: the nearest of the ``drawn`` to each environment of a ``block``."""
-    return (nearest_one(latent(np.arange(*block)), drawn.load()).astype(np.int32),)
+def nearest_drawn(latent: LatentOf, drawn: Mapping[str, Array], block: tuple[int, int]) -> tuple[NDArray[np.int32]]:
+    """A task: the nearest of the ``drawn``, parts of boxes by name, to each environment of a ``block``."""
+    boxes = Boxes(**{name: np.array(one.load()) for name, one in drawn.items()})
+    with one_thread():
+        found = [boxes.nearest(latent(np.arange(start, min(start + ROWS, block[1])))) for start in range(*block, ROWS)]
+    return (np.concatenate(found).astype(np.int32),)
 
 
 def nodes_arrays(nodes: Nodes | None) -> dict[str, NDArray[Any]]:

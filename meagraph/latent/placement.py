@@ -20,7 +20,8 @@ from meagraph.errors import MEAGraphError
 from meagraph.graph.condensation import BUDGET, Condensed, ScaledRows, column_norms, condense
 from meagraph.graph.similarity import distance_window
 from meagraph.latent.clustering import NOISE, Clusters
-from meagraph.latent.neighbours import nearest_one, weights_among
+from meagraph.latent.nearest import nearest_one
+from meagraph.latent.neighbours import weights_among
 from meagraph.latent.nodes import population
 from meagraph.latent.projection import Projection, around, usual_gap
 from meagraph.latent.space import Latent

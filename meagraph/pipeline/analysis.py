@@ -166,9 +166,10 @@ def analyse(
 
     ``model_path``, ``fine_tune``, ``device`` and ``on_epoch`` go to :func:`meagraph.pipeline.learning.learn`,
     ``reading`` to :func:`meagraph.datasets.read_dataset`. The processes or machines of a ``client`` (of Dask, or an
-    executor of :mod:`concurrent.futures`) read, describe, condense and look for outliers chunk by chunk, with the same
-    result (docs/cluster.md); the cache must lie where all of them see it. With ``on_error`` "quarantine" frames that
-    cannot be read, and chunks that no worker can describe, are set aside. Raises MEAGraphError for any bad input.
+    executor of :mod:`concurrent.futures`) read, describe, condense, look for outliers and phases chunk by chunk, with
+    the same result (docs/cluster.md); the cache must lie where all of them see it. With ``on_error`` "quarantine"
+    frames that cannot be read, and chunks that no worker can describe, are set aside. Raises MEAGraphError for any bad
+    input.
     """
     config = config or PipelineConfig()
     crew = workers_of(client, cache=cache)
@@ -200,7 +201,7 @@ def analyse(
     )
     seen = look(dataset, learned, config, cache=cache, workers=crew, progress=part(progress, 0.6, 0.95))
     if cache:
-        phases(dataset, progress=part(progress, 0.95, 1.0))
+        phases(dataset, workers=crew, progress=part(progress, 0.95, 1.0))
     return Analysis(dataset, descriptors, learned, seen)
 
 

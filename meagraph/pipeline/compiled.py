@@ -3,8 +3,10 @@
 LEARNING = (
     "meagraph.graph.loops",
     "meagraph.model.loops",
+    "meagraph.latent.nearest",
     "meagraph.latent.neighbours",
     "meagraph.inspection.phase_loops",
+    "meagraph.inspection.reach",
 )
 FORCE_FIELD = ("meagraph.force_field.field",)
 RANKING = ("meagraph.pruning.loops",)

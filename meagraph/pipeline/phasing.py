@@ -12,20 +12,21 @@ from meagraph.inspection.evidence import gather
 from meagraph.inspection.naming import Evidence
 from meagraph.inspection.phases import Phases, find_phases
 from meagraph.progress import Progress, silent
+from meagraph.workers import HERE, Workers
 
 CACHE_VERSION = 1
 
 
-def phases(dataset: AtomicDataset, *, cache: bool = True, progress: Progress = silent) -> Phases:
+def phases(
+    dataset: AtomicDataset, *, cache: bool = True, workers: Workers = HERE, progress: Progress = silent
+) -> Phases:
     """What :func:`meagraph.inspection.phases.find_phases` finds, kept under a hash of the structures."""
-    return remember(
-        "phases",
-        _depends(dataset),
-        lambda: find_phases(dataset, progress=progress),
-        read=_read,
-        write=_write,
-        use=cache,
-    )
+
+    def find() -> Phases:
+        with workers.within("phases", _depends(dataset)) as here:
+            return find_phases(dataset, workers=here, progress=progress)
+
+    return remember("phases", _depends(dataset), find, read=_read, write=_write, use=cache)
 
 
 def evidence(dataset: AtomicDataset, *, progress: Progress = silent) -> Evidence:

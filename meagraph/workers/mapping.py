@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from meagraph.cache import cache_directory, content_key
 from meagraph.progress import Progress, silent
+from meagraph.workers.beside import in_threads
 from meagraph.workers.coming import Coming, lost
 from meagraph.workers.sharing import Array, InMemory, on_disk, stored
 from meagraph.workers.tasks import Task
 
 AHEAD = 3  # chunks a worker that are on their way, so that none waits and few results do
-VERSION = 2  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
+VERSION = 3  # of how chunks are cut and what their tasks give: results that were kept serve the same one alone
 NOBODY = "waiting for workers"
 
 C = TypeVar("C")
@@ -81,25 +82,27 @@ def map_chunks(
     message: str = "",
     told: Callable[[C], str] = str,
     kept: str = "",
+    threads: int = 1,
     progress: Progress = silent,
 ) -> Iterator[T]:
     """What ``function`` makes of each of the ``chunks``, in their order; it is pure, and can be sent to workers.
 
-    ``progress`` is told of ``total`` chunks with a ``message``, also while nothing comes, so that it may cancel: then,
-    as at an error, what is on its way is cancelled. With ``kept``, a name, results, which are then arrays or tuples of
-    them, stay in the folder of the workers: a later run with the same folder finds them. A chunk whose worker died is
-    given to another. Raises what ``function`` raises of MEAGraphErrors, MEAGraphError where the workers are gone, and
-    :class:`meagraph.workers.coming.ChunkError` with what ``told`` says of the chunk where one worker after the other
-    died while it worked on it, or where it fails in another way again and again.
+    Without workers elsewhere so many ``threads`` of this process do it, which pays where it is done without the
+    interpreter. ``progress`` is told of ``total`` chunks with a ``message``, also while nothing comes, so that it may
+    cancel: then, as at an error, what is on its way is cancelled. With ``kept``, a name, results, which are then arrays
+    or tuples of them, stay in the folder of the workers: a later run with the same folder finds them. A chunk whose
+    worker died is given to another. Raises what ``function`` raises of MEAGraphErrors, MEAGraphError where the workers
+    are gone, and :class:`meagraph.workers.coming.ChunkError` with what ``told`` says of the chunk where one worker
+    after the other died while it worked on it, or where it fails in another way again and again.
     """
-    numbered = enumerate(chunks)
     executor, folder = workers.executor, workers.folder
     if executor is None or folder is None:
-        for number, chunk in numbered:
-            yield function(chunk)
-            progress(number + 1, max(total, number + 1), message)
+        with contextlib.closing(in_threads(function, chunks, threads)) as results:
+            for number, found in enumerate(results):
+                yield found
+                progress(number + 1, max(total, number + 1), message)
         return
-    run = uuid.uuid4().hex
+    numbered, run = enumerate(chunks), uuid.uuid4().hex
     waiting: deque[Coming[C, T]] = deque()
     done = 0
 

@@ -117,7 +117,7 @@ class Chain:
     def _describe(self, progress: Progress) -> Chain:
         self.hand.give(self.receiver.begins, "descriptors")
         found = describe_for(
-            self.dataset, self.config, self.training.get("model_path"), workers=_workers(), progress=progress
+            self.dataset, self.config, self.training.get("model_path"), workers=crew(), progress=progress
         )
         found = one_description(self.dataset, found)
         quick = one_quick(self.dataset, found, quick_sight(self.dataset, found, self.config))
@@ -141,7 +141,7 @@ class Chain:
             self.config,
             **self.training,
             on_epoch=count,
-            workers=_workers(),
+            workers=crew(),
             progress=progress,
         )
         found = one_model(found)
@@ -164,17 +164,17 @@ class Chain:
             self.config,
             quick=None if self.quick is None else self.quick.projection,
             on_part=show,
-            workers=_workers(),
+            workers=crew(),
             progress=progress,
         )
         found = one_survey(self.dataset, self.learned, found)
         get_ready(self.dataset.n_environments, progress)
-        self.hand.give(self.receiver.evidence, one_evidence(self.dataset, progress))
+        self.hand.give(self.receiver.evidence, one_evidence(self.dataset, crew(), progress))
         self.hand.give(self.receiver.survey, found)
         ask_for_shares(self.dataset, found, self.receiver, self.hand, progress)
 
 
-def _workers() -> Workers:
+def crew() -> Workers:
     """Those of the cluster that the server was started with; this process where there is none."""
     return workers_of(active_client())
 

@@ -20,7 +20,7 @@ from meagraph.pipeline.sharing import recall_shares
 from meagraph.pipeline.sight import Sight, recall_quick
 from meagraph.progress import Progress, silent
 from meagraph.pruning.ranking import Ranking
-from meaviz.jobs.chain import get_ready
+from meaviz.jobs.chain import crew, get_ready
 from meaviz.jobs.kept import Kept, find_kept
 from meaviz.jobs.shared import (
     known_analysis,
@@ -95,7 +95,7 @@ def open_files(
         found = one_analysis(found)
         remember_analysis(config, found)
     get_ready(dataset.n_environments, progress)
-    known = one_evidence(dataset, progress)
+    known = one_evidence(dataset, crew(), progress)
     quick = recall_quick(dataset, found.descriptors, found.config)
     if quick is not None:
         quick = one_quick(dataset, found.descriptors, quick)

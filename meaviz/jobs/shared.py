@@ -24,6 +24,7 @@ from meagraph.pipeline.phasing import evidence, phases
 from meagraph.pipeline.sight import Sight
 from meagraph.pipeline.survey import Survey
 from meagraph.progress import Progress, silent
+from meagraph.workers import Workers
 from meaviz.common import shared
 
 PARTS = ("recalled descriptors", "recalled model", "recalled survey")
@@ -90,12 +91,12 @@ def one_model(found: Learned) -> Learned:
     return shared().one(("model", found.key, found.source, found.config), found)
 
 
-def one_evidence(dataset: AtomicDataset, progress: Progress = silent) -> Evidence:
-    """The phases of these structures, and what else their clusters are named by."""
+def one_evidence(dataset: AtomicDataset, workers: Workers, progress: Progress = silent) -> Evidence:
+    """The phases of these structures, found by ``workers`` unless known, and what else their clusters are named by."""
     key = ("evidence", dataset.fingerprint)
     known: Evidence | None = shared().find(key)
     if known is None:
-        phases(dataset, progress=progress)
+        phases(dataset, workers=workers, progress=progress)
         known = shared().one(key, evidence(dataset))
     return known
 

@@ -14,7 +14,7 @@ from ase.neighborlist import neighbor_list
 
 from meagraph.datasets import AtomicDataset, dataset_from_structures
 from meagraph.errors import Cancelled
-from meagraph.force_field import loops
+from meagraph.force_field import loops, observing
 from meagraph.force_field.field import (
     CUTOFF,
     Field,
@@ -231,6 +231,37 @@ def test_cancelling(pairwise: AtomicDataset) -> None:
 
     with pytest.raises(Cancelled):
         observe(pairwise, progress=cancel)
+
+
+def test_processes_beside_this_one_see_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two elements, so that pairs have three kinds."""
+    rng = np.random.default_rng(0)
+    structures = []
+    for _ in range(20):
+        atoms = ase.build.bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+        atoms.rattle(0.2, rng=rng)
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=rng.normal(size=(len(atoms), 3)))
+        structures.append(atoms)
+    dataset = dataset_from_structures([*structures, structures[3]])
+    here = observe(dataset)
+    monkeypatch.setattr(observing, "ALONE", 0)
+    monkeypatch.setattr(observing, "CHUNK", 30)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    heard: list[int] = []
+    beside = observe(dataset, progress=lambda done, total, message: heard.append(done))
+    assert here.fitted is not None
+    for name in ("nearest", "coordination", "forces", "features"):
+        np.testing.assert_array_equal(getattr(beside, name), getattr(here, name))
+    assert np.isfinite(beside.forces).all()
+    assert heard[-1] == 1000
+    assert heard == sorted(heard)
+
+    def cancel(done: int, total: int, message: str) -> None:
+        if done > 500:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        observe(dataset, progress=cancel)
 
 
 def test_structures_of_equal_content_are_looked_at_once(

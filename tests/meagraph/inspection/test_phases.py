@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bcc110, bulk
 from ase.spacegroup import crystal
 
-from meagraph.datasets import from_atoms
+from meagraph.datasets import AtomicDataset, from_atoms
 from meagraph.errors import Cancelled
-from meagraph.inspection.phase_loops import FCC_BOND, FOUR, HCP_BOND, SIX, around_rank, classify, nearest
-from meagraph.inspection.phases import PHASES, Phases, find_phases, reach_of
+from meagraph.inspection import phases as module
+from meagraph.inspection.phase_loops import (
+    FCC_BOND,
+    FOUR,
+    HCP_BOND,
+    SIX,
+    around_bond,
+    around_rank,
+    classify,
+    nearest,
+    squares_between,
+)
+from meagraph.inspection.phases import PHASES, Phases, find_phases
+from meagraph.inspection.reach import EXPECTED, ROOM, completed, reach_of, reaches
+from meagraph.workers import Workers
+from meagraph.workers.clients import connected, workers_of
 
 LATTICES = {
     "fcc": bulk("Cu", "fcc", a=3.6, cubic=True).repeat(3),
@@ -146,6 +162,42 @@ def test_vacuum_does_not_widen_the_reach() -> None:
     assert reach_of(far) == pytest.approx(reach_of(slab), rel=0.01)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_reach_of_many_follows_from_what_each_fills(seed: int) -> None:
+    """As reckoned by ASE and NumPy, for skewed cells and such as lack vectors, left-handed ones too."""
+    rng = np.random.default_rng(seed)
+    structures = []
+    for periodic in [(True,) * 3, (True, False, True), (False,) * 3]:
+        cell = 5 * np.eye(3) + rng.normal(size=(3, 3))
+        cell[~np.array(periodic) & (rng.random(3) < 0.5)] = 0.0
+        places = rng.normal(scale=4.0, size=(rng.integers(1, 9), 3))
+        structures.append(Atoms("Nb" * len(places), places, cell=cell if seed % 2 else cell[::-1], pbc=periodic))
+    offsets = np.cumsum([0, *map(len, structures)])
+    periodic = np.array([atoms.pbc for atoms in structures])
+    cells = completed(np.array([atoms.cell.array for atoms in structures]), periodic)
+    found = reaches(np.concatenate([atoms.positions for atoms in structures]), offsets, cells, periodic)
+    for atoms, reach in zip(structures, found, strict=True):
+        cell = atoms.cell.complete()
+        filled = cell.volume
+        for axis, places in enumerate(cell.scaled_positions(atoms.positions).T):
+            room = ROOM * np.linalg.norm(np.linalg.inv(cell.array)[:, axis])
+            if atoms.pbc[axis]:
+                at = np.sort(places % 1.0)
+                filled *= min(1.0 - np.diff([*at, at[0] + 1.0]).max() + room, 1.0)
+            else:
+                filled *= np.ptp(places) + room
+        assert reach == pytest.approx((3 * EXPECTED / (4 * np.pi) * filled / len(atoms)) ** (1 / 3), rel=1e-9)
+        assert reach == reach_of(atoms)
+
+
+def test_a_molecule_in_a_cell_without_volume_is_looked_at_as_without_a_cell() -> None:
+    methane = Atoms("CH4", [[0, 0, 0], *(0.63 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]))])
+    flat = methane.copy()
+    flat.cell = [[5.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 5.0]]
+    assert reach_of(flat) == reach_of(methane)
+    assert phases(flat).coordination.tolist() == [4, 1, 1, 1, 1]
+
+
 def test_it_can_be_stopped() -> None:
     def stop(done: int, total: int, message: str) -> None:
         raise Cancelled
@@ -168,6 +220,22 @@ def test_the_values_around_a_rank_are_those_of_sorting(seed: int) -> None:
     assert around_rank(values.copy(), count) == (ordered[count - 1], ordered[count])
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_bonds_around_a_rank_are_those_of_sorting(seed: int) -> None:
+    """Many of equal length or of lengths beyond the largest size that is counted, too."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.integers(3, 19))
+    points = rng.integers(0, 4, size=(18, 3)) if seed % 2 else rng.normal(size=(18, 3))
+    squares = np.zeros((18, 18))
+    squares_between(points.astype(float), k, squares)
+    assert np.isinf(np.diag(squares)[:k]).all()
+    pairs = np.sort(((points[:k, None] - points[None, :k]) ** 2).sum(axis=2)[np.triu_indices(k, 1)])
+    for bonds in range(1, len(pairs)):
+        for per in (10.0, 1e300, 0.01):
+            found = around_bond(squares, k, bonds, per, np.zeros(64, np.int64), np.empty(324))
+            assert found == pytest.approx(tuple(pairs[bonds - 1 : bonds + 1]), rel=1e-12)
+
+
 def test_the_nearest_come_in_order_from_both_sides() -> None:
     first, second = np.array([0, 0, 1]), np.array([1, 2, 2])
     away, vector = np.array([1.0, 3.0, 2.0]), np.array([[1.0, 0, 0], [3.0, 0, 0], [2.0, 0, 0]])
@@ -177,3 +245,44 @@ def test_the_nearest_come_in_order_from_both_sides() -> None:
     assert to[2, :2, 0].tolist() == [-2, -3]
     assert (index[:, 2:] == -1).all()
     assert classify(index, distance, to)[0].tolist() == [0, 0, 0]
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> AtomicDataset:
+    """Several chunks of small structures, copies and a large one among them; two processes are worth their start."""
+    monkeypatch.setattr(module, "CHUNK", 16)
+    monkeypatch.setattr(module, "ALONE", 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    small = [shaken(bulk("Nb", "bcc", a=3.2 + 0.05 * number), 0.1) for number in range(12)]
+    few = [LATTICES["A15"], small[3], Atoms("Nb"), LATTICES["fcc"], small[3], LATTICES["hexagonal diamond"]]
+    return from_atoms([*small, *few], allow_unlabelled=True)
+
+
+def same(one: Phases, two: Phases) -> None:
+    for name, values in vars(one).items():
+        np.testing.assert_array_equal(getattr(two, name), values, err_msg=name)
+
+
+def test_the_same_is_found_here_and_by_processes_beside(many: AtomicDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = find_phases(many)
+    monkeypatch.setattr(module, "ALONE", many.n_environments)
+    monkeypatch.setattr("meagraph.datasets.chunks.beside", None)  # would fail if it were called
+    here = find_phases(many)
+    assert {"bcc", "fcc", "A15", "hexagonal diamond"} <= {PHASES[code] for code in here.phase}
+    same(here, beside)
+    for structure in range(many.n_structures):  # each by itself
+        alone = find_phases(from_atoms([many.structures[structure]], allow_unlabelled=True))
+        np.testing.assert_array_equal(here.phase[many.rows_of(structure)], alone.phase)
+
+
+def test_the_same_is_found_by_workers_of_dask(many: AtomicDataset, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    here = find_phases(many)
+    heard: list[tuple[int, str]] = []
+    with connected(workers=2) as client:
+        crew = workers_of(client)
+        workers = Workers(crew.executor, crew.count, tmp_path)
+        there = find_phases(many, workers=workers, progress=lambda done, total, message: heard.append((done, message)))
+    same(here, there)
+    assert heard[-1] == (len(list(tmp_path.glob("phases-*.npz"))), "phases")
+    assert heard[-1][0] > 5  # chunks

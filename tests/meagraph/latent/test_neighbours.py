@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
 
 from meagraph.latent import neighbours
-from meagraph.latent.neighbours import Neighbours, near_copies, nearest_neighbours, nearest_one, shared_neighbours
+from meagraph.latent.neighbours import Neighbours, near_copies, nearest_neighbours, shared_neighbours
 
 
 def line(places: list[float], count: int) -> Neighbours:
@@ -51,15 +50,3 @@ def test_near_copies_are_found_and_what_is_as_near_as_usual_is_not() -> None:
     kept = len(set(near_copies(nearest_neighbours(values, 20))))
     assert kept > 0.8 * 60
     np.testing.assert_array_equal(near_copies(nearest_neighbours(values, 60)), np.arange(60))
-
-
-def test_the_nearest_one_is_that_of_all_distances(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far from the origin, and in blocks; of two equal ones the first."""
-    rng = np.random.default_rng(0)
-    known, rows = (100.0 + rng.normal(size=(size, 5)).astype(np.float32) for size in (40, 33))
-    known[7] = known[3]
-    rows[0] = known[7]
-    monkeypatch.setattr(neighbours, "BLOCK_VALUES", 200)
-    found = nearest_one(rows, known)
-    np.testing.assert_array_equal(found, cdist(rows, known).argmin(axis=1))
-    assert found[0] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
 from meagraph.graph.condensation import Condensed, condense
+from meagraph.latent import nodes
 from meagraph.latent.cluster_stability import cluster_stability
 from meagraph.latent.clustering import ClusteringConfig, Clusters, cluster
 from meagraph.latent.exemplars import exemplars, extremes
@@ -58,6 +60,29 @@ def test_each_goes_to_the_nearest_of_those_drawn_and_the_seed_decides() -> None:
     np.testing.assert_array_equal(again.nearest, found.nearest)
     assert not np.array_equal(other.rows, found.rows)
     assert len(draw_nodes(latent_of(values), len(values), seed=1).rows) == len(values) // 2
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is reported."""
+
+    chunks: list[int]
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        self.chunks.append(done)
+
+
+def test_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, _ = clouds(20)
+    found = draw_nodes(latent_of(values), len(values), count=100)
+    for threads, block, rows in ((1, 50, 7), (3, 60, 100), (2, 31, 31)):
+        monkeypatch.setattr("os.cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr(nodes, "BLOCK", block)
+        monkeypatch.setattr(nodes, "ROWS", rows)
+        told = Heard([])
+        again = draw_nodes(latent_of(values), len(values), count=100, progress=told)
+        np.testing.assert_array_equal(again.nearest, found.nearest)
+        assert told.chunks == list(range(1, -(-len(values) // block) + 1))
 
 
 def test_none_are_drawn_where_representatives_hold_copies_alone() -> None:

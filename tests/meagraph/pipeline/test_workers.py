@@ -18,6 +18,7 @@ from meagraph.force_field import observing
 from meagraph.force_field.observing import observe
 from meagraph.graph import distinct, nets
 from meagraph.graph.condensation import scaled_rows
+from meagraph.inspection import phases
 from meagraph.latent import nodes
 from meagraph.latent.clustering import NOISE, Clusters
 from meagraph.outliers import alike, means
@@ -47,6 +48,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         (alike, "CHUNK", 4),
         (alike, "BLOCK", 3),
         (frames, "CHUNK", 1500),
+        (phases, "CHUNK", 12),
     ):
         monkeypatch.setattr(room, name, value)
 
@@ -71,6 +73,7 @@ def outcome(path: Path, folder: Path, client: Any, monkeypatch: pytest.MonkeyPat
         "signals": np.stack([signal.value for signal in survey.outliers.signals]),
         "rarities": np.stack([signal.rarity for signal in survey.outliers.signals]),
         "kept": plan.keep,
+        **vars(found.evidence.phases),
         "exported": (folder / "out" / "niobium-kept.extxyz").read_bytes(),
     }
 

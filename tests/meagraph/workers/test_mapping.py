@@ -102,6 +102,43 @@ def test_cancelling_reaches_who_waits(two: Workers) -> None:
     gate.set()
 
 
+def test_threads_of_this_process_give_the_same_in_order() -> None:
+    together = threading.Barrier(2, timeout=5)  # two at a time, else it breaks
+
+    def work(number: int) -> int:
+        together.wait()
+        return 10 * number
+
+    heard: list[tuple[int, int, str]] = []
+    found = map_chunks(work, range(6), threads=2, total=6, message="work", progress=lambda *told: heard.append(told))
+    assert list(found) == [10 * number for number in range(6)]
+    assert heard == [(number + 1, 6, "work") for number in range(6)]
+
+
+def test_threads_are_not_far_ahead_and_stop() -> None:
+    drawn: list[int] = []
+
+    def chunks() -> Iterator[int]:
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    def fail(number: int) -> int:
+        if number == 2:
+            raise ZeroDivisionError("by chance")
+        return number
+
+    results = map_chunks(lambda number: number, chunks(), threads=2)
+    assert next(results) == 0
+    assert len(drawn) < 5
+    results.close()
+    assert len(drawn) < 5
+    results = map_chunks(fail, chunks(), threads=2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
 class Gone(Executor):
     """A cluster whose scheduler is lost: whatever comes is cancelled."""
 
