@@ -60,6 +60,8 @@ CHROMIUM_ARGUMENTS = (
 )
 # for tests, at half the work: only WebGL goes through a graphics card that software plays, all else is drawn directly
 DRAWN_DIRECTLY = ("--disable-gpu-compositing", "--disable-accelerated-2d-canvas")
+LOOK = 50  # ms between two looks at Python's side
+POLL = 100  # and at the page: without, it is looked at, and drawn, at each frame
 IDLE = "() => window.Bokeh?.documents?.length > 0 && Bokeh.documents.every((d) => d.is_idle)"
 STILL = """() => {
   const walk = (root) => root.getAnimations().every((one) =>
@@ -244,13 +246,13 @@ def open_page(page: Page, served: Served, timeout: float = PATIENCE) -> None:
 
 def wait_idle(page: Page, timeout: float = PATIENCE) -> None:
     """Wait until every Bokeh document on the page is idle."""
-    page.wait_for_function(IDLE, timeout=timeout * 1000)
+    page.wait_for_function(IDLE, timeout=timeout * 1000, polling=POLL)
 
 
 def wait_still(page: Page, timeout: float = PATIENCE) -> None:
     """Wait until every document is idle and nothing on the page fades, unfolds or moves any more."""
     wait_idle(page, timeout)
-    page.wait_for_function(STILL, timeout=timeout * 1000)
+    page.wait_for_function(STILL, timeout=timeout * 1000, polling=POLL)
 
 
 def wait_until(page: Page, condition: Callable[[], object], timeout: float = PATIENCE, what: str = "") -> None:
@@ -260,7 +262,7 @@ def wait_until(page: Page, condition: Callable[[], object], timeout: float = PAT
         if time.monotonic() > deadline:
             faulthandler.dump_traceback(sys.__stderr__)  # where the server and its jobs are
             raise AssertionError(f"still not true after {timeout} s: {what or condition}")
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(LOOK)
 
 
 def click_until(page: Page, place: Locator, condition: Callable[[], object], what: str = "") -> None:
@@ -269,7 +271,7 @@ def click_until(page: Page, place: Locator, condition: Callable[[], object], wha
         place.click()
         again = time.monotonic() + 15.0
         while not condition() and time.monotonic() < again:
-            page.wait_for_timeout(20)
+            page.wait_for_timeout(LOOK)
         if condition():
             return
     wait_until(page, condition, what=what)
@@ -282,6 +284,7 @@ def wait_figure(page: Page, name: str, timeout: float = PATIENCE) -> None:
         f"(name) => {{ const view = ({FIND_FIGURE})(name); return !!view && view.frame.bbox.width > 20; }}",
         arg=name,
         timeout=timeout * 1000,
+        polling=POLL,
     )
 
 

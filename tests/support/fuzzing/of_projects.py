@@ -172,12 +172,13 @@ def _shown(session: Session, shot: Snapshot) -> None:
 
 def _merge(folder: Path) -> object:
     """What others sent is merged, or ours stays as it is."""
-    before = (folder / THEIRS / STATE).read_bytes()
+    state = folder / THEIRS / STATE
+    before = state.read_bytes() if state.is_file() else None
     with home(folder):
         try:
             found = merge_projects(folder / THEIRS, folder / MINE)
         except MEAGraphError:
-            assert (folder / THEIRS / STATE).read_bytes() == before
+            assert (state.read_bytes() if state.is_file() else None) == before
             raise
         Project(folder / THEIRS).read()
         return found
