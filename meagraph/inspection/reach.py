@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from ase import Atoms
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
@@ -14,16 +13,6 @@ EXPECTED = 40  # atoms within reach of one in the bulk; half of them at a surfac
 ROOM = 3.0  # Å that atoms take up beyond the outermost centres
 
 Floats = NDArray[np.float64]
-
-
-def reach_of(atoms: Atoms) -> float:
-    """Å within which EXPECTED atoms lie around one, from the density of the part of the cell that atoms fill.
-
-    The widest empty gap along each vector of the cell is no part of it, so vacuum does not count.
-    """
-    offsets = np.array([0, len(atoms)])
-    cells = completed(atoms.cell.array[None], atoms.pbc[None])
-    return float(reaches(atoms.positions, offsets, cells, atoms.pbc[None])[0])
 
 
 def completed(cells: Floats, periodic: NDArray[np.bool_]) -> Floats:
@@ -50,7 +39,11 @@ def _without_zeros(cells: Floats) -> Floats:
 
 @numba.njit(cache=True, nogil=True)
 def reaches(positions: Floats, offsets: NDArray[np.int64], cells: Floats, periodic: NDArray[np.bool_]) -> Floats:
-    """The same (s,) of each of the structures whose atoms at ``positions`` (n, 3) begin at ``offsets`` (s + 1,)."""
+    """Å (s,) within which EXPECTED atoms lie around one, from the density of the part of the cell that atoms fill.
+
+    The widest empty gap along each vector of the cell is no part of it, so vacuum does not count. The atoms at
+    ``positions`` (n, 3) of each structure begin at ``offsets`` (s + 1,); ``cells`` are completed ones.
+    """
     found = np.empty(len(cells))
     for s in range(len(cells)):
         first, last = offsets[s], offsets[s + 1]
@@ -79,4 +72,4 @@ def reaches(positions: Floats, offsets: NDArray[np.int64], cells: Floats, period
 
 def warm() -> None:
     """Compile the loop, or load it from numba's cache."""
-    reach_of(Atoms("H", cell=[1.0, 1.0, 1.0]))
+    reaches(np.zeros((1, 3)), np.array([0, 1]), np.eye(3)[None], np.zeros((1, 3), dtype=bool))

@@ -25,9 +25,15 @@ from meagraph.inspection.phase_loops import (
     squares_between,
 )
 from meagraph.inspection.phases import PHASES, Phases, find_phases
-from meagraph.inspection.reach import EXPECTED, ROOM, completed, reach_of, reaches
+from meagraph.inspection.reach import EXPECTED, ROOM, completed, reaches
 from meagraph.workers import Workers
 from meagraph.workers.clients import connected, workers_of
+
+
+def reach_of(atoms: Atoms) -> float:
+    cells = completed(atoms.cell.array[None], atoms.pbc[None])
+    return float(reaches(atoms.positions, np.array([0, len(atoms)]), cells, atoms.pbc[None])[0])
+
 
 LATTICES = {
     "fcc": bulk("Cu", "fcc", a=3.6, cubic=True).repeat(3),
